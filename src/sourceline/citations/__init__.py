@@ -1,0 +1,1 @@
+"""Ids that last, and the record of what became of each."""

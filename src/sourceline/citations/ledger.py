@@ -1,0 +1,155 @@
+"""Every citation ever issued, and what became of it. Append-only; lives outside the generations; never forgets.
+
+One SQLite file in write-ahead mode, so that lookups never wait for a build. ``issued`` has one row for each id, as it was
+when the id was first given out. ``fates`` has one row each time that a build found an id gone: the newest one holds,
+and only while the id is not in the generation that is served (a sentence can come back).
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sourceline.errors import LedgerError
+from sourceline.types import Location, Passage, Standing, Status
+
+FILE = "ledger.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS issued (
+    id TEXT PRIMARY KEY, generation TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL, ordinal INTEGER NOT NULL,
+    start INTEGER NOT NULL, end INTEGER NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
+    text TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, text_hash INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS issued_text ON issued (text_hash);
+CREATE TABLE IF NOT EXISTS fates (
+    number INTEGER PRIMARY KEY, citation TEXT NOT NULL, generation TEXT NOT NULL, status TEXT NOT NULL, successor TEXT
+);
+CREATE INDEX IF NOT EXISTS fates_citation ON fates (citation);
+"""
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A citation as it was first given out, by the build of ``generation``."""
+
+    standing: Standing
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What a build found to have become of a citation: ``moved`` or ``changed`` into ``successor``, or ``removed``."""
+
+    citation: str
+    status: Status
+    successor: str | None
+
+
+class Ledger:
+    """The record of citations of one index folder."""
+
+    def __init__(self, index: Path) -> None:
+        self._path = index / FILE
+
+    def record(self, generation: str, issued: Iterable[Standing], fates: Iterable[Fate]) -> None:
+        """Append what a build issues and what it found gone, in one transaction, flushed to the disk.
+
+        An id that was issued before keeps its first row. To be called before the generation is published: an id that
+        a reader can see must be in the ledger.
+
+        Raises:
+            LedgerError: the ledger cannot be written; nothing was.
+        """
+        with self._open(writable=True) as connection, connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (_issued_row(standing, generation) for standing in issued),
+            )
+            connection.executemany(
+                "INSERT INTO fates (citation, generation, status, successor) VALUES (?, ?, ?, ?)",
+                ((fate.citation, generation, fate.status.value, fate.successor) for fate in fates),
+            )
+
+    def issued(self, citation: str) -> Issued | None:
+        """Return a citation as it was first given out; None if it never was.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        with self._open() as connection:
+            found = connection.execute("SELECT * FROM issued WHERE id = ?", (citation,)).fetchone()
+        return None if found is None else _issued(found)
+
+    def fate(self, citation: str) -> Fate | None:
+        """Return what the newest build that found this id gone says of it."""
+        with self._open() as connection:
+            found = connection.execute(
+                "SELECT status, successor FROM fates WHERE citation = ? ORDER BY number DESC LIMIT 1", (citation,)
+            ).fetchone()
+        return None if found is None else Fate(citation, Status(found[0]), found[1])
+
+    def with_texts(self, texts: Iterable[str]) -> Iterator[Standing]:
+        """Yield every citation ever issued for exactly one of these texts."""
+        wanted = list(texts)
+        with self._open() as connection:
+            for start in range(0, len(wanted), _BATCH):
+                batch = wanted[start : start + _BATCH]
+                marks = ",".join("?" * len(batch))
+                rows = connection.execute(
+                    f"SELECT * FROM issued WHERE text_hash IN ({marks}) ORDER BY id", [_text_hash(t) for t in batch]
+                )
+                known = set(batch)
+                yield from (found.standing for found in map(_issued, rows) if found.standing.passage.text in known)
+
+    def check(self) -> int:
+        """Read the whole file; return the number of citations.
+
+        Raises:
+            LedgerError: it is damaged.
+        """
+        with self._open() as connection:
+            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise LedgerError(f"{self._path} is damaged: {verdict}: restore it from a backup")
+            (count,) = connection.execute("SELECT count(*) FROM issued").fetchone()
+        return int(count)
+
+    @contextmanager
+    def _open(self, writable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Open a connection for one operation; an index without a ledger reads as an empty one."""
+        try:
+            exists = writable or self._path.exists()
+            connection = sqlite3.connect(self._path if exists else ":memory:", timeout=10)
+            try:
+                if writable:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.execute("PRAGMA synchronous = FULL")
+                if writable or not exists:
+                    connection.executescript(_SCHEMA)
+                yield connection
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise LedgerError(f"the record of citations, {self._path}, cannot be used: {error}") from error
+
+
+def _text_hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
+
+
+def _issued_row(standing: Standing, generation: str) -> tuple[str | int | None, ...]:
+    p = standing.passage
+    return (
+        *(p.id, generation, p.document_id, standing.title, p.ordinal, p.start, p.end),
+        *(p.location.line, p.location.paragraph, p.location.section),
+        *(p.text, standing.before, standing.after, _text_hash(p.text)),
+    )
+
+
+def _issued(row: tuple) -> Issued:  # type: ignore[type-arg]  # a row of the table
+    id_, generation, document, title, ordinal, start, end, line, paragraph, section, text, before, after, _ = row
+    passage = Passage(id_, document, ordinal, start, end, text, Location(line, paragraph, section))
+    return Issued(Standing(passage, title, before, after), generation)

@@ -1,0 +1,93 @@
+"""Walk the documents folder, decode each file, identify it."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sourceline.corpus.formats import FORMATS
+from sourceline.errors import CorpusError, DocumentError
+from sourceline.types import Document, MarkKind
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is not in the index, and why."""
+
+    document_id: str
+    reason: str
+
+
+def document_paths(folder: Path) -> list[str]:
+    """Return the ids of all files below ``folder`` that have a known ending, sorted. Hidden files are left out.
+
+    Raises:
+        CorpusError: the folder is not there or cannot be listed.
+    """
+    if not folder.is_dir():
+        raise CorpusError(f"no documents folder at {folder}: create it, or name another with --documents")
+
+    def refuse(error: OSError) -> None:
+        raise CorpusError(f"cannot list {error.filename}: {error.strerror}") from error
+
+    found = []
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in FORMATS:
+                found.append((Path(parent) / name).relative_to(folder).as_posix())
+    return sorted(found)
+
+
+def read_document(folder: Path, document_id: str) -> Document:
+    """Read one file.
+
+    Raises:
+        DocumentError: it is not a readable regular file of UTF-8 text, or there is no text in it.
+    """
+    data = _read_bytes(folder / document_id)
+    text = _decode(data)
+    if not text.strip():
+        raise DocumentError("there is no text in it")
+    marks = FORMATS[Path(document_id).suffix.lower()](text)
+    heading = next((text[mark.start : mark.end] for mark in marks if mark.kind is MarkKind.HEADING), None)
+    title = " ".join((heading or Path(document_id).stem.replace("_", " ")).split())
+    return Document(document_id, title, text, hashlib.sha256(data).hexdigest(), marks)
+
+
+def read_documents(folder: Path) -> Iterator[Document | Skipped]:
+    """Read every file below ``folder`` in the order of their ids; a file that cannot be read comes as ``Skipped``."""
+    for document_id in document_paths(folder):
+        try:
+            document_id.encode()
+            yield read_document(folder, document_id)
+        except UnicodeEncodeError:
+            yield Skipped(document_id.encode(errors="replace").decode(), "its name is not UTF-8")
+        except DocumentError as error:
+            yield Skipped(document_id, str(error))
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        # Opened without blocking, so that a pipe with no writer cannot hang the build.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DocumentError("it is not a regular file")
+            return file.read()
+    except OSError as error:
+        raise DocumentError(f"it cannot be read: {error.strerror}") from error
+
+
+def _decode(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts from behind a byte-order mark.
+        at = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
+        raise DocumentError(f"it is not UTF-8: byte {at} is 0x{data[at]:02x}; save it as UTF-8") from error
+    if "\0" in text:
+        raise DocumentError(f"it is not text: there is a NUL at character {text.index(chr(0))}")
+    return text

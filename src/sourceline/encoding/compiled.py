@@ -1,0 +1,115 @@
+"""Runs the compiled model with onnxruntime and tokenizers. No deep-learning framework is imported."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+from sourceline.durable import sha256
+from sourceline.encoding.encoder import Encoding, Tokens, require_fit, tokenize
+from sourceline.encoding.models import model_digest
+from sourceline.errors import ModelError
+
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+CARD_FILE = "encoder.json"
+# Part of the fingerprint: to be changed whenever the same model would compile to something else.
+RECIPE = "onnx-int8-perchannel-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What ``encoder.json`` says of a compiled model.
+
+    ``precision`` is int8 or fp32; ``cosine_mean`` and ``cosine_min`` are over probe sentences, against the original.
+    """
+
+    model: str
+    fingerprint: str
+    precision: str
+    dimension: int
+    limit: int
+    cosine_mean: float
+    cosine_min: float
+    sha256: dict[str, str]
+
+
+class CompiledEncoder:
+    """Encodes with the model compiled into ``folder``. Safe to call from many threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open and verify a compiled model.
+
+        Raises:
+            ModelError: it is missing or not as it was compiled.
+        """
+        self.card = read_card(folder)
+        for name, expected in self.card.sha256.items():
+            if not (folder / name).is_file() or sha256(folder / name) != expected:
+                raise ModelError(f"the compiled model in {folder} is damaged: run `sourceline rebuild-index`")
+        self.model = self.card.model
+        self.fingerprint = self.card.fingerprint
+        self.dimension = self.card.dimension
+        self.limit = self.card.limit
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        self._session = _session(folder / MODEL_FILE)
+        self._inputs = {node.name for node in self._session.get_inputs()}
+
+    def tokenize(self, text: str) -> Tokens:
+        """Return the tokens of a text of any length."""
+        return tokenize(self._tokenizer, text)[2]
+
+    def encode(self, texts: Sequence[str]) -> Iterator[Encoding]:
+        """Yield one encoding for each text, in order, several texts at a time on several cores."""
+        if len(texts) == 1:
+            yield self._encode(texts[0])
+            return
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(self._encode, texts)
+
+    def _encode(self, text: str) -> Encoding:
+        ids, ordinary, tokens = tokenize(self._tokenizer, text)
+        require_fit(tokens, self.limit)
+        # One text a run: dynamic quantisation scales by the largest value of the whole batch, so in a batch a text's
+        # vectors would depend on its neighbours. A window is long enough to keep a core busy alone.
+        row = np.array([ids], dtype=np.int64)
+        feed = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
+        (states,) = self._session.run(None, {name: feed[name] for name in self._inputs})
+        return Encoding(tokens, np.asarray(states[0], dtype=np.float32)[ordinary])
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the name of what a model compiles to: it depends on the model's files and on how they are compiled."""
+    return hashlib.sha256(f"{RECIPE}\0{model_digest(folder)}".encode()).hexdigest()[:16]
+
+
+def read_card(folder: Path) -> Card:
+    """Read what a compiled model says of itself.
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
+    try:
+        return Card(**json.loads((folder / CARD_FILE).read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"no compiled model in {folder}: run `sourceline rebuild-index`") from error
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    # A core for each text; several texts run at a time. Spinning threads would only steal from the other requests.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors share no narrower base
+        raise ModelError(f"the compiled model {path} does not load: run `sourceline rebuild-index`") from error
+

@@ -1,0 +1,63 @@
+"""Chooses the encoder: compile on first use to build, open what was compiled to serve."""
+
+import logging
+from pathlib import Path
+
+from sourceline.encoding.compiled import CompiledEncoder, fingerprint
+from sourceline.encoding.encoder import Encoder
+from sourceline.encoding.models import model_folder
+from sourceline.errors import ModelError
+from sourceline.types import EncoderKind
+
+log = logging.getLogger(__name__)
+
+
+def prepare_encoder(kind: EncoderKind, model: str, store: Path) -> Encoder:
+    """Return the encoder to build with; compile the model into ``store`` if that was not done yet.
+
+    A model that does not compile is used as it is, with a warning.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be used.
+    """
+    folder = model_folder(model)
+    if kind is EncoderKind.COMPILED:
+        target = store / fingerprint(folder)
+        try:
+            return CompiledEncoder(target)
+        except ModelError:
+            log.info("compiling %s, once", model)
+        # Imports torch and sentence-transformers, which is slow and never done to serve.
+        from sourceline.encoding.compile import compile_model
+
+        try:
+            compile_model(model, folder, target)
+            return CompiledEncoder(target)
+        except ModelError as error:
+            log.warning("%s; using sentence-transformers itself, which is slower", error)
+    return _reference(model, folder)
+
+
+def open_encoder(kind: EncoderKind, model: str, fingerprint: str, store: Path) -> Encoder:
+    """Return the encoder that a generation was built with.
+
+    Raises:
+        ModelError: it is not there any more, or damaged.
+    """
+    if kind is EncoderKind.REFERENCE:
+        return _reference(model, model_folder(model))
+    encoder = CompiledEncoder(store / fingerprint)
+    if encoder.fingerprint != fingerprint:
+        raise ModelError(f"the compiled model in {store / fingerprint} is another: run `sourceline rebuild-index`")
+    return encoder
+
+
+def kind_of(encoder: Encoder) -> EncoderKind:
+    """Return which implementation an encoder is."""
+    return EncoderKind.COMPILED if isinstance(encoder, CompiledEncoder) else EncoderKind.REFERENCE
+
+
+def _reference(model: str, folder: Path) -> Encoder:
+    from sourceline.encoding.reference import ReferenceEncoder
+
+    return ReferenceEncoder(model, folder)

@@ -1,0 +1,58 @@
+"""The sentence-transformers model itself: for a GPU, and for models that do not compile."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
+from transformers.utils import logging as transformers_logging
+
+from sourceline.encoding.encoder import Encoding, Tokens, require_fit, tokenize
+from sourceline.encoding.models import model_digest
+from sourceline.errors import ModelError
+
+
+def load(folder: Path) -> tuple[SentenceTransformer, Tokenizer, int]:
+    """Load a model from its folder: the model, its tokenizer without truncation, its limit in tokens.
+
+    Raises:
+        ModelError: it is not a sentence-transformers model with a transformer and a fast tokenizer.
+    """
+    transformers_logging.disable_progress_bar()
+    try:
+        model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
+        # What the library raises on a folder that holds something else depends on how far it got.
+        raise ModelError(f"{folder} does not load as a sentence-transformers model: {error}") from error
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    if backend is None or model.max_seq_length is None:
+        raise ModelError(f"the model in {folder} has no fast tokenizer, so its tokens have no offsets")
+    tokenizer = Tokenizer.from_str(backend.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return model.eval(), tokenizer, model.max_seq_length - tokenizer.num_special_tokens_to_add(False)
+
+
+class ReferenceEncoder:
+    """Encodes with sentence-transformers on the best device there is."""
+
+    def __init__(self, model: str, folder: Path) -> None:
+        self.model = model
+        self.fingerprint = "reference-" + model_digest(folder)[:16]
+        self._encoder, self._tokenizer, self.limit = load(folder)
+        dimension = self._encoder.get_embedding_dimension()
+        assert dimension is not None
+        self.dimension = dimension
+
+    def tokenize(self, text: str) -> Tokens:
+        """Return the tokens of a text of any length."""
+        return tokenize(self._tokenizer, text)[2]
+
+    def encode(self, texts: Sequence[str]) -> Iterator[Encoding]:
+        """Yield one encoding for each text, in order."""
+        for text in texts:  # one at a time: padding to a batch's longest text changes the last bits of a vector
+            _, ordinary, tokens = tokenize(self._tokenizer, text)
+            require_fit(tokens, self.limit)
+            states = self._encoder.encode(text, output_value="token_embeddings", show_progress_bar=False)
+            yield Encoding(tokens, np.asarray(states.cpu().numpy(), dtype=np.float32)[ordinary])

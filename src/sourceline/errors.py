@@ -1,0 +1,85 @@
+"""Every error that Sourceline raises on purpose. The message is one line, meant for a person, and says what to do.
+
+::
+
+    SourcelineError
+    ├── SettingsError        a setting that cannot be used
+    ├── DocumentError        one file that cannot be read; the build skips and lists it
+    ├── CorpusError          no documents to build from
+    ├── ModelError           the model is missing, not the one expected, or does not compile
+    ├── GenerationError      an index that cannot be served
+    │   ├── NoGenerationError      none was built yet
+    │   ├── DamagedError           a file is missing or not as it was written
+    │   └── MismatchError          built with another model or format
+    ├── BuildError           the build could not finish; what was served before is untouched
+    │   └── BuildRunningError      another build holds the lock
+    ├── LedgerError          the record of citations cannot be read or written
+    ├── QuestionError        a question that cannot be asked
+    ├── UnknownCitationError an id that was never issued
+    ├── UnknownDocumentError a document that is not in the index
+    └── LabelsError          a labelled set that cannot be scored
+"""
+
+
+class SourcelineError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class SettingsError(SourcelineError):
+    """A setting that cannot be used."""
+
+
+class DocumentError(SourcelineError):
+    """One file that cannot be read; the build skips and lists it."""
+
+
+class CorpusError(SourcelineError):
+    """No documents to build from."""
+
+
+class ModelError(SourcelineError):
+    """The model is missing, not the one expected, or does not compile."""
+
+
+class GenerationError(SourcelineError):
+    """An index that cannot be served."""
+
+
+class NoGenerationError(GenerationError):
+    """No generation was published yet."""
+
+
+class DamagedError(GenerationError):
+    """A file of a generation is missing or not as it was written."""
+
+
+class MismatchError(GenerationError):
+    """A generation built with another model or in another format."""
+
+
+class BuildError(SourcelineError):
+    """The build could not finish; what was served before is untouched."""
+
+
+class BuildRunningError(BuildError):
+    """Another build holds the lock."""
+
+
+class LedgerError(SourcelineError):
+    """The record of citations cannot be read or written."""
+
+
+class QuestionError(SourcelineError):
+    """A question that cannot be asked."""
+
+
+class UnknownCitationError(SourcelineError):
+    """A citation id that was never issued."""
+
+
+class UnknownDocumentError(SourcelineError):
+    """A document that is not in the index."""
+
+
+class LabelsError(SourcelineError):
+    """A labelled set that cannot be scored."""

@@ -1,0 +1,1 @@
+"""Vectors and text become files that answer queries."""

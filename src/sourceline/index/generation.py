@@ -1,0 +1,225 @@
+"""One published build of the index: manifest, checksums, open, verify, publish.
+
+A generation is a folder ``generations/<id>/`` that is never written again once ``CURRENT`` names it. Ids sort by age.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sourceline.durable import replace, sha256, sync_tree
+from sourceline.encoding.encoder import Encoder
+from sourceline.errors import DamagedError, GenerationError, MismatchError, NoGenerationError
+from sourceline.index.dense import DenseIndex
+from sourceline.index.lexical import LexicalIndex
+from sourceline.index.passages import Passages
+from sourceline.index.tokens import TokenIndex
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+CURRENT = "CURRENT"
+GENERATIONS = "generations"
+DAMAGED = ".damaged"  # the ending of a folder that was set aside
+MEND = "run `sourceline rebuild-index`"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a generation says of itself. ``files`` is name -> [size in bytes, SHA-256]."""
+
+    format: int
+    id: str
+    created: str
+    model: str
+    encoder: str
+    fingerprint: str
+    dimension: int
+    documents: int
+    passages: int
+    tokens: int
+    skipped: dict[str, str]
+    files: dict[str, tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An open, verified generation. Immutable; safe to search from many threads."""
+
+    manifest: Manifest
+    folder: Path
+    dense: DenseIndex
+    lexical: LexicalIndex
+    tokens: TokenIndex
+    passages: Passages
+
+    @property
+    def id(self) -> str:
+        """The generation's id."""
+        return self.manifest.id
+
+
+def file_table(folder: Path) -> dict[str, tuple[int, str]]:
+    """Return size and SHA-256 of every file below ``folder``, by POSIX path, but for the manifest."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): (path.stat().st_size, sha256(path)) for path in paths}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, with a checksum over itself, as the last file of a generation; flush all to the disk."""
+    body = asdict(manifest)
+    (folder / MANIFEST).write_text(json.dumps(body | {"checksum": _checksum(body)}, indent=2) + "\n", "utf-8")
+    sync_tree(folder)
+
+
+def publish(index: Path, generation: str) -> None:
+    """Make a complete generation the one that is served. This is the only step that readers can see."""
+    replace(index / CURRENT, f"{generation}\n")
+
+
+def current_id(index: Path) -> str | None:
+    """Return the id that ``CURRENT`` names, or None if nothing was published.
+
+    Raises:
+        GenerationError: it cannot be read.
+    """
+    try:
+        return (index / CURRENT).read_text("utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise GenerationError(f"cannot read {index / CURRENT}: {error.strerror}: {MEND}") from error
+
+
+def open_generation(index: Path, generation: str, connections: int = 1) -> Generation:
+    """Open and verify one generation.
+
+    Raises:
+        DamagedError: a file is missing or not as it was written.
+        MismatchError: it was written in another format.
+    """
+    folder = index / GENERATIONS / generation
+    manifest = read_manifest(folder)
+    for name, (size, expected) in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size or sha256(path) != expected:
+            raise DamagedError(f"generation {generation} is damaged: {name} is not as it was written: {MEND}")
+    try:
+        opened = Generation(
+            manifest,
+            folder,
+            DenseIndex(folder),
+            LexicalIndex(folder),
+            TokenIndex(folder, manifest.dimension),
+            Passages(folder, connections),
+        )
+    except (RuntimeError, ValueError, OSError, sqlite3.Error) as error:
+        raise DamagedError(f"generation {generation} does not open: {error}: {MEND}") from error
+    counts = {len(opened.dense), len(opened.lexical), len(opened.tokens), len(opened.passages)}
+    if counts != {manifest.passages} or opened.dense.dimension != manifest.dimension:
+        raise DamagedError(f"generation {generation} is damaged: its files disagree on what they hold: {MEND}")
+    return opened
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and verify a generation's manifest.
+
+    Raises:
+        DamagedError: it is missing, not as it was written, or another generation's.
+        MismatchError: it was written in another format.
+    """
+    try:
+        body = json.loads((folder / MANIFEST).read_text("utf-8"))
+        checksum = body.pop("checksum")
+        if checksum != _checksum(body):
+            raise ValueError("its checksum differs")
+        if body["format"] != FORMAT:
+            raise MismatchError(f"generation {folder.name} is in format {body['format']}, not {FORMAT}: {MEND}")
+        body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
+        manifest = Manifest(**body)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedError(f"generation {folder.name} is damaged: {MANIFEST}: {error}: {MEND}") from error
+    if manifest.id != folder.name:
+        raise DamagedError(f"generation {folder.name} is damaged: its manifest is of {manifest.id}: {MEND}")
+    return manifest
+
+
+def open_current(index: Path, connections: int = 1) -> Generation:
+    """Open the generation that ``CURRENT`` names; if it is damaged, set it aside and open the one before.
+
+    Raises:
+        NoGenerationError: nothing was published.
+        DamagedError: no generation is whole.
+    """
+    while True:
+        wanted = current_id(index)
+        if wanted is None:
+            raise NoGenerationError(f"there is no index in {index} yet: {MEND}")
+        try:
+            return open_generation(index, wanted, connections)
+        except DamagedError as error:
+            if current_id(index) != wanted:
+                continue  # a build published another one and removed this one while it was being opened
+            log.error("%s", error)
+            set_aside(index, wanted)
+            return _open_before(index, wanted, connections, error)
+
+
+def _open_before(index: Path, wanted: str, connections: int, damage: DamagedError) -> Generation:
+    for generation in reversed(generation_ids(index)):
+        if generation >= wanted:
+            continue
+        try:
+            opened = open_generation(index, generation, connections)
+        except DamagedError as error:
+            log.error("%s", error)
+            set_aside(index, generation)
+        else:
+            log.warning("serving generation %s, the one before: %s", generation, MEND)
+            return opened
+    raise damage
+
+
+def generation_ids(index: Path) -> list[str]:
+    """Return the ids of all generations on the disk, oldest first, published or not, without those set aside."""
+    return [name for name in folder_names(index) if not name.endswith(DAMAGED)]
+
+
+def folder_names(index: Path) -> list[str]:
+    """Return the names of all folders of generations, oldest first, those set aside too."""
+    folder = index / GENERATIONS
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def set_aside(index: Path, generation: str) -> None:
+    """Rename a damaged generation, so that it is neither served nor counted but can be looked at."""
+    folder = index / GENERATIONS / generation
+    try:
+        os.rename(folder, folder.with_name(generation + DAMAGED))
+    except FileNotFoundError:
+        pass  # it is gone altogether
+    except OSError as error:
+        log.warning("cannot set the damaged generation %s aside: %s", generation, error)
+
+
+def require_encoder(generation: Generation, encoder: Encoder) -> None:
+    """Refuse an encoder other than the one that the generation was built with.
+
+    Raises:
+        MismatchError: the fingerprints differ.
+    """
+    if generation.manifest.fingerprint != encoder.fingerprint:
+        raise MismatchError(
+            f"generation {generation.id} was built with {generation.manifest.model} "
+            f"({generation.manifest.fingerprint}), not {encoder.model} ({encoder.fingerprint}): {MEND}"
+        )
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,67 @@
+"""Compares a new generation with the one before and tells the ledger what was issued and what was lost."""
+
+from collections.abc import Iterator
+
+from sourceline.citations.ledger import Fate, Ledger
+from sourceline.citations.succession import renamed_to, returned, vanished
+from sourceline.index.generation import Generation
+from sourceline.index.passages import DocumentEntry, Passages, stand
+from sourceline.types import Standing
+
+
+def record_citations(ledger: Ledger, before: Generation | None, after: Generation) -> None:
+    """Issue the passages that are new in ``after`` and record what became of those that are gone.
+
+    Only documents whose bytes changed are compared.
+
+    Raises:
+        LedgerError: the ledger cannot be read or written; nothing was recorded.
+    """
+    old = {entry.id: entry for entry in before.passages.documents} if before else {}
+    new = {entry.id: entry for entry in after.passages.documents}
+    touched = [id_ for id_ in {**old, **new} if id_ not in old or id_ not in new or _differ(old[id_], new[id_])]
+    was = {id_: standings(before.passages, old[id_]) for id_ in touched if before and id_ in old}
+    now = {id_: standings(after.passages, new[id_]) for id_ in touched if id_ in new}
+    old_ids = {standing.passage.id for document in was.values() for standing in document}
+    appeared = [s for document in now.values() for s in document if s.passage.id not in old_ids]
+    ledger.record(after.id, appeared, list(_fates(ledger, after.passages, was, now, appeared)))
+
+
+def standings(passages: Passages, entry: DocumentEntry) -> list[Standing]:
+    """Return all passages of a document in their places."""
+    text = passages.text_of(entry)
+    return [stand(passage, entry.title, text) for passage in passages.of_document(entry)]
+
+
+def _fates(
+    ledger: Ledger,
+    passages: Passages,
+    was: dict[str, list[Standing]],
+    now: dict[str, list[Standing]],
+    appeared: list[Standing],
+) -> Iterator[Fate]:
+    there = {standing.passage.id: standing for standing in appeared}
+    lost = [
+        standing
+        for standing in ledger.with_texts(standing.passage.text for standing in appeared)
+        if standing.passage.id not in there and passages.standing(standing.passage.id) is None
+    ]
+    found = list(returned(lost, appeared))
+    yield from found
+    moved = {fate.citation: there[fate.successor] for fate in found if fate.successor}
+    standing_ids = {standing.passage.id for document in now.values() for standing in document}
+    for document_id, old in was.items():
+        gone = [s for s in old if s.passage.id not in standing_ids and s.passage.id not in moved]
+        if not gone:
+            continue
+        target = document_id
+        if document_id not in now:
+            target = renamed_to(moved[s.passage.id] for s in old if s.passage.id in moved) or document_id
+        new = now.get(target, [])
+        texts = {standing.passage.text for standing in gone}
+        yield from vanished(old, new, moved, passages.standing_texts(texts))
+
+
+def _differ(one: DocumentEntry, other: DocumentEntry) -> bool:
+    # The title is part of what a citation shows; the splitting of a text can change with Sourceline itself.
+    return (one.sha256, one.title, len(one.rows)) != (other.sha256, other.title, len(other.rows))

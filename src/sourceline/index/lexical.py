@@ -1,0 +1,124 @@
+"""BM25 (k1 1.2, b .75) over sentences, English stems, with tantivy."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tantivy
+
+from sourceline.encoding.encoder import Float32
+from sourceline.index.rows import Rows
+from sourceline.types import Neighbor
+
+FOLDER = "lexical"
+K1 = 1.2  # tantivy's, which cannot be set
+_ANALYZER = (
+    tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    .filter(tantivy.Filter.remove_long(64))
+    .filter(tantivy.Filter.lowercase())
+    .filter(tantivy.Filter.ascii_fold())
+    .filter(tantivy.Filter.stemmer("english"))
+    .build()
+)
+_SCHEMA = (
+    tantivy.SchemaBuilder()
+    .add_text_field("text", tokenizer_name="english", index_option="freq")
+    .add_unsigned_field("row", indexed=True, fast=True)
+    .build()
+)
+_WRITER_BYTES = 256_000_000
+
+
+class LexicalWriter:
+    """Collects sentences in row order and writes the index."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / FOLDER).mkdir()
+        self._folder = folder / FOLDER
+        index = tantivy.Index(_SCHEMA, path=str(self._folder))
+        index.register_tokenizer("english", _ANALYZER)
+        self._writer = index.writer(heap_size=_WRITER_BYTES, num_threads=1)
+        self._rows = 0
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Append sentences."""
+        for text in texts:
+            self._writer.add_document(tantivy.Document.from_dict({"text": text, "row": self._rows}, _SCHEMA))
+            self._rows += 1
+
+    def write(self) -> None:
+        """Commit, and leave only the files that belong to the index."""
+        self._writer.commit()
+        self._writer.wait_merging_threads()
+        for lock in self._folder.glob(".tantivy-*.lock"):
+            lock.unlink()
+
+
+class LexicalIndex:
+    """The sentences' terms of one generation."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the index.
+
+        Raises:
+            ValueError: tantivy cannot read it.
+        """
+        index = tantivy.Index.open(str(folder / FOLDER))
+        index.register_tokenizer("english", _ANALYZER)
+        self._searcher = index.searcher()
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._searcher.num_docs
+
+    def search(self, text: str, n: int, within: Rows | None) -> list[Neighbor]:
+        """Return the up to ``n`` rows with the greatest BM25 score for the words of ``text``, best first, ties by row.
+
+        The words are passed as terms: no character of a question is query syntax.
+        """
+        query = _terms(text)
+        if within is not None:
+            ranges = [
+                tantivy.Query.range_query(
+                    *(_SCHEMA, "row", tantivy.FieldType.Unsigned, wanted.start, wanted.stop), include_upper=False
+                )
+                for wanted in within.ranges
+            ]
+            query = _under(query, _any(ranges))
+        return self._neighbors(query, n)
+
+    def scores(self, text: str, rows: Sequence[int]) -> Float32:
+        """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 where no word stands."""
+        wanted = tantivy.Query.term_set_query(_SCHEMA, "row", list(rows))
+        found = {neighbor.row: neighbor.score for neighbor in self._neighbors(_under(_terms(text), wanted), len(rows))}
+        return np.array([found.get(row, 0.0) for row in rows], dtype=np.float32)
+
+    def ceiling(self, text: str) -> float:
+        """Return what BM25 would give a passage that repeats every word of ``text`` without end: Σ idf · (k1 + 1)."""
+        total = len(self)
+        counts = [self._searcher.doc_freq("text", term) for term in dict.fromkeys(_ANALYZER.analyze(text))]
+        return sum(math.log1p((total - count + 0.5) / (count + 0.5)) for count in counts) * (1 + K1)
+
+    def _neighbors(self, query: tantivy.Query, n: int) -> list[Neighbor]:
+        if n == 0:
+            return []
+        hits = self._searcher.search(query, limit=n, count=False).hits
+        rows = self._searcher.fast_field_values("row", [address for _, address in hits])
+        found = [Neighbor(int(row or 0), float(score)) for (score, _), row in zip(hits, rows, strict=True)]
+        return sorted(found, key=lambda neighbor: (-neighbor.score, neighbor.row))
+
+
+def _terms(text: str) -> tantivy.Query:
+    terms = dict.fromkeys(_ANALYZER.analyze(text))
+    return _any([tantivy.Query.term_query(_SCHEMA, "text", term, "freq") for term in terms])
+
+
+def _any(queries: list[tantivy.Query]) -> tantivy.Query:
+    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+
+def _under(query: tantivy.Query, condition: tantivy.Query) -> tantivy.Query:
+    """Return the query limited to what meets the condition, which adds nothing to the scores."""
+    unscored = tantivy.Query.const_score_query(condition, 0.0)
+    return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, unscored)])

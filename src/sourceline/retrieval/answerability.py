@@ -1,0 +1,67 @@
+"""How sure we are that the first passage answers the question: a calibrated probability."""
+
+import json
+import math
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from sourceline.encoding.encoder import Float32
+from sourceline.errors import ModelError
+from sourceline.types import DEFAULT_MODEL
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the scores of the candidates say. All are comparable between corpora of any size.
+
+    ``late``: the first passage's late-interaction score; ``dense``: its cosine; ``coverage``: the share of the
+    question's words, by weight, that stand in it; ``margin``: how far it is ahead of the second passage.
+    """
+
+    late: float
+    dense: float
+    coverage: float
+    margin: float
+
+    def values(self) -> Float32:
+        """Return the features, in the order of the coefficients."""
+        return np.array([self.late, self.dense, self.coverage, self.margin], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A logistic regression: ``1 / (1 + exp(-(intercept + coefficients · features)))``."""
+
+    coefficients: tuple[float, ...]
+    intercept: float
+
+    def confidence(self, evidence: Evidence) -> float:
+        """Return the probability that the first passage answers the question."""
+        return 1 / (1 + math.exp(-self.intercept - float(evidence.values() @ np.array(self.coefficients))))
+
+
+def load_calibration(model: str) -> Calibration:
+    """Return the calibration of a model, or the default model's where there is none (its figure is then rough)."""
+    folder = resources.files("sourceline.retrieval") / "calibrations"
+    file = folder / calibration_file(model)
+    if not file.is_file():
+        file = folder / calibration_file(DEFAULT_MODEL)
+    try:
+        values = json.loads(file.read_text("utf-8"))
+        return Calibration(tuple(values["coefficients"].values()), values["intercept"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"the calibration {file} cannot be read: reinstall Sourceline") from error
+
+
+def is_calibrated(model: str) -> bool:
+    """Return whether the model has a calibration of its own."""
+    return (resources.files("sourceline.retrieval") / "calibrations" / calibration_file(model)).is_file()
+
+
+def calibration_file(model: str) -> str:
+    """Return the name of a model's calibration file."""
+    return model.split("/")[-1] + ".json"

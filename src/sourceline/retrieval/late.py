@@ -1,0 +1,36 @@
+"""Late interaction: compares every token of the question with every token of a passage."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sourceline.encoding.encoder import Float32
+from sourceline.index.tokens import Gathered
+
+
+def maxsim(question: Float32, weights: Float32, passages: Gathered) -> Float32:
+    """Return the score of each passage: ``Σ_t w_t · max_{s ∈ p} cos(q_t, p_s)`` (ColBERT; Khattab & Zaharia 2020).
+
+    Args:
+        question: the question's token vectors, (tokens, dimension), of length one.
+        weights: how much each token of the question counts, (tokens,), sum 1.
+        passages: the passages' token vectors, of length one.
+
+    Returns:
+        (passages,) float32, at most 1.
+    """
+    cosines = passages.vectors @ question.T
+    best = np.maximum.reduceat(cosines, passages.starts, axis=0)
+    return np.asarray(best @ weights, dtype=np.float32)
+
+
+def token_weights(idf: Float32) -> Float32:
+    """Return weights (tokens,) in proportion to the inverse document frequencies (tokens,), with sum 1."""
+    total = idf.sum()
+    return idf / total if total > 0 else np.full_like(idf, 1 / len(idf))
+
+
+def matches(question: Float32, passage: Float32) -> tuple[npt.NDArray[np.int64], Float32]:
+    """Return for each token of the question the token of one passage nearest to it, and their cosine."""
+    cosines = question @ passage.T
+    nearest = cosines.argmax(axis=1)
+    return nearest, cosines[np.arange(len(question)), nearest]

@@ -1,0 +1,60 @@
+"""A question, checked and encoded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sourceline.corpus.windows import stretches
+from sourceline.encoding.encoder import Encoder, Float32, Tokens, unit
+from sourceline.errors import QuestionError
+
+MAX_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedQuestion:
+    """``vector`` (dimension,) and ``vectors`` (tokens, dimension), all of length one; ``tokens`` as in ``text``."""
+
+    text: str
+    tokens: Tokens
+    vector: Float32
+    vectors: Float32
+
+
+def check_question(text: str) -> str:
+    """Return the question without the white space around it.
+
+    Raises:
+        QuestionError: it is empty, too long, or holds characters that are no text.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise QuestionError(f"the question has {len(text):,} characters; at most {MAX_CHARACTERS:,} are answered")
+    if not text.strip():
+        raise QuestionError("the question is empty")
+    if "\0" in text:
+        raise QuestionError("the question holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise QuestionError(f"the question holds half of a surrogate pair at character {error.start}") from error
+    return text.strip()
+
+
+def encode_question(encoder: Encoder, text: str) -> EncodedQuestion:
+    """Encode a question of any length; over the model's limit it is encoded in overlapping windows.
+
+    Raises:
+        QuestionError: there is nothing in it that the model knows as text.
+    """
+    tokens = encoder.tokenize(text)
+    if not len(tokens.ids):
+        raise QuestionError("the question holds no words")
+    windows = stretches(0, len(text), tokens.spans[:, 0].astype(np.int64), encoder.limit)
+    kept: list[tuple[Tokens, Float32]] = []
+    for window, encoding in zip(windows, encoder.encode([text[w.start : w.end] for w in windows]), strict=True):
+        spans = encoding.tokens.spans + window.start
+        keep = (spans[:, 0] >= window.keep_start) & (spans[:, 0] < window.keep_end)
+        kept.append((Tokens(encoding.tokens.ids[keep], spans[keep]), encoding.vectors[keep]))
+    states = np.concatenate([vectors for _, vectors in kept])
+    tokens = Tokens(np.concatenate([t.ids for t, _ in kept]), np.concatenate([t.spans for t, _ in kept]))
+    return EncodedQuestion(text, tokens, unit(states.mean(axis=0)), unit(states))

@@ -1,0 +1,48 @@
+"""Who may ask: everyone on loopback; elsewhere those who hold the key."""
+
+import hmac
+import ipaddress
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sourceline.errors import SettingsError
+from sourceline.server.problems import problem
+
+_OPEN = {"/healthz", "/readyz"}
+
+
+def require_key_off_loopback(host: str, api_key: str) -> None:
+    """Refuse to serve documents to a network without a key.
+
+    Raises:
+        SettingsError: ``host`` is not loopback and there is no key.
+    """
+    if not api_key and not _is_loopback(host):
+        raise SettingsError(
+            f"serving on {host} would show the documents to the network: set SOURCELINE_API_KEY, or serve on 127.0.0.1"
+        )
+
+
+class KeyMiddleware:
+    """Lets requests through that carry ``Authorization: Bearer KEY``."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {api_key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 to requests without the key."""
+        if scope["type"] == "http" and scope["path"] not in _OPEN:
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(given, self._expected):
+                refused = problem(401, "send the key: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

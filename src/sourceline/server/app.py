@@ -1,0 +1,65 @@
+"""Puts the app together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from sourceline import __version__
+from sourceline.server import problems
+from sourceline.server.access import KeyMiddleware
+from sourceline.server.metrics import Metrics, MetricsMiddleware
+from sourceline.server.rebuild import Rebuilds
+from sourceline.server.routes.ask import ask_routes
+from sourceline.server.routes.citations import citation_routes
+from sourceline.server.routes.documents import document_routes
+from sourceline.server.routes.health import health_routes, page_routes
+from sourceline.server.routes.index import index_routes
+from sourceline.server.serving import Serving
+from sourceline.types import EncoderKind
+
+MAX_BODY_BYTES = 64 * 1024
+DESCRIPTION = "Ask a question about your documents; get the exact sentences that answer it, with citations that last."
+
+
+def create_app(documents: Path, index: Path, model: str, kind: EncoderKind, api_key: str = "") -> FastAPI:
+    """Return the app, ready to answer from the current generation.
+
+    Raises:
+        GenerationError: there is no generation that can be served.
+        ModelError: its encoder cannot be opened.
+    """
+    serving = Serving(index, model, kind)
+    rebuilds = Rebuilds(documents, index, model, kind)
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        serving.start()
+        yield
+        serving.stop()
+        rebuilds.stop()
+
+    middleware = [Middleware(MetricsMiddleware, metrics=metrics)]
+    if api_key:
+        middleware.append(Middleware(KeyMiddleware, api_key=api_key))
+    app = FastAPI(
+        title="Sourceline",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        middleware=middleware,
+        max_body_size=MAX_BODY_BYTES,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.include_router(ask_routes(serving))
+    app.include_router(citation_routes(serving))
+    app.include_router(document_routes(serving))
+    app.include_router(index_routes(serving, rebuilds))
+    app.include_router(health_routes(serving, metrics))
+    app.include_router(page_routes(app))
+    return app

@@ -1,0 +1,68 @@
+"""Counts and times for Prometheus."""
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sourceline.index.generation import Generation
+
+_BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4)
+
+
+class Metrics:
+    """The figures of one app."""
+
+    MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._requests = Counter("sourceline_requests_total", "Requests answered.", labels, registry=self._registry)
+        self._seconds = Histogram(
+            *("sourceline_request_seconds", "Time to answer.", ("route",)), buckets=_BUCKETS, registry=self._registry
+        )
+        self._generation = Gauge(
+            "sourceline_generation_info", "The generation that is served.", ("generation",), registry=self._registry
+        )
+        self._passages = Gauge("sourceline_passages", "Passages that are served.", registry=self._registry)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def text(self, generation: Generation) -> bytes:
+        """Return everything in Prometheus' text format."""
+        self._generation.clear()
+        self._generation.labels(generation.id).set(1)
+        self._passages.set(len(generation.passages))
+        return generate_latest(self._registry)
+
+
+class MetricsMiddleware:
+    """Counts each request by its route's pattern, so that ids do not become labels."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and note how it was answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "(none)")
+            method = scope["method"] if route != "(none)" else "(any)"
+            self._metrics.count(method, route, status, time.perf_counter() - started)

@@ -1,0 +1,50 @@
+"""Documents."""
+
+from fastapi import APIRouter
+
+from sourceline.errors import UnknownDocumentError
+from sourceline.server import wire
+from sourceline.server.problems import responses
+from sourceline.server.schemas import (
+    DocumentEntryBody,
+    DocumentPassage,
+    DocumentResponse,
+    DocumentsResponse,
+)
+from sourceline.server.serving import Serving
+
+
+def document_routes(serving: Serving) -> APIRouter:
+    """Return the routes that show documents."""
+    router = APIRouter(tags=["documents"], responses=responses(401, 503))
+
+    @router.get("/v1/documents")
+    def list_documents() -> DocumentsResponse:
+        """Return all documents of the index."""
+        generation = serving.searcher.generation
+        documents = [
+            DocumentEntryBody(id=entry.id, title=entry.title, passages=len(entry.rows), sha256=entry.sha256)
+            for entry in generation.passages.documents
+        ]
+        return DocumentsResponse(documents=documents, generation=generation.id)
+
+    @router.get("/v1/documents/{document:path}", response_model_exclude_none=True, responses=responses(404))
+    def get_document(document: str) -> DocumentResponse:
+        """Return a document's text with its passages and their citations. The id may hold slashes."""
+        generation = serving.searcher.generation
+        entry = generation.passages.entry(document)
+        if entry is None:
+            raise UnknownDocumentError(f"no document {document!r} is in the index")
+        return DocumentResponse(
+            id=entry.id,
+            title=entry.title,
+            sha256=entry.sha256,
+            text=generation.passages.text_of(entry),
+            passages=[
+                DocumentPassage(citation=passage.id, text=passage.text, location=wire.location(passage))
+                for passage in generation.passages.of_document(entry)
+            ],
+            generation=generation.id,
+        )
+
+    return router

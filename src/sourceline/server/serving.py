@@ -1,0 +1,76 @@
+"""Holds the searcher that answers, and swaps it when a new generation is published."""
+
+import logging
+import os
+import threading
+from pathlib import Path
+
+from sourceline.citations.ledger import Ledger
+from sourceline.errors import SourcelineError
+from sourceline.index.generation import current_id
+from sourceline.retrieval.opening import open_searcher
+from sourceline.retrieval.search import Searcher
+from sourceline.types import EncoderKind
+
+log = logging.getLogger(__name__)
+
+# A new generation is to be served within 2 s.
+POLL_SECONDS = 0.5
+
+
+class Serving:
+    """One immutable searcher at a time: a request takes it once and keeps it; a new generation is one assignment."""
+
+    def __init__(self, index: Path, model: str, kind: EncoderKind) -> None:
+        """Open the current generation.
+
+        Raises:
+            GenerationError: there is none that can be served.
+            ModelError: its encoder cannot be opened.
+        """
+        self.index = index
+        self.ledger = Ledger(index)
+        self._model = model
+        self._kind = kind
+        self._searcher = self._open(None)
+        # What CURRENT named when it was last looked at: a generation that cannot be served is tried once.
+        self._seen = current_id(index)
+        self._stop = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="generation-watcher", daemon=True)
+
+    @property
+    def searcher(self) -> Searcher:
+        """The searcher to answer the request at hand with, from start to end."""
+        return self._searcher
+
+    def start(self) -> None:
+        """Watch for new generations, in a thread."""
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+        self._watcher.join()
+
+    def refresh(self) -> None:
+        """Serve the current generation, if it is another than the one that is served and can be opened."""
+        try:
+            current = current_id(self.index)
+            if current == self._seen:
+                return
+            self._seen = current
+            searcher = self._open(self._searcher)
+        except SourcelineError as error:
+            log.error("still serving generation %s: %s", self._searcher.generation.id, error)
+        else:
+            self._searcher = searcher
+            log.info("serving generation %s", searcher.generation.id)
+
+    def _open(self, before: Searcher | None) -> Searcher:
+        connections = 2 * (os.cpu_count() or 1)
+        encoder = before.encoder if before else None
+        return open_searcher(self.index, self._model, self._kind, connections, encoder)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            self.refresh()

@@ -1,0 +1,93 @@
+"""The domain's types as they go over the wire."""
+
+from urllib.parse import quote
+
+from sourceline.server import schemas
+from sourceline.types import Answer, Citation, Hit, Passage, Standing, Status
+
+
+def answer(answer: Answer, explain: bool, took_ms: float) -> schemas.AskResponse:
+    """Return an answer with its passages."""
+    return schemas.AskResponse(
+        question=answer.question,
+        answerable=answer.answerable,
+        confidence=round(answer.confidence, 4),
+        passages=[_hit(hit, explain) for hit in answer.hits],
+        generation=answer.generation,
+        took_ms=round(took_ms, 3),
+    )
+
+
+def location(passage: Passage) -> schemas.LocationBody:
+    """Return where a passage stands."""
+    return schemas.LocationBody(
+        start=passage.start,
+        end=passage.end,
+        line=passage.location.line,
+        paragraph=passage.location.paragraph,
+        section=passage.location.section,
+    )
+
+
+def citation(citation: Citation) -> schemas.CitationBody:
+    """Return a citation that was looked up."""
+    stands = citation.status in (Status.CURRENT, Status.MOVED)
+    shown = citation.now if stands and citation.now else citation.cited
+    place = _place(shown)
+    return schemas.CitationBody(
+        citation=citation.id,
+        status=citation.status.value,
+        text=citation.cited.passage.text,
+        document=place.document,
+        location=place.location,
+        context=place.context,
+        selectors=[
+            schemas.TextQuoteSelector(exact=shown.passage.text, prefix=shown.before, suffix=shown.after),
+            schemas.TextPositionSelector(start=shown.passage.start, end=shown.passage.end),
+        ],
+        url=_url(citation.id),
+        cited=_place(citation.cited),
+        successor=_successor(citation) if citation.status is not Status.CURRENT else None,
+    )
+
+
+def _hit(hit: Hit, explain: bool) -> schemas.PassageBody:
+    scores = schemas.ScoresBody(dense=hit.scores.dense, lexical=hit.scores.lexical, late=hit.scores.late)
+    return schemas.PassageBody(
+        rank=hit.rank,
+        score=hit.score,
+        citation=hit.passage.id,
+        text=hit.passage.text,
+        document=schemas.DocumentRef(id=hit.passage.document_id, title=hit.title),
+        location=location(hit.passage),
+        context=schemas.ContextBody(before=hit.before, after=hit.after),
+        highlights=[schemas.SpanBody(start=span.start, end=span.end) for span in hit.highlights],
+        scores=scores if explain else None,
+    )
+
+
+def _place(standing: Standing) -> schemas.Place:
+    return schemas.Place(
+        document=schemas.DocumentRef(id=standing.passage.document_id, title=standing.title),
+        location=location(standing.passage),
+        context=schemas.ContextBody(before=standing.before, after=standing.after),
+    )
+
+
+def _successor(citation: Citation) -> schemas.Successor | None:
+    if citation.now is None:
+        return None
+    place = _place(citation.now)
+    return schemas.Successor(
+        citation=citation.now.passage.id,
+        text=citation.now.passage.text,
+        similarity=1.0 if citation.similarity is None else round(citation.similarity, 4),
+        url=_url(citation.now.passage.id),
+        document=place.document,
+        location=place.location,
+        context=place.context,
+    )
+
+
+def _url(citation_id: str) -> str:
+    return f"/v1/citations/{quote(citation_id, safe='')}"

@@ -1,0 +1,59 @@
+"""The one table of settings: environment, ``sourceline.toml``, command line and README all come from it."""
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sourceline.errors import SettingsError
+from sourceline.types import DEFAULT_MODEL, EncoderKind
+
+FILE = Path("sourceline.toml")
+
+
+class Settings(BaseSettings):
+    """Command line over environment (``SOURCELINE_…``) over ``sourceline.toml`` over these defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="SOURCELINE_", extra="forbid", frozen=True)
+
+    documents: Path = Field(Path("seeds"), description="The folder of documents, .txt and .md.")
+    index: Path = Field(Path("index"), description="The folder of the index, the compiled model and the ledger.")
+    model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
+    encoder: EncoderKind = Field(
+        EncoderKind.COMPILED, description="compiled, or reference: sentence-transformers itself, as on a GPU."
+    )
+    host: str = Field("127.0.0.1", description="The address to serve on; another than loopback needs api_key.")
+    port: int = Field(8080, ge=0, le=65535, description="The port to serve on; 0 takes a free one.")
+    api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say which source comes before which."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=FILE)
+
+
+def load_settings(**given: object) -> Settings:
+    """Return the settings; ``given`` (what is not None) comes first.
+
+    Raises:
+        SettingsError: a value that cannot be used, or a name in the file that is no setting.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise SettingsError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except ValueError as error:  # what tomllib raises
+        raise SettingsError(f"{FILE} is not TOML: {error}") from error

@@ -1,0 +1,158 @@
+"""The types that flow from stage to stage. Frozen, slotted, no I/O.
+
+Every ``start`` and ``end`` is a code-point offset into the text of the document (a Python string index), ``end`` exclusive.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+class EncoderKind(StrEnum):
+    """Which implementation encodes: the model compiled, or sentence-transformers itself."""
+
+    COMPILED = "compiled"
+    REFERENCE = "reference"
+
+
+class MarkKind(StrEnum):
+    """What a format found in the text of a document."""
+
+    PARAGRAPH = "paragraph"
+    HEADING = "heading"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A stretch of a document's text that its format knows something about.
+
+    Marks are in the order of the text and do not overlap. Text outside every mark (list bullets, rules) is shown
+    in its place but is not searched.
+    """
+
+    kind: MarkKind
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file of the corpus. ``id`` is its POSIX path below the documents folder; ``sha256`` is of its bytes."""
+
+    id: str
+    title: str
+    text: str
+    sha256: str
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a passage stands for a human reader. ``line`` and ``paragraph`` count from 1."""
+
+    line: int
+    paragraph: int
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One sentence: the unit that is retrieved and cited. ``text == document.text[start:end]``, always.
+
+    ``ordinal`` is its place among the passages of its document, from 0.
+    """
+
+    id: str
+    document_id: str
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A row of the index and its score from one index alone. Rows number the passages in document order."""
+
+    row: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What each component gave a hit: cosine, BM25, and late interaction (a weighted mean of cosines)."""
+
+    dense: float
+    lexical: float
+    late: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Offsets into the text of one passage, ``end`` exclusive."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One ranked passage. ``rank`` counts from 1; ``before`` and ``after`` are the neighbouring passages' texts."""
+
+    rank: int
+    score: float
+    passage: Passage
+    title: str
+    before: str
+    after: str
+    highlights: tuple[Span, ...]
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Ranked passages, and how sure we are that the first of them answers the question (a probability)."""
+
+    question: str
+    answerable: bool
+    confidence: float
+    hits: tuple[Hit, ...]
+    generation: str
+
+
+class Status(StrEnum):
+    """What became of a cited sentence."""
+
+    CURRENT = "current"
+    MOVED = "moved"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A passage in its place: what a citation shows. ``before`` and ``after`` are the text around it."""
+
+    passage: Passage
+    title: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A citation looked up.
+
+    ``cited`` is the sentence as it was cited, in the place where it last stood under this id (which is where it stands
+    now if the status is ``current``). ``now`` is the passage that stands for it today: the same sentence elsewhere
+    (``moved``), its edited successor (``changed``, with ``similarity`` of the two texts from 0 to 1), else None.
+    """
+
+    id: str
+    status: Status
+    cited: Standing
+    now: Standing | None
+    similarity: float | None

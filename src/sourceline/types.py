@@ -1,11 +1,11 @@
 """The types that flow from stage to stage. Frozen, slotted, no I/O.
 
-Every ``start`` and ``end`` is a code-point offset into the text of the document (a Python string index), ``end`` exclusive.
+Every ``start`` and ``end`` is a code-point offset into the text of the document (a Python string index), ``end``
+exclusive.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
-
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 

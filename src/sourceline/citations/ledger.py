@@ -1,8 +1,8 @@
 """Every citation ever issued, and what became of it. Append-only; lives outside the generations; never forgets.
 
-One SQLite file in write-ahead mode, so that lookups never wait for a build. ``issued`` has one row for each id, as it was
-when the id was first given out. ``fates`` has one row each time that a build found an id gone: the newest one holds,
-and only while the id is not in the generation that is served (a sentence can come back).
+One SQLite file in write-ahead mode, so that lookups never wait for a build. ``issued`` has one row for each id, as it
+was when the id was first given out. ``fates`` has one row each time that a build found an id gone: the newest one
+holds, and only while the id is not in the generation that is served (a sentence can come back).
 """
 
 import hashlib
@@ -18,8 +18,9 @@ from sourceline.types import Location, Passage, Standing, Status
 FILE = "ledger.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS issued (
-    id TEXT PRIMARY KEY, generation TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL, ordinal INTEGER NOT NULL,
-    start INTEGER NOT NULL, end INTEGER NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
+    id TEXT PRIMARY KEY, generation TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,
+    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+    line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
     text TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, text_hash INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS issued_text ON issued (text_hash);
@@ -87,7 +88,8 @@ class Ledger:
         """Return what the newest build that found this id gone says of it."""
         with self._open() as connection:
             found = connection.execute(
-                "SELECT status, successor FROM fates WHERE citation = ? ORDER BY number DESC LIMIT 1", (citation,)
+                "SELECT status, successor FROM fates WHERE citation = ? ORDER BY number DESC LIMIT 1",
+                (citation,),
             ).fetchone()
         return None if found is None else Fate(citation, Status(found[0]), found[1])
 
@@ -99,7 +101,8 @@ class Ledger:
                 batch = wanted[start : start + _BATCH]
                 marks = ",".join("?" * len(batch))
                 rows = connection.execute(
-                    f"SELECT * FROM issued WHERE text_hash IN ({marks}) ORDER BY id", [_text_hash(t) for t in batch]
+                    f"SELECT * FROM issued WHERE text_hash IN ({marks}) ORDER BY id",
+                    [_text_hash(t) for t in batch],
                 )
                 known = set(batch)
                 yield from (found.standing for found in map(_issued, rows) if found.standing.passage.text in known)
@@ -150,6 +153,21 @@ def _issued_row(standing: Standing, generation: str) -> tuple[str | int | None, 
 
 
 def _issued(row: tuple) -> Issued:  # type: ignore[type-arg]  # a row of the table
-    id_, generation, document, title, ordinal, start, end, line, paragraph, section, text, before, after, _ = row
+    (
+        id_,
+        generation,
+        document,
+        title,
+        ordinal,
+        start,
+        end,
+        line,
+        paragraph,
+        section,
+        text,
+        before,
+        after,
+        _,
+    ) = row
     passage = Passage(id_, document, ordinal, start, end, text, Location(line, paragraph, section))
     return Issued(Standing(passage, title, before, after), generation)

@@ -108,7 +108,10 @@ def _successor(old: Passage, fresh: list[Passage], first: int, last: int) -> Pas
     begin = bisect_left(fresh, first, key=lambda new: new.ordinal)
     end = bisect_left(fresh, last, key=lambda new: new.ordinal)
     in_place, near = fresh[begin:end][:NEAR], fresh[max(0, begin - NEAR) : begin + NEAR]
-    for candidates, least in ((in_place, SIMILAR_IN_PLACE if len(in_place) == 1 else SIMILAR), (near, SIMILAR)):
+    for candidates, least in (
+        (in_place, SIMILAR_IN_PLACE if len(in_place) == 1 else SIMILAR),
+        (near, SIMILAR),
+    ):
         rated = [(similarity(old.text, new.text), -new.ordinal, new) for new in candidates]
         best = max(rated, key=lambda entry: entry[:2], default=None)
         if best and best[0] >= least:

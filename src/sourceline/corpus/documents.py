@@ -32,12 +32,11 @@ def document_paths(folder: Path) -> list[str]:
     def refuse(error: OSError) -> None:
         raise CorpusError(f"cannot list {error.filename}: {error.strerror}") from error
 
-    found = []
+    found: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in FORMATS:
-                found.append((Path(parent) / name).relative_to(folder).as_posix())
+        wanted = [name for name in files if not name.startswith(".") and Path(name).suffix.lower() in FORMATS]
+        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in wanted]
     return sorted(found)
 
 

@@ -63,9 +63,7 @@ def compile_model(model: str, folder: Path, target: Path) -> Card:
         small.mkdir()
         shutil.copy(exact / TOKENIZER_FILE, small)
         with _quiet():
-            quantize_dynamic(
-                exact / MODEL_FILE, small / MODEL_FILE, per_channel=True, weight_type=QuantType.QInt8
-            )
+            quantize_dynamic(exact / MODEL_FILE, small / MODEL_FILE, per_channel=True, weight_type=QuantType.QInt8)
         expected = _probe_means(ReferenceEncoder(model, folder))
         for compiled in (small, exact):
             card = _check(model, fingerprint(folder), compiled, limit, expected)
@@ -131,7 +129,8 @@ def _check(model: str, name: str, folder: Path, limit: int, expected: Float32) -
     _write(folder, card)
     cosines = np.sum(_probe_means(CompiledEncoder(folder)) * expected, axis=1)
     card = Card(
-        *(model, name, folder.name, expected.shape[1], limit, float(cosines.mean()), float(cosines.min())), files
+        *(model, name, folder.name, expected.shape[1], limit, float(cosines.mean()), float(cosines.min())),
+        files,
     )
     _write(folder, card)
     return card

@@ -112,4 +112,3 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors share no narrower base
         raise ModelError(f"the compiled model {path} does not load: run `sourceline rebuild-index`") from error
-

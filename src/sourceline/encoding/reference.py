@@ -1,9 +1,11 @@
 """The sentence-transformers model itself: for a GPU, and for models that do not compile."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
@@ -19,7 +21,8 @@ def load(folder: Path) -> tuple[SentenceTransformer, Tokenizer, int]:
     Raises:
         ModelError: it is not a sentence-transformers model with a transformer and a fast tokenizer.
     """
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    torch.set_num_threads(os.cpu_count() or 1)  # the package sets one, for what is imported to serve
     try:
         model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:

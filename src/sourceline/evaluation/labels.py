@@ -43,8 +43,10 @@ def read_labels(folder: Path) -> LabelledSet:
     """
     file = folder / "questions.jsonl"
     questions = []
+    number = 0
     try:
-        for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+        for line in file.read_text("utf-8").splitlines():
+            number += 1
             if line.strip():
                 questions.append(_question(json.loads(line)))
     except OSError as error:

@@ -160,9 +160,7 @@ def _prepare(folder: Path, encoder: Encoder) -> tuple[list[_Prepared], dict[str,
     return prepared, skipped
 
 
-def _encode(
-    texts: list[str], encoder: Encoder, cache: EncodingCache, progress: Callable[[Progress], None]
-) -> int:
+def _encode(texts: list[str], encoder: Encoder, cache: EncodingCache, progress: Callable[[Progress], None]) -> int:
     """Encode the texts that are not in the cache; return how many there were."""
     missing = cache.missing(texts)
     progress(Progress(0, len(missing)))
@@ -191,7 +189,7 @@ def _write(
         lexical.add([passage.text for passage in one.passages])
         vectors = np.empty((len(one.passages), encoder.dimension), dtype=np.float32)
         for number, (ids, spans, states) in enumerate(_passage_tokens(one, cache)):
-            vectors[number] = unit(states.mean(axis=0) if len(states) else np.zeros(encoder.dimension))
+            vectors[number] = unit(states.mean(axis=0)) if len(states) else 0
             tokens.add(ids, spans, unit(states))
         dense.add(vectors)
     dense.write(folder)
@@ -264,9 +262,7 @@ def _prune(index: Path, current: Generation, before: Generation | None) -> None:
             file.unlink(missing_ok=True)
 
 
-def _report(
-    old: list[DocumentEntry], opened: Generation, count: int, encoded: int, seconds: float
-) -> Report:
+def _report(old: list[DocumentEntry], opened: Generation, count: int, encoded: int, seconds: float) -> Report:
     was = {entry.id: entry.sha256 for entry in old}
     now = {entry.id: entry.sha256 for entry in opened.passages.documents}
     return Report(

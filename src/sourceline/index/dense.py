@@ -53,7 +53,7 @@ class DenseIndex:
         if within is not None:
             bitmap = within.bitmap(len(self))  # FAISS keeps only a pointer to it
             selector = faiss.IDSelectorBitmap(len(self), faiss.swig_ptr(bitmap))
-            parameters = faiss.SearchParameters(sel=selector)
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         scores, rows = self._index.search(vector[None, :], n, params=parameters)
         found = [Neighbor(int(row), float(score)) for row, score in zip(rows[0], scores[0], strict=True) if row >= 0]
         return sorted(found, key=lambda neighbor: (-neighbor.score, neighbor.row))

@@ -81,7 +81,8 @@ class LexicalIndex:
         if within is not None:
             ranges = [
                 tantivy.Query.range_query(
-                    *(_SCHEMA, "row", tantivy.FieldType.Unsigned, wanted.start, wanted.stop), include_upper=False
+                    *(_SCHEMA, "row", tantivy.FieldType.Unsigned, wanted.start, wanted.stop),
+                    include_upper=False,
                 )
                 for wanted in within.ranges
             ]
@@ -90,7 +91,8 @@ class LexicalIndex:
 
     def scores(self, text: str, rows: Sequence[int]) -> Float32:
         """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 where no word stands."""
-        wanted = tantivy.Query.term_set_query(_SCHEMA, "row", list(rows))
+        # Terms one by one: tantivy walks the whole column for a set.
+        wanted = _any([tantivy.Query.term_query(_SCHEMA, "row", row) for row in rows])
         found = {neighbor.row: neighbor.score for neighbor in self._neighbors(_under(_terms(text), wanted), len(rows))}
         return np.array([found.get(row, 0.0) for row in rows], dtype=np.float32)
 

@@ -52,13 +52,31 @@ class PassagesWriter:
         """Append a document and all its passages."""
         self._connection.execute(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self._documents, document.id, document.title, document.sha256, document.text, self._rows, len(passages)),
+            (
+                self._documents,
+                document.id,
+                document.title,
+                document.sha256,
+                document.text,
+                self._rows,
+                len(passages),
+            ),
         )
         self._connection.executemany(
             "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (row, p.id, self._documents, p.ordinal, p.start, p.end, p.text)
-                + (p.location.line, p.location.paragraph, p.location.section)
+                (
+                    row,
+                    p.id,
+                    self._documents,
+                    p.ordinal,
+                    p.start,
+                    p.end,
+                    p.text,
+                    p.location.line,
+                    p.location.paragraph,
+                    p.location.section,
+                )
                 for row, p in enumerate(passages, start=self._rows)
             ),
         )
@@ -88,7 +106,7 @@ class Passages:
             self._pool.put(connection)
             connection.execute("SELECT count(*) FROM documents").fetchone()
         with self._connection() as connection:
-            (self._rows,) = connection.execute("SELECT count(*) FROM passages").fetchone()
+            self._rows = int(connection.execute("SELECT count(*) FROM passages").fetchone()[0])
             self.documents = [
                 DocumentEntry(id_, title, sha256, range(first, first + count))
                 for id_, title, sha256, first, count in connection.execute(
@@ -116,7 +134,8 @@ class Passages:
         """Return a document's passages in order."""
         with self._connection() as connection:
             found = connection.execute(
-                f"{_PASSAGE} WHERE p.row >= ? AND p.row < ? ORDER BY p.row", (entry.rows.start, entry.rows.stop)
+                f"{_PASSAGE} WHERE p.row >= ? AND p.row < ? ORDER BY p.row",
+                (entry.rows.start, entry.rows.stop),
             ).fetchall()
         return [_passage(values) for values in found]
 

@@ -2,8 +2,10 @@
 
 import re
 
+import numpy as np
+import numpy.typing as npt
+
 from sourceline.encoding.encoder import Float32
-from sourceline.retrieval.late import matches
 from sourceline.retrieval.question import EncodedQuestion
 from sourceline.types import Span
 
@@ -12,35 +14,42 @@ LEAST_COSINE = 0.5
 _WORD = re.compile(r"\w+(?:[-'’]\w+)*")
 # Words that say how something is asked rather than what about.
 FUNCTION_WORDS = frozenset(
-    "a about above after again against all also am an and any are as at be because been before being below between both "
-    "but by can could did do does doing down during each few for from further get had has have having he her here hers "
-    "him his how i if in into is it its itself just may me might more most much must my no nor not of off on once only "
-    "or other our ours out over own please same shall she should so some such tell than that the their theirs them then "
-    "there these they this those through to too under until up us very was we were what when where which while who whom "
-    "whose why will with would you your yours".split()
+    """
+    a about above after again against all also am an and any are as at be because been before being below
+    between both but by can could did do does doing down during each few for from further get had has have
+    having he her here hers him his how i if in into is it its itself just may me might more most much must
+    my no nor not of off on once only or other our ours out over own please same shall she should so some
+    such tell than that the their theirs them then there these they this those through to too under until up
+    us very was we were what when where which while who whom whose why will with would you your yours
+    """.split()
 )
 
 
-def highlights(question: EncodedQuestion, text: str, spans: list[Span], vectors: Float32) -> tuple[Span, ...]:
+def content_tokens(question: EncodedQuestion) -> npt.NDArray[np.bool_]:
+    """Return which tokens of the question, (tokens,), belong to a word that says what is asked about."""
+    content = np.zeros(len(question.text), dtype=bool)
+    for start, end in _content_words(question.text):
+        content[start:end] = True
+    return content[question.tokens.spans[:, 0]]
+
+
+def highlights(question: Float32, text: str, spans: list[Span], vectors: Float32) -> tuple[Span, ...]:
     """Return the matched words of a passage, in order, without overlap.
 
     Args:
-        question: what was asked.
+        question: the vectors of the question's content tokens, (content tokens, dimension), of length one.
         text: the passage's text.
         spans: where its tokens stand in it.
         vectors: its token vectors, (tokens, dimension), of length one.
     """
-    nearest, cosines = matches(question.vectors, vectors)
-    content = [(word.start(), word.end()) for word in _WORD.finditer(question.text) if _is_content(word.group())]
-    words = [(word.start(), word.end()) for word in _WORD.finditer(text) if _is_content(word.group())]
-    found = set()
-    for asked, token, cosine in zip(question.tokens.spans, nearest, cosines, strict=True):
-        if cosine < LEAST_COSINE or not any(start <= asked[0] < end for start, end in content):
-            continue
-        at = spans[token].start
-        found.update((start, end) for start, end in words if start <= at < end)
-    return tuple(Span(start, end) for start, end in sorted(found))
+    if not len(question):
+        return ()
+    cosines = question @ vectors.T
+    nearest, best = cosines.argmax(axis=1), cosines.max(axis=1)
+    matched = {spans[token].start for token in nearest[best >= LEAST_COSINE]}
+    words = _content_words(text)
+    return tuple(Span(start, end) for start, end in words if any(start <= at < end for at in matched))
 
 
-def _is_content(word: str) -> bool:
-    return word.casefold() not in FUNCTION_WORDS
+def _content_words(text: str) -> list[tuple[int, int]]:
+    return [word.span() for word in _WORD.finditer(text) if word.group().casefold() not in FUNCTION_WORDS]

@@ -1,7 +1,6 @@
 """Late interaction: compares every token of the question with every token of a passage."""
 
 import numpy as np
-import numpy.typing as npt
 
 from sourceline.encoding.encoder import Float32
 from sourceline.index.tokens import Gathered
@@ -27,10 +26,3 @@ def token_weights(idf: Float32) -> Float32:
     """Return weights (tokens,) in proportion to the inverse document frequencies (tokens,), with sum 1."""
     total = idf.sum()
     return idf / total if total > 0 else np.full_like(idf, 1 / len(idf))
-
-
-def matches(question: Float32, passage: Float32) -> tuple[npt.NDArray[np.int64], Float32]:
-    """Return for each token of the question the token of one passage nearest to it, and their cosine."""
-    cosines = question @ passage.T
-    nearest = cosines.argmax(axis=1)
-    return nearest, cosines[np.arange(len(question)), nearest]

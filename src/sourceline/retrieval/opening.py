@@ -43,9 +43,7 @@ def open_searcher(
 
 def _require(manifest: Manifest, model: str, kind: EncoderKind) -> None:
     if manifest.model != model:
-        raise MismatchError(
-            f"generation {manifest.id} was built with the model {manifest.model}, not {model}: {MEND}"
-        )
+        raise MismatchError(f"generation {manifest.id} was built with the model {manifest.model}, not {model}: {MEND}")
     # The other way round is no mismatch: a model that does not compile is served by the reference encoder.
     if kind is EncoderKind.REFERENCE and manifest.encoder != kind:
         raise MismatchError(f"generation {manifest.id} was not built with the {kind} encoder: {MEND}")

@@ -4,16 +4,14 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from sourceline.encoding.encoder import Encoder, Float32
 from sourceline.index.generation import Generation, require_encoder
 from sourceline.index.rows import Rows
 from sourceline.retrieval.answerability import THRESHOLD, Calibration, Evidence
-from sourceline.retrieval.highlights import highlights
+from sourceline.retrieval.highlights import content_tokens, highlights
 from sourceline.retrieval.late import maxsim, token_weights
 from sourceline.retrieval.question import EncodedQuestion, check_question, encode_question
-from sourceline.types import Answer, Hit, Passage, Scores, Span
+from sourceline.types import Answer, Hit, Passage, Scores
 
 MAX_K = 100
 # From each of dense and BM25. More adds candidates but hardly a right first place.
@@ -75,7 +73,7 @@ class Searcher:
             return Ranking((), ())
         late = maxsim(asked.vectors, self._weights(asked), index.tokens.gather(rows))
         cosines, words = index.dense.scores(asked.vector, rows), index.lexical.scores(asked.text, rows)
-        order = np.lexsort((rows, -late))
+        order = sorted(range(len(rows)), key=lambda at: (-late[at], rows[at]))
         return Ranking(
             tuple(rows[at] for at in order),
             tuple(Scores(float(cosines[at]), float(words[at]), float(late[at])) for at in order),
@@ -85,7 +83,8 @@ class Searcher:
         """Return what speaks for the first passage of a ranking that is not empty."""
         best = ranking.scores[0]
         second = ranking.scores[1].late if len(ranking.scores) > 1 else 0.0
-        return Evidence(best.late, best.dense, self._coverage(asked, ranking.rows[0]), best.late - second)
+        ceiling = self.generation.lexical.ceiling(asked.text)
+        return Evidence(best.late, best.dense, best.lexical / ceiling if ceiling else 0.0, best.late - second)
 
     def rows_of(self, documents: Sequence[str]) -> Rows:
         """Return the rows of all documents that match one of these ids or globs (``*`` also matches ``/``)."""
@@ -95,34 +94,27 @@ class Searcher:
     def _weights(self, asked: EncodedQuestion) -> Float32:
         return token_weights(self.generation.tokens.idf(asked.tokens.ids))
 
-    def _coverage(self, asked: EncodedQuestion, row: int) -> float:
-        ceiling = self.generation.lexical.ceiling(asked.text)
-        return float(self.generation.lexical.scores(asked.text, [row])[0]) / ceiling if ceiling else 0.0
-
     def _hits(self, asked: EncodedQuestion, ranking: Ranking, k: int) -> tuple[Hit, ...]:
         rows = ranking.rows[:k]
         around = {near for row in rows for near in (row - 1, row, row + 1)}
         stored = self.generation.passages.rows(sorted(around))
+        content = asked.vectors[content_tokens(asked)]
         found = []
         for rank, (row, scores) in enumerate(zip(rows, ranking.scores[:k], strict=True), start=1):
             passage, title = stored[row]
-            found.append(
-                Hit(
-                    rank=rank,
-                    score=scores.late,
-                    passage=passage,
-                    title=title,
-                    before=_text_beside(passage, stored.get(row - 1)),
-                    after=_text_beside(passage, stored.get(row + 1)),
-                    highlights=self._highlights(asked, row, passage),
-                    scores=scores,
-                )
+            tokens = self.generation.tokens
+            hit = Hit(
+                rank=rank,
+                score=scores.late,
+                passage=passage,
+                title=title,
+                before=_text_beside(passage, stored.get(row - 1)),
+                after=_text_beside(passage, stored.get(row + 1)),
+                highlights=highlights(content, passage.text, tokens.spans(row), tokens.gather([row]).vectors),
+                scores=scores,
             )
+            found.append(hit)
         return tuple(found)
-
-    def _highlights(self, asked: EncodedQuestion, row: int, passage: Passage) -> tuple[Span, ...]:
-        tokens = self.generation.tokens
-        return highlights(asked, passage.text, tokens.spans(row), tokens.gather([row]).vectors)
 
 
 def _text_beside(passage: Passage, neighbor: tuple[Passage, str] | None) -> str:

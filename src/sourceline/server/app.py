@@ -56,6 +56,7 @@ def create_app(documents: Path, index: Path, model: str, kind: EncoderKind, api_
         redoc_url=None,
     )
     problems.install(app)
+    problems.describe(app)
     app.include_router(ask_routes(serving))
     app.include_router(citation_routes(serving))
     app.include_router(document_routes(serving))

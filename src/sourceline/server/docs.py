@@ -1,11 +1,12 @@
-"""The page at ``/docs``: the API's description as plain HTML. FastAPI's own page would load scripts from the network."""
+"""The page at ``/docs``: the API's description as plain HTML. FastAPI's own would load scripts from the network."""
 
 import json
 from html import escape
 from typing import Any
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }
 h2 { margin: 2.5rem 0 .25rem; font: 600 1.05rem ui-monospace, monospace }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid #8886; border-radius: .4rem; font-size: .85rem }
 summary { cursor: pointer }
@@ -23,14 +24,16 @@ def page(openapi: dict[str, Any]) -> str:
     schemas = [_details(name, schema) for name, schema in openapi["components"]["schemas"].items()]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f'<h1>{title}</h1><p>{escape(openapi["info"].get("description", ""))} '
+        f"<h1>{title}</h1><p>{escape(openapi['info'].get('description', ''))} "
         'The same for programs: <a href="/openapi.json">/openapi.json</a>.</p>'
         f"{''.join(routes)}<h2>Schemas</h2>{''.join(schemas)}</html>"
     )
 
 
 def _route(method: str, path: str, operation: dict[str, Any]) -> str:
-    parts = {name: operation[name] for name in ("parameters", "requestBody", "responses") if name in operation}
+    parts: dict[str, Any] = {
+        name: operation[name] for name in ("parameters", "requestBody", "responses") if name in operation
+    }
     heading = escape(f"{method.upper()} {path}")
     return f"<h2>{heading}</h2><p>{escape(operation.get('description', ''))}</p>{_details('Details', parts)}"
 

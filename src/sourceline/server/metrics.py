@@ -20,10 +20,15 @@ class Metrics:
         labels = ("method", "route", "status")
         self._requests = Counter("sourceline_requests_total", "Requests answered.", labels, registry=self._registry)
         self._seconds = Histogram(
-            *("sourceline_request_seconds", "Time to answer.", ("route",)), buckets=_BUCKETS, registry=self._registry
+            *("sourceline_request_seconds", "Time to answer.", ("route",)),
+            buckets=_BUCKETS,
+            registry=self._registry,
         )
         self._generation = Gauge(
-            "sourceline_generation_info", "The generation that is served.", ("generation",), registry=self._registry
+            "sourceline_generation_info",
+            "The generation that is served.",
+            ("generation",),
+            registry=self._registry,
         )
         self._passages = Gauge("sourceline_passages", "Passages that are served.", registry=self._registry)
 

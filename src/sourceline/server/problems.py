@@ -55,6 +55,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def describe(app: FastAPI) -> None:
+    """Put the schema that the routes' problems refer to into the app's description."""
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        description = original()
+        schemas = description["components"]["schemas"]
+        schemas["FieldProblem"] = FieldProblem.model_json_schema()
+        schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas["Problem"].pop("$defs", None)
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
 async def _known(_: Request, error: Exception) -> Response:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:

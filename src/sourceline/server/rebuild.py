@@ -50,6 +50,7 @@ class Rebuilds:
         self._starting = threading.Lock()  # never taken to answer a question
         self._status = RebuildStatus()
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._follower: threading.Thread | None = None
 
     @property
     def status(self) -> RebuildStatus:
@@ -74,8 +75,17 @@ class Rebuilds:
             self._process.start()
             sender.close()
             self._status = RebuildStatus(State.RUNNING, started=datetime.now(UTC))
-            threading.Thread(target=self._follow, args=(receiver,), name="rebuild-follower", daemon=True).start()
+            self._follower = threading.Thread(
+                target=self._follow, args=(receiver,), name="rebuild-follower", daemon=True
+            )
+            self._follower.start()
             return self._status
+
+    def wait(self) -> RebuildStatus:
+        """Return how the rebuild ended, once it has."""
+        if self._follower is not None:
+            self._follower.join()
+        return self._status
 
     def stop(self) -> None:
         """End a running build; what is served stays as it is."""

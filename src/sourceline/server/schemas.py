@@ -60,7 +60,7 @@ class DocumentRef(_Wire):
 
 
 class LocationBody(_Wire):
-    """Where a passage stands: code-point offsets into the document's text, `end` exclusive; line and paragraph from 1."""
+    """Where a passage stands: code-point offsets into the document, `end` exclusive; line and paragraph from 1."""
 
     start: int
     end: int
@@ -153,8 +153,8 @@ class Successor(Place):
 class CitationBody(Place):
     """A citation looked up.
 
-    `text` is the sentence as it was cited, always. `document`, `location`, `context` and `selectors` say where that text
-    stands now (`current`, `moved`) or, if it stands nowhere, where it stood when it was first issued (`changed`,
+    `text` is the sentence as it was cited, always. `document`, `location`, `context` and `selectors` say where that
+    text stands now (`current`, `moved`) or, if it stands nowhere, where it stood when it was first issued (`changed`,
     `removed`). `successor` is there for `moved` and `changed`.
     """
 

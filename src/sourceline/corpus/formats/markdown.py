@@ -22,9 +22,7 @@ def marks(text: str) -> tuple[Mark, ...]:
     source = text.replace("\r\n", " \n").replace("\r", "\n")
     source = _FRONT_MATTER.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), source)
     starts = [0, *(match.end() for match in re.finditer("\n", source)), len(source)]
-    return tuple(
-        Mark(kind, start, end) for kind, start, end in _blocks(source, starts) if source[start:end].strip()
-    )
+    return tuple(Mark(kind, start, end) for kind, start, end in _blocks(source, starts) if source[start:end].strip())
 
 
 def _blocks(source: str, starts: list[int]) -> Iterator[tuple[MarkKind, int, int]]:

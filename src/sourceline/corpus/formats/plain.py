@@ -1,5 +1,6 @@
 """Plain text: paragraphs are lines, or blocks of lines that were wrapped to a width."""
 
+import itertools
 import re
 
 from sourceline.types import Mark, MarkKind
@@ -39,7 +40,7 @@ def is_wrapped(lines: list[str]) -> bool:
     if len(lines) < 2:
         return False
     width = max(map(len, lines))
-    pairs = list(zip(lines, lines[1:], strict=False))
+    pairs = list(itertools.pairwise(lines))
     return all(len(line) + 1 + len(following.split()[0]) > width for line, following in pairs) and any(
         not _SENTENCE_END.search(line) for line, _ in pairs
     )

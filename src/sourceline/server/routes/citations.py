@@ -13,7 +13,7 @@ from sourceline.types import Citation, Status
 
 def citation_routes(serving: Serving) -> APIRouter:
     """Return the routes that look citations up."""
-    router = APIRouter(tags=["citations"], responses=responses(401, 413, 503))
+    router = APIRouter(tags=["citations"], responses=responses(401, 413, 422, 503))
 
     def find(citation: str) -> Citation:
         found = look_up(citation, serving.searcher.generation.passages, serving.ledger)
@@ -28,7 +28,7 @@ def citation_routes(serving: Serving) -> APIRouter:
         """Return the sentence as it was cited, what became of it, and where it stands now."""
         return wire.citation(find(citation))
 
-    @router.post("/v1/citations/lookup", response_model_exclude_none=True, responses=responses(400, 415, 422))
+    @router.post("/v1/citations/lookup", response_model_exclude_none=True, responses=responses(400, 415))
     def look_citations_up(request: LookupRequest) -> LookupResponse:
         """Look many citations up at once."""
         found: list[CitationBody | UnknownCitation] = []

@@ -16,7 +16,7 @@ from sourceline.server.serving import Serving
 
 def document_routes(serving: Serving) -> APIRouter:
     """Return the routes that show documents."""
-    router = APIRouter(tags=["documents"], responses=responses(401, 503))
+    router = APIRouter(tags=["documents"], responses=responses(401, 422, 503))
 
     @router.get("/v1/documents")
     def list_documents() -> DocumentsResponse:

@@ -25,7 +25,7 @@ def health_routes(serving: Serving, metrics: Metrics) -> APIRouter:
         assert serving.searcher
         return Health()
 
-    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}} | responses(401))
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **responses(401)})
     async def get_metrics() -> Response:
         """Return counts and times in Prometheus' text format."""
         return Response(metrics.text(serving.searcher.generation), media_type=metrics.MEDIA_TYPE)

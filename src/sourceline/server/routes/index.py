@@ -21,9 +21,7 @@ def index_routes(serving: Serving, rebuilds: Rebuilds) -> APIRouter:
         known = {name: getattr(manifest, name) for name in GenerationBody.model_fields}
         return IndexResponse(generation=GenerationBody(**known), rebuild=_rebuild(rebuilds.status))
 
-    @router.post(
-        "/v1/index/rebuild", status_code=202, response_model_exclude_none=True, responses=responses(409, 413)
-    )
+    @router.post("/v1/index/rebuild", status_code=202, response_model_exclude_none=True, responses=responses(409, 413))
     def rebuild_index() -> RebuildBody:
         """Start a rebuild in a process of its own; follow it at `/v1/index`."""
         return _rebuild(rebuilds.start())

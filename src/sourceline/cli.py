@@ -1,0 +1,225 @@
+"""The command line."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from sourceline import __version__, terminal
+from sourceline.errors import SourcelineError
+from sourceline.settings import Settings, load_settings
+from sourceline.types import EncoderKind
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    help="Ask a question about your documents; get the exact sentences that answer it, with citations that last.",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+# Global options may also stand behind the command's name.
+_GLOBAL = ("--documents", "--index", "--model", "--encoder")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line. Known errors are one line and exit code 1, never a traceback."""
+    try:
+        app(args=globals_first(sys.argv[1:]), prog_name="sourceline")
+    except SourcelineError as error:
+        err.print(f"sourceline: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def globals_first(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the global options before the command.
+
+    >>> globals_first(["ask", "Who?", "--index", "i"])
+    ['--index', 'i', 'ask', 'Who?']
+    """
+    first: list[str] = []
+    rest: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--":
+            rest += [argument, *left]
+        elif argument in _GLOBAL:
+            first += [argument, *([value] if (value := next(left, None)) is not None else [])]
+        elif argument.startswith(tuple(f"{name}=" for name in _GLOBAL)):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return first + rest
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"sourceline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    documents: Annotated[Path | None, typer.Option(help="The folder of documents.", show_default="seeds")] = None,
+    index: Annotated[Path | None, typer.Option(help="The folder of the index.", show_default="index")] = None,
+    model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
+    encoder: Annotated[EncoderKind | None, typer.Option(help="Which encoder.", show_default="compiled")] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Read the settings; the command line comes first."""
+    logging.basicConfig(level=logging.WARNING, format="sourceline: %(message)s")
+    logging.getLogger("sourceline").setLevel(logging.INFO)
+    context.obj = lambda **more: load_settings(documents=documents, index=index, model=model, encoder=encoder, **more)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="The address to serve on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one.", show_default="8080")] = None,
+) -> None:
+    """Serve the API, after building the index if there is none."""
+    settings: Settings = context.obj(host=host, port=port)
+    from sourceline.server.access import require_key_off_loopback
+    from sourceline.server.run import run
+
+    require_key_off_loopback(settings.host, settings.api_key)
+    run(
+        *(settings.documents, settings.index, settings.model, settings.encoder),
+        *(settings.host, settings.port, settings.api_key),
+        say=lambda text: err.print(text, markup=False, soft_wrap=True),
+    )
+
+
+@app.command("rebuild-index")
+def rebuild_index(context: typer.Context, as_json: Json = False) -> None:
+    """Read the documents, encode what is new, publish a new generation. Exit code 1 if a file was skipped."""
+    settings: Settings = context.obj()
+    from sourceline.index.build import build
+
+    with _bar() as show:
+        report = build(
+            *(settings.documents, settings.index, settings.model, settings.encoder),
+            progress=lambda done: show("encoding", done.done, done.total),
+        )
+    if as_json:
+        out.print_json(json.dumps(asdict(report)))
+    else:
+        out.print(terminal.report(report), markup=False, soft_wrap=True)
+    if report.skipped:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="A question in natural words.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
+    document: Annotated[list[str] | None, typer.Option(help="Only documents with this id or glob; repeatable.")] = None,
+    explain: Annotated[bool, typer.Option(help="Show the three component scores.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the sentences that answer a question, best first."""
+    settings: Settings = context.obj()
+    import time
+
+    from sourceline.retrieval.opening import open_searcher
+
+    searcher = open_searcher(settings.index, settings.model, settings.encoder)
+    started = time.perf_counter()
+    answer = searcher.ask(question, k, document or ())
+    took_ms = (time.perf_counter() - started) * 1000
+    if as_json:
+        from sourceline.server import wire
+
+        out.print_json(wire.answer(answer, explain, took_ms).model_dump_json(exclude_none=True))
+    else:
+        out.print(terminal.answer(answer, explain), soft_wrap=not out.is_terminal)
+
+
+@app.command()
+def cite(
+    context: typer.Context,
+    citation: Annotated[str, typer.Argument(metavar="ID", help="A citation id.")],
+    as_json: Json = False,
+) -> None:
+    """Look a citation up: the sentence as cited, what became of it, where it stands now."""
+    settings: Settings = context.obj()
+    from sourceline.citations.ledger import Ledger
+    from sourceline.index.generation import open_current
+    from sourceline.retrieval.lookup import look_up
+
+    found = look_up(citation, open_current(settings.index).passages, Ledger(settings.index))
+    if as_json:
+        from sourceline.server import wire
+
+        out.print_json(wire.citation(found).model_dump_json(exclude_none=True))
+    else:
+        out.print(terminal.citation(found), soft_wrap=not out.is_terminal)
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    labelled_set: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
+    file: Annotated[Path | None, typer.Option("--json", help="Write per-question values here.")] = None,
+) -> None:
+    """Build a labelled set in a temporary index, ask every question, print the figures."""
+    settings: Settings = context.obj()
+    from sourceline.evaluation.labels import read_labels
+    from sourceline.evaluation.score import evaluate as score
+
+    labelled = read_labels(labelled_set)
+    with _bar() as show:
+        evaluation = score(
+            *(labelled, settings.model, settings.encoder, settings.index),
+            progress=lambda stage, done: show(stage, done.done, done.total),
+        )
+    out.print(terminal.evaluation(labelled_set.resolve().name, evaluation))
+    if file is not None:
+        try:
+            file.write_text(json.dumps(asdict(evaluation), indent=1) + "\n", "utf-8")
+        except OSError as error:
+            raise SourcelineError(f"cannot write {file}: {error.strerror}") from error
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Check installation, model, index and documents, and say what to do."""
+    settings: Settings = context.obj()
+    from sourceline.doctor import examine
+
+    findings = list(examine(settings.documents, settings.index, settings.model, settings.encoder))
+    for finding in findings:
+        out.print(terminal.finding(finding), soft_wrap=True)
+    if not all(finding.well for finding in findings):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress on a terminal; nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,67 @@
+"""Serves the app until it is told to stop."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from sourceline.errors import BuildError, SettingsError
+from sourceline.index.generation import current_id
+from sourceline.server.app import create_app
+from sourceline.server.rebuild import Rebuilds, State
+from sourceline.types import EncoderKind
+
+
+def run(
+    documents: Path,
+    index: Path,
+    model: str,
+    kind: EncoderKind,
+    host: str,
+    port: int,
+    api_key: str,
+    say: Callable[[str], None],
+) -> None:
+    """Build the index if there is none, then serve.
+
+    Raises:
+        SettingsError: the address cannot be listened on.
+        BuildError: the first build failed.
+        GenerationError, ModelError: the index cannot be served.
+    """
+    listener = _listen(host, port)
+    with listener:
+        if current_id(index) is None:
+            say(f"Building the index of {documents}; the first time also compiles the model.")
+            _build_first(documents, index, model, kind, say)
+        app = create_app(documents, index, model, kind, api_key)
+        # h11: the parser that refuses what the other one lets through.
+        config = uvicorn.Config(
+            app, http="h11", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
+        )
+        name = f"[{host}]" if ":" in host else host
+        say(f"Sourceline answers at http://{name}:{listener.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise SettingsError(f"cannot serve on {host}, port {port}: {error.strerror}") from error
+    return listener
+
+
+def _build_first(documents: Path, index: Path, model: str, kind: EncoderKind, say: Callable[[str], None]) -> None:
+    """Build in a process of its own: what compiling needs of memory is gone when it ends."""
+    rebuilds = Rebuilds(documents, index, model, kind)
+    rebuilds.start()
+    status = rebuilds.wait()
+    if status.state is not State.SUCCEEDED or status.report is None:
+        raise BuildError(status.error or "the first build failed")
+    for document, reason in status.report.skipped.items():
+        say(f"skipped {document}: {reason}")

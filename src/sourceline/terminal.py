@@ -1,0 +1,109 @@
+"""What the commands show on a terminal. Text from documents is never read as markup."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sourceline.doctor import Finding
+from sourceline.evaluation.score import Evaluation
+from sourceline.index.build import Report
+from sourceline.types import Answer, Citation, Hit, Passage, Standing, Status
+
+_MEANING = {
+    Status.CURRENT: "stands as cited",
+    Status.MOVED: "the same sentence now stands elsewhere",
+    Status.CHANGED: "the sentence was edited",
+    Status.REMOVED: "the sentence is gone",
+}
+
+
+def report(report: Report) -> str:
+    """Return what a build did, as lines."""
+    counts = {name: len(getattr(report, name)) for name in ("added", "changed", "unchanged", "removed", "skipped")}
+    lines = [
+        f"generation {report.generation}: {report.passages:,} passages, {report.seconds:.1f} s",
+        "documents: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
+        f"windows: {report.encoded:,} of {report.windows:,} encoded",
+        *(f"skipped {document}: {reason}" for document, reason in report.skipped.items()),
+    ]
+    return "\n".join(map(_printable, lines))
+
+
+def answer(answer: Answer, explain: bool) -> RenderableType:
+    """Return an answer: how sure, then each passage with its citation."""
+    sure = f"confidence {answer.confidence:.0%}"
+    if not answer.hits:
+        verdict = Text("No passage was found.")
+    elif answer.answerable:
+        verdict = Text(f"Answered, {sure}.", style="green")
+    else:
+        verdict = Text(f"The documents do not seem to answer this ({sure}). The nearest passages:", style="yellow")
+    return Group(verdict, *(part for hit in answer.hits for part in _hit(hit, explain)))
+
+
+def citation(citation: Citation) -> RenderableType:
+    """Return a citation: status, the text as cited, and where it stands now."""
+    lines = [
+        Text(f"{citation.status.value}: {_MEANING[citation.status]}", style="bold"),
+        Text(_printable(citation.cited.passage.text)),
+        Text(f"  cited from {_where(citation.cited)}", style="dim"),
+    ]
+    if citation.now and citation.status is not Status.CURRENT:
+        alike = "" if citation.similarity is None else f" (similarity {citation.similarity:.2f})"
+        lines.append(Text(f"now{alike}:", style="bold"))
+        lines.append(Text(_printable(citation.now.passage.text)))
+        lines.append(Text(f"  {_where(citation.now)} · {citation.now.passage.id}", style="dim"))
+    return Group(*lines)
+
+
+def evaluation(name: str, evaluation: Evaluation) -> RenderableType:
+    """Return the figures of a labelled set as a table."""
+    answerable = sum(one.answerable for one in evaluation.asked)
+    table = Table(title=f"{name}: {evaluation.passages:,} passages, {len(evaluation.asked):,} questions")
+    row = [f"{answerable:,}"]
+    table.add_column("answerable", justify="right")
+    for measure, value in evaluation.means.items():
+        table.add_column(measure, justify="right")
+        row.append(f"{value:.3f}")
+    table.add_column("AUC", justify="right")
+    table.add_row(*row, "–" if evaluation.auc is None else f"{evaluation.auc:.3f}")
+    return table
+
+
+def finding(finding: Finding) -> RenderableType:
+    """Return one line of the doctor's."""
+    mark = Text("ok  ", style="green") if finding.well else Text("BAD ", style="red")
+    return mark + Text(_printable(f"{finding.subject}: {finding.detail}"))
+
+
+def _hit(hit: Hit, explain: bool) -> list[Text]:
+    text = Text(_printable(hit.passage.text))
+    for span in hit.highlights:
+        text.stylize("bold", span.start, span.end)
+    lines = [
+        Text(""),
+        Text(f"{hit.rank}. ") + text,
+        Text(f"   {hit.title} · {_place(hit.passage)} · {hit.passage.id}", style="dim"),
+    ]
+    if explain:
+        scores = hit.scores
+        lines.append(
+            Text(
+                f"   late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.lexical:.2f}",
+                style="dim",
+            )
+        )
+    return lines
+
+
+def _where(standing: Standing) -> str:
+    return f"{standing.title} · {_place(standing.passage)}"
+
+
+def _place(passage: Passage) -> str:
+    return _printable(f"{passage.document_id}, line {passage.location.line}")
+
+
+def _printable(text: str) -> str:
+    """Return the text without control characters, which a terminal would obey. Each becomes one blank."""
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

@@ -1,0 +1,61 @@
+"""What many tests need: the real model compiled once, and the seed documents indexed once."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sourceline.encoding.encoder import Encoder
+from sourceline.encoding.encoders import prepare_encoder
+from sourceline.index.build import ENCODERS, Report, build
+from sourceline.types import DEFAULT_MODEL, EncoderKind
+
+SEEDS = Path(__file__).parent.parent / "seeds"
+
+Rebuild = Callable[[Path, Path], Report]
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index folder that holds nothing but the compiled default model."""
+    index = tmp_path_factory.mktemp("compiled")
+    prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, index / ENCODERS)
+    return index
+
+
+@pytest.fixture(scope="session")
+def encoder(compiled: Path) -> Encoder:
+    """The compiled default model."""
+    return prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, compiled / ENCODERS)
+
+
+@pytest.fixture
+def index(tmp_path: Path, compiled: Path) -> Path:
+    """An index folder of one's own in which nothing was built yet; the model need not be compiled again."""
+    folder = tmp_path / "index"
+    shutil.copytree(compiled, folder)
+    return folder
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """An empty documents folder of one's own."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def rebuild() -> Rebuild:
+    """Build a folder of documents into an index folder with the default model."""
+    return lambda documents, index: build(documents, index, DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="session")
+def seed_index(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Path:
+    """The seed documents, indexed. Not to be written to."""
+    index = tmp_path_factory.mktemp("seeds") / "index"
+    shutil.copytree(compiled, index)
+    build(SEEDS, index, DEFAULT_MODEL)
+    return index

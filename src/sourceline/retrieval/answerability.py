@@ -16,20 +16,22 @@ THRESHOLD = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the scores of the candidates say. All are comparable between corpora of any size.
+    """What the scores of the candidates say, comparable between corpora of different sizes.
 
-    ``late``: the first passage's late-interaction score; ``dense``: its cosine; ``coverage``: the share of the
-    question's words, by weight, that stand in it; ``margin``: how far it is ahead of the second passage.
+    ``late``: the first passage's late-interaction score; ``dense``: its cosine; ``coverage``: its BM25 score as a share
+    of the most that the question's words could give; ``margin``: how far it is ahead of the second passage;
+    ``size``: the logarithm of how many passages were searched, for among more the best one is better by chance.
     """
 
     late: float
     dense: float
     coverage: float
     margin: float
+    size: float
 
     def values(self) -> Float32:
         """Return the features, in the order of the coefficients."""
-        return np.array([self.late, self.dense, self.coverage, self.margin], dtype=np.float32)
+        return np.array([self.late, self.dense, self.coverage, self.margin, self.size], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from sourceline.errors import UnknownCitationError
 from sourceline.index.passages import Passages
 from sourceline.types import Citation, Standing, Status
 
+_NEVER_ISSUED = "no citation with this id was ever issued"
+
 
 def look_up(citation: str, passages: Passages, ledger: Ledger) -> Citation:
     """Look a citation up in the generation that ``passages`` belongs to.
@@ -14,12 +16,14 @@ def look_up(citation: str, passages: Passages, ledger: Ledger) -> Citation:
         UnknownCitationError: this id was never issued.
         LedgerError: the id is not in this generation and the ledger cannot be read.
     """
+    if not citation.isascii():  # every id is, and the database cannot be asked for half of a surrogate pair
+        raise UnknownCitationError(_NEVER_ISSUED)
     standing = passages.standing(citation)
     if standing:
         return Citation(citation, Status.CURRENT, standing, standing, None)
     issued = ledger.issued(citation)
     if issued is None:
-        raise UnknownCitationError(f"no citation {citation!r} was ever issued")
+        raise UnknownCitationError(_NEVER_ISSUED)
     cited = issued.standing
     now = _follow(citation, passages, ledger) or _same_text(cited, passages, ledger)
     if now is None:

@@ -1,6 +1,7 @@
 """A question becomes ranked passages: candidates, late interaction, order."""
 
 import fnmatch
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,8 +54,9 @@ class Searcher:
         """
         asked = encode_question(self.encoder, check_question(question))
         k = max(1, min(k, MAX_K))
-        ranking = self.rank(asked, k, self.rows_of(documents) if documents else None)
-        confidence = self._calibration.confidence(self.evidence(asked, ranking)) if ranking.rows else 0.0
+        within = self.rows_of(documents) if documents else None
+        ranking = self.rank(asked, k, within)
+        confidence = self._calibration.confidence(self.evidence(asked, ranking, within)) if ranking.rows else 0.0
         return Answer(
             question=question,
             answerable=confidence >= THRESHOLD,
@@ -79,12 +81,18 @@ class Searcher:
             tuple(Scores(float(cosines[at]), float(words[at]), float(late[at])) for at in order),
         )
 
-    def evidence(self, asked: EncodedQuestion, ranking: Ranking) -> Evidence:
+    def evidence(self, asked: EncodedQuestion, ranking: Ranking, within: Rows | None) -> Evidence:
         """Return what speaks for the first passage of a ranking that is not empty."""
         best = ranking.scores[0]
         second = ranking.scores[1].late if len(ranking.scores) > 1 else 0.0
         ceiling = self.generation.lexical.ceiling(asked.text)
-        return Evidence(best.late, best.dense, best.lexical / ceiling if ceiling else 0.0, best.late - second)
+        return Evidence(
+            late=best.late,
+            dense=best.dense,
+            coverage=best.lexical / ceiling if ceiling else 0.0,
+            margin=best.late - second,
+            size=math.log(len(self.generation.passages if within is None else within)),
+        )
 
     def rows_of(self, documents: Sequence[str]) -> Rows:
         """Return the rows of all documents that match one of these ids or globs (``*`` also matches ``/``)."""

@@ -40,7 +40,7 @@ def main() -> None:
     try:
         app(args=globals_first(sys.argv[1:]), prog_name="sourceline")
     except SourcelineError as error:
-        err.print(f"sourceline: {error}", style="red", markup=False, soft_wrap=True)
+        err.print(terminal.one_line(f"sourceline: {error}"), style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -81,7 +81,9 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Read the settings; the command line comes first."""
-    logging.basicConfig(level=logging.WARNING, format="sourceline: %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(terminal.LogFormat("sourceline: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
     logging.getLogger("sourceline").setLevel(logging.INFO)
     context.obj = lambda **more: load_settings(documents=documents, index=index, model=model, encoder=encoder, **more)
 
@@ -101,7 +103,7 @@ def serve(
     run(
         *(settings.documents, settings.index, settings.model, settings.encoder),
         *(settings.host, settings.port, settings.api_key),
-        say=lambda text: err.print(text, markup=False, soft_wrap=True),
+        say=lambda text: err.print(terminal.one_line(text), markup=False, soft_wrap=True),
     )
 
 

@@ -1,5 +1,7 @@
 """What the commands show on a terminal. Text from documents is never read as markup."""
 
+import logging
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +28,7 @@ def report(report: Report) -> str:
         f"windows: {report.encoded:,} of {report.windows:,} encoded",
         *(f"skipped {document}: {reason}" for document, reason in report.skipped.items()),
     ]
-    return "\n".join(map(_printable, lines))
+    return "\n".join(map(one_line, lines))
 
 
 def answer(answer: Answer, explain: bool) -> RenderableType:
@@ -45,13 +47,13 @@ def citation(citation: Citation) -> RenderableType:
     """Return a citation: status, the text as cited, and where it stands now."""
     lines = [
         Text(f"{citation.status.value}: {_MEANING[citation.status]}", style="bold"),
-        Text(_printable(citation.cited.passage.text)),
+        Text(printable(citation.cited.passage.text)),
         Text(f"  cited from {_where(citation.cited)}", style="dim"),
     ]
     if citation.now and citation.status is not Status.CURRENT:
         alike = "" if citation.similarity is None else f" (similarity {citation.similarity:.2f})"
         lines.append(Text(f"now{alike}:", style="bold"))
-        lines.append(Text(_printable(citation.now.passage.text)))
+        lines.append(Text(printable(citation.now.passage.text)))
         lines.append(Text(f"  {_where(citation.now)} · {citation.now.passage.id}", style="dim"))
     return Group(*lines)
 
@@ -59,7 +61,8 @@ def citation(citation: Citation) -> RenderableType:
 def evaluation(name: str, evaluation: Evaluation) -> RenderableType:
     """Return the figures of a labelled set as a table."""
     answerable = sum(one.answerable for one in evaluation.asked)
-    table = Table(title=f"{name}: {evaluation.passages:,} passages, {len(evaluation.asked):,} questions")
+    title = f"{name}: {evaluation.passages:,} passages, {len(evaluation.asked):,} questions"
+    table = Table(title=Text(one_line(title)))
     row = [f"{answerable:,}"]
     table.add_column("answerable", justify="right")
     for measure, value in evaluation.means.items():
@@ -73,17 +76,17 @@ def evaluation(name: str, evaluation: Evaluation) -> RenderableType:
 def finding(finding: Finding) -> RenderableType:
     """Return one line of the doctor's."""
     mark = Text("ok  ", style="green") if finding.well else Text("BAD ", style="red")
-    return mark + Text(_printable(f"{finding.subject}: {finding.detail}"))
+    return mark + Text(one_line(f"{finding.subject}: {finding.detail}"))
 
 
 def _hit(hit: Hit, explain: bool) -> list[Text]:
-    text = Text(_printable(hit.passage.text))
+    text = Text(printable(hit.passage.text))
     for span in hit.highlights:
         text.stylize("bold", span.start, span.end)
     lines = [
         Text(""),
         Text(f"{hit.rank}. ") + text,
-        Text(f"   {hit.title} · {_place(hit.passage)} · {hit.passage.id}", style="dim"),
+        Text(one_line(f"   {hit.title} · {_place(hit.passage)} · {hit.passage.id}"), style="dim"),
     ]
     if explain:
         scores = hit.scores
@@ -97,13 +100,26 @@ def _hit(hit: Hit, explain: bool) -> list[Text]:
 
 
 def _where(standing: Standing) -> str:
-    return f"{standing.title} · {_place(standing.passage)}"
+    return one_line(f"{standing.title} · {_place(standing.passage)}")
 
 
 def _place(passage: Passage) -> str:
-    return _printable(f"{passage.document_id}, line {passage.location.line}")
+    return f"{passage.document_id}, line {passage.location.line}"
 
 
-def _printable(text: str) -> str:
+class LogFormat(logging.Formatter):
+    """The log as text: the names of files may stand in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of one record."""
+        return printable(super().format(record))
+
+
+def one_line(text: str) -> str:
+    """Return the text as one line without control characters, for names and messages."""
+    return printable(text).replace("\n", " ")
+
+
+def printable(text: str) -> str:
     """Return the text without control characters, which a terminal would obey. Each becomes one blank."""
     return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

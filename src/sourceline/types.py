@@ -146,8 +146,8 @@ class Standing:
 class Citation:
     """A citation looked up.
 
-    ``cited`` is the sentence as it was cited, in the place where it last stood under this id (which is where it stands
-    now if the status is ``current``). ``now`` is the passage that stands for it today: the same sentence elsewhere
+    ``cited`` is the sentence as it was cited: where it stands now if the status is ``current``, else where it stood
+    when this id was first given out. ``now`` is the passage that stands for it today: the same sentence elsewhere
     (``moved``), its edited successor (``changed``, with ``similarity`` of the two texts from 0 to 1), else None.
     """
 

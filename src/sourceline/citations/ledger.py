@@ -95,7 +95,7 @@ class Ledger:
 
     def with_texts(self, texts: Iterable[str]) -> Iterator[Standing]:
         """Yield every citation ever issued for exactly one of these texts."""
-        wanted = list(texts)
+        wanted = list(dict.fromkeys(texts))
         with self._open() as connection:
             for start in range(0, len(wanted), _BATCH):
                 batch = wanted[start : start + _BATCH]

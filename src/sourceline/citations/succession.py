@@ -132,8 +132,13 @@ def _twin(old: Standing, candidates: list[Standing]) -> Standing | None:
 
 
 def _agreement(old: Standing, new: Standing) -> int:
-    """Return on how many sides, of two, the text around two passages agrees."""
-    return (old.before.split() == new.before.split()) + (old.after.split() == new.after.split())
+    """Return on how many sides, of two, the text around two passages agrees.
+
+    Every document has a beginning and an end: to stand there says something only beside text that agrees.
+    """
+    sides = [(old.before.split(), new.before.split()), (old.after.split(), new.after.split())]
+    agreed = [one for one, other in sides if one == other]
+    return len(agreed) if any(agreed) else 0
 
 
 def _same_document(old: Standing, new: Standing) -> bool:

@@ -63,7 +63,7 @@ def read_documents(folder: Path) -> Iterator[Document | Skipped]:
             document_id.encode()
             yield read_document(folder, document_id)
         except UnicodeEncodeError:
-            yield Skipped(document_id.encode(errors="replace").decode(), "its name is not UTF-8")
+            yield Skipped(document_id.encode(errors="backslashreplace").decode(), "its name is not UTF-8")
         except DocumentError as error:
             yield Skipped(document_id, str(error))
 

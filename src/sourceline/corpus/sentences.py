@@ -1,5 +1,6 @@
 """Document to passages: one a sentence, with exact offsets."""
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
@@ -9,10 +10,13 @@ import sentencex
 from sourceline.citations.identity import citation_id
 from sourceline.types import Document, Location, MarkKind, Passage
 
+_LINE_END = re.compile(r"\r\n?|\n")
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")  # white space beyond ASCII
+
 
 def passages(document: Document) -> tuple[Passage, ...]:
     """Split a document into its sentences. ``document.text[p.start:p.end] == p.text`` holds for each of them."""
-    line_starts = [0, *(at + 1 for at, character in enumerate(document.text) if character == "\n")]
+    line_starts = [0, *(match.end() for match in _LINE_END.finditer(document.text))]
     occurrences: Counter[str] = Counter()
     found: list[Passage] = []
     section: str | None = None
@@ -43,7 +47,8 @@ def sentence_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]
     """
     pending: tuple[int, int] | None = None
     at = start
-    for segment in sentencex.segment("en", text[start:end]):
+    # sentencex takes all white space before a full stop for one byte wide, and panics ("Plan B\u00a0.").
+    for segment in sentencex.segment("en", _WIDE_SPACE.sub(" ", text[start:end])):
         first = at + len(segment) - len(segment.lstrip())
         last = at + len(segment.rstrip())
         at += len(segment)

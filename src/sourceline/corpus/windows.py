@@ -32,7 +32,9 @@ class Window:
     keep_end: int
 
 
-def windows(passages: Sequence[Passage], token_starts: npt.NDArray[np.int64], limit: int) -> list[Window]:
+def windows(
+    passages: Sequence[Passage], token_starts: npt.NDArray[np.int64], limit: int, count: Callable[[int, int], int]
+) -> list[Window]:
     """Pack consecutive passages into windows.
 
     A paragraph stays whole where it fits; short ones share a window; a passage over the limit is split into
@@ -42,6 +44,7 @@ def windows(passages: Sequence[Passage], token_starts: npt.NDArray[np.int64], li
         passages: all passages of one document, in order.
         token_starts: shape (tokens,), where each token of the document starts, ascending.
         limit: the most tokens that a window may have.
+        count: how many tokens ``text[start:end]`` has when it is encoded alone.
     """
 
     def size(start: int, end: int) -> int:
@@ -59,12 +62,14 @@ def windows(passages: Sequence[Passage], token_starts: npt.NDArray[np.int64], li
             packed.append(Window(start, end, start, end))
             joinable = True
         else:
-            packed.extend(stretches(start, end, token_starts, limit))
+            packed.extend(stretches(start, end, token_starts, limit, count))
             joinable = False
     return packed
 
 
-def stretches(start: int, end: int, token_starts: npt.NDArray[np.int64], limit: int) -> list[Window]:
+def stretches(
+    start: int, end: int, token_starts: npt.NDArray[np.int64], limit: int, count: Callable[[int, int], int]
+) -> list[Window]:
     """Split ``[start, end)`` into windows of at most ``limit`` tokens that overlap; every token is kept just once.
 
     A token is kept by the window in which it stands farther from an edge.
@@ -72,21 +77,20 @@ def stretches(start: int, end: int, token_starts: npt.NDArray[np.int64], limit: 
     inside = token_starts[(token_starts >= start) & (token_starts < end)]
     if len(inside) <= limit:
         return [Window(start, end, start, end)]
+    edges = [start, *map(int, inside[1:]), end]  # where a window may begin or end: before each token, or at the end
     overlap = int(limit * OVERLAP)
-    firsts = list(range(0, len(inside) - overlap, limit - overlap))
-    edges = [start, *(int(inside[first + overlap // 2]) for first in firsts[1:]), end]
-    found = []
-    for number, first in enumerate(firsts):
-        last = first + limit
-        found.append(
-            Window(
-                start if number == 0 else int(inside[first]),
-                end if last >= len(inside) else int(inside[last]),
-                edges[number],
-                edges[number + 1],
-            )
-        )
-    return found
+    found: list[Window] = []
+    first, keep = 0, start
+    while True:
+        last = min(first + limit, len(edges) - 1)
+        # What was cut inside a word can have more tokens alone than it has in the document.
+        while (excess := count(edges[first], edges[last]) - limit) > 0 and last - excess > first + overlap:
+            last -= excess
+        if last == len(edges) - 1:
+            return [*found, Window(edges[first], end, keep, end)]
+        middle = edges[last - overlap + overlap // 2]
+        found.append(Window(edges[first], edges[last], keep, middle))
+        first, keep = last - overlap, middle
 
 
 def _units(passages: Sequence[Passage], fits: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:

@@ -10,6 +10,13 @@ import numpy as np
 
 from sourceline.encoding.encoder import Encoding, Tokens
 
+_TABLE = (
+    "CREATE TABLE encodings "
+    "(key BLOB PRIMARY KEY, tokens INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+)
+# Any other error (no space, no permission) is not mended by removing the file.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+
 
 class EncodingCache:
     """Encodings by text, of one encoder. Vectors are kept as float16; what is damaged reads as absent.
@@ -22,12 +29,12 @@ class EncodingCache:
         self._dimension = dimension
         path = folder / f"{fingerprint}.sqlite"
         try:
-            self._connection = self._open(path)
-        except sqlite3.OperationalError:
-            raise  # no space, no permission: removing the file would not help
-        except sqlite3.DatabaseError:
-            path.unlink()  # damaged, but only a cache
-            self._connection = self._open(path)
+            self._connection = _open(path)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it read
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _DAMAGED:
+                raise
+            path.unlink()  # only a cache
+            self._connection = _open(path)
 
     def __enter__(self) -> "EncodingCache":
         """Use as a context manager to close it."""
@@ -43,12 +50,13 @@ class EncodingCache:
 
     def get(self, text: str) -> Encoding | None:
         """Return the encoding of a text."""
-        row = self._connection.execute(
-            "SELECT tokens, checksum, data FROM encodings WHERE key = ?", (_key(text),)
-        ).fetchone()
-        if row is None or zlib.crc32(row[2]) != row[1] or len(row[2]) != row[0] * (12 + 2 * self._dimension):
+        key = _key(text)
+        row = self._connection.execute("SELECT tokens, checksum, data FROM encodings WHERE key = ?", (key,)).fetchone()
+        if row is None:
             return None
-        count, _, data = row
+        count, checksum, data = row
+        if _checksum(key, data) != checksum or len(data) != count * (12 + 2 * self._dimension):
+            return None
         numbers = np.frombuffer(data, dtype="<i4", count=3 * count)
         vectors = np.frombuffer(data, dtype="<f2", offset=12 * count).reshape(count, self._dimension)
         tokens = Tokens(numbers[:count], numbers[count:].reshape(count, 2))
@@ -70,23 +78,23 @@ class EncodingCache:
             self._connection.execute("DELETE FROM encodings WHERE key NOT IN (SELECT key FROM wanted)")
             self._connection.execute("DROP TABLE wanted")
 
-    @staticmethod
-    def _open(path: Path) -> sqlite3.Connection:
-        connection = sqlite3.connect(path)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS encodings "
-                "(key BLOB PRIMARY KEY, tokens INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL)"
-            )
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path)
+    connection.text_factory = bytes  # what is damaged need not be UTF-8
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        tables = "SELECT sql FROM sqlite_master WHERE type = 'table'"
+        if not connection.execute(tables).fetchall():
+            connection.execute(_TABLE)
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != b"ok" or connection.execute(tables).fetchall() != [(_TABLE.encode(),)]:
+            raise sqlite3.DatabaseError("the cache is damaged")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _key(text: str) -> bytes:
@@ -99,4 +107,9 @@ def _row(text: str, encoding: Encoding) -> tuple[bytes, int, int, bytes]:
         + encoding.tokens.spans.astype("<i4").tobytes()
         + encoding.vectors.astype("<f2").tobytes()
     )
-    return _key(text), len(encoding.tokens.ids), zlib.crc32(data), data
+    key = _key(text)
+    return key, len(encoding.tokens.ids), _checksum(key, data), data
+
+
+def _checksum(key: bytes, data: bytes) -> int:
+    return zlib.crc32(data, zlib.crc32(key))

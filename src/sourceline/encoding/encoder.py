@@ -1,6 +1,6 @@
 """The Encoder protocol and what it returns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +68,11 @@ def tokenize(tokenizer: Tokenizer, text: str) -> tuple[list[int], npt.NDArray[np
     ids = np.array(encoded.ids, dtype=np.int32)[ordinary]
     spans = np.array(encoded.offsets, dtype=np.int32).reshape(-1, 2)[ordinary]
     return encoded.ids, ordinary, Tokens(ids, spans)
+
+
+def token_counter(encoder: Encoder, text: str) -> Callable[[int, int], int]:
+    """Return a function of start and end: how many tokens ``text[start:end]`` has when it is encoded alone."""
+    return lambda start, end: len(encoder.tokenize(text[start:end]).ids)
 
 
 def require_fit(tokens: Tokens, limit: int) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os.path
 from pathlib import Path
 
 from sourceline.durable import sha256
@@ -26,7 +27,7 @@ def model_folder(name: str) -> Path:
     Raises:
         ModelError: there is no such model, it is not the one expected, or its weights are pickled.
     """
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # unlike pathlib's, it takes a name that cannot be a path
         folder = Path(name)
     elif name == DEFAULT_MODEL and (packaged := _packaged()):
         folder = packaged

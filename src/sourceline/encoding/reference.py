@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
@@ -25,9 +26,10 @@ def load(folder: Path) -> tuple[SentenceTransformer, Tokenizer, int]:
     torch.set_num_threads(os.cpu_count() or 1)  # the package sets one, for what is imported to serve
     try:
         model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         # What the library raises on a folder that holds something else depends on how far it got.
-        raise ModelError(f"{folder} does not load as a sentence-transformers model: {error}") from error
+        reason = " ".join(str(error).split())  # several lines, often
+        raise ModelError(f"{folder} does not load as a sentence-transformers model: {reason}") from error
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None or model.max_seq_length is None:
         raise ModelError(f"the model in {folder} has no fast tokenizer, so its tokens have no offsets")

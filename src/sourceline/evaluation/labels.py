@@ -1,6 +1,7 @@
 """A labelled set: documents, and questions with the sentences that answer them."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,26 +46,31 @@ def read_labels(folder: Path) -> LabelledSet:
     questions = []
     number = 0
     try:
-        for line in file.read_text("utf-8").splitlines():
+        for line in file.read_text("utf-8").split("\n"):  # JSON may hold what splitlines takes for a line end
             number += 1
             if line.strip():
                 questions.append(_question(json.loads(line)))
     except OSError as error:
         raise LabelsError(f"cannot read {file}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LabelsError(f"{file}, line {number}: not a labelled question: {error!r}") from error
     if not questions:
         raise LabelsError(f"there are no questions in {file}")
+    if twice := [id_ for id_, count in Counter(question.id for question in questions).items() if count > 1]:
+        raise LabelsError(f"{file}: several questions have the id {twice[0]}")
     documents = folder / "documents"
     return LabelledSet(documents if documents.is_dir() else folder, tuple(questions))
 
 
 def _question(value: dict) -> LabelledQuestion:  # type: ignore[type-arg]  # foreign JSON
-    paragraph = value.get("paragraph")
     return LabelledQuestion(
         id=str(value["id"]),
         text=str(value["question"]),
-        relevant=tuple(Relevant(**one) for one in value["relevant"]),
+        relevant=tuple(map(_stretch, value["relevant"])),
         answerable=bool(value["answerable"]),
-        paragraph=Relevant(**paragraph) if paragraph else None,
+        paragraph=_stretch(value["paragraph"]) if value.get("paragraph") else None,
     )
+
+
+def _stretch(value: dict) -> Relevant:  # type: ignore[type-arg]  # foreign JSON
+    return Relevant(str(value["document"]), int(value["start"]), int(value["end"]))

@@ -18,9 +18,16 @@ from sourceline.corpus.documents import Skipped, read_documents
 from sourceline.corpus.sentences import passages
 from sourceline.corpus.windows import Window, windows
 from sourceline.encoding.cache import EncodingCache
-from sourceline.encoding.encoder import Encoder, Float32, Int32, unit
+from sourceline.encoding.encoder import Encoder, Float32, Int32, token_counter, unit
 from sourceline.encoding.encoders import kind_of, prepare_encoder
-from sourceline.errors import BuildError, BuildRunningError, CorpusError, DamagedError, GenerationError
+from sourceline.errors import (
+    BuildError,
+    BuildRunningError,
+    CorpusError,
+    DamagedError,
+    GenerationError,
+    NoGenerationError,
+)
 from sourceline.index import generation as generations
 from sourceline.index.dense import DenseWriter
 from sourceline.index.generation import Generation, Manifest
@@ -136,8 +143,10 @@ def lock(index: Path) -> Iterator[None]:
 def _open_before(index: Path) -> Generation | None:
     try:
         return generations.open_current(index)
+    except NoGenerationError:
+        return None
     except GenerationError as error:
-        log.info("building without an older generation: %s", error)
+        log.warning("building without an older generation: %s", error)
         return None
 
 
@@ -153,7 +162,8 @@ def _prepare(folder: Path, encoder: Encoder) -> tuple[list[_Prepared], dict[str,
             skipped[found.id] = "there is no sentence in it"
             continue
         starts = encoder.tokenize(found.text).spans[:, 0].astype(np.int64)
-        prepared.append(_Prepared(found, cut, tuple(windows(cut, starts, encoder.limit))))
+        count = token_counter(encoder, found.text)
+        prepared.append(_Prepared(found, cut, tuple(windows(cut, starts, encoder.limit, count))))
     if not prepared:
         reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())
         raise CorpusError(f"no document in {folder} can be read" + (f": {reasons}" if reasons else ""))

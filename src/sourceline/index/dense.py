@@ -54,9 +54,13 @@ class DenseIndex:
             bitmap = within.bitmap(len(self))  # FAISS keeps only a pointer to it
             selector = faiss.IDSelectorBitmap(len(self), faiss.swig_ptr(bitmap))
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        scores, rows = self._index.search(vector[None, :], n, params=parameters)
-        found = [Neighbor(int(row), float(score)) for row, score in zip(rows[0], scores[0], strict=True) if row >= 0]
-        return sorted(found, key=lambda neighbor: (-neighbor.score, neighbor.row))
+        scores, rows = (one[0] for one in self._index.search(vector[None, :], n + 1, params=parameters))
+        if rows[n] >= 0 and scores[n] == scores[n - 1]:
+            # Several rows tie for the last place, and FAISS keeps any of them: take all, to keep the first.
+            below = float(np.nextafter(scores[n], np.float32(-np.inf)))
+            _, scores, rows = self._index.range_search(vector[None, :], below, params=parameters)
+        found = [Neighbor(int(row), float(score)) for row, score in zip(rows, scores, strict=True) if row >= 0]
+        return sorted(found, key=lambda neighbor: (-neighbor.score, neighbor.row))[:n]
 
     def scores(self, vector: Float32, rows: Sequence[int]) -> Float32:
         """Return the cosines of ``vector`` with these rows: (rows,) float32."""

@@ -33,6 +33,17 @@ def standings(passages: Passages, entry: DocumentEntry) -> list[Standing]:
     return [stand(passage, entry.title, text) for passage in passages.of_document(entry)]
 
 
+def follow(citation: str, passages: Passages, ledger: Ledger) -> Standing | None:
+    """Go from successor to successor of a lost citation until one stands in this generation."""
+    seen = {citation}
+    while (fate := ledger.fate(citation)) and fate.successor and fate.successor not in seen:
+        citation = fate.successor
+        seen.add(citation)
+        if standing := passages.standing(citation):
+            return standing
+    return None
+
+
 def _fates(
     ledger: Ledger,
     passages: Passages,
@@ -41,10 +52,16 @@ def _fates(
     appeared: list[Standing],
 ) -> Iterator[Fate]:
     there = {standing.passage.id: standing for standing in appeared}
+    stayed = {_place(s) for document in now.values() for s in document if s.passage.id not in there}
+    fell = {standing.passage.id for document in was.values() for standing in document}
     lost = [
         standing
         for standing in ledger.with_texts(standing.passage.text for standing in appeared)
-        if standing.passage.id not in there and passages.standing(standing.passage.id) is None
+        if standing.passage.id not in there
+        and passages.standing(standing.passage.id) is None
+        # A new copy of a text takes nothing from where the text still stands.
+        and _place(standing) not in stayed
+        and (standing.passage.id in fell or not _is_placed(standing, passages, ledger))
     ]
     found = list(returned(lost, appeared))
     yield from found
@@ -60,6 +77,16 @@ def _fates(
         new = now.get(target, [])
         texts = {standing.passage.text for standing in gone}
         yield from vanished(old, new, moved, passages.standing_texts(texts))
+
+
+def _place(standing: Standing) -> tuple[str, str]:
+    return standing.passage.document_id, standing.passage.text
+
+
+def _is_placed(standing: Standing, passages: Passages, ledger: Ledger) -> bool:
+    """Return whether an earlier build found where a lost citation went, and its text stands there still."""
+    now = follow(standing.passage.id, passages, ledger)
+    return now is not None and now.passage.text == standing.passage.text
 
 
 def _differ(one: DocumentEntry, other: DocumentEntry) -> bool:

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sourceline.encoding.encoder import Float32, Int32
-from sourceline.types import Span
 
 CODES, QUANTISER = "tokens.codes", "tokens.pq"
 OFFSETS, SPANS, IDF = "tokens.offsets", "tokens.spans", "tokens.idf.npy"
@@ -24,7 +23,7 @@ OFFSETS, SPANS, IDF = "tokens.offsets", "tokens.spans", "tokens.idf.npy"
 QUANTISE_ABOVE = 250_000
 PIECES = 32
 _TRAINING_TOKENS = 65_536
-_CHUNK = 65_536
+_BATCH = 65_536
 
 
 class TokensWriter:
@@ -75,8 +74,8 @@ class TokensWriter:
         faiss.write_ProductQuantizer(quantiser, str(self._folder / QUANTISER))  # type: ignore[attr-defined]
         quantised = self._folder / "tokens.quantised"
         with quantised.open("wb") as file:
-            for start in range(0, len(vectors), _CHUNK):
-                file.write(quantiser.compute_codes(vectors[start : start + _CHUNK].astype(np.float32)).tobytes())
+            for start in range(0, len(vectors), _BATCH):
+                file.write(quantiser.compute_codes(vectors[start : start + _BATCH].astype(np.float32)).tobytes())
         quantised.replace(exact)
 
 
@@ -88,10 +87,17 @@ def idf(passages_with: npt.NDArray[np.int64], passages: int) -> Float32:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The tokens of several rows in one array: (tokens, dimension) float32, and where each row's begin."""
+    """The tokens of several rows: vectors (tokens, dimension), spans (tokens, 2), and where each row begins."""
 
     vectors: Float32
+    spans: Int32
     starts: npt.NDArray[np.int64]
+
+    def of(self, number: int) -> tuple[Float32, Int32]:
+        """Return the vectors and spans of one of the rows, by its place among those asked for."""
+        end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.vectors)
+        part = slice(self.starts[number], end)
+        return self.vectors[part], self.spans[part]
 
 
 class TokenIndex:
@@ -123,17 +129,12 @@ class TokenIndex:
         return self._idf[np.minimum(ids, len(self._idf) - 1)]
 
     def gather(self, rows: Sequence[int]) -> Gathered:
-        """Return the token vectors of these rows (at least one row)."""
+        """Return the tokens of these rows (at least one row)."""
         firsts, lasts = self._offsets[list(rows)], self._offsets[[row + 1 for row in rows]]
         lengths = lasts - firsts
         starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
         positions = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
-        return Gathered(self._codec.decode(self._codes[positions]), starts)
-
-    def spans(self, row: int) -> list[Span]:
-        """Return where each token of a row stands in its passage."""
-        found = self._spans[self._offsets[row] : self._offsets[row + 1]]
-        return [Span(int(start), int(end)) for start, end in found]
+        return Gathered(self._codec.decode(self._codes[positions]), self._spans[positions], starts)
 
 
 def _map(path: Path, kind: str, columns: int) -> npt.NDArray[Any]:

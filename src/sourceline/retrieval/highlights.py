@@ -5,7 +5,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from sourceline.encoding.encoder import Float32
+from sourceline.encoding.encoder import Float32, Int32
 from sourceline.retrieval.question import EncodedQuestion
 from sourceline.types import Span
 
@@ -33,20 +33,20 @@ def content_tokens(question: EncodedQuestion) -> npt.NDArray[np.bool_]:
     return content[question.tokens.spans[:, 0]]
 
 
-def highlights(question: Float32, text: str, spans: list[Span], vectors: Float32) -> tuple[Span, ...]:
+def highlights(question: Float32, text: str, vectors: Float32, spans: Int32) -> tuple[Span, ...]:
     """Return the matched words of a passage, in order, without overlap.
 
     Args:
         question: the vectors of the question's content tokens, (content tokens, dimension), of length one.
         text: the passage's text.
-        spans: where its tokens stand in it.
         vectors: its token vectors, (tokens, dimension), of length one.
+        spans: where its tokens stand in it, (tokens, 2).
     """
     if not len(question):
         return ()
     cosines = question @ vectors.T
     nearest, best = cosines.argmax(axis=1), cosines.max(axis=1)
-    matched = {spans[token].start for token in nearest[best >= LEAST_COSINE]}
+    matched = set(spans[nearest[best >= LEAST_COSINE], 0].tolist())
     words = _content_words(text)
     return tuple(Span(start, end) for start, end in words if any(start <= at < end for at in matched))
 

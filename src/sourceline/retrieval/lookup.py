@@ -3,6 +3,7 @@
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.succession import returned, similarity
 from sourceline.errors import UnknownCitationError
+from sourceline.index.history import follow
 from sourceline.index.passages import Passages
 from sourceline.types import Citation, Standing, Status
 
@@ -25,23 +26,12 @@ def look_up(citation: str, passages: Passages, ledger: Ledger) -> Citation:
     if issued is None:
         raise UnknownCitationError(_NEVER_ISSUED)
     cited = issued.standing
-    now = _follow(citation, passages, ledger) or _same_text(cited, passages, ledger)
+    now = follow(citation, passages, ledger) or _same_text(cited, passages, ledger)
     if now is None:
         return Citation(citation, Status.REMOVED, cited, None, None)
     if now.passage.text == cited.passage.text:
         return Citation(citation, Status.MOVED, cited, now, None)
     return Citation(citation, Status.CHANGED, cited, now, similarity(cited.passage.text, now.passage.text))
-
-
-def _follow(citation: str, passages: Passages, ledger: Ledger) -> Standing | None:
-    """Go from successor to successor until one stands in this generation."""
-    seen = {citation}
-    while (fate := ledger.fate(citation)) and fate.successor and fate.successor not in seen:
-        citation = fate.successor
-        seen.add(citation)
-        if standing := passages.standing(citation):
-            return standing
-    return None
 
 
 def _same_text(cited: Standing, passages: Passages, ledger: Ledger) -> Standing | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sourceline.corpus.windows import stretches
-from sourceline.encoding.encoder import Encoder, Float32, Tokens, unit
+from sourceline.encoding.encoder import Encoder, Float32, Tokens, token_counter, unit
 from sourceline.errors import QuestionError
 
 MAX_CHARACTERS = 2_000
@@ -49,7 +49,8 @@ def encode_question(encoder: Encoder, text: str) -> EncodedQuestion:
     tokens = encoder.tokenize(text)
     if not len(tokens.ids):
         raise QuestionError("the question holds no words")
-    windows = stretches(0, len(text), tokens.spans[:, 0].astype(np.int64), encoder.limit)
+    starts = tokens.spans[:, 0].astype(np.int64)
+    windows = stretches(0, len(text), starts, encoder.limit, token_counter(encoder, text))
     kept: list[tuple[Tokens, Float32]] = []
     for window, encoding in zip(windows, encoder.encode([text[w.start : w.end] for w in windows]), strict=True):
         spans = encoding.tokens.spans + window.start

@@ -104,22 +104,23 @@ class Searcher:
 
     def _hits(self, asked: EncodedQuestion, ranking: Ranking, k: int) -> tuple[Hit, ...]:
         rows = ranking.rows[:k]
-        around = {near for row in rows for near in (row - 1, row, row + 1)}
-        stored = self.generation.passages.rows(sorted(around))
+        if not rows:
+            return ()
+        stored = self.generation.passages.rows(sorted({near for row in rows for near in (row - 1, row, row + 1)}))
         content = asked.vectors[content_tokens(asked)]
+        tokens = self.generation.tokens.gather(rows)
         found = []
-        for rank, (row, scores) in enumerate(zip(rows, ranking.scores[:k], strict=True), start=1):
+        for at, row in enumerate(rows):
             passage, title = stored[row]
-            tokens = self.generation.tokens
             hit = Hit(
-                rank=rank,
-                score=scores.late,
+                rank=at + 1,
+                score=ranking.scores[at].late,
                 passage=passage,
                 title=title,
                 before=_text_beside(passage, stored.get(row - 1)),
                 after=_text_beside(passage, stored.get(row + 1)),
-                highlights=highlights(content, passage.text, tokens.spans(row), tokens.gather([row]).vectors),
-                scores=scores,
+                highlights=highlights(content, passage.text, *tokens.of(at)),
+                scores=ranking.scores[at],
             )
             found.append(hit)
         return tuple(found)

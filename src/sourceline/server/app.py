@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from sourceline import __version__
 from sourceline.server import problems
 from sourceline.server.access import KeyMiddleware
+from sourceline.server.bodies import BodyLimitMiddleware
 from sourceline.server.metrics import Metrics, MetricsMiddleware
 from sourceline.server.rebuild import Rebuilds
 from sourceline.server.routes.ask import ask_routes
@@ -45,13 +46,13 @@ def create_app(documents: Path, index: Path, model: str, kind: EncoderKind, api_
     middleware = [Middleware(MetricsMiddleware, metrics=metrics)]
     if api_key:
         middleware.append(Middleware(KeyMiddleware, api_key=api_key))
+    middleware.append(Middleware(BodyLimitMiddleware, most=MAX_BODY_BYTES))
     app = FastAPI(
         title="Sourceline",
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         middleware=middleware,
-        max_body_size=MAX_BODY_BYTES,
         docs_url=None,
         redoc_url=None,
     )

@@ -93,9 +93,14 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request does not fit the schema", fields=fields)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), error.headers)
+    headers = dict(error.headers or {})
+    # Starlette names the methods of the first route at this path only.
+    described = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", None))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and described:
+        headers["Allow"] = ", ".join(method.upper() for method in described)
+    return problem(error.status_code, str(error.detail), headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -3,7 +3,9 @@
 import logging
 import multiprocessing
 import os
+import signal
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -117,7 +119,8 @@ class Rebuilds:
 def _build(sender: Connection, documents: Path, index: Path, model: str, kind: EncoderKind) -> None:
     """Build, in the child; say how it goes."""
     os.nice(NICENESS)
-    with sender:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which then ends this process
+    with sender, suppress(BrokenPipeError):  # the server was killed, nobody listens
         try:
             sender.send(build(documents, index, model, kind, sender.send))
         except SourcelineError as error:

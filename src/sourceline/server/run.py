@@ -1,6 +1,8 @@
 """Serves the app until it is told to stop."""
 
+import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +32,7 @@ def run(
         BuildError: the first build failed.
         GenerationError, ModelError: the index cannot be served.
     """
-    listener = _listen(host, port)
+    listener = _bind(host, port)
     with listener:
         if current_id(index) is None:
             say(f"Building the index of {documents}; the first time also compiles the model.")
@@ -40,12 +42,13 @@ def run(
         config = uvicorn.Config(
             app, http="h11", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
         )
+        _listen(listener, host, port)
         name = f"[{host}]" if ":" in host else host
         say(f"Sourceline answers at http://{name}:{listener.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -56,11 +59,23 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _listen(listener: socket.socket, host: str, port: int) -> None:
+    try:
+        listener.listen()
+    except OSError as error:  # another one took the same port at the same time, and was ready first
+        raise SettingsError(f"cannot serve on {host}, port {port}: {error.strerror}") from error
+
+
 def _build_first(documents: Path, index: Path, model: str, kind: EncoderKind, say: Callable[[str], None]) -> None:
     """Build in a process of its own: what compiling needs of memory is gone when it ends."""
     rebuilds = Rebuilds(documents, index, model, kind)
-    rebuilds.start()
-    status = rebuilds.wait()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        rebuilds.start()
+        status = rebuilds.wait()
+    finally:
+        rebuilds.stop()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if status.state is not State.SUCCEEDED or status.report is None:
         raise BuildError(status.error or "the first build failed")
     for document, reason in status.report.skipped.items():

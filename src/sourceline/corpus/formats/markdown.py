@@ -8,8 +8,9 @@ from markdown_it.token import Token
 
 from sourceline.types import Mark, MarkKind
 
-_PARSER = MarkdownIt("commonmark").enable("table")
-_FRONT_MATTER = re.compile(r"\A---[^\S\n]*\n.*?\n---[^\S\n]*(?:\n|\Z)", re.DOTALL)
+# The parser drops what is nested deeper than maxNesting; its own 20 is a list ten levels deep. Only blocks are of use.
+_PARSER = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table").disable("inline")
+_FRONT_MATTER = re.compile(r"\A---[^\S\n]*\n(?:.*?\n)??---[^\S\n]*(?:\n|\Z)", re.DOTALL)
 
 
 def marks(text: str) -> tuple[Mark, ...]:
@@ -38,11 +39,13 @@ def _blocks(source: str, starts: list[int]) -> Iterator[tuple[MarkKind, int, int
                 yield MarkKind.PARAGRAPH, starts[token.map[0]], starts[token.map[1]]
             case "tr_close":
                 in_row = False
-            case "inline" if token.map and not in_row:
+            case "inline" if token.map and token.content and not in_row:
                 yield kind, *_without_markers(source, starts, token)
             case "fence" | "code_block" | "html_block" if token.map:
                 first = token.map[0] + (token.type == "fence")
-                for line in range(first, first + token.content.count("\n")):
+                # The last line of the file can lack its line end.
+                count = bool(token.content) + token.content.removesuffix("\n").count("\n")
+                for line in range(first, first + count):
                     yield MarkKind.PARAGRAPH, starts[line], starts[line + 1]
 
 

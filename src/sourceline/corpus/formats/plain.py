@@ -16,9 +16,11 @@ def marks(text: str) -> tuple[Mark, ...]:
     Blank lines part blocks. A block whose lines were wrapped to a width is one paragraph; in any other block (a
     report with a paragraph a line, a transcript with a turn a line) each line is one.
     """
+    # One kind of line end, of equal length, so that offsets agree.
+    source = text.replace("\r\n", " \n").replace("\r", "\n")
     found: list[Mark] = []
-    for block in _BLOCK.finditer(text):
-        lines = [line for line in _LINE.finditer(text, block.start(), block.end()) if line.group().strip()]
+    for block in _BLOCK.finditer(source):
+        lines = [line for line in _LINE.finditer(source, block.start(), block.end()) if line.group().strip()]
         if is_wrapped([line.group().rstrip() for line in lines]):
             found.append(Mark(MarkKind.PARAGRAPH, block.start(), block.end()))
         else:

@@ -34,7 +34,7 @@ def document_routes(serving: Serving) -> APIRouter:
         generation = serving.searcher.generation
         entry = generation.passages.entry(document)
         if entry is None:
-            raise UnknownDocumentError(f"no document {document!r} is in the index")
+            raise UnknownDocumentError("no document with this id is in the index")
         return DocumentResponse(
             id=entry.id,
             title=entry.title,

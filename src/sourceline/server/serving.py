@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 
 from sourceline.citations.ledger import Ledger
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 # A new generation is to be served within 2 s.
 POLL_SECONDS = 0.5
+# One that cannot be opened is tried again, but opening reads all of it.
+RETRY_SECONDS = 10
 
 
 class Serving:
@@ -32,9 +35,11 @@ class Serving:
         self.ledger = Ledger(index)
         self._model = model
         self._kind = kind
-        self._searcher = self._open(None)
-        # What CURRENT named when it was last looked at: a generation that cannot be served is tried once.
+        # What CURRENT named when a generation was last opened. Read before opening: a newer one is then noticed later.
         self._seen = current_id(index)
+        self._searcher = self._open(None)
+        self._refreshing = threading.Lock()  # never taken to answer a question
+        self._not_before = 0.0
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="generation-watcher", daemon=True)
 
@@ -54,17 +59,20 @@ class Serving:
 
     def refresh(self) -> None:
         """Serve the current generation, if it is another than the one that is served and can be opened."""
-        try:
-            current = current_id(self.index)
-            if current == self._seen:
+        with self._refreshing:
+            if time.monotonic() < self._not_before:
                 return
-            self._seen = current
-            searcher = self._open(self._searcher)
-        except SourcelineError as error:
-            log.error("still serving generation %s: %s", self._searcher.generation.id, error)
-        else:
-            self._searcher = searcher
-            log.info("serving generation %s", searcher.generation.id)
+            try:
+                current = current_id(self.index)
+                if current == self._seen:
+                    return
+                self._searcher = self._open(self._searcher)
+            except SourcelineError as error:
+                log.error("still serving generation %s: %s", self._searcher.generation.id, error)
+                self._not_before = time.monotonic() + RETRY_SECONDS
+            else:
+                self._seen = current
+                log.info("serving generation %s", self._searcher.generation.id)
 
     def _open(self, before: Searcher | None) -> Searcher:
         connections = 2 * (os.cpu_count() or 1)

@@ -33,11 +33,16 @@ def sync_tree(folder: Path) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a small file so that a crash at any point leaves the old or the new text, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    """Write a small file so that a crash at any point leaves the old or the new text, whole. One writer at a time."""
+    # Always the same name, so that what a crash leaves behind is written over.
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync(path.parent)

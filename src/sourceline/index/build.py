@@ -7,35 +7,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
-import numpy as np
 
 from sourceline.citations.ledger import Ledger
-from sourceline.corpus.documents import Skipped, read_documents
-from sourceline.corpus.sentences import passages
-from sourceline.corpus.windows import Window, windows
 from sourceline.encoding.cache import EncodingCache
-from sourceline.encoding.encoder import Encoder, Float32, Int32, token_counter, unit
-from sourceline.encoding.encoders import kind_of, prepare_encoder
-from sourceline.errors import (
-    BuildError,
-    BuildRunningError,
-    CorpusError,
-    DamagedError,
-    GenerationError,
-    NoGenerationError,
-)
+from sourceline.encoding.encoder import Encoder
+from sourceline.encoding.encoders import prepare_encoder
+from sourceline.errors import BuildError, BuildRunningError, GenerationError, NoGenerationError
 from sourceline.index import generation as generations
-from sourceline.index.dense import DenseWriter
-from sourceline.index.generation import Generation, Manifest
+from sourceline.index.cut import cut_documents
+from sourceline.index.generation import Generation
 from sourceline.index.history import record_citations
-from sourceline.index.lexical import LexicalWriter
-from sourceline.index.passages import DocumentEntry, PassagesWriter
-from sourceline.index.tokens import TokensWriter
-from sourceline.types import Document, EncoderKind, Passage
+from sourceline.index.passages import DocumentEntry
+from sourceline.index.write import check_generation, write_generation
+from sourceline.types import EncoderKind
 
 log = logging.getLogger(__name__)
 
@@ -70,18 +57,6 @@ class Report:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A document, cut into passages and windows."""
-
-    document: Document
-    passages: tuple[Passage, ...]
-    windows: tuple[Window, ...]
-
-    def texts(self) -> list[str]:
-        return [self.document.text[window.start : window.end] for window in self.windows]
-
-
 def build(
     documents: Path,
     index: Path,
@@ -103,14 +78,18 @@ def build(
         with lock(index):
             encoder = prepare_encoder(kind, model, index / ENCODERS)
             before = _open_before(index)
-            prepared, skipped = _prepare(documents, encoder)
+            _discard_unpublished(index, before)
+            cut, skipped = cut_documents(documents, encoder)
             with EncodingCache(index / CACHE, encoder.fingerprint, encoder.dimension) as cache:
-                texts = [text for one in prepared for text in one.texts()]
+                texts = [text for one in cut for text in one.texts()]
                 encoded = _encode(texts, encoder, cache, progress)
-                manifest = _write(index, prepared, skipped, encoder, cache)
-                opened = _check(index, manifest.id)
-                record_citations(Ledger(index), before, opened)
-                generations.publish(index, manifest.id)
+                try:
+                    opened = check_generation(index, write_generation(index, cut, skipped, encoder, cache))
+                    record_citations(Ledger(index), before, opened)
+                except BaseException:
+                    _discard_unpublished(index, before)  # a full disk above all needs its space back
+                    raise
+                generations.publish(index, opened.id)
                 _prune(index, opened, before)
                 cache.keep_only(texts)
             entries = before.passages.documents if before else []
@@ -150,26 +129,6 @@ def _open_before(index: Path) -> Generation | None:
         return None
 
 
-def _prepare(folder: Path, encoder: Encoder) -> tuple[list[_Prepared], dict[str, str]]:
-    prepared: list[_Prepared] = []
-    skipped: dict[str, str] = {}
-    for found in read_documents(folder):
-        if isinstance(found, Skipped):
-            skipped[found.document_id] = found.reason
-            continue
-        cut = passages(found)
-        if not cut:
-            skipped[found.id] = "there is no sentence in it"
-            continue
-        starts = encoder.tokenize(found.text).spans[:, 0].astype(np.int64)
-        count = token_counter(encoder, found.text)
-        prepared.append(_Prepared(found, cut, tuple(windows(cut, starts, encoder.limit, count))))
-    if not prepared:
-        reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())
-        raise CorpusError(f"no document in {folder} can be read" + (f": {reasons}" if reasons else ""))
-    return prepared, skipped
-
-
 def _encode(texts: list[str], encoder: Encoder, cache: EncodingCache, progress: Callable[[Progress], None]) -> int:
     """Encode the texts that are not in the cache; return how many there were."""
     missing = cache.missing(texts)
@@ -181,80 +140,11 @@ def _encode(texts: list[str], encoder: Encoder, cache: EncodingCache, progress: 
     return len(missing)
 
 
-def _write(
-    index: Path, prepared: list[_Prepared], skipped: dict[str, str], encoder: Encoder, cache: EncodingCache
-) -> Manifest:
-    now = datetime.now(UTC)
-    folder = index / generations.GENERATIONS / _next_id(index, now)
-    folder.mkdir(parents=True)
-    dense = DenseWriter(encoder.dimension)
-    lexical = LexicalWriter(folder)
-    tokens = TokensWriter(folder, encoder.dimension)
-    stored = PassagesWriter(folder)
-    for one in prepared:
-        for passage in one.passages:
-            if one.document.text[passage.start : passage.end] != passage.text:
-                raise BuildError(f"{one.document.id}: a passage is not verbatim; this is a defect of Sourceline")
-        stored.add(one.document, one.passages)
-        lexical.add([passage.text for passage in one.passages])
-        vectors = np.empty((len(one.passages), encoder.dimension), dtype=np.float32)
-        for number, (ids, spans, states) in enumerate(_passage_tokens(one, cache)):
-            vectors[number] = unit(states.mean(axis=0)) if len(states) else 0
-            tokens.add(ids, spans, unit(states))
-        dense.add(vectors)
-    dense.write(folder)
-    lexical.write()
-    stored.write()
-    manifest = Manifest(
-        format=generations.FORMAT,
-        id=folder.name,
-        created=now.isoformat(timespec="seconds"),
-        model=encoder.model,
-        encoder=kind_of(encoder).value,
-        fingerprint=encoder.fingerprint,
-        dimension=encoder.dimension,
-        documents=len(prepared),
-        passages=sum(len(one.passages) for one in prepared),
-        tokens=tokens.write(),
-        skipped=skipped,
-        files=generations.file_table(folder),
-    )
-    generations.write_manifest(folder, manifest)
-    return manifest
-
-
-def _passage_tokens(one: _Prepared, cache: EncodingCache) -> Iterator[tuple[Int32, Int32, Float32]]:
-    """Yield for each passage the ids, the spans within it, and the vectors of its tokens."""
-    kept = []
-    for window, text in zip(one.windows, one.texts(), strict=True):
-        encoding = cache.get(text)
-        if encoding is None:
-            raise BuildError("an encoding is missing from the cache: run `sourceline rebuild-index` again")
-        spans = encoding.tokens.spans + window.start
-        keep = (spans[:, 0] >= window.keep_start) & (spans[:, 0] < window.keep_end)
-        kept.append((encoding.tokens.ids[keep], spans[keep], encoding.vectors[keep]))
-    ids, spans, vectors = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    for passage in one.passages:
-        first, last = np.searchsorted(spans[:, 0], [passage.start, passage.end])
-        yield ids[first:last], spans[first:last] - passage.start, vectors[first:last]
-
-
-def _next_id(index: Path, now: datetime) -> str:
-    """Return an id that sorts behind every generation that ever stood in this folder's ``CURRENT``."""
-    used = [generations.current_id(index), *generations.folder_names(index)]
-    number = max((int(name[:8]) for name in used if name and name[:8].isdigit()), default=0) + 1
-    return f"{number:08d}-{now:%Y%m%dT%H%M%SZ}"
-
-
-def _check(index: Path, generation: str) -> Generation:
-    """Open what was written as a reader would, and ask it for some of its own passages."""
-    opened = generations.open_generation(index, generation)
-    for row in range(0, len(opened.passages), max(1, len(opened.passages) // 16)):
-        (vector,) = opened.dense.vectors([row])
-        best = opened.dense.search(vector, 1, None)[0].score
-        if np.any(vector) and best < float(vector @ vector) - 1e-3:
-            raise DamagedError(f"generation {generation} does not find its own passage {row}")
-    return opened
+def _discard_unpublished(index: Path, before: Generation | None) -> None:
+    """Remove what a build left that did not get to publish: it is younger than the generation that is served."""
+    for name in generations.generation_ids(index):
+        if before is None or name > before.id:
+            shutil.rmtree(index / generations.GENERATIONS / name, ignore_errors=True)
 
 
 def _prune(index: Path, current: Generation, before: Generation | None) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sqlite3
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 GENERATIONS = "generations"
 DAMAGED = ".damaged"  # the ending of a folder that was set aside
+_ID = re.compile(r"\d{8}-\d{8}T\d{6}Z")
+_LAST = "99999999-99999999T999999Z"  # sorts behind every id
 MEND = "run `sourceline rebuild-index`"
 
 
@@ -162,13 +165,17 @@ def open_current(index: Path, connections: int = 1) -> Generation:
         if wanted is None:
             raise NoGenerationError(f"there is no index in {index} yet: {MEND}")
         try:
+            if not _ID.fullmatch(wanted):
+                raise DamagedError(f"{index / CURRENT} names no generation: {MEND}")
             return open_generation(index, wanted, connections)
         except DamagedError as error:
             if current_id(index) != wanted:
                 continue  # a build published another one and removed this one while it was being opened
             log.error("%s", error)
-            set_aside(index, wanted)
-            return _open_before(index, wanted, connections, error)
+            if _ID.fullmatch(wanted):
+                set_aside(index, wanted)
+                return _open_before(index, wanted, connections, error)
+            return _open_before(index, _LAST, connections, error)
 
 
 def _open_before(index: Path, wanted: str, connections: int, damage: DamagedError) -> Generation:

@@ -1,0 +1,97 @@
+"""Writes and checks a generation."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from sourceline.encoding.cache import EncodingCache
+from sourceline.encoding.encoder import Encoder, Float32, Int32, unit
+from sourceline.encoding.encoders import kind_of
+from sourceline.errors import BuildError, DamagedError
+from sourceline.index import generation as generations
+from sourceline.index.cut import CutDocument
+from sourceline.index.dense import DenseWriter
+from sourceline.index.generation import Generation, Manifest
+from sourceline.index.lexical import LexicalWriter
+from sourceline.index.passages import PassagesWriter
+from sourceline.index.tokens import TokensWriter
+
+
+def write_generation(
+    index: Path, documents: Sequence[CutDocument], skipped: dict[str, str], encoder: Encoder, cache: EncodingCache
+) -> str:
+    """Write all files of a new generation, the manifest last; return its id. Nothing is published yet."""
+    now = datetime.now(UTC)
+    folder = index / generations.GENERATIONS / _next_id(index, now)
+    folder.mkdir(parents=True)
+    dense = DenseWriter(encoder.dimension)
+    lexical = LexicalWriter(folder)
+    tokens = TokensWriter(folder, encoder.dimension)
+    stored = PassagesWriter(folder)
+    for one in documents:
+        for passage in one.passages:
+            if one.document.text[passage.start : passage.end] != passage.text:
+                raise BuildError(f"{one.document.id}: a passage is not verbatim; this is a defect of Sourceline")
+        stored.add(one.document, one.passages)
+        lexical.add([passage.text for passage in one.passages])
+        vectors = np.empty((len(one.passages), encoder.dimension), dtype=np.float32)
+        for number, (ids, spans, states) in enumerate(_passage_tokens(one, cache)):
+            vectors[number] = unit(states.mean(axis=0)) if len(states) else 0
+            tokens.add(ids, spans, unit(states))
+        dense.add(vectors)
+    dense.write(folder)
+    lexical.write()
+    stored.write()
+    count = tokens.write()
+    manifest = Manifest(
+        format=generations.FORMAT,
+        id=folder.name,
+        created=now.isoformat(timespec="seconds"),
+        model=encoder.model,
+        encoder=kind_of(encoder).value,
+        fingerprint=encoder.fingerprint,
+        dimension=encoder.dimension,
+        documents=len(documents),
+        passages=sum(len(one.passages) for one in documents),
+        tokens=count,
+        skipped=skipped,
+        files=generations.file_table(folder),
+    )
+    generations.write_manifest(folder, manifest)
+    return folder.name
+
+
+def _passage_tokens(one: CutDocument, cache: EncodingCache) -> Iterator[tuple[Int32, Int32, Float32]]:
+    """Yield for each passage the ids, the spans within it, and the vectors of its tokens."""
+    kept = []
+    for window, text in zip(one.windows, one.texts(), strict=True):
+        encoding = cache.get(text)
+        if encoding is None:
+            raise BuildError("an encoding is missing from the cache: run `sourceline rebuild-index` again")
+        spans = encoding.tokens.spans + window.start
+        keep = (spans[:, 0] >= window.keep_start) & (spans[:, 0] < window.keep_end)
+        kept.append((encoding.tokens.ids[keep], spans[keep], encoding.vectors[keep]))
+    ids, spans, vectors = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    for passage in one.passages:
+        first, last = np.searchsorted(spans[:, 0], [passage.start, passage.end])
+        yield ids[first:last], spans[first:last] - passage.start, vectors[first:last]
+
+
+def _next_id(index: Path, now: datetime) -> str:
+    """Return an id that sorts behind every generation that ever stood in this folder's ``CURRENT``."""
+    used = [generations.current_id(index), *generations.folder_names(index)]
+    number = max((int(name[:8]) for name in used if name and name[:8].isdigit()), default=0) + 1
+    return f"{number:08d}-{now:%Y%m%dT%H%M%SZ}"
+
+
+def check_generation(index: Path, generation: str) -> Generation:
+    """Open what was written as a reader would, and ask it for some of its own passages."""
+    opened = generations.open_generation(index, generation)
+    for row in range(0, len(opened.passages), max(1, len(opened.passages) // 16)):
+        (vector,) = opened.dense.vectors([row])
+        best = opened.dense.search(vector, 1, None)[0].score
+        if np.any(vector) and best < float(vector @ vector) - 1e-3:
+            raise DamagedError(f"generation {generation} does not find its own passage {row}")
+    return opened

@@ -1,0 +1,55 @@
+"""A folder of documents that is edited and indexed again and again, and citations into it."""
+
+import shutil
+from pathlib import Path
+
+from sourceline.citations.identity import citation_id
+from sourceline.citations.ledger import Ledger
+from sourceline.index.build import Report
+from sourceline.index.generation import Generation, open_current
+from sourceline.retrieval.lookup import look_up
+from sourceline.types import Citation, Passage, Standing
+from tests.conftest import Rebuild
+
+
+class Archive:
+    """One documents folder and its index."""
+
+    def __init__(self, documents: Path, index: Path, rebuild: Rebuild) -> None:
+        self.documents = documents
+        self.index = index
+        self.ledger = Ledger(index)
+        self._rebuild = rebuild
+
+    def publish(self, files: dict[str, str]) -> Report:
+        """Make the folder hold just these files, and build."""
+        shutil.rmtree(self.documents)
+        for name, text in files.items():
+            path = self.documents / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        return self._rebuild(self.documents, self.index)
+
+    def forget_generations(self) -> None:
+        """Delete what can be built anew; the ledger stays."""
+        shutil.rmtree(self.index / "generations")
+        (self.index / "CURRENT").unlink()
+
+    def generation(self) -> Generation:
+        return open_current(self.index)
+
+    def passages(self) -> list[Passage]:
+        passages = self.generation().passages
+        return [passage for entry in passages.documents for passage in passages.of_document(entry)]
+
+    def look_up(self, citation: str) -> Citation:
+        return look_up(citation, self.generation().passages, self.ledger)
+
+    def outcome(self, document_id: str, text: str, occurrence: int = 0) -> tuple[str, str, str] | str:
+        """Return a citation's status and, when something stands for it now, in which document and with what text."""
+        found = self.look_up(citation_id(document_id, text, occurrence))
+        return (found.status.value, *_place(found.now)) if found.now else found.status.value
+
+
+def _place(standing: Standing) -> tuple[str, str]:
+    return standing.passage.document_id, standing.passage.text

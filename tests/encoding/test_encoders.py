@@ -1,0 +1,76 @@
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sourceline.encoding.compiled import CARD_FILE, CompiledEncoder
+from sourceline.encoding.encoder import Encoder
+from sourceline.encoding.encoders import kind_of, open_encoder, prepare_encoder
+from sourceline.encoding.reference import ReferenceEncoder
+from sourceline.errors import ModelError
+from sourceline.index.build import ENCODERS
+from sourceline.types import DEFAULT_MODEL, EncoderKind
+
+# What is answered here is asked in a fresh process: this one has imported everything.
+ASK = """
+import sys
+from pathlib import Path
+from sourceline.retrieval.opening import open_searcher
+from sourceline.types import DEFAULT_MODEL, EncoderKind
+
+searcher = open_searcher(Path(sys.argv[1]), DEFAULT_MODEL, EncoderKind.COMPILED)
+print(searcher.ask("How many pilgrims make the trip in a year?", 1).hits[0].passage.text)
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_a_model_is_compiled_only_once(compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    encoder = prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, compiled / ENCODERS)
+    assert kind_of(encoder) is EncoderKind.COMPILED
+    assert caplog.messages == []
+
+
+def test_the_reference_can_be_chosen(small_model: Path, tmp_path: Path) -> None:
+    encoder = prepare_encoder(EncoderKind.REFERENCE, str(small_model), tmp_path / "store")
+    assert isinstance(encoder, ReferenceEncoder)
+    assert kind_of(encoder) is EncoderKind.REFERENCE
+    assert (encoder.model, encoder.dimension, encoder.limit) == (str(small_model), 32, 254)
+    assert not (tmp_path / "store").exists()
+
+
+def test_what_a_generation_was_built_with_is_opened(compiled: Path, encoder: Encoder) -> None:
+    opened = open_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, encoder.fingerprint, compiled / ENCODERS)
+    assert isinstance(opened, CompiledEncoder)
+    assert opened.fingerprint == encoder.fingerprint
+
+
+def test_what_is_not_compiled_any_more_is_refused_with_the_command_that_mends(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as error:
+        open_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, "0123456789abcdef", tmp_path)
+    expected = f"no compiled model in {tmp_path / '0123456789abcdef'}: run `sourceline rebuild-index`"
+    assert str(error.value) == expected
+
+
+def test_another_model_in_the_place_of_the_one_wanted_is_refused(
+    compiled: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(compiled / ENCODERS / encoder.fingerprint, tmp_path / "0123456789abcdef")
+    assert json.loads((folder / CARD_FILE).read_text())["fingerprint"] == encoder.fingerprint
+    with pytest.raises(ModelError, match="is another: run `sourceline rebuild-index`"):
+        open_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, "0123456789abcdef", tmp_path)
+
+
+def test_answering_imports_no_deep_learning_framework(seed_index: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", ASK, str(seed_index)], capture_output=True, text=True, check=True, timeout=60
+    )
+    answer, modules = run.stdout.splitlines()
+    assert answer == "Millions of pilgrims cross borders each year."
+    assert {"onnxruntime", "tokenizers", "faiss", "tantivy"} <= set(modules.split())
+    assert {"torch", "sentence_transformers", "transformers"}.isdisjoint(modules.split())
+    assert run.stderr == ""

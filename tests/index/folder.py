@@ -1,0 +1,47 @@
+"""What the tests of builds ask of an index folder."""
+
+from pathlib import Path
+
+from sourceline.index.generation import CURRENT, GENERATIONS, MANIFEST, Generation, open_current, read_manifest
+
+BUILT = {CURRENT, GENERATIONS, "build.lock", "cache", "encoders", "ledger.sqlite"}
+# Written into a generation by whoever opens it.
+OPENED = "lexical/.tantivy-meta.lock"
+
+
+def litter(index: Path) -> set[str]:
+    """Return what is in an index folder that neither the current generation nor the one before needs."""
+    found = {path.name for path in index.iterdir()} - BUILT
+    kept = generation_names(index)[-2:]
+    for name in generation_names(index):
+        folder = index / GENERATIONS / name
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {OPENED}
+        if name not in kept or not (folder / MANIFEST).is_file():
+            found.add(name)
+        else:
+            found |= files - read_manifest(folder).files.keys() - {MANIFEST}
+    fingerprints = {read_manifest(index / GENERATIONS / name).fingerprint for name in kept}
+    found |= {path.name for path in (index / "encoders").iterdir()} - fingerprints
+    return found | {path.name for path in (index / "cache").iterdir()} - {f"{name}.sqlite" for name in fingerprints}
+
+
+def generation_names(index: Path) -> list[str]:
+    folder = index / GENERATIONS
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def current(index: Path) -> dict[str, str]:
+    """Return the texts of the documents in the generation that would be served."""
+    return texts(open_current(index))
+
+
+def texts(generation: Generation) -> dict[str, str]:
+    return {entry.id: generation.passages.text_of(entry) for entry in generation.passages.documents}
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    """Make the folder hold just these documents."""
+    for path in folder.glob("*"):
+        path.unlink()
+    for name, text in files.items():
+        (folder / name).write_text(text, "utf-8")

@@ -1,0 +1,44 @@
+"""Builds in a process of its own that kills itself before a given step; without one it prints the steps.
+
+A step is a call into compiled code that writes: to a file, a folder, a database or an index.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sourceline.index.build import build
+from sourceline.types import DEFAULT_MODEL
+
+FILES = {"mkdir", "write", "tofile", "fsync", "rename", "replace", "unlink", "rmdir"}
+INDEXES = {"write_index", "write_ProductQuantizer", "add_document", "commit", "wait_merging_threads"}
+DATABASES = {"execute", "executemany", "executescript", "commit", "__exit__", "close"}
+
+
+def step(frame: FrameType, called: Any) -> str | None:
+    name, owner = called.__name__, type(called.__self__).__name__ if hasattr(called, "__self__") else ""
+    writes = name in DATABASES if owner == "Connection" else name in FILES | INDEXES and owner != "str"
+    return f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}: {name}" if writes else None
+
+
+def main(documents: Path, index: Path, kill_before: int | None) -> None:
+    steps: list[str] = []
+
+    def profile(frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_call" and (name := step(frame, called)):
+            if len(steps) == kill_before:
+                os.kill(os.getpid(), signal.SIGKILL)
+            steps.append(name)
+
+    sys.setprofile(profile)
+    build(documents, index, DEFAULT_MODEL)
+    sys.setprofile(None)
+    print(json.dumps(steps))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else None)

@@ -1,0 +1,78 @@
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sourceline.encoding.encoder import Encoder
+from sourceline.encoding.encoders import open_encoder
+from sourceline.errors import MismatchError, ModelError, NoGenerationError
+from sourceline.index.build import ENCODERS
+from sourceline.index.generation import current_id
+from sourceline.retrieval.opening import open_searcher
+from sourceline.types import DEFAULT_MODEL, EncoderKind
+
+
+@pytest.fixture
+def own_index(seed_index: Path, tmp_path: Path) -> Path:
+    """The seed documents, indexed, to be written to."""
+    return shutil.copytree(seed_index, tmp_path / "index")
+
+
+def test_what_was_published_is_opened_with_its_encoder(seed_index: Path, encoder: Encoder) -> None:
+    searcher = open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    assert searcher.generation.id == current_id(seed_index)
+    assert searcher.encoder.fingerprint == encoder.fingerprint == searcher.generation.manifest.fingerprint
+
+
+def test_an_encoder_that_is_open_is_used_again(seed_index: Path, encoder: Encoder) -> None:
+    assert open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED, 1, encoder).encoder is encoder
+
+
+def test_an_encoder_of_another_model_is_not_used_again(seed_index: Path, compiled: Path, encoder: Encoder) -> None:
+    other = open_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, encoder.fingerprint, compiled / ENCODERS)
+    other.__dict__["fingerprint"] = "0123456789abcdef"
+    searcher = open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED, 1, other)
+    assert searcher.encoder is not other
+    assert searcher.encoder.fingerprint == encoder.fingerprint
+
+
+def test_an_index_of_another_model_is_refused_with_the_command_that_mends(seed_index: Path) -> None:
+    with pytest.raises(MismatchError) as error:
+        open_searcher(seed_index, "maker/another", EncoderKind.COMPILED)
+    assert str(error.value) == (
+        f"generation {current_id(seed_index)} was built with the model {DEFAULT_MODEL}, not maker/another: "
+        "run `sourceline rebuild-index`"
+    )
+
+
+def test_an_index_of_the_compiled_encoder_is_refused_if_the_reference_is_wanted(seed_index: Path) -> None:
+    with pytest.raises(MismatchError) as error:
+        open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.REFERENCE)
+    assert str(error.value) == (
+        f"generation {current_id(seed_index)} was not built with the reference encoder: run `sourceline rebuild-index`"
+    )
+
+
+def test_a_folder_without_an_index_is_refused_with_the_command_that_builds_one(index: Path) -> None:
+    with pytest.raises(NoGenerationError) as error:
+        open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    assert str(error.value) == f"there is no index in {index} yet: run `sourceline rebuild-index`"
+
+
+def test_a_damaged_encoder_is_refused_with_the_command_that_mends(own_index: Path, encoder: Encoder) -> None:
+    (own_index / ENCODERS / encoder.fingerprint / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="is damaged: run `sourceline rebuild-index`"):
+        open_searcher(own_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+
+
+def test_a_missing_encoder_is_refused_with_the_command_that_mends(own_index: Path) -> None:
+    shutil.rmtree(own_index / ENCODERS)
+    with pytest.raises(ModelError, match="no compiled model in .*: run `sourceline rebuild-index`"):
+        open_searcher(own_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+
+
+def test_a_calibrated_model_is_opened_without_a_warning(seed_index: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    assert caplog.messages == []

@@ -1,0 +1,232 @@
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from sourceline.encoding.encoder import Encoder
+from sourceline.errors import MismatchError, QuestionError
+from sourceline.index.rows import Rows
+from sourceline.retrieval.answerability import Evidence, load_calibration
+from sourceline.retrieval.opening import open_searcher
+from sourceline.retrieval.question import encode_question
+from sourceline.retrieval.search import CANDIDATES, Searcher
+from sourceline.types import DEFAULT_MODEL, Answer, EncoderKind
+from tests.conftest import Rebuild
+from tests.texts import texts
+
+BRIDGE, HURT, HARBOUR = "The bridge was closed on Monday.", "Nobody was hurt.", "The harbour stayed open all week."
+PILGRIMS = "How many pilgrims make the trip in a year?"
+
+
+@pytest.fixture(scope="session")
+def searcher(seed_index: Path) -> Searcher:
+    return open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+
+
+@pytest.fixture
+def publish(documents: Path, index: Path, rebuild: Rebuild) -> "Publish":
+    return Publish(documents, index, rebuild)
+
+
+class Publish:
+    """Builds a corpus of these texts by name and opens it."""
+
+    def __init__(self, documents: Path, index: Path, rebuild: Rebuild) -> None:
+        self.documents, self.index, self.rebuild = documents, index, rebuild
+
+    def __call__(self, corpus: dict[str, str]) -> Searcher:
+        for name, text in corpus.items():
+            (self.documents / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.documents / name).write_text(text, "utf-8")
+        self.rebuild(self.documents, self.index)
+        return open_searcher(self.index, DEFAULT_MODEL, EncoderKind.COMPILED)
+
+
+def places(answer: Answer) -> list[tuple[str, int]]:
+    return [(hit.passage.document_id, hit.passage.ordinal) for hit in answer.hits]
+
+
+def sentences(answer: Answer) -> list[str]:
+    return [hit.passage.text for hit in answer.hits]
+
+
+def test_the_sentence_that_answers_comes_first_with_its_place_and_surroundings(searcher: Searcher) -> None:
+    answer = searcher.ask(f" {PILGRIMS}\n", 3)
+    assert (answer.question, answer.answerable) == (f" {PILGRIMS}\n", True)
+    assert answer.generation == searcher.generation.id
+    best = answer.hits[0]
+    assert (best.rank, best.passage.text) == (1, "Millions of pilgrims cross borders each year.")
+    assert (best.passage.document_id, best.passage.start, best.passage.end) == ("meeting.txt", 2376, 2421)
+    assert (best.before, best.after) == (
+        "Religious tourism also drives economic activity.",
+        "These visits support local markets.",
+    )
+    assert [best.passage.text[span.start : span.end] for span in best.highlights] == ["Millions", "pilgrims", "year"]
+
+
+def test_what_the_documents_do_not_say_is_not_answerable_but_the_nearest_is_shown(searcher: Searcher) -> None:
+    answer = searcher.ask("Who won the football match last night?", 2)
+    assert not answer.answerable
+    assert answer.confidence < 0.1
+    assert [hit.rank for hit in answer.hits] == [1, 2]
+
+
+def test_the_same_question_has_the_same_answer_from_many_threads(searcher: Searcher) -> None:
+    questions = [PILGRIMS, "Who met?", "What did the president stress?", "Which projects?"] * 8
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda text: searcher.ask(text, 10), questions)) == [
+            searcher.ask(text, 10) for text in questions
+        ]
+
+
+def test_hits_are_in_order_of_their_scores_and_verbatim(searcher: Searcher) -> None:
+    (entry,) = searcher.generation.passages.documents
+    text = searcher.generation.passages.text_of(entry)
+    answer = searcher.ask("What about trade and the border?", 48)
+    assert [hit.rank for hit in answer.hits] == list(range(1, len(answer.hits) + 1))
+    assert [hit.score for hit in answer.hits] == sorted((hit.score for hit in answer.hits), reverse=True)
+    for hit in answer.hits:
+        assert hit.score == hit.scores.late
+        assert text[hit.passage.start : hit.passage.end] == hit.passage.text
+
+
+@pytest.mark.parametrize("copies", [3, 31, 64])
+@pytest.mark.parametrize("k", [1, 5, 100])
+@pytest.mark.parametrize("question", ["When was the bridge closed?", "Was anybody hurt?", "bridge"])
+def test_equal_sentences_come_in_document_order(publish: Publish, copies: int, k: int, question: str) -> None:
+    names = [f"{number:03}.txt" for number in range(copies)]
+    searcher = publish(dict.fromkeys(names, f"{BRIDGE} {HURT}\n") | {"zzz.txt": HARBOUR})
+    answer = searcher.ask(question, k)
+    assert len(answer.hits) == min(k, 2 * copies + 1)
+    for text in (BRIDGE, HURT):
+        found = [hit.passage.document_id for hit in answer.hits if hit.passage.text == text]
+        assert found == names[: len(found)]
+    assert sentences(answer)[0] == (HURT if question.startswith("Was") else BRIDGE)
+
+
+@pytest.mark.parametrize(("k", "count"), [(-5, 1), (0, 1), (1, 1), (7, 7), (100, 100), (101, 100), (10**9, 100)])
+def test_k_is_clamped(publish: Publish, k: int, count: int) -> None:
+    searcher = publish({"a.txt": "\n".join(f"Item {number} was about the bridge." for number in range(110))})
+    assert len(searcher.ask("bridge", k).hits) == count
+
+
+def test_a_corpus_smaller_than_k_is_shown_whole(publish: Publish) -> None:
+    assert sorted(sentences(publish({"a.txt": f"{BRIDGE} {HURT}"}).ask("Who?", 5))) == [HURT, BRIDGE]
+    # One passage has no second to be ahead of.
+    assert sentences(publish({"a.txt": BRIDGE}).ask("Who?", 5)) == [BRIDGE]
+
+
+def test_a_passage_at_the_edge_of_its_document_has_no_neighbour_there(publish: Publish) -> None:
+    searcher = publish({"a.txt": BRIDGE, "b.txt": f"{HARBOUR} {HURT}", "c.txt": BRIDGE})
+    around = {hit.passage.text: (hit.before, hit.after) for hit in searcher.ask("harbour", 9).hits}
+    assert around == {BRIDGE: ("", ""), HARBOUR: ("", HURT), HURT: (HARBOUR, "")}
+
+
+def test_candidates_come_from_the_documents_asked_for(publish: Publish) -> None:
+    bridges = "\n".join(f"The bridge was closed on day {number}." for number in range(2 * CANDIDATES))
+    searcher = publish({"a.txt": bridges, "b.txt": f"{HARBOUR} {HURT}", "c.txt": bridges})
+    question = "When was the bridge closed?"
+    assert {document for document, _ in places(searcher.ask(question, 100))} == {"a.txt", "c.txt"}
+    assert sorted(places(searcher.ask(question, 5, ["b.txt"]))) == [("b.txt", 0), ("b.txt", 1)]
+    assert len(searcher.ask(question, 100, ["b.txt", "c.txt"]).hits) == 2 + 2 * CANDIDATES
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (["minutes/may.txt"], ["minutes/may.txt"]),
+        (["minutes/*.txt"], ["minutes/2024/june.txt", "minutes/may.txt"]),
+        (["*june*", "notes.md", "notes.md"], ["minutes/2024/june.txt", "notes.md"]),
+        (["minutes/ma?.txt"], ["minutes/may.txt"]),
+        (["draft[1].txt"], ["draft[1].txt"]),
+        (["*"], ["draft[1].txt", "minutes/2024/june.txt", "minutes/may.txt", "notes.md"]),
+        (["NOTES.md"], []),
+        (["minutes"], []),
+        ([""], []),
+        (["[", "\ud800", "\0", "../notes.md"], []),
+    ],
+)
+def test_documents_are_asked_for_by_id_or_glob(publish: Publish, wanted: list[str], found: list[str]) -> None:
+    names = ["minutes/may.txt", "minutes/2024/june.txt", "notes.md", "draft[1].txt"]
+    searcher = publish(dict.fromkeys(names, BRIDGE))
+    answer = searcher.ask("bridge", 9, wanted)
+    assert [document for document, _ in places(answer)] == found
+    if not found:
+        assert (answer.hits, answer.confidence, answer.answerable) == ((), 0, False)
+
+
+@pytest.mark.parametrize("question", [PILGRIMS, "Who met?", "trade", "東京", "the of"])
+def test_scores_are_those_of_the_stored_vectors(searcher: Searcher, question: str) -> None:
+    asked, index = encode_question(searcher.encoder, question), searcher.generation
+    (entry,) = index.passages.documents
+    weights = index.tokens.idf(asked.tokens.ids) / index.tokens.idf(asked.tokens.ids).sum()
+    for hit in searcher.ask(question, 48).hits:
+        row = entry.rows[hit.passage.ordinal]
+        (vector,) = index.dense.vectors([row])
+        assert hit.scores.dense == pytest.approx(float(vector @ asked.vector), abs=1e-5)
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+        tokens = index.tokens.gather([row]).vectors
+        late = sum(weight * max(tokens @ token) for weight, token in zip(weights, asked.vectors, strict=True))
+        assert hit.scores.late == pytest.approx(float(late), abs=1e-5)
+        assert hit.scores.lexical == pytest.approx(float(index.lexical.scores(question, [row])[0]))
+
+
+def test_confidence_is_the_calibrations_of_what_speaks_for_the_first(searcher: Searcher) -> None:
+    answer = searcher.ask(PILGRIMS, 2)
+    first, second = answer.hits
+    ceiling = searcher.generation.lexical.ceiling(PILGRIMS)
+    coverage, margin = first.scores.lexical / ceiling, first.score - second.score
+    evidence = Evidence(first.score, first.scores.dense, coverage, margin, math.log(48))
+    assert answer.confidence == pytest.approx(load_calibration(DEFAULT_MODEL).confidence(evidence))
+    assert answer.answerable is (answer.confidence >= 0.5)
+    assert 0 < coverage < 1
+
+
+def test_a_filter_counts_the_passages_that_were_searched(searcher: Searcher) -> None:
+    asked, within = encode_question(searcher.encoder, PILGRIMS), Rows.of([range(40, 45)])
+    ranking = searcher.rank(asked, 1, within)
+    assert sorted(ranking.rows) == list(range(40, 45))
+    assert searcher.evidence(asked, ranking, within).size == pytest.approx(math.log(5))
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["the of and", "who", "?", "?!…", "...", "👍", "👨‍👩‍👧‍👦", "東京の予算は？", "متى اجتمعوا؟", "Когда?", "ﷺ", "\u2019",
+     "½", "e\u0301", "\U0010ffff", "AND OR NOT", 'text:"x" +(', "row:[0 TO 9]", "*", "\\", "a" * 2000, "NULL"],
+)  # fmt: skip
+def test_any_question_has_an_answer(searcher: Searcher, question: str) -> None:
+    answer = searcher.ask(question, 3)
+    assert len(answer.hits) == 3
+    assert 0 < answer.confidence < 1
+    assert all(math.isfinite(hit.score) for hit in answer.hits)
+
+
+def test_a_question_of_function_words_highlights_nothing(searcher: Searcher) -> None:
+    assert [hit.highlights for hit in searcher.ask("Who was it, and why?", 3).hits] == [(), (), ()]
+
+
+@given(question=texts)
+@settings(max_examples=50, deadline=None)
+def test_any_text_is_answered_or_refused(searcher: Searcher, question: str) -> None:
+    try:
+        answer = searcher.ask(question, 5)
+    except QuestionError:
+        return
+    assert len(answer.hits) == 5
+    for hit in answer.hits:
+        ends = [0, *(end for span in hit.highlights for end in (span.start, span.end)), len(hit.passage.text)]
+        assert ends == sorted(ends)
+
+
+def test_a_generation_of_another_encoder_is_refused(searcher: Searcher, encoder: Encoder) -> None:
+    class Another:
+        """The same encoder under another fingerprint."""
+
+        model, fingerprint, dimension, limit = "another", "0123456789abcdef", encoder.dimension, encoder.limit
+        tokenize, encode = encoder.tokenize, encoder.encode
+
+    with pytest.raises(MismatchError, match=r"not another \(0123456789abcdef\): run `sourceline rebuild-index`"):
+        Searcher(searcher.generation, Another(), load_calibration(DEFAULT_MODEL))

@@ -1,0 +1,55 @@
+"""A server in this process, over a small corpus with awkward names."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from sourceline.index.build import build
+from sourceline.server.app import create_app
+from sourceline.types import DEFAULT_MODEL, EncoderKind
+from tests.conftest import SEEDS
+from tests.server.serving import CORPUS, get_document
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The seed meeting, and documents whose ids hold slashes, blanks, brackets and letters beyond ASCII."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for name, text in CORPUS.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    shutil.copyfile(SEEDS / "meeting.txt", folder / "meeting.txt")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus_index(corpus: Path, compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus, indexed. Not to be written to."""
+    index = tmp_path_factory.mktemp("corpus-index") / "index"
+    shutil.copytree(compiled, index)
+    build(corpus, index, DEFAULT_MODEL)
+    return index
+
+
+@pytest.fixture(scope="session")
+def app(corpus: Path, corpus_index: Path) -> FastAPI:
+    """The app over the corpus."""
+    return create_app(corpus, corpus_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+
+
+@pytest.fixture(scope="session")
+def client(app: FastAPI) -> Iterator[TestClient]:
+    """A client of the app. An error that no handler turned into an answer fails the test."""
+    with TestClient(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def texts(client: TestClient) -> dict[str, str]:
+    """The texts of the corpus' documents, as they are served."""
+    ids = [document["id"] for document in client.get("/v1/documents").json()["documents"]]
+    return {id_: get_document(client, id_)["text"] for id_ in ids}

@@ -1,0 +1,171 @@
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import SEEDS
+from tests.server.serving import BRACKETS, NON_ASCII, get_document
+
+MEETING = (
+    "President Masoud Pezeshkian reaffirmed Iran Iraq ties during a formal meeting in Tehran "
+    "with Iraqi Foreign Minister Fuad Hussein."
+)
+QUESTIONS = [json.loads(line)["question"] for line in (SEEDS / "questions.jsonl").read_text("utf-8").splitlines()]
+
+
+def ask(client: TestClient, question: str, **more: Any) -> dict[str, Any]:
+    response = client.post("/v1/ask", json={"question": question, **more})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert isinstance(answer, dict)
+    return answer
+
+
+def assert_verbatim(passage: dict[str, Any], texts: dict[str, str]) -> None:
+    location = passage["location"]
+    assert passage["text"] == texts[passage["document"]["id"]][location["start"] : location["end"]]
+
+
+def citations_of(client: TestClient, document: str) -> set[str]:
+    return {passage["citation"] for passage in get_document(client, document)["passages"]}
+
+
+def test_the_answering_sentence_comes_first_with_all_that_the_contract_names(client: TestClient) -> None:
+    answer = ask(client, "Which foreign minister met Pezeshkian in Tehran?")
+    assert answer.keys() == {"question", "answerable", "confidence", "passages", "generation", "took_ms"}
+    assert answer["question"] == "Which foreign minister met Pezeshkian in Tehran?"
+    assert answer["answerable"] is True
+    assert 0.5 <= answer["confidence"] <= 1
+    assert answer["took_ms"] > 0
+    assert answer["generation"] == client.get("/v1/index").json()["generation"]["id"]
+    first = answer["passages"][0]
+    score = first.pop("score")
+    assert 0 < score <= 1
+    assert first == {
+        "rank": 1,
+        "citation": get_document(client, "meeting.txt")["passages"][0]["citation"],
+        "text": MEETING,
+        "document": {"id": "meeting.txt", "title": "meeting"},
+        "location": {"start": 0, "end": 129, "line": 1, "paragraph": 1},
+        "context": {"before": "", "after": "The meeting focused on long-term cooperation."},
+        "highlights": first["highlights"],
+    }
+    words = [MEETING[span["start"] : span["end"]] for span in first["highlights"]]
+    assert words == ["Pezeshkian", "meeting", "Tehran", "Foreign", "Minister"]
+
+
+def test_a_heading_above_is_the_section_and_the_title(client: TestClient) -> None:
+    first = ask(client, "What happens to the café?")["passages"][0]
+    assert first["text"] == "The café in Zürich closes in May."
+    assert first["document"] == {"id": NON_ASCII, "title": "Budget"}
+    assert first["location"] == {"start": 10, "end": 43, "line": 3, "paragraph": 2, "section": "Budget"}
+    assert first["context"] == {"before": "Budget", "after": "The council 😀 voted for seven new trams."}
+
+
+def test_offsets_count_code_points_behind_a_character_outside_the_basic_plane(client: TestClient) -> None:
+    first = ask(client, "How many trams did the council vote for?")["passages"][0]
+    assert first["text"] == "The council 😀 voted for seven new trams."
+    words = [first["text"][span["start"] : span["end"]] for span in first["highlights"]]
+    assert words == ["council", "voted", "seven", "trams"]
+
+
+def test_every_passage_is_verbatim(client: TestClient, texts: dict[str, str]) -> None:
+    for question in QUESTIONS:
+        for passage in ask(client, question, k=20)["passages"]:
+            assert_verbatim(passage, texts)
+
+
+def test_a_question_by_link_gets_the_same_answer(client: TestClient) -> None:
+    posted = ask(client, "What was said about the roof?", k=3, explain=True, filters={"documents": ["minutes/*", "x"]})
+    got = client.get("/v1/ask?question=What+was+said+about+the+roof%3F&k=3&explain=true&document=minutes/*&document=x")
+    assert got.status_code == 200
+    assert got.json() | {"took_ms": 0} == posted | {"took_ms": 0}
+    plain = client.get("/v1/ask", params={"question": "What was said about the roof?"}).json()
+    assert plain | {"took_ms": 0} == ask(client, "What was said about the roof?") | {"took_ms": 0}
+
+
+def test_explain_gives_the_three_component_scores(client: TestClient) -> None:
+    question = "Who pays for the repairs?"
+    explained = ask(client, question, explain=True)["passages"]
+    plain = ask(client, question)["passages"]
+    for passage in explained:
+        scores = passage.pop("scores")
+        assert scores.keys() == {"dense", "lexical", "late"}
+        assert -1 <= scores["dense"] <= 1
+        assert scores["lexical"] >= 0
+        assert scores["late"] == passage["score"]
+    assert explained == plain
+
+
+def test_k_is_how_many_passages_come_best_first(client: TestClient) -> None:
+    question = "What drives economic activity?"
+    twenty = ask(client, question, k=20)["passages"]
+    assert [passage["rank"] for passage in twenty] == list(range(1, 21))
+    scores = [passage["score"] for passage in twenty]
+    assert scores == sorted(scores, reverse=True)
+    assert ask(client, question, k=1)["passages"] == twenty[:1]
+    assert ask(client, question)["passages"] == twenty[:5]
+    total = client.get("/v1/index").json()["generation"]["passages"]
+    assert len(ask(client, question, k=100)["passages"]) == total
+
+
+@pytest.mark.parametrize(
+    ("patterns", "documents"),
+    [
+        ([NON_ASCII], [NON_ASCII]),
+        ([BRACKETS], [BRACKETS]),
+        (["minutes/*"], [NON_ASCII, BRACKETS]),
+        (["*.md", "minutes/notes*"], [NON_ASCII, BRACKETS]),
+        (["meeting.tx?"], ["meeting.txt"]),
+    ],
+)
+def test_a_filter_limits_the_candidates_not_the_answer(
+    client: TestClient, patterns: list[str], documents: list[str]
+) -> None:
+    answer = ask(client, "What did Pezeshkian say?", k=100, filters={"documents": patterns})
+    found = {passage["citation"] for passage in answer["passages"]}
+    assert found == set().union(*(citations_of(client, document) for document in documents))
+
+
+def test_a_filter_that_no_document_matches_finds_nothing(client: TestClient) -> None:
+    answer = ask(client, "What did Pezeshkian say?", filters={"documents": ["elsewhere/*"]})
+    assert (answer["passages"], answer["answerable"], answer["confidence"]) == ([], False, 0)
+
+
+def test_what_the_documents_do_not_say_is_not_answerable(client: TestClient) -> None:
+    answer = ask(client, "At what temperature does mercury boil?")
+    assert answer["answerable"] is False
+    assert answer["confidence"] < 0.5
+    assert len(answer["passages"]) == 5
+
+
+def test_the_same_question_gets_the_same_answer(client: TestClient) -> None:
+    one, other = (ask(client, "Who welcomed the emphasis on stability?", k=50) for _ in range(2))
+    assert one | {"took_ms": 0} == other | {"took_ms": 0}
+
+
+def test_what_looks_like_query_syntax_is_only_words(client: TestClient) -> None:
+    for question in ['tram" OR text:*', "+trams -council (", "text:trams^9 AND [a TO z]", "trams~2 \\ / { }", "* ? %"]:
+        assert client.post("/v1/ask", json={"question": question}).status_code in (200, 422)
+    assert ask(client, 'seven" AND (trams')["passages"][0]["text"] == "The council 😀 voted for seven new trams."
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(question=st.text(max_size=60), k=st.integers(1, 100))
+def test_any_text_is_answered_verbatim_or_refused(
+    client: TestClient, texts: dict[str, str], question: str, k: int
+) -> None:
+    response = client.post("/v1/ask", json={"question": question, "k": k})
+    if response.status_code == 422:
+        return
+    assert response.status_code == 200
+    assert response.json()["question"] == question
+    for passage in response.json()["passages"]:
+        assert_verbatim(passage, texts)
+        spans = [(span["start"], span["end"]) for span in passage["highlights"]]
+        assert all(0 <= start < end <= len(passage["text"]) for start, end in spans)
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))

@@ -1,0 +1,91 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.server.serving import BRACKETS, NON_ASCII, assert_problem, get_document
+
+
+def test_all_documents_are_listed_by_id(client: TestClient, corpus: Path) -> None:
+    listed = client.get("/v1/documents").json()
+
+    def sha256(document: str) -> str:
+        return hashlib.sha256((corpus / document).read_bytes()).hexdigest()
+
+    assert listed["documents"] == [
+        {"id": "meeting.txt", "title": "meeting", "passages": 48, "sha256": sha256("meeting.txt")},
+        {"id": NON_ASCII, "title": "Budget", "passages": 3, "sha256": sha256(NON_ASCII)},
+        {"id": BRACKETS, "title": "notes [draft] 100%", "passages": 2, "sha256": sha256(BRACKETS)},
+    ]
+    assert listed["generation"] == client.get("/v1/index").json()["generation"]["id"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "minutes/A%C3%B1o%202025%20%E2%80%93%20Z%C3%BCrich.md",
+        "minutes%2FA%C3%B1o%202025%20%E2%80%93%20Z%C3%BCrich.md",
+        "minutes/Año 2025 – Zürich.md",
+    ],
+)
+def test_a_document_is_found_however_its_id_is_escaped(client: TestClient, path: str) -> None:
+    found = client.get(f"/v1/documents/{path}").json()
+    assert found["id"] == NON_ASCII
+    assert found["title"] == "Budget"
+    assert found["text"] == "# Budget\n\nThe café in Zürich closes in May. The council 😀 voted for seven new trams.\n"
+    assert [(passage["text"], passage["location"]) for passage in found["passages"]] == [
+        ("Budget", {"start": 2, "end": 8, "line": 1, "paragraph": 1, "section": "Budget"}),
+        (
+            "The café in Zürich closes in May.",
+            {"start": 10, "end": 43, "line": 3, "paragraph": 2, "section": "Budget"},
+        ),
+        (
+            "The council 😀 voted for seven new trams.",
+            {"start": 44, "end": 84, "line": 3, "paragraph": 2, "section": "Budget"},
+        ),
+    ]
+
+
+def test_brackets_and_percent_signs_in_an_id_are_only_characters(client: TestClient) -> None:
+    found = get_document(client, BRACKETS)
+    assert (found["id"], len(found["passages"])) == (BRACKETS, 2)
+
+
+def test_passages_stand_in_order_and_verbatim(client: TestClient, corpus: Path) -> None:
+    found = get_document(client, "meeting.txt")
+    text = (corpus / "meeting.txt").read_text("utf-8")
+    assert found["text"] == text
+    locations = [passage["location"] for passage in found["passages"]]
+    assert [one["start"] for one in locations] == sorted(one["start"] for one in locations)
+    for passage, location in zip(found["passages"], locations, strict=True):
+        assert passage["text"] == text[location["start"] : location["end"]]
+        assert location["line"] == text.count("\n", 0, location["start"]) + 1
+    assert len({passage["citation"] for passage in found["passages"]}) == 48
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nothing.txt",
+        "meeting",
+        "Meeting.txt",
+        "meeting.txt/",
+        ".%2Fmeeting.txt",
+        "minutes",
+        "minutes/*",
+        "..%2F..%2F..%2Fetc%2Fpasswd",
+        "%2E%2E/%2E%2E/%2E%2E/etc/passwd",
+        "minutes/..%2Fmeeting.txt",
+        "/etc/passwd",
+        "%2Fetc%2Fpasswd",
+        "..%5C..%5Cmeeting.txt",
+        "meeting.txt%00",
+        "%ED%A0%80",
+        "%FF",
+        "x" * 5_000,
+        "",
+    ],
+)
+def test_any_other_id_is_not_found_and_no_file_is_read(client: TestClient, path: str) -> None:
+    assert_problem(client.get(f"/v1/documents/{path}"), 404, "passwd", "root:", "Tehran")

@@ -1,0 +1,126 @@
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from sourceline.index.build import lock
+from tests.conftest import Rebuild
+from tests.server.serving import assert_problem, serve, wait_until
+
+
+def state(client: TestClient) -> dict[str, Any]:
+    found = client.get("/v1/index").json()["rebuild"]
+    assert isinstance(found, dict)
+    return found
+
+
+def generation(client: TestClient) -> str:
+    return str(client.get("/v1/index").json()["generation"]["id"])
+
+
+def rebuilt(client: TestClient) -> dict[str, Any]:
+    wait_until(lambda: state(client)["state"] != "running")
+    return state(client)
+
+
+def test_the_generation_that_is_served_is_described(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
+    (documents / "empty.txt").write_text("\n")
+    report = rebuild(documents, index)
+    with serve(documents, index) as client:
+        found = client.get("/v1/index").json()
+    created, tokens = found["generation"].pop("created"), found["generation"].pop("tokens")
+    assert found == {
+        "generation": {
+            "id": report.generation,
+            "model": "sentence-transformers/all-MiniLM-L6-v2",
+            "encoder": "compiled",
+            "documents": 1,
+            "passages": 2,
+            "skipped": {"empty.txt": "there is no text in it"},
+        },
+        "rebuild": {"state": "idle"},
+    }
+    assert report.generation.endswith(created.replace("-", "").replace(":", "").replace("+0000", "Z"))
+    assert tokens == 12
+
+
+def test_a_rebuild_is_accepted_refused_while_it_runs_and_served_when_it_ends(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    (documents / "b.txt").write_text("The tower was sold in June.\n")
+    rebuild(documents, index)
+    with serve(documents, index) as client:
+        before = generation(client)
+        (documents / "a.txt").write_text("The bridge opens on Tuesday.\n")
+        (documents / "b.txt").unlink()
+        (documents / "c.txt").write_text("A lighthouse stands on the cliff.\n")
+        (documents / "empty.txt").touch()
+        accepted = client.post("/v1/index/rebuild")
+        assert accepted.status_code == 202
+        assert accepted.json().keys() == {"state", "started"}
+        assert accepted.json()["state"] == "running"
+        assert_problem(client.post("/v1/index/rebuild"), 409)
+        assert client.get("/v1/ask", params={"question": "When does the bridge open?"}).status_code == 200
+        ended = rebuilt(client)
+        assert ended["state"] == "succeeded"
+        assert ended["progress"] == {"done": 2, "total": 2}
+        assert ended["started"] < ended["finished"]
+        report = ended["report"]
+        assert report | {"seconds": 0} == {
+            "generation": report["generation"],
+            "added": ["c.txt"],
+            "changed": ["a.txt"],
+            "unchanged": [],
+            "removed": ["b.txt"],
+            "skipped": {"empty.txt": "there is no text in it"},
+            "passages": 2,
+            "windows": 2,
+            "encoded": 2,
+            "seconds": 0,
+        }
+        wait_until(lambda: generation(client) == report["generation"])
+        assert generation(client) > before
+        answer = client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()
+        assert answer["passages"][0]["text"] == "The bridge opens on Tuesday."
+        assert answer["generation"] == report["generation"]
+        assert client.post("/v1/index/rebuild").status_code == 202
+        assert rebuilt(client)["report"]["unchanged"] == ["a.txt", "c.txt"]
+
+
+def test_a_rebuild_that_fails_says_why_and_what_was_served_is_served(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    with serve(documents, index) as client:
+        before = generation(client)
+        (documents / "a.txt").unlink()
+        assert client.post("/v1/index/rebuild").status_code == 202
+        failed = rebuilt(client)
+        assert (failed["state"], failed["error"]) == ("failed", f"no document in {documents} can be read")
+        assert "report" not in failed
+        assert generation(client) == before
+        answer = client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()
+        assert answer["passages"][0]["text"] == "The bridge opens on Monday."
+        (documents / "a.txt").write_text("The bridge opens on Friday.\n")
+        assert client.post("/v1/index/rebuild").status_code == 202
+        assert rebuilt(client)["state"] == "succeeded"
+
+
+def test_a_rebuild_is_refused_while_another_process_builds(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    with serve(documents, index) as client, lock(index):
+        assert_problem(client.post("/v1/index/rebuild"), 409)
+        assert state(client) == {"state": "idle"}
+
+
+def test_stopping_the_server_ends_a_rebuild_and_frees_the_lock(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    report = rebuild(documents, index)
+    with serve(documents, index) as client:
+        assert client.post("/v1/index/rebuild").status_code == 202
+    with lock(index):
+        assert (index / "CURRENT").read_text().strip() >= report.generation

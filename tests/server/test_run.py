@@ -1,0 +1,223 @@
+"""A server in a process of its own, as people start it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from sourceline.index.generation import current_id
+from tests.conftest import Rebuild
+from tests.server.serving import wait_until
+
+pytestmark = pytest.mark.enable_socket
+
+# Asks one question as `serve` would, then tells what was imported for it.
+ASK = """
+import sys
+from pathlib import Path
+from fastapi.testclient import TestClient
+from sourceline.server.app import create_app
+from sourceline.types import DEFAULT_MODEL, EncoderKind
+with TestClient(create_app(Path(sys.argv[1]), Path(sys.argv[2]), DEFAULT_MODEL, EncoderKind.COMPILED)) as client:
+    assert client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()["passages"]
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    process: subprocess.Popen[str]
+    said: list[str]
+    url: str
+
+
+def start(documents: Path, index: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "sourceline", "serve", "--documents", str(documents), "--index", str(index)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOURCELINE_")}
+    return subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True, cwd=index.parent, env=environment)
+
+
+@contextmanager
+def running(documents: Path, index: Path) -> Iterator[Running]:
+    """Serve on a free port until the block ends."""
+    process = start(documents, index, "--port", "0")
+    assert process.stderr
+    said: list[str] = []
+    try:
+        for line in process.stderr:
+            said.append(line.rstrip("\n"))
+            if address := re.fullmatch(r"Sourceline answers at (http://127\.0\.0\.1:\d+)", said[-1]):
+                yield Running(process, said, address[1])
+                break
+        else:
+            raise AssertionError(said)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Path) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
+    (documents / "\x1b[31mempty.txt").touch()
+    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
+        answer = client.post("/v1/ask", json={"question": "When does the bridge open?"}).json()
+        assert client.get("/readyz").json() == {"status": "ok"}
+    assert server.said[:-1] == [
+        f"Building the index of {documents}; the first time also compiles the model.",
+        "skipped  [31mempty.txt: there is no text in it",
+    ]
+    assert answer["passages"][0]["text"] == "The bridge opens on Monday."
+    assert answer["generation"] == current_id(index)
+
+
+def test_the_next_start_serves_what_was_built(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    built = rebuild(documents, index).generation
+    (documents / "a.txt").unlink()
+    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
+        assert len(server.said) == 1
+        assert client.get("/v1/index").json()["generation"]["id"] == built
+
+
+def test_bytes_that_no_client_would_send_are_refused(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    targets = {
+        "/v1/ask?question=a%ED%A0%80": 422,
+        "/v1/ask?question=%00": 422,
+        "/v1/citations/%ED%A0%80": 404,
+        "/v1/documents/%FF": 404,
+        "/v1/documents/../../../../etc/passwd": 404,
+        "/v1/documents/..%2f..%2f..%2fetc%2fpasswd": 404,
+        "/v1/documents/%00": 404,
+        "/../../etc/passwd": 404,
+    }
+    with running(documents, index) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        for target, status in targets.items():
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+                head, body = b"".join(iter(lambda: connection.recv(65536), b"")).split(b"\r\n\r\n")
+            assert head.split()[1] == str(status).encode(), target
+            assert b"content-type: application/problem+json" in head
+            assert b"passwd" not in body
+            assert b"server:" not in head.lower()
+
+
+def test_a_long_body_is_refused_whether_its_length_is_declared_or_not(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    long = b" " * 70_000
+    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
+        for body in (long, iter([long])):
+            response = client.post("/v1/ask", content=body, headers={"content-type": "application/json"})
+            assert (response.status_code, response.json()["status"]) == (413, 413)
+            assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_sigterm_ends_the_server(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
+        assert client.post("/v1/index/rebuild").status_code == 202
+        builders = children(server.process)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait() == -signal.SIGTERM
+        assert server.process.stderr
+        assert "Traceback" not in server.process.stderr.read()
+    wait_until(lambda: not any(map(is_alive, builders)))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
+def test_a_signal_during_the_first_build_ends_all_of_it(
+    documents: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    process = start(documents, tmp_path / "index", "--port", "0")
+    wait_until(lambda: len(children(process)) == 2)  # the build, and what Python starts beside it
+    builders = children(process)
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert process.returncode == code
+    assert "Traceback" not in said
+    wait_until(lambda: not any(map(is_alive, builders)))
+    assert current_id(tmp_path / "index") is None
+
+
+def test_a_port_that_is_taken_is_one_line(documents: Path, index: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start(documents, index, "--port", str(port))
+        _, said = process.communicate()
+    assert said == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use\n"
+    assert process.returncode == 1
+    assert current_id(index) is None
+
+
+def test_a_port_taken_during_the_first_build_is_one_line(documents: Path, index: Path) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        process = start(documents, index, "--port", str(port))
+        wait_until((index / "build.lock").exists)
+        other.listen()
+        _, said = process.communicate()
+    assert said.splitlines()[-1] == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use"
+    assert process.returncode == 1
+
+
+def test_documents_are_not_shown_to_the_network_without_a_key(documents: Path, index: Path) -> None:
+    process = start(documents, index, "--host", "0.0.0.0", "--port", "0")
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said == (
+        "sourceline: serving on 0.0.0.0 would show the documents to the network: "
+        "set SOURCELINE_API_KEY, or serve on 127.0.0.1\n"
+    )
+    assert current_id(index) is None
+
+
+def test_a_first_build_that_fails_is_one_line(documents: Path, index: Path) -> None:
+    process = start(documents, index, "--port", "0")
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == f"sourceline: no document in {documents} can be read"
+    assert "Traceback" not in said
+
+
+def test_no_deep_learning_framework_is_imported_to_serve(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    command = [sys.executable, "-c", ASK, str(documents), str(index)]
+    imported = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert {"sourceline", "onnxruntime", "faiss"} <= imported
+    assert not imported & {"torch", "sentence_transformers", "transformers", "onnx", "huggingface_hub"}
+    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
+        client.post("/v1/ask", json={"question": "When does the bridge open?"})
+        mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
+    assert "onnxruntime" in mapped
+    assert "torch" not in mapped

@@ -11,6 +11,8 @@ from sourceline.evaluation.score import Evaluation
 from sourceline.index.build import Report
 from sourceline.types import Answer, Citation, Hit, Passage, Standing, Status
 
+# Line breaks, and what joins and parts letters in Persian, Hindi and emoji.
+_KEPT = "\n\u200c\u200d"
 _MEANING = {
     Status.CURRENT: "stands as cited",
     Status.MOVED: "the same sentence now stands elsewhere",
@@ -122,4 +124,4 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return the text without control characters, which a terminal would obey. Each becomes one blank."""
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
+    return "".join(character if character.isprintable() or character in _KEPT else " " for character in text)

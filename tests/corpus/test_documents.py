@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from sourceline.corpus.documents import Skipped, document_paths, read_document, read_documents
 from sourceline.errors import CorpusError, DocumentError
+from sourceline.types import Document
 from tests.texts import texts
 
 
@@ -18,7 +19,8 @@ def test_finds_files_with_known_endings_in_all_folders_in_the_order_of_their_ids
         (documents / name).parent.mkdir(parents=True, exist_ok=True)
         (documents / name).write_text("Text.")
 
-    assert document_paths(documents) == ["B.txt", "a/b/c.TXT", "a/z.md", "b.txt", "two words.txt", "v1.2.txt", "ü.Md"]
+    found = ["B.txt", "a/b/c.TXT", "a/z.md", "b.txt", "two words.txt", "v1.2.txt", "ü.Md"]
+    assert document_paths(documents) == (found, [])
 
 
 def test_the_folder_may_be_a_link_but_links_to_folders_below_it_are_not_followed(documents: Path) -> None:
@@ -29,7 +31,7 @@ def test_the_folder_may_be_a_link_but_links_to_folders_below_it_are_not_followed
     link = documents.with_name("link")
     link.symlink_to(documents)
 
-    assert document_paths(link) == ["real/a.txt"]
+    assert document_paths(link) == (["real/a.txt"], [])
 
 
 def test_no_folder_says_what_to_do(tmp_path: Path) -> None:
@@ -146,3 +148,21 @@ def test_whatever_text_a_file_holds_is_read_as_it_stands(text: str) -> None:
                 assert (text.strip(), read.reason) == ("", "there is no text in it")
             else:
                 assert read.text == text
+
+
+def test_a_folder_that_cannot_be_listed_is_skipped_with_the_reason(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (documents / "a.txt").write_text("One.")
+    (documents / "shut").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    skipped, document = read_documents(documents)
+    assert skipped == Skipped("shut", "cannot be listed: Permission denied")
+    assert isinstance(document, Document)

@@ -111,3 +111,14 @@ def test_a_ledger_without_generations_is_added_to(archive: Archive) -> None:
     assert archive.ledger.fate(citation_id("a.txt", TRADE, 0)) == Fate(
         citation_id("a.txt", TRADE, 0), Status.MOVED, citation_id("b.txt", TRADE, 0)
     )
+
+
+def test_a_lost_ledger_learns_of_the_passages_that_go(archive: Archive) -> None:
+    archive.publish({"a.txt": f"One. {TRADE}"})
+    (archive.index / FILE).unlink()
+
+    archive.publish({"a.txt": f"One. {TRADE_EDITED}"})
+
+    old, new = citation_id("a.txt", TRADE, 0), citation_id("a.txt", TRADE_EDITED, 0)
+    assert archive.ledger.issued(old) is not None
+    assert archive.ledger.fate(old) == Fate(old, Status.CHANGED, new)

@@ -41,8 +41,7 @@ def returned(lost: Iterable[Standing], appeared: Sequence[Standing]) -> Iterator
         if not candidates:
             continue
         best = max(candidates, key=lambda new: (_same_document(old, new), _agreement(old, new)))
-        distinctive = len(old.passage.text.split()) >= DISTINCTIVE_WORDS
-        if distinctive or _same_document(old, best) or _agreement(old, best):
+        if _is_distinctive(old) or _same_document(old, best) or _agreement(old, best):
             yield Fate(old.passage.id, Status.MOVED, best.passage.id)
 
 
@@ -122,13 +121,16 @@ def _successor(old: Passage, fresh: list[Passage], first: int, last: int) -> Pas
 def _twin(old: Standing, candidates: list[Standing]) -> Standing | None:
     """Return the passage with the same text that stands for the old one although it is not new.
 
-    In the same document any will do (the first of two equal sentences was deleted). Elsewhere both sides must agree
-    (the same report in two files, one of them deleted): a phrase that merely recurs is another sentence.
+    In the same document any will do (the first of two equal sentences was deleted). Elsewhere the text around it must
+    agree (the same report in two files, one of them deleted), for a short one on both sides: a phrase that merely
+    recurs is another sentence.
     """
     same = [new for new in candidates if _same_document(old, new)]
     if same:
         return min(same, key=lambda new: abs(new.passage.ordinal - old.passage.ordinal))
-    return next((new for new in candidates if _agreement(old, new) == 2), None)
+    best = max(candidates, key=lambda new: _agreement(old, new), default=None)
+    least = 1 if _is_distinctive(old) else 2
+    return best if best and _agreement(old, best) >= least else None
 
 
 def _agreement(old: Standing, new: Standing) -> int:
@@ -139,6 +141,10 @@ def _agreement(old: Standing, new: Standing) -> int:
     sides = [(old.before.split(), new.before.split()), (old.after.split(), new.after.split())]
     agreed = [one for one, other in sides if one == other]
     return len(agreed) if any(agreed) else 0
+
+
+def _is_distinctive(standing: Standing) -> bool:
+    return len(standing.passage.text.split()) >= DISTINCTIVE_WORDS
 
 
 def _same_document(old: Standing, new: Standing) -> bool:

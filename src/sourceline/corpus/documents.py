@@ -20,8 +20,10 @@ class Skipped:
     reason: str
 
 
-def document_paths(folder: Path) -> list[str]:
-    """Return the ids of all files below ``folder`` that have a known ending, sorted. Hidden files are left out.
+def document_paths(folder: Path) -> tuple[list[str], list[Skipped]]:
+    """Return the ids of all files below ``folder`` that have a known ending, sorted, and folders that cannot be listed.
+
+    Hidden files and folders are left out.
 
     Raises:
         CorpusError: the folder is not there or cannot be listed.
@@ -29,15 +31,19 @@ def document_paths(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise CorpusError(f"no documents folder at {folder}: create it, or name another with --documents")
 
-    def refuse(error: OSError) -> None:
-        raise CorpusError(f"cannot list {error.filename}: {error.strerror}") from error
+    def skip(error: OSError) -> None:
+        path = Path(error.filename)
+        if path == folder:
+            raise CorpusError(f"cannot list {folder}: {error.strerror}") from error
+        skipped.append(Skipped(_shown(path.relative_to(folder).as_posix()), f"cannot be listed: {error.strerror}"))
 
     found: list[str] = []
-    for parent, folders, files in os.walk(folder, onerror=refuse):
+    skipped: list[Skipped] = []
+    for parent, folders, files in os.walk(folder, onerror=skip):
         folders[:] = [name for name in folders if not name.startswith(".")]
         wanted = [name for name in files if not name.startswith(".") and Path(name).suffix.lower() in FORMATS]
         found += [(Path(parent) / name).relative_to(folder).as_posix() for name in wanted]
-    return sorted(found)
+    return sorted(found), skipped
 
 
 def read_document(folder: Path, document_id: str) -> Document:
@@ -58,14 +64,20 @@ def read_document(folder: Path, document_id: str) -> Document:
 
 def read_documents(folder: Path) -> Iterator[Document | Skipped]:
     """Read every file below ``folder`` in the order of their ids; a file that cannot be read comes as ``Skipped``."""
-    for document_id in document_paths(folder):
+    documents, folders = document_paths(folder)
+    yield from folders
+    for document_id in documents:
         try:
             document_id.encode()
             yield read_document(folder, document_id)
         except UnicodeEncodeError:
-            yield Skipped(document_id.encode(errors="backslashreplace").decode(), "its name is not UTF-8")
+            yield Skipped(_shown(document_id), "its name is not UTF-8")
         except DocumentError as error:
             yield Skipped(document_id, str(error))
+
+
+def _shown(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _read_bytes(path: Path) -> bytes:

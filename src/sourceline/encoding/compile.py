@@ -127,7 +127,7 @@ def _check(model: str, name: str, folder: Path, limit: int, expected: Float32) -
     files = {file: sha256(folder / file) for file in (MODEL_FILE, TOKENIZER_FILE)}
     card = Card(model, name, folder.name, expected.shape[1], limit, 0.0, 0.0, files)
     _write(folder, card)
-    cosines = np.sum(_probe_means(CompiledEncoder(folder)) * expected, axis=1)
+    cosines = np.sum(_probe_means(CompiledEncoder(model, folder)) * expected, axis=1)
     card = Card(
         *(model, name, folder.name, expected.shape[1], limit, float(cosines.mean()), float(cosines.min())),
         files,

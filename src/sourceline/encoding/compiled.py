@@ -44,8 +44,12 @@ class Card:
 class CompiledEncoder:
     """Encodes with the model compiled into ``folder``. Safe to call from many threads at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, model: str, folder: Path) -> None:
         """Open and verify a compiled model.
+
+        Args:
+            model: the name by which it is asked for; the same files may have been compiled under another.
+            folder: what ``compile_model`` wrote.
 
         Raises:
             ModelError: it is missing or not as it was compiled.
@@ -54,7 +58,7 @@ class CompiledEncoder:
         for name, expected in self.card.sha256.items():
             if not (folder / name).is_file() or sha256(folder / name) != expected:
                 raise ModelError(f"the compiled model in {folder} is damaged: run `sourceline rebuild-index`")
-        self.model = self.card.model
+        self.model = model
         self.fingerprint = self.card.fingerprint
         self.dimension = self.card.dimension
         self.limit = self.card.limit

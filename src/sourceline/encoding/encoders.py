@@ -24,7 +24,7 @@ def prepare_encoder(kind: EncoderKind, model: str, store: Path) -> Encoder:
     if kind is EncoderKind.COMPILED:
         target = store / fingerprint(folder)
         try:
-            return CompiledEncoder(target)
+            return CompiledEncoder(model, target)
         except ModelError:
             log.info("compiling %s, once", model)
         # Imports torch and sentence-transformers, which is slow and never done to serve.
@@ -32,7 +32,7 @@ def prepare_encoder(kind: EncoderKind, model: str, store: Path) -> Encoder:
 
         try:
             compile_model(model, folder, target)
-            return CompiledEncoder(target)
+            return CompiledEncoder(model, target)
         except ModelError as error:
             log.warning("%s; using sentence-transformers itself, which is slower", error)
     return _reference(model, folder)
@@ -46,7 +46,7 @@ def open_encoder(kind: EncoderKind, model: str, fingerprint: str, store: Path) -
     """
     if kind is EncoderKind.REFERENCE:
         return _reference(model, model_folder(model))
-    encoder = CompiledEncoder(store / fingerprint)
+    encoder = CompiledEncoder(model, store / fingerprint)
     if encoder.fingerprint != fingerprint:
         raise ModelError(f"the compiled model in {store / fingerprint} is another: run `sourceline rebuild-index`")
     return encoder

@@ -15,7 +15,14 @@ from sourceline.citations.ledger import Ledger
 from sourceline.encoding.cache import EncodingCache
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import prepare_encoder
-from sourceline.errors import BuildError, BuildRunningError, GenerationError, NoGenerationError
+from sourceline.errors import (
+    BuildError,
+    BuildRunningError,
+    DamagedError,
+    GenerationError,
+    MismatchError,
+    NoGenerationError,
+)
 from sourceline.index import generation as generations
 from sourceline.index.cut import cut_documents
 from sourceline.index.generation import Generation
@@ -78,7 +85,7 @@ def build(
         with lock(index):
             encoder = prepare_encoder(kind, model, index / ENCODERS)
             before = _open_before(index)
-            _discard_unpublished(index, before)
+            _discard_unpublished(index)
             cut, skipped = cut_documents(documents, encoder)
             with EncodingCache(index / CACHE, encoder.fingerprint, encoder.dimension) as cache:
                 texts = [text for one in cut for text in one.texts()]
@@ -86,15 +93,14 @@ def build(
                 try:
                     opened = check_generation(index, write_generation(index, cut, skipped, encoder, cache))
                     record_citations(Ledger(index), before, opened)
+                    generations.publish(index, opened.id)
                 except BaseException:
-                    _discard_unpublished(index, before)  # a full disk above all needs its space back
+                    _discard_unpublished(index)  # a full disk above all needs its space back
                     raise
-                generations.publish(index, opened.id)
-                _prune(index, opened, before)
-                cache.keep_only(texts)
+                _tidy(index, opened, before, cache, texts)
             entries = before.passages.documents if before else []
             return _report(entries, opened, len(texts), encoded, time.monotonic() - started)
-    except (OSError, sqlite3.Error, RuntimeError, ValueError) as error:
+    except (OSError, sqlite3.Error, RuntimeError, ValueError, GenerationError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
         raise BuildError(f"the build stopped, what was served before is untouched: {error}") from error
@@ -124,7 +130,7 @@ def _open_before(index: Path) -> Generation | None:
         return generations.open_current(index)
     except NoGenerationError:
         return None
-    except GenerationError as error:
+    except (DamagedError, MismatchError) as error:
         log.warning("building without an older generation: %s", error)
         return None
 
@@ -140,11 +146,19 @@ def _encode(texts: list[str], encoder: Encoder, cache: EncodingCache, progress: 
     return len(missing)
 
 
-def _discard_unpublished(index: Path, before: Generation | None) -> None:
-    """Remove what a build left that did not get to publish: it is younger than the generation that is served."""
-    for name in generations.generation_ids(index):
-        if before is None or name > before.id:
-            shutil.rmtree(index / generations.GENERATIONS / name, ignore_errors=True)
+def _discard_unpublished(index: Path) -> None:
+    """Remove what builds left that did not get to publish."""
+    for name in generations.unpublished_ids(index):
+        shutil.rmtree(index / generations.GENERATIONS / name, ignore_errors=True)
+
+
+def _tidy(index: Path, current: Generation, before: Generation | None, cache: EncodingCache, texts: list[str]) -> None:
+    """Remove what neither the new generation nor the one before needs; what cannot be removed waits for a build."""
+    try:
+        _prune(index, current, before)
+        cache.keep_only(texts)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("generation %s is published; what it does not need could not all be removed: %s", current.id, error)
 
 
 def _prune(index: Path, current: Generation, before: Generation | None) -> None:

@@ -3,17 +3,17 @@
 A generation is a folder ``generations/<id>/`` that is never written again once ``CURRENT`` names it. Ids sort by age.
 """
 
+import errno
 import hashlib
 import json
 import logging
 import os
-import re
 import sqlite3
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sourceline.durable import replace, sha256, sync_tree
+from sourceline.durable import replace, sha256, sync, sync_tree
 from sourceline.encoding.encoder import Encoder
 from sourceline.errors import DamagedError, GenerationError, MismatchError, NoGenerationError
 from sourceline.index.dense import DenseIndex
@@ -23,13 +23,15 @@ from sourceline.index.tokens import TokenIndex
 
 log = logging.getLogger(__name__)
 
+# To be raised with any change of the files, and of how a text is split: citations are compared by document, and one
+# whose bytes are the same is taken to hold the same passages.
 FORMAT = 1
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 GENERATIONS = "generations"
 DAMAGED = ".damaged"  # the ending of a folder that was set aside
-_ID = re.compile(r"\d{8}-\d{8}T\d{6}Z")
-_LAST = "99999999-99999999T999999Z"  # sorts behind every id
+# Errors that say nothing of a file's content: whoever sets a generation aside for them loses a whole one.
+_OUT_OF_REACH = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 MEND = "run `sourceline rebuild-index`"
 
 
@@ -79,6 +81,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     body = asdict(manifest)
     (folder / MANIFEST).write_text(json.dumps(body | {"checksum": _checksum(body)}, indent=2) + "\n", "utf-8")
     sync_tree(folder)
+    sync(folder.parent)  # where its name stands
 
 
 def publish(index: Path, generation: str) -> None:
@@ -106,12 +109,14 @@ def open_generation(index: Path, generation: str, connections: int = 1) -> Gener
     Raises:
         DamagedError: a file is missing or not as it was written.
         MismatchError: it was written in another format.
+        GenerationError: it cannot be read just now, or is whole and does not open.
     """
+    if generation not in folder_names(index):  # nor a path that leads elsewhere
+        raise DamagedError(f"there is no generation {generation!r} in {index}: {MEND}")
     folder = index / GENERATIONS / generation
     manifest = read_manifest(folder)
-    for name, (size, expected) in manifest.files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size or sha256(path) != expected:
+    for name, written in manifest.files.items():
+        if _as_it_is(folder, name) != written:
             raise DamagedError(f"generation {generation} is damaged: {name} is not as it was written: {MEND}")
     try:
         opened = Generation(
@@ -123,7 +128,7 @@ def open_generation(index: Path, generation: str, connections: int = 1) -> Gener
             Passages(folder, connections),
         )
     except (RuntimeError, ValueError, OSError, sqlite3.Error) as error:
-        raise DamagedError(f"generation {generation} does not open: {error}: {MEND}") from error
+        raise GenerationError(f"generation {generation} is as it was written but does not open: {error}") from error
     counts = {len(opened.dense), len(opened.lexical), len(opened.tokens), len(opened.passages)}
     if counts != {manifest.passages} or opened.dense.dimension != manifest.dimension:
         raise DamagedError(f"generation {generation} is damaged: its files disagree on what they hold: {MEND}")
@@ -147,6 +152,7 @@ def read_manifest(folder: Path) -> Manifest:
         body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
         manifest = Manifest(**body)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        _require_in_reach(error)
         raise DamagedError(f"generation {folder.name} is damaged: {MANIFEST}: {error}: {MEND}") from error
     if manifest.id != folder.name:
         raise DamagedError(f"generation {folder.name} is damaged: its manifest is of {manifest.id}: {MEND}")
@@ -159,29 +165,30 @@ def open_current(index: Path, connections: int = 1) -> Generation:
     Raises:
         NoGenerationError: nothing was published.
         DamagedError: no generation is whole.
+        GenerationError: it cannot be read just now, or is whole and does not open.
     """
     while True:
         wanted = current_id(index)
         if wanted is None:
             raise NoGenerationError(f"there is no index in {index} yet: {MEND}")
         try:
-            if not _ID.fullmatch(wanted):
-                raise DamagedError(f"{index / CURRENT} names no generation: {MEND}")
             return open_generation(index, wanted, connections)
-        except DamagedError as error:
+        except GenerationError as error:
             if current_id(index) != wanted:
                 continue  # a build published another one and removed this one while it was being opened
+            if not isinstance(error, DamagedError):
+                raise
             log.error("%s", error)
-            if _ID.fullmatch(wanted):
-                set_aside(index, wanted)
-                return _open_before(index, wanted, connections, error)
-            return _open_before(index, _LAST, connections, error)
+            return _open_before(index, wanted, connections, error)
 
 
 def _open_before(index: Path, wanted: str, connections: int, damage: DamagedError) -> Generation:
+    """Set the generation ``wanted`` aside and open the newest whole one before it."""
+    set_aside(index, wanted)
+    known = _is_known(index, wanted)
     for generation in reversed(generation_ids(index)):
-        if generation >= wanted:
-            continue
+        if known and generation > wanted:
+            continue  # it was not published
         try:
             opened = open_generation(index, generation, connections)
         except DamagedError as error:
@@ -193,6 +200,15 @@ def _open_before(index: Path, wanted: str, connections: int, damage: DamagedErro
     raise damage
 
 
+def unpublished_ids(index: Path) -> list[str]:
+    """Return the ids of the generations that ``CURRENT`` never named: what builds left that were interrupted."""
+    published = current_id(index)
+    if published is None:
+        return generation_ids(index)
+    known = _is_known(index, published)
+    return [generation for generation in generation_ids(index) if known and generation > published]
+
+
 def generation_ids(index: Path) -> list[str]:
     """Return the ids of all generations on the disk, oldest first, published or not, without those set aside."""
     return [name for name in folder_names(index) if not name.endswith(DAMAGED)]
@@ -201,16 +217,23 @@ def generation_ids(index: Path) -> list[str]:
 def folder_names(index: Path) -> list[str]:
     """Return the names of all folders of generations, oldest first, those set aside too."""
     folder = index / GENERATIONS
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    except OSError as error:
+        raise GenerationError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _is_known(index: Path, published: str) -> bool:
+    """Return whether what ``CURRENT`` names is there or was set aside. If not, ``CURRENT`` itself is damaged."""
+    return not {published, published + DAMAGED}.isdisjoint(folder_names(index))
 
 
 def set_aside(index: Path, generation: str) -> None:
-    """Rename a damaged generation, so that it is neither served nor counted but can be looked at."""
+    """Rename a damaged generation, if it is there, so that it is neither served nor counted but can be looked at."""
     folder = index / GENERATIONS / generation
     try:
-        os.rename(folder, folder.with_name(generation + DAMAGED))
-    except FileNotFoundError:
-        pass  # it is gone altogether
+        if generation in folder_names(index):
+            os.rename(folder, folder.with_name(generation + DAMAGED))
     except OSError as error:
         log.warning("cannot set the damaged generation %s aside: %s", generation, error)
 
@@ -226,6 +249,20 @@ def require_encoder(generation: Generation, encoder: Encoder) -> None:
             f"generation {generation.id} was built with {generation.manifest.model} "
             f"({generation.manifest.fingerprint}), not {encoder.model} ({encoder.fingerprint}): {MEND}"
         )
+
+
+def _as_it_is(folder: Path, name: str) -> tuple[int, str] | None:
+    """Return size and SHA-256 of a file; None if it is not there or its disk cannot read it."""
+    try:
+        return (folder / name).stat().st_size, sha256(folder / name)
+    except OSError as error:
+        _require_in_reach(error)
+        return None
+
+
+def _require_in_reach(error: Exception) -> None:
+    if isinstance(error, OSError) and error.errno in _OUT_OF_REACH:
+        raise GenerationError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def _checksum(body: dict[str, Any]) -> str:

@@ -24,7 +24,9 @@ def record_citations(ledger: Ledger, before: Generation | None, after: Generatio
     now = {id_: standings(after.passages, new[id_]) for id_ in touched if id_ in new}
     old_ids = {standing.passage.id for document in was.values() for standing in document}
     appeared = [s for document in now.values() for s in document if s.passage.id not in old_ids]
-    ledger.record(after.id, appeared, list(_fates(ledger, after.passages, was, now, appeared)))
+    # The old ones too, in case the ledger was lost: they must be known before anything is said of them.
+    issued = [*(standing for document in was.values() for standing in document), *appeared]
+    ledger.record(after.id, issued, list(_fates(ledger, after.passages, was, now, appeared)))
 
 
 def standings(passages: Passages, entry: DocumentEntry) -> list[Standing]:

@@ -57,7 +57,10 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
         if argument == "--":
             rest += [argument, *left]
         elif argument in _GLOBAL:
-            first += [argument, *([value] if (value := next(left, None)) is not None else [])]
+            value = next(left, None)
+            if value is None:  # with nothing behind it, typer says that the value is missing
+                return [*first, argument]
+            first += [argument, value]
         elif argument.startswith(tuple(f"{name}=" for name in _GLOBAL)):
             first.append(argument)
         else:

@@ -8,26 +8,27 @@ holds, and only while the id is not in the generation that is served (a sentence
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sourceline.durable import sync
 from sourceline.errors import LedgerError
 from sourceline.types import Location, Passage, Standing, Status
 
 FILE = "ledger.sqlite"
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS issued (
+CREATE TABLE issued (
     id TEXT PRIMARY KEY, generation TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
     line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
     text TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, text_hash INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS issued_text ON issued (text_hash);
-CREATE TABLE IF NOT EXISTS fates (
+CREATE INDEX issued_text ON issued (text_hash);
+CREATE TABLE fates (
     number INTEGER PRIMARY KEY, citation TEXT NOT NULL, generation TEXT NOT NULL, status TEXT NOT NULL, successor TEXT
 );
-CREATE INDEX IF NOT EXISTS fates_citation ON fates (citation);
+CREATE INDEX fates_citation ON fates (citation);
 """
 _BATCH = 500
 
@@ -123,20 +124,35 @@ class Ledger:
     @contextmanager
     def _open(self, writable: bool = False) -> Iterator[sqlite3.Connection]:
         """Open a connection for one operation; an index without a ledger reads as an empty one."""
+        exists = self._path.exists()
         try:
-            exists = writable or self._path.exists()
-            connection = sqlite3.connect(self._path if exists else ":memory:", timeout=10)
+            if writable and not exists:
+                self._create()
+            connection = sqlite3.connect(self._path if writable or exists else ":memory:", timeout=10)
             try:
                 if writable:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = FULL")
-                if writable or not exists:
+                elif not exists:
                     connection.executescript(_SCHEMA)
                 yield connection
             finally:
                 connection.close()
         except sqlite3.Error as error:
             raise LedgerError(f"the record of citations, {self._path}, cannot be used: {error}") from error
+
+    def _create(self) -> None:
+        """Let an empty ledger appear whole: one without its tables is damaged, not one that a crash left half made."""
+        new = self._path.with_name(f".{FILE}.new")
+        try:
+            new.unlink(missing_ok=True)
+            with closing(sqlite3.connect(new)) as connection:
+                connection.executescript(f"PRAGMA journal_mode = OFF; {_SCHEMA}")
+            sync(new)
+            new.replace(self._path)
+            sync(self._path.parent)
+        except OSError as error:
+            raise LedgerError(f"the record of citations, {self._path}, cannot be made: {error.strerror}") from error
 
 
 def _text_hash(text: str) -> int:

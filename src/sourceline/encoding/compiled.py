@@ -28,7 +28,8 @@ RECIPE = "onnx-int8-perchannel-1"
 class Card:
     """What ``encoder.json`` says of a compiled model.
 
-    ``precision`` is int8 or fp32; ``cosine_mean`` and ``cosine_min`` are over probe sentences, against the original.
+    ``model`` is the name under which it was compiled; ``precision`` is int8 or fp32; ``cosine_mean`` and ``cosine_min``
+    are over probe sentences, against the original.
     """
 
     model: str

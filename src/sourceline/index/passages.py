@@ -1,6 +1,7 @@
 """The passages themselves, and the documents they stand in, in SQLite."""
 
 import sqlite3
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +100,8 @@ class Passages:
             sqlite3.Error: the file is not a database.
         """
         self._pool: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        # A connection refers to itself, so that it would stay open until the garbage collector comes by.
+        weakref.finalize(self, _close, self._pool)
         # immutable: a published file never changes, so no lock is taken and nothing is written beside it.
         uri = f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1"
         for _ in range(connections):
@@ -117,11 +120,6 @@ class Passages:
     def __len__(self) -> int:
         """Return the number of rows."""
         return self._rows
-
-    def close(self) -> None:
-        """Close the connections; nobody may be reading."""
-        while not self._pool.empty():
-            self._pool.get().close()
 
     def rows(self, rows: Sequence[int]) -> dict[int, tuple[Passage, str]]:
         """Return passages and their documents' titles by row; rows that there are not are left out."""
@@ -176,6 +174,11 @@ class Passages:
             yield connection
         finally:
             self._pool.put(connection)
+
+
+def _close(pool: SimpleQueue[sqlite3.Connection]) -> None:
+    while not pool.empty():
+        pool.get().close()
 
 
 def stand(passage: Passage, title: str, text: str) -> Standing:

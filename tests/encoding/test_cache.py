@@ -1,6 +1,7 @@
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,17 @@ def test_an_encoding_of_another_length_is_absent(tmp_path: Path) -> None:
         assert cache.get("one") is None
 
 
+def test_an_encoding_that_came_under_another_text_is_absent(tmp_path: Path) -> None:
+    with open_cache(tmp_path) as cache:
+        cache.put([("one", encoding(5)), ("other", encoding(5, 1))])
+    with closing(sqlite3.connect(tmp_path / "model.sqlite")) as connection, connection:
+        (one,), (other,) = connection.execute("SELECT key FROM encodings ORDER BY rowid")
+        connection.execute("DELETE FROM encodings WHERE key = ?", (one,))
+        connection.execute("UPDATE encodings SET key = ? WHERE key = ?", (one, other))
+    with open_cache(tmp_path) as cache:
+        assert cache.missing(["one", "other"]) == ["one", "other"]
+
+
 @pytest.mark.parametrize("content", [b"", b"not a database", b"SQLite format 3\0" + bytes(4080)])
 def test_a_file_that_is_no_cache_is_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.sqlite").write_bytes(content)
@@ -110,9 +122,8 @@ def test_a_file_that_is_no_cache_is_replaced(tmp_path: Path, content: bytes) -> 
 
 
 def test_a_cache_of_another_layout_is_replaced(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "model.sqlite")
-    connection.execute("CREATE TABLE encodings (key BLOB PRIMARY KEY, data BLOB)")
-    connection.close()
+    with closing(sqlite3.connect(tmp_path / "model.sqlite")) as connection:
+        connection.execute("CREATE TABLE encodings (key BLOB PRIMARY KEY, data BLOB)")
     with open_cache(tmp_path) as cache:
         cache.put([("one", encoding(5))])
         assert same(cache.get("one"), encoding(5))

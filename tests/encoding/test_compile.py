@@ -38,7 +38,7 @@ def test_the_card_of_the_default_model(compiled: Path, encoder: Encoder) -> None
 
 def test_the_probe_sentences_agree_as_the_card_says(small_model: Path, tmp_path: Path) -> None:
     card = compile_model("small", small_model, tmp_path / "compiled")
-    ours, theirs = CompiledEncoder(tmp_path / "compiled"), ReferenceEncoder("small", small_model)
+    ours, theirs = CompiledEncoder("small", tmp_path / "compiled"), ReferenceEncoder("small", small_model)
     cosines = [
         float(unit(one.vectors.mean(axis=0)) @ unit(other.vectors.mean(axis=0)))
         for one, other in zip(ours.encode(PROBES), theirs.encode(PROBES), strict=True)
@@ -62,7 +62,7 @@ def test_fp32_is_taken_where_int8_disagrees(
     assert card.precision == "fp32"
     assert card.cosine_min == pytest.approx(1, abs=1e-6)
     assert "small in int8 agrees with the original only to a cosine of" in caplog.text
-    (ours,) = CompiledEncoder(tmp_path / "compiled").encode(["The roof leaks."])
+    (ours,) = CompiledEncoder("small", tmp_path / "compiled").encode(["The roof leaks."])
     (theirs,) = ReferenceEncoder("small", small_model).encode(["The roof leaks."])
     np.testing.assert_allclose(ours.vectors, theirs.vectors, atol=1e-5)
 
@@ -119,7 +119,7 @@ def test_a_damaged_file_is_refused(compiled: Path, encoder: Encoder, tmp_path: P
         case "remove":
             (folder / name).unlink()
     with pytest.raises(ModelError, match="is damaged: run `sourceline rebuild-index`"):
-        CompiledEncoder(folder)
+        CompiledEncoder(DEFAULT_MODEL, folder)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": 1}', "\ud800"])
@@ -127,7 +127,7 @@ def test_an_unreadable_card_is_refused(compiled: Path, encoder: Encoder, tmp_pat
     folder = shutil.copytree(compiled / ENCODERS / encoder.fingerprint, tmp_path / "compiled")
     (folder / CARD_FILE).write_text(content, "utf-8", errors="surrogatepass")
     with pytest.raises(ModelError, match=r"no compiled model in .*: run `sourceline rebuild-index`"):
-        CompiledEncoder(folder)
+        CompiledEncoder(DEFAULT_MODEL, folder)
 
 
 def test_a_damaged_compiled_model_is_compiled_again_to_the_same(small_model: Path, tmp_path: Path) -> None:

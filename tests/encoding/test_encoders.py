@@ -10,6 +10,7 @@ import pytest
 from sourceline.encoding.compiled import CARD_FILE, CompiledEncoder
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import kind_of, open_encoder, prepare_encoder
+from sourceline.encoding.models import model_folder
 from sourceline.encoding.reference import ReferenceEncoder
 from sourceline.errors import ModelError
 from sourceline.index.build import ENCODERS
@@ -33,6 +34,14 @@ def test_a_model_is_compiled_only_once(compiled: Path, caplog: pytest.LogCapture
     encoder = prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, compiled / ENCODERS)
     assert kind_of(encoder) is EncoderKind.COMPILED
     assert caplog.messages == []
+
+
+def test_a_model_compiled_under_another_name_goes_by_the_name_it_is_asked_for(compiled: Path) -> None:
+    folder = str(model_folder(DEFAULT_MODEL))
+    encoder = prepare_encoder(EncoderKind.COMPILED, folder, compiled / ENCODERS)
+    assert isinstance(encoder, CompiledEncoder)
+    assert (encoder.model, encoder.card.model) == (folder, DEFAULT_MODEL)
+    assert open_encoder(EncoderKind.COMPILED, folder, encoder.fingerprint, compiled / ENCODERS).model == folder
 
 
 def test_the_reference_can_be_chosen(small_model: Path, tmp_path: Path) -> None:

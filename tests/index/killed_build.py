@@ -15,14 +15,19 @@ from sourceline.index.build import build
 from sourceline.types import DEFAULT_MODEL
 
 FILES = {"mkdir", "write", "tofile", "fsync", "rename", "replace", "unlink", "rmdir"}
-INDEXES = {"write_index", "write_ProductQuantizer", "add_document", "commit", "wait_merging_threads"}
+INDEXES = {"write_index", "add_document", "commit", "wait_merging_threads"}
 DATABASES = {"execute", "executemany", "executescript", "commit", "__exit__", "close"}
+READS = {"cache.get", "passages.__init__", "passages.text_of", "passages.of_document", "ledger.with_texts"}
 
 
 def step(frame: FrameType, called: Any) -> str | None:
-    name, owner = called.__name__, type(called.__self__).__name__ if hasattr(called, "__self__") else ""
-    writes = name in DATABASES if owner == "Connection" else name in FILES | INDEXES and owner != "str"
-    return f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}: {name}" if writes else None
+    name, owner = called.__name__, type(getattr(called, "__self__", None)).__name__
+    place = f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}"
+    if owner == "Connection":
+        writes = name in DATABASES and not (name == "execute" and place in READS)
+    else:
+        writes = name in FILES | INDEXES and owner != "str"
+    return f"{place}: {name}" if writes else None
 
 
 def main(documents: Path, index: Path, kill_before: int | None) -> None:

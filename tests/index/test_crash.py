@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from sourceline.index.generation import open_current
 from sourceline.retrieval.lookup import look_up
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
-from tests.index.folder import current, litter, put, texts
+from tests.index.folder import current, litter, put
 
 OLD = {
     "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks badly.\n",
@@ -35,11 +34,26 @@ ISSUED_OLD = {
     ("a.txt", "The roof of the hall leaks badly."): ("current", "removed"),
     ("b.txt", "Seven trams were ordered."): ("current", "current"),
 }
+PUBLISH = "pathlib.replace: replace"
+# The profiler would slow compiling down; only its last step counts.
+KILLED_COMPILING = """
+import os, sys
+from pathlib import Path
+from sourceline.index.build import build
+from sourceline.types import DEFAULT_MODEL
+
+Path.rename = lambda path, target: os.kill(os.getpid(), 9)
+build(Path(sys.argv[1]), Path(sys.argv[2]), DEFAULT_MODEL)
+"""
 ISSUED_NEW = [("a.txt", "The bridge opens on Sunday at nine."), ("c.txt", "The library closes early.")]
 
 
 def run(documents: Path, index: Path, *step: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.index.killed_build", str(documents), str(index), *map(str, step)]
+    return python("-m", "tests.index.killed_build", documents, index, *step)
+
+
+def python(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
     root = Path(__file__).parents[2]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=root)
 
@@ -53,9 +67,9 @@ def steps_of(documents: Path, index: Path) -> list[str]:
 
 
 def sample(steps: Sequence[str]) -> list[int]:
-    """Return the numbers of the steps to die before: the first and the last of each run of equal ones."""
-    runs = [[number for number, _ in group] for _, group in groupby(enumerate(steps), key=lambda step: step[1])]
-    return sorted({number for run in runs for number in (run[0], run[-1])})
+    """Return the numbers of the steps to die before: the first and the last one of each name."""
+    last = {name: number for number, name in enumerate(steps)}
+    return sorted({*last.values(), *(steps.index(name) for name in last)})
 
 
 def copy(index: Path, target: Path) -> Path:
@@ -86,6 +100,33 @@ def verify_old_or_new(index: Path) -> str:
     return "new" if new else "old"
 
 
+def test_a_first_build_killed_before_any_step_leaves_none_or_the_new_generation(
+    documents: Path, compiled: Path, tmp_path: Path
+) -> None:
+    put(documents, NEW)
+
+    def die(step: int) -> str:
+        killed = copy(compiled, tmp_path / f"killed-{step}")
+        assert run(documents, killed, step).returncode == -signal.SIGKILL
+        state = "new"
+        try:
+            assert current(killed) == NEW
+        except NoGenerationError:
+            state = "none"
+        build(documents, killed, DEFAULT_MODEL)
+        assert current(killed) == NEW
+        assert {status(killed, document, text) for document, text in ISSUED_NEW} == {"current"}
+        assert litter(killed) == set()
+        return state
+
+    steps = steps_of(documents, copy(compiled, tmp_path / "whole"))
+    numbers = sample(steps)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        states = list(pool.map(die, numbers))
+    published = steps.index(PUBLISH)
+    assert states == ["none" if number <= published else "new" for number in numbers]
+
+
 def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_generation(
     documents: Path, index: Path, rebuild: Rebuild, tmp_path: Path
 ) -> None:
@@ -105,8 +146,51 @@ def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_gene
 
     steps = steps_of(documents, copy(index, tmp_path / "whole"))
     numbers = sample(steps)
-    print(len(numbers), [steps[n] for n in numbers])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         states = list(pool.map(die, numbers))
-    published = steps.index("pathlib.replace: replace")
+    published = steps.index(PUBLISH)
     assert states == ["old" if number <= published else "new" for number in numbers]
+
+
+def test_a_first_build_killed_while_it_compiles_leaves_nothing_that_the_next_one_does_not_remove(
+    documents: Path, compiled: Path, rebuild: Rebuild, tmp_path: Path
+) -> None:
+    put(documents, NEW)
+    index = tmp_path / "index"
+    assert python("-c", KILLED_COMPILING, documents, index).returncode == -signal.SIGKILL
+    (left,) = (index / "encoders").iterdir()
+    assert left.name.startswith(".compiling-")
+    with pytest.raises(NoGenerationError):
+        open_current(index)
+    shutil.copytree(compiled, index, dirs_exist_ok=True)  # in place of compiling again
+    rebuild(documents, index)
+    assert current(index) == NEW
+    assert litter(index) == set()
+
+
+def test_everything_is_on_the_disk_before_it_is_published(
+    documents: Path, index: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    flush, publish = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        flush(descriptor)
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def replace(path: Path, target: Path) -> Path:
+        assert target == index / "CURRENT"
+        before.extend(flushed)
+        flushed.clear()
+        return publish(path, target)
+
+    before: list[Path] = []
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    put(documents, NEW)
+    generation = index / "generations" / rebuild(documents, index).generation
+    written = {path for path in [generation, *generation.rglob("*")] if path.name != ".tantivy-meta.lock"}
+    assert written <= {*before}
+    assert before.index(generation / "manifest.json") < before.index(generation) < before.index(generation.parent)
+    assert before[-1] == index / ".CURRENT.new"
+    assert flushed == [index]

@@ -6,8 +6,9 @@ import pytest
 
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import open_encoder
+from sourceline.encoding.models import model_folder
 from sourceline.errors import MismatchError, ModelError, NoGenerationError
-from sourceline.index.build import ENCODERS
+from sourceline.index.build import ENCODERS, build
 from sourceline.index.generation import current_id
 from sourceline.retrieval.opening import open_searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind
@@ -68,7 +69,7 @@ def test_a_damaged_encoder_is_refused_with_the_command_that_mends(own_index: Pat
 
 def test_a_missing_encoder_is_refused_with_the_command_that_mends(own_index: Path) -> None:
     shutil.rmtree(own_index / ENCODERS)
-    with pytest.raises(ModelError, match="no compiled model in .*: run `sourceline rebuild-index`"):
+    with pytest.raises(ModelError, match=r"no compiled model in .*: run `sourceline rebuild-index`"):
         open_searcher(own_index, DEFAULT_MODEL, EncoderKind.COMPILED)
 
 
@@ -76,3 +77,17 @@ def test_a_calibrated_model_is_opened_without_a_warning(seed_index: Path, caplog
     caplog.set_level(logging.WARNING)
     open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED)
     assert caplog.messages == []
+
+
+def test_a_model_without_a_calibration_is_opened_with_a_warning(
+    documents: Path, index: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (documents / "a.txt").write_text("The bridge was closed on Monday.")
+    model = str(model_folder(DEFAULT_MODEL))
+    build(documents, index, model)
+    searcher = open_searcher(index, model, EncoderKind.COMPILED)
+    assert caplog.messages == [f"{model} has no calibration: its confidence is the default model's, and rough"]
+    assert searcher.ask("When was the bridge closed?", 1).answerable
+    # Told once, not with every generation that is taken.
+    open_searcher(index, model, EncoderKind.COMPILED, 1, searcher.encoder)
+    assert len(caplog.messages) == 1

@@ -64,7 +64,7 @@ def test_the_sentence_that_answers_comes_first_with_its_place_and_surroundings(s
         "Religious tourism also drives economic activity.",
         "These visits support local markets.",
     )
-    assert [best.passage.text[span.start : span.end] for span in best.highlights] == ["Millions", "pilgrims", "year"]
+    assert [best.passage.text[span.start : span.end] for span in best.highlights] == ["pilgrims", "year"]
 
 
 def test_what_the_documents_do_not_say_is_not_answerable_but_the_nearest_is_shown(searcher: Searcher) -> None:
@@ -94,23 +94,23 @@ def test_hits_are_in_order_of_their_scores_and_verbatim(searcher: Searcher) -> N
 
 
 @pytest.mark.parametrize("copies", [3, 31, 64])
-@pytest.mark.parametrize("k", [1, 5, 100])
-@pytest.mark.parametrize("question", ["When was the bridge closed?", "Was anybody hurt?", "bridge"])
-def test_equal_sentences_come_in_document_order(publish: Publish, copies: int, k: int, question: str) -> None:
+def test_equal_sentences_come_in_document_order(publish: Publish, copies: int) -> None:
     names = [f"{number:03}.txt" for number in range(copies)]
     searcher = publish(dict.fromkeys(names, f"{BRIDGE} {HURT}\n") | {"zzz.txt": HARBOUR})
-    answer = searcher.ask(question, k)
-    assert len(answer.hits) == min(k, 2 * copies + 1)
-    for text in (BRIDGE, HURT):
-        found = [hit.passage.document_id for hit in answer.hits if hit.passage.text == text]
-        assert found == names[: len(found)]
-    assert sentences(answer)[0] == (HURT if question.startswith("Was") else BRIDGE)
+    for question, best in [("When was the bridge closed?", BRIDGE), ("Was anybody hurt?", HURT), ("bridge", BRIDGE)]:
+        for k in (1, 5, 100):
+            answer = searcher.ask(question, k)
+            assert len(answer.hits) == min(k, 2 * copies + 1)
+            assert sentences(answer)[0] == best
+            for text in (BRIDGE, HURT):
+                found = [hit.passage.document_id for hit in answer.hits if hit.passage.text == text]
+                assert found == names[: len(found)]
 
 
-@pytest.mark.parametrize(("k", "count"), [(-5, 1), (0, 1), (1, 1), (7, 7), (100, 100), (101, 100), (10**9, 100)])
-def test_k_is_clamped(publish: Publish, k: int, count: int) -> None:
+def test_k_is_clamped(publish: Publish) -> None:
     searcher = publish({"a.txt": "\n".join(f"Item {number} was about the bridge." for number in range(110))})
-    assert len(searcher.ask("bridge", k).hits) == count
+    for k, count in [(-5, 1), (0, 1), (1, 1), (7, 7), (100, 100), (101, 100), (10**9, 100)]:
+        assert len(searcher.ask("bridge", k).hits) == count
 
 
 def test_a_corpus_smaller_than_k_is_shown_whole(publish: Publish) -> None:
@@ -134,28 +134,22 @@ def test_candidates_come_from_the_documents_asked_for(publish: Publish) -> None:
     assert len(searcher.ask(question, 100, ["b.txt", "c.txt"]).hits) == 2 + 2 * CANDIDATES
 
 
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        (["minutes/may.txt"], ["minutes/may.txt"]),
-        (["minutes/*.txt"], ["minutes/2024/june.txt", "minutes/may.txt"]),
-        (["*june*", "notes.md", "notes.md"], ["minutes/2024/june.txt", "notes.md"]),
-        (["minutes/ma?.txt"], ["minutes/may.txt"]),
-        (["draft[1].txt"], ["draft[1].txt"]),
-        (["*"], ["draft[1].txt", "minutes/2024/june.txt", "minutes/may.txt", "notes.md"]),
-        (["NOTES.md"], []),
-        (["minutes"], []),
-        ([""], []),
-        (["[", "\ud800", "\0", "../notes.md"], []),
-    ],
-)
-def test_documents_are_asked_for_by_id_or_glob(publish: Publish, wanted: list[str], found: list[str]) -> None:
-    names = ["minutes/may.txt", "minutes/2024/june.txt", "notes.md", "draft[1].txt"]
-    searcher = publish(dict.fromkeys(names, BRIDGE))
-    answer = searcher.ask("bridge", 9, wanted)
-    assert [document for document, _ in places(answer)] == found
-    if not found:
-        assert (answer.hits, answer.confidence, answer.answerable) == ((), 0, False)
+def test_documents_are_asked_for_by_id_or_glob(publish: Publish) -> None:
+    may, june, notes, draft = "minutes/may.txt", "minutes/2024/june.txt", "notes.md", "draft[1].txt"
+    searcher = publish(dict.fromkeys([may, june, notes, draft], BRIDGE))
+    for wanted, found in [
+        ([may], [may]),
+        (["minutes/*.txt"], [june, may]),
+        (["*june*", notes, notes], [june, notes]),
+        (["minutes/ma?.txt"], [may]),
+        ([draft], [draft]),
+        (["*"], [draft, june, may, notes]),
+        *((nothing, []) for nothing in (["NOTES.md"], ["minutes"], [""], ["[", "\ud800", "\0", "../notes.md"])),
+    ]:
+        answer = searcher.ask("bridge", 9, wanted)
+        assert [document for document, _ in places(answer)] == found
+        if not found:
+            assert (answer.hits, answer.confidence, answer.answerable) == ((), 0, False)
 
 
 @pytest.mark.parametrize("question", [PILGRIMS, "Who met?", "trade", "東京", "the of"])
@@ -194,9 +188,12 @@ def test_a_filter_counts_the_passages_that_were_searched(searcher: Searcher) -> 
 
 @pytest.mark.parametrize(
     "question",
-    ["the of and", "who", "?", "?!…", "...", "👍", "👨‍👩‍👧‍👦", "東京の予算は？", "متى اجتمعوا؟", "Когда?", "ﷺ", "\u2019",
-     "½", "e\u0301", "\U0010ffff", "AND OR NOT", 'text:"x" +(', "row:[0 TO 9]", "*", "\\", "a" * 2000, "NULL"],
-)  # fmt: skip
+    [
+        *("the of and", "who", "?", "?!…", "...", "\u2019", "½", "e\u0301", "\U0010ffff", "👍", "👨‍👩‍👧‍👦"),
+        *("東京の予算は？", "متى اجتمعوا؟", "Когда?", "ﷺ", "a" * 2000),
+        *("AND OR NOT", 'text:"x" +(', "row:[0 TO 9]", "*", "\\", "NULL"),
+    ],
+)
 def test_any_question_has_an_answer(searcher: Searcher, question: str) -> None:
     answer = searcher.ask(question, 3)
     assert len(answer.hits) == 3

@@ -1,3 +1,4 @@
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,21 @@ def test_a_rebuild_is_refused_while_another_process_builds(documents: Path, inde
     with serve(documents, index) as client, lock(index):
         assert_problem(client.post("/v1/index/rebuild"), 409)
         assert state(client) == {"state": "idle"}
+
+
+def test_a_rebuild_whose_process_is_killed_has_failed_and_the_next_one_runs(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    with serve(documents, index) as client:
+        client.post("/v1/index/rebuild")
+        (builder,) = multiprocessing.active_children()
+        builder.kill()
+        failed = rebuilt(client)
+        assert (failed["state"], failed["error"]) == ("failed", "the build's process ended before it was done")
+        client.post("/v1/index/rebuild")
+        assert rebuilt(client)["state"] == "succeeded"
 
 
 def test_stopping_the_server_ends_a_rebuild_and_frees_the_lock(documents: Path, index: Path, rebuild: Rebuild) -> None:

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+from sourceline.citations.identity import citation_id
+from tests.cli.commands import Command
+from tests.conftest import Rebuild
+from tests.server.serving import serve
+
+OLD, NEW = "Fares rise by 7 percent in July.", "Fares rise by 9 percent in July."
+GONE, MOVED = "The mayor sang an old sea shanty.", "The harbour was dredged in the spring."
+
+
+def test_a_citation_is_shown_with_what_became_of_it(
+    sourceline: Command, documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.md").write_text(f"# Minutes\n\n{OLD} Nobody objected.\n\n{GONE}\n\n{MOVED}\n")
+    rebuild(documents, index)
+    old, gone, moved = (citation_id("a.md", text, 0) for text in (OLD, GONE, MOVED))
+
+    def shown(citation: str) -> list[str]:
+        outcome = sourceline("cite", citation, "--index", index)
+        assert (outcome.code, outcome.err) == (0, "")
+        return outcome.out.splitlines()
+
+    assert shown(old) == ["current: stands as cited", OLD, "  cited from Minutes · a.md, line 3"]
+    (documents / "a.md").write_text(f"# Minutes\n\n{NEW} Nobody objected.\n")
+    (documents / "b.txt").write_text(f"In other news.\n{MOVED}\n")
+    rebuild(documents, index)
+    assert shown(old) == [
+        "changed: the sentence was edited",
+        OLD,
+        "  cited from Minutes · a.md, line 3",
+        "now (similarity 0.86):",
+        NEW,
+        f"  Minutes · a.md, line 3 · {citation_id('a.md', NEW, 0)}",
+    ]
+    assert shown(gone) == ["removed: the sentence is gone", GONE, "  cited from Minutes · a.md, line 5"]
+    assert shown(moved) == [
+        "moved: the same sentence now stands elsewhere",
+        MOVED,
+        "  cited from Minutes · a.md, line 7",
+        "now:",
+        MOVED,
+        f"  b · b.txt, line 2 · {citation_id('b.txt', MOVED, 0)}",
+    ]
+    with serve(documents, index) as client:
+        for citation in (old, gone, moved, citation_id("a.md", NEW, 0)):
+            printed = sourceline("cite", citation, "--index", index, "--json").json()
+            assert printed == client.get(f"/v1/citations/{citation}").json()

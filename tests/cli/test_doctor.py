@@ -1,0 +1,27 @@
+from pathlib import Path
+
+from tests.cli.commands import Command
+from tests.conftest import Rebuild
+
+
+def test_all_well_is_exit_code_0(sourceline: Command, documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    outcome = sourceline("doctor", "--documents", documents, "--index", index)
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert all(line.startswith("ok  ") for line in lines)
+    assert f"ok  documents: 1 can be read in {documents}" in lines
+    assert "ok  citations: 1 were issued" in lines
+
+
+def test_what_is_not_well_is_told_with_exit_code_1(sourceline: Command, documents: Path, index: Path) -> None:
+    (documents / "\x1b[31m[red]a\n.txt").touch()
+    outcome = sourceline("doctor", "--documents", documents, "--index", index)
+    assert (outcome.code, outcome.err) == (1, "")
+    assert [line for line in outcome.out.splitlines() if not line.startswith("ok  ")] == [
+        f"BAD documents: 0 can be read in {documents}",
+        "BAD document  [31m[red]a .txt: there is no text in it",
+        "BAD index: none was built yet: run `sourceline rebuild-index`",
+        "BAD encoder: none was compiled yet: run `sourceline rebuild-index`",
+    ]

@@ -1,0 +1,77 @@
+import pytest
+
+from sourceline import __version__
+from tests.cli.commands import Command
+
+COMMANDS = {
+    "serve": "Serve the API, after building the index if there is none.",
+    "rebuild-index": "Read the documents, encode what is new, publish a new generation.",
+    "ask": "Print the sentences that answer a question, best first.",
+    "cite": "Look a citation up",
+    "evaluate": "Build a labelled set in a temporary index, ask every question, print the figures.",
+    "doctor": "Check installation, model, index and documents, and say what to do.",
+}
+OPTIONS = {
+    "serve": ("--host", "--port"),
+    "rebuild-index": ("--json",),
+    "ask": ("-k", "--document", "--explain", "--json"),
+    "cite": ("--json",),
+    "evaluate": ("--json",),
+    "doctor": (),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(sourceline: Command, command: str) -> None:
+    long, short = sourceline(command, "--help"), sourceline(command, "-h")
+    assert long == short
+    assert (long.code, long.err) == (0, "")
+    text = " ".join(long.out.split())
+    assert f"Usage: sourceline {command}" in text
+    assert COMMANDS[command] in text
+    assert all(option in text for option in OPTIONS[command])
+
+
+def test_help_lists_every_command_and_global_option(sourceline: Command) -> None:
+    long, short = sourceline("--help"), sourceline("-h")
+    assert long == short
+    assert (long.code, long.err) == (0, "")
+    listed = [line.split()[1] for line in long.out.splitlines() if line.startswith("│")]
+    assert [word for word in listed if word in COMMANDS] == list(COMMANDS)
+    assert {"--documents", "--index", "--model", "--encoder", "--version"} <= set(listed)
+
+
+def test_no_command_shows_the_help(sourceline: Command) -> None:
+    outcome = sourceline()
+    assert (outcome.code, outcome.err) == (2, "")
+    assert outcome.out.strip() == sourceline("--help").out.strip()
+
+
+def test_the_version_is_printed(sourceline: Command) -> None:
+    assert sourceline("--version").out == f"sourceline {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'."),
+        (["ask"], "Missing argument 'question'."),
+        (["ask", "one", "two"], "Got unexpected extra argument(s) (two)"),
+        (["ask", "-k", "0", "a"], "Invalid value for '-k'"),
+        (["ask", "-k", "101", "a"], "Invalid value for '-k'"),
+        (["ask", "-k", "five", "a"], "Invalid value for '-k'"),
+        (["ask", "-k", "1.5", "a"], "Invalid value for '-k'"),
+        (["ask", "--frobnicate", "a"], "No such option: --frobnicate"),
+        (["ask", "-what?"], "No such option"),
+        (["cite"], "Missing argument 'ID'."),
+        (["evaluate"], "Missing argument 'SET'."),
+        (["serve", "--port", "http"], "Invalid value for '--port'"),
+        (["doctor", "--encoder", "other"], "Invalid value for '--encoder'"),
+        (["rebuild-index", "--index"], "Option '--index' requires an argument."),
+    ],
+)
+def test_wrong_usage_is_told_with_exit_code_2(sourceline: Command, arguments: list[str], reason: str) -> None:
+    outcome = sourceline(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert reason in " ".join(outcome.err.replace("│", " ").split())
+    assert "Traceback" not in outcome.err

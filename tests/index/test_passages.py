@@ -1,0 +1,206 @@
+import os
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from sourceline.corpus.sentences import passages as split
+from sourceline.index.passages import CONTEXT, DocumentEntry, Passages, PassagesWriter, stand
+from sourceline.types import Document, Location, Passage, Standing
+from tests.texts import document
+
+LONG = f"{'a' * 70}. Mid one 👍. {'b' * 70}."
+# Rows 0-2, 3-5, none, and 6.
+DOCUMENTS = [
+    document("# Plan\n\nWe met. We left.\n\nIt rained.\n", "d/plan.md"),
+    document(LONG, "long.txt"),
+    document("---\n", "rule.md"),
+    document("We met.\r\n", "ü/会议.txt"),
+]
+
+
+def rows_of(documents: list[Document]) -> list[Passage]:
+    return [passage for one in documents for passage in split(one)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    writer = PassagesWriter(tmp_path)
+    for one in DOCUMENTS:
+        writer.add(one, split(one))
+    writer.write()
+    return tmp_path
+
+
+@pytest.fixture
+def stored(folder: Path) -> Passages:
+    return Passages(folder, 2)
+
+
+def by_id(passages: Passages, id_: str) -> DocumentEntry:
+    entry = passages.entry(id_)
+    assert entry is not None
+    return entry
+
+
+def times_open(file: Path) -> int:
+    """Return how many descriptors of this process are of the file."""
+    count = 0
+    for descriptor in os.listdir("/dev/fd"):
+        with suppress(OSError):  # the one that listed the folder is closed by now
+            count += os.path.samestat(os.fstat(int(descriptor)), file.stat())
+    return count
+
+
+def test_documents_are_listed_in_order_with_the_rows_of_their_passages(stored: Passages) -> None:
+    counts = [len(split(one)) for one in DOCUMENTS]
+    ends = [sum(counts[: number + 1]) for number in range(4)]
+
+    assert len(stored) == sum(counts)
+    assert [(e.id, e.title, e.sha256) for e in stored.documents] == [(d.id, d.title, d.sha256) for d in DOCUMENTS]
+    assert [e.rows for e in stored.documents] == [
+        range(end - count, end) for end, count in zip(ends, counts, strict=True)
+    ]
+    assert counts[2] == 0
+
+
+def test_every_passage_comes_back_as_it_was_written(stored: Passages) -> None:
+    expected = {row: (passage, "Report") for row, passage in enumerate(rows_of(DOCUMENTS))}
+
+    assert stored.rows(range(len(expected))) == expected
+
+
+def test_rows_that_there_are_not_are_left_out(stored: Passages) -> None:
+    written = rows_of(DOCUMENTS)
+
+    assert stored.rows([-1, 2, len(written), 0, 2, 10**12]) == {row: (written[row], "Report") for row in (0, 2)}
+    assert stored.rows([]) == {}
+
+
+def test_a_document_gives_its_own_passages_in_order(stored: Passages) -> None:
+    for entry, one in zip(stored.documents, DOCUMENTS, strict=True):
+        assert stored.of_document(entry) == list(split(one))
+
+
+def test_a_document_gives_its_text_unchanged(stored: Passages) -> None:
+    assert [stored.text_of(entry) for entry in stored.documents] == [one.text for one in DOCUMENTS]
+
+
+def test_an_entry_is_found_by_its_exact_id(stored: Passages) -> None:
+    assert [stored.entry(entry.id) for entry in stored.documents] == stored.documents
+    assert [stored.entry(id_) for id_ in ("", "plan.md", "D/PLAN.MD", "%", "long.txt ")] == [None] * 5
+
+
+def test_a_passage_stands_between_64_characters_of_its_document(stored: Passages) -> None:
+    passage = split(DOCUMENTS[1])[1]
+
+    assert passage.text == "Mid one 👍."
+    assert stored.standing(passage.id) == Standing(passage, "Report", "a" * 62 + ". ", " " + "b" * 63)
+
+
+def test_there_is_less_around_a_passage_near_an_edge(stored: Passages) -> None:
+    heading, met, left, rained = split(DOCUMENTS[0])
+
+    assert stored.standing(heading.id) == Standing(heading, "Report", "# ", "\n\nWe met. We left.\n\nIt rained.\n")
+    assert stored.standing(met.id) == Standing(met, "Report", "# Plan\n\n", " We left.\n\nIt rained.\n")
+    assert stored.standing(left.id) == Standing(left, "Report", "# Plan\n\nWe met. ", "\n\nIt rained.\n")
+    assert stored.standing(rained.id) == Standing(rained, "Report", "# Plan\n\nWe met. We left.\n\n", "\n")
+
+
+@pytest.mark.parametrize("citation", ["", "aaaaaaaaaaaaaaaa", "' OR 1=1 --"])
+def test_an_unknown_id_stands_nowhere(stored: Passages, citation: str) -> None:
+    assert stored.standing(citation) is None
+
+
+def test_equal_sentences_are_all_found_each_in_its_place(stored: Passages) -> None:
+    found = stored.standing_texts({"We met.", "It rained.", "We", "never said"})
+
+    assert [(one.passage.document_id, one.passage.text, one.after) for one in found] == [
+        ("d/plan.md", "We met.", " We left.\n\nIt rained.\n"),
+        ("d/plan.md", "It rained.", "\n"),
+        ("ü/会议.txt", "We met.", "\r\n"),
+    ]
+    assert stored.standing_texts(set()) == []
+
+
+@pytest.mark.parametrize("start", [0, 1, CONTEXT - 1, CONTEXT, CONTEXT + 1, 150])
+def test_standing_counts_in_characters(start: int) -> None:
+    text = "".join(chr(0x1F300 + number) for number in range(160))
+    passage = Passage("id", "a.txt", 0, start, start + 5, text[start : start + 5], Location(1, 1))
+
+    standing = stand(passage, "Title", text)
+
+    assert (standing.passage, standing.title) == (passage, "Title")
+    assert len(standing.before) == min(start, 64)
+    assert len(standing.after) == min(160 - start - 5, 64)
+    assert standing.before + passage.text + standing.after in text
+
+
+def test_many_threads_read_at_once_over_two_connections(stored: Passages) -> None:
+    written = rows_of(DOCUMENTS)
+
+    def read(turn: int) -> bool:
+        row = turn % len(written)
+        passage = written[row]
+        entry = by_id(stored, passage.document_id)
+        standing = stored.standing(passage.id)
+        return (
+            stored.rows([row]) == {row: (passage, "Report")}
+            and standing is not None
+            and standing.passage == passage
+            and passage in stored.of_document(entry)
+            and stored.text_of(entry)[passage.start : passage.end] == passage.text
+        )
+
+    with ThreadPoolExecutor(12) as threads:
+        assert list(threads.map(read, range(600))) == [True] * 600
+
+
+def test_an_error_while_reading_gives_the_connection_back(stored: Passages) -> None:
+    for _ in range(5):
+        with pytest.raises(OverflowError):
+            stored.rows([2**70])
+
+    assert stored.text_of(stored.documents[1]) == LONG
+
+
+def test_what_is_open_can_be_read_after_it_was_deleted(folder: Path, stored: Passages) -> None:
+    shutil.rmtree(folder)
+
+    with ThreadPoolExecutor(4) as threads:
+        texts = list(threads.map(lambda number: stored.text_of(stored.documents[number % 4]), range(40)))
+    assert texts == [one.text for one in DOCUMENTS] * 10
+    assert stored.rows([0])[0][0] == split(DOCUMENTS[0])[0]
+
+
+def test_reading_writes_nothing_beside_the_file(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    Passages(folder, 2).rows([0])
+
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(before) == ["passages.sqlite"]
+
+
+def test_files_are_open_as_long_as_somebody_may_read_and_no_longer(folder: Path) -> None:
+    passages: Passages | None = Passages(folder, 3)
+    assert times_open(folder / "passages.sqlite") == 3
+
+    passages = None  # noqa: F841
+    assert times_open(folder / "passages.sqlite") == 0
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "passages.sqlite").write_bytes(b"not a database" * 100)
+
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        Passages(tmp_path, 1)
+
+
+def test_a_file_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        Passages(tmp_path, 1)
+
+    assert list(tmp_path.iterdir()) == []

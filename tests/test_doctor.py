@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from sourceline.doctor import Finding, examine
+from sourceline.index.generation import GENERATIONS
+from sourceline.types import DEFAULT_MODEL, EncoderKind
+from tests.conftest import Rebuild
+
+
+def found(documents: Path, index: Path, model: str = DEFAULT_MODEL) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in examine(documents, index, model, EncoderKind.COMPILED)}
+
+
+def unwell(findings: dict[str, Finding]) -> dict[str, str]:
+    return {finding.subject: finding.detail for finding in findings.values() if not finding.well}
+
+
+@pytest.fixture
+def built(documents: Path, index: Path, rebuild: Rebuild) -> str:
+    (documents / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
+    return rebuild(documents, index).generation
+
+
+def test_all_is_well(documents: Path, index: Path, built: str) -> None:
+    findings = found(documents, index)
+    assert list(findings) == ["installation", "model", "documents", "index", "encoder", "citations"]
+    assert unwell(findings) == {}
+    assert findings["documents"].detail == f"1 can be read in {documents}"
+    assert findings["index"].detail == f"generation {built}, 1 documents, 2 passages"
+    assert findings["encoder"].detail == "compiled, 384 dimensions"
+    assert findings["citations"].detail == "2 were issued"
+    assert findings["model"].detail.startswith(f"{DEFAULT_MODEL} in ")
+    for package in ("sourceline 0.1.0", "Python 3.", "faiss-cpu 1.", "torch 2."):
+        assert package in findings["installation"].detail
+
+
+def test_before_the_first_build_it_says_what_to_run(documents: Path, index: Path) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    assert unwell(found(documents, index)) == {
+        "index": "none was built yet: run `sourceline rebuild-index`",
+        "encoder": "none was compiled yet: run `sourceline rebuild-index`",
+    }
+
+
+def test_documents_that_are_not_there_or_cannot_be_read(documents: Path, index: Path, built: str) -> None:
+    (documents / "b.txt").write_bytes(b"\xff")
+    assert unwell(found(documents, index)) == {
+        "document b.txt": "it is not UTF-8: byte 0 is 0xff; save it as UTF-8",
+    }
+    (documents / "a.txt").unlink()
+    (documents / "b.txt").unlink()
+    assert unwell(found(documents, index)) == {"documents": f"0 can be read in {documents}"}
+    documents.rmdir()
+    told = f"no documents folder at {documents}: create it, or name another with --documents"
+    assert unwell(found(documents, index)) == {"documents": told}
+
+
+def test_an_index_of_another_model(documents: Path, index: Path, built: str, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    findings = found(documents, index, str(tmp_path / "model"))
+    assert unwell(findings) == {
+        "model": f"{tmp_path / 'model'} has no .safetensors weights; pickled weights are not loaded",
+        "index": f"built with {DEFAULT_MODEL}, not {tmp_path / 'model'}: run `sourceline rebuild-index`",
+    }
+
+
+def test_a_damaged_index_is_told_and_left_as_it_is(documents: Path, index: Path, built: str) -> None:
+    file = index / GENERATIONS / built / "passages.sqlite"
+    file.write_bytes(file.read_bytes()[:-1])
+    before = {path: path.stat().st_mtime_ns for path in index.rglob("*")}
+    told = f"generation {built} is damaged: passages.sqlite is not as it was written: run `sourceline rebuild-index`"
+    assert unwell(found(documents, index)) == {"index": told, "encoder": told}
+    assert {path: path.stat().st_mtime_ns for path in index.rglob("*")} == before
+
+
+def test_a_damaged_encoder_or_record_of_citations(documents: Path, index: Path, built: str) -> None:
+    (index / "ledger.sqlite").write_bytes(b"this is no database, " * 500)
+    for file in (index / "encoders").glob("*/*.onnx"):
+        file.unlink()
+    findings = unwell(found(documents, index))
+    assert set(findings) == {"encoder", "citations"}
+    assert str(index / "ledger.sqlite") in findings["citations"]
+    assert "sourceline rebuild-index" in findings["encoder"]
+
+
+def test_nothing_is_changed(documents: Path, index: Path, built: str) -> None:
+    before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
+    found(documents, index)
+    assert {path: path.read_bytes() for path in index.rglob("*") if path.is_file()} == before

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from sourceline.index.generation import current_id
-from sourceline.server.schemas import ReportBody
+from sourceline.server.schemas.index import ReportBody
 from tests.cli.commands import Command
 
 

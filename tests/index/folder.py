@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from sourceline.index.generation import CURRENT, GENERATIONS, MANIFEST, Generation, open_current, read_manifest
+from sourceline.index.generation import CURRENT, GENERATIONS, Generation, open_current
+from sourceline.index.manifest import MANIFEST, read_manifest
 
 BUILT = {CURRENT, GENERATIONS, "build.lock", "cache", "encoders", "ledger.sqlite"}
 # Written into a generation by whoever opens it.

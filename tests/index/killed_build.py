@@ -5,6 +5,7 @@ A step is a call into compiled code that writes: to a file, a folder, a database
 
 import json
 import os
+import pathlib
 import signal
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ READS = {"cache.get", "passages.__init__", "passages.text_of", "passages.of_docu
 
 def step(frame: FrameType, called: Any) -> str | None:
     name, owner = called.__name__, type(getattr(called, "__self__", None)).__name__
+    while frame.f_code.co_filename == pathlib.__file__ and frame.f_back:
+        frame = frame.f_back
     place = f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}"
     if owner == "Connection":
         writes = name in DATABASES and not (name == "execute" and place in READS)

@@ -3,6 +3,7 @@ import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from sourceline.types import Document, Location, Passage, Standing
 from tests.texts import document
 
 LONG = f"{'a' * 70}. Mid one 👍. {'b' * 70}."
-# Rows 0-2, 3-5, none, and 6.
+# Rows 0 to 3, 4 to 6, none, and 7.
 DOCUMENTS = [
-    document("# Plan\n\nWe met. We left.\n\nIt rained.\n", "d/plan.md"),
-    document(LONG, "long.txt"),
-    document("---\n", "rule.md"),
-    document("We met.\r\n", "ü/会议.txt"),
+    replace(document("# Plan\n\nWe met. We left.\n\nIt rained.\n", "d/plan.md"), title="Plan", sha256="0a"),
+    replace(document(LONG, "long.txt"), title="long", sha256="0b"),
+    replace(document("---\n", "rule.md"), title="rule", sha256="0c"),
+    replace(document("We met.\r\n", "ü/会议.txt"), title="会议", sha256="0d"),
 ]
+TITLES = {one.id: one.title for one in DOCUMENTS}
 
 
 def rows_of(documents: list[Document]) -> list[Passage]:
@@ -56,19 +58,13 @@ def times_open(file: Path) -> int:
 
 
 def test_documents_are_listed_in_order_with_the_rows_of_their_passages(stored: Passages) -> None:
-    counts = [len(split(one)) for one in DOCUMENTS]
-    ends = [sum(counts[: number + 1]) for number in range(4)]
-
-    assert len(stored) == sum(counts)
+    assert len(stored) == 8
     assert [(e.id, e.title, e.sha256) for e in stored.documents] == [(d.id, d.title, d.sha256) for d in DOCUMENTS]
-    assert [e.rows for e in stored.documents] == [
-        range(end - count, end) for end, count in zip(ends, counts, strict=True)
-    ]
-    assert counts[2] == 0
+    assert [e.rows for e in stored.documents] == [range(0, 4), range(4, 7), range(7, 7), range(7, 8)]
 
 
 def test_every_passage_comes_back_as_it_was_written(stored: Passages) -> None:
-    expected = {row: (passage, "Report") for row, passage in enumerate(rows_of(DOCUMENTS))}
+    expected = {row: (one, TITLES[one.document_id]) for row, one in enumerate(rows_of(DOCUMENTS))}
 
     assert stored.rows(range(len(expected))) == expected
 
@@ -76,7 +72,7 @@ def test_every_passage_comes_back_as_it_was_written(stored: Passages) -> None:
 def test_rows_that_there_are_not_are_left_out(stored: Passages) -> None:
     written = rows_of(DOCUMENTS)
 
-    assert stored.rows([-1, 2, len(written), 0, 2, 10**12]) == {row: (written[row], "Report") for row in (0, 2)}
+    assert stored.rows([-1, 2, len(written), 0, 2, 10**12]) == {row: (written[row], "Plan") for row in (0, 2)}
     assert stored.rows([]) == {}
 
 
@@ -98,16 +94,16 @@ def test_a_passage_stands_between_64_characters_of_its_document(stored: Passages
     passage = split(DOCUMENTS[1])[1]
 
     assert passage.text == "Mid one 👍."
-    assert stored.standing(passage.id) == Standing(passage, "Report", "a" * 62 + ". ", " " + "b" * 63)
+    assert stored.standing(passage.id) == Standing(passage, "long", "a" * 62 + ". ", " " + "b" * 63)
 
 
 def test_there_is_less_around_a_passage_near_an_edge(stored: Passages) -> None:
     heading, met, left, rained = split(DOCUMENTS[0])
 
-    assert stored.standing(heading.id) == Standing(heading, "Report", "# ", "\n\nWe met. We left.\n\nIt rained.\n")
-    assert stored.standing(met.id) == Standing(met, "Report", "# Plan\n\n", " We left.\n\nIt rained.\n")
-    assert stored.standing(left.id) == Standing(left, "Report", "# Plan\n\nWe met. ", "\n\nIt rained.\n")
-    assert stored.standing(rained.id) == Standing(rained, "Report", "# Plan\n\nWe met. We left.\n\n", "\n")
+    assert stored.standing(heading.id) == Standing(heading, "Plan", "# ", "\n\nWe met. We left.\n\nIt rained.\n")
+    assert stored.standing(met.id) == Standing(met, "Plan", "# Plan\n\n", " We left.\n\nIt rained.\n")
+    assert stored.standing(left.id) == Standing(left, "Plan", "# Plan\n\nWe met. ", "\n\nIt rained.\n")
+    assert stored.standing(rained.id) == Standing(rained, "Plan", "# Plan\n\nWe met. We left.\n\n", "\n")
 
 
 @pytest.mark.parametrize("citation", ["", "aaaaaaaaaaaaaaaa", "' OR 1=1 --"])
@@ -148,7 +144,7 @@ def test_many_threads_read_at_once_over_two_connections(stored: Passages) -> Non
         entry = by_id(stored, passage.document_id)
         standing = stored.standing(passage.id)
         return (
-            stored.rows([row]) == {row: (passage, "Report")}
+            stored.rows([row]) == {row: (passage, entry.title)}
             and standing is not None
             and standing.passage == passage
             and passage in stored.of_document(entry)

@@ -13,8 +13,9 @@ from sourceline.errors import BuildError, DamagedError
 from sourceline.index import generation as generations
 from sourceline.index.cut import CutDocument
 from sourceline.index.dense import DenseWriter
-from sourceline.index.generation import Generation, Manifest
+from sourceline.index.generation import Generation
 from sourceline.index.lexical import LexicalWriter
+from sourceline.index.manifest import FORMAT, Manifest, file_table, write_manifest
 from sourceline.index.passages import PassagesWriter
 from sourceline.index.tokens import TokensWriter
 
@@ -31,9 +32,7 @@ def write_generation(
     tokens = TokensWriter(folder, encoder.dimension)
     stored = PassagesWriter(folder)
     for one in documents:
-        for passage in one.passages:
-            if one.document.text[passage.start : passage.end] != passage.text:
-                raise BuildError(f"{one.document.id}: a passage is not verbatim; this is a defect of Sourceline")
+        _require_verbatim(one)
         stored.add(one.document, one.passages)
         lexical.add([passage.text for passage in one.passages])
         vectors = np.empty((len(one.passages), encoder.dimension), dtype=np.float32)
@@ -46,7 +45,7 @@ def write_generation(
     stored.write()
     count = tokens.write()
     manifest = Manifest(
-        format=generations.FORMAT,
+        format=FORMAT,
         id=folder.name,
         created=now.isoformat(timespec="seconds"),
         model=encoder.model,
@@ -57,10 +56,16 @@ def write_generation(
         passages=sum(len(one.passages) for one in documents),
         tokens=count,
         skipped=skipped,
-        files=generations.file_table(folder),
+        files=file_table(folder),
     )
-    generations.write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
     return folder.name
+
+
+def _require_verbatim(one: CutDocument) -> None:
+    for passage in one.passages:
+        if one.document.text[passage.start : passage.end] != passage.text:
+            raise BuildError(f"{one.document.id}: a passage is not verbatim; this is a defect of Sourceline")
 
 
 def _passage_tokens(one: CutDocument, cache: EncodingCache) -> Iterator[tuple[Int32, Int32, Float32]]:

@@ -7,7 +7,8 @@ from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import open_encoder
 from sourceline.errors import MismatchError
 from sourceline.index.build import ENCODERS
-from sourceline.index.generation import MEND, Manifest, open_current
+from sourceline.index.generation import open_current
+from sourceline.index.manifest import MEND, Manifest
 from sourceline.retrieval.answerability import is_calibrated, load_calibration
 from sourceline.retrieval.search import Searcher
 from sourceline.types import EncoderKind

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sourceline import errors
-from sourceline.server.schemas import FieldProblem, Problem
+from sourceline.server.schemas.problems import FieldProblem, Problem
 
 log = logging.getLogger(__name__)
 

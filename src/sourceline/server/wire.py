@@ -2,13 +2,15 @@
 
 from urllib.parse import quote
 
-from sourceline.server import schemas
+from sourceline.server.schemas.base import ContextBody, DocumentRef, LocationBody
+from sourceline.server.schemas.citations import CitationBody, Place, Successor, TextPositionSelector, TextQuoteSelector
+from sourceline.server.schemas.questions import AskResponse, PassageBody, ScoresBody, SpanBody
 from sourceline.types import Answer, Citation, Hit, Passage, Standing, Status
 
 
-def answer(answer: Answer, explain: bool, took_ms: float) -> schemas.AskResponse:
+def answer(answer: Answer, explain: bool, took_ms: float) -> AskResponse:
     """Return an answer with its passages."""
-    return schemas.AskResponse(
+    return AskResponse(
         question=answer.question,
         answerable=answer.answerable,
         confidence=round(answer.confidence, 4),
@@ -18,9 +20,9 @@ def answer(answer: Answer, explain: bool, took_ms: float) -> schemas.AskResponse
     )
 
 
-def location(passage: Passage) -> schemas.LocationBody:
+def location(passage: Passage) -> LocationBody:
     """Return where a passage stands."""
-    return schemas.LocationBody(
+    return LocationBody(
         start=passage.start,
         end=passage.end,
         line=passage.location.line,
@@ -29,12 +31,12 @@ def location(passage: Passage) -> schemas.LocationBody:
     )
 
 
-def citation(citation: Citation) -> schemas.CitationBody:
+def citation(citation: Citation) -> CitationBody:
     """Return a citation that was looked up."""
     stands = citation.status in (Status.CURRENT, Status.MOVED)
     shown = citation.now if stands and citation.now else citation.cited
     place = _place(shown)
-    return schemas.CitationBody(
+    return CitationBody(
         citation=citation.id,
         status=citation.status.value,
         text=citation.cited.passage.text,
@@ -42,8 +44,8 @@ def citation(citation: Citation) -> schemas.CitationBody:
         location=place.location,
         context=place.context,
         selectors=[
-            schemas.TextQuoteSelector(exact=shown.passage.text, prefix=shown.before, suffix=shown.after),
-            schemas.TextPositionSelector(start=shown.passage.start, end=shown.passage.end),
+            TextQuoteSelector(exact=shown.passage.text, prefix=shown.before, suffix=shown.after),
+            TextPositionSelector(start=shown.passage.start, end=shown.passage.end),
         ],
         url=_url(citation.id),
         cited=_place(citation.cited),
@@ -51,34 +53,34 @@ def citation(citation: Citation) -> schemas.CitationBody:
     )
 
 
-def _hit(hit: Hit, explain: bool) -> schemas.PassageBody:
-    scores = schemas.ScoresBody(dense=hit.scores.dense, lexical=hit.scores.lexical, late=hit.scores.late)
-    return schemas.PassageBody(
+def _hit(hit: Hit, explain: bool) -> PassageBody:
+    scores = ScoresBody(dense=hit.scores.dense, lexical=hit.scores.lexical, late=hit.scores.late)
+    return PassageBody(
         rank=hit.rank,
         score=hit.score,
         citation=hit.passage.id,
         text=hit.passage.text,
-        document=schemas.DocumentRef(id=hit.passage.document_id, title=hit.title),
+        document=DocumentRef(id=hit.passage.document_id, title=hit.title),
         location=location(hit.passage),
-        context=schemas.ContextBody(before=hit.before, after=hit.after),
-        highlights=[schemas.SpanBody(start=span.start, end=span.end) for span in hit.highlights],
+        context=ContextBody(before=hit.before, after=hit.after),
+        highlights=[SpanBody(start=span.start, end=span.end) for span in hit.highlights],
         scores=scores if explain else None,
     )
 
 
-def _place(standing: Standing) -> schemas.Place:
-    return schemas.Place(
-        document=schemas.DocumentRef(id=standing.passage.document_id, title=standing.title),
+def _place(standing: Standing) -> Place:
+    return Place(
+        document=DocumentRef(id=standing.passage.document_id, title=standing.title),
         location=location(standing.passage),
-        context=schemas.ContextBody(before=standing.before, after=standing.after),
+        context=ContextBody(before=standing.before, after=standing.after),
     )
 
 
-def _successor(citation: Citation) -> schemas.Successor | None:
+def _successor(citation: Citation) -> Successor | None:
     if citation.now is None:
         return None
     place = _place(citation.now)
-    return schemas.Successor(
+    return Successor(
         citation=citation.now.passage.id,
         text=citation.now.passage.text,
         similarity=1.0 if citation.similarity is None else round(citation.similarity, 4),

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from sourceline.errors import QuestionError
 from sourceline.server import wire
 from sourceline.server.problems import responses
-from sourceline.server.schemas import AskQuery, AskRequest, AskResponse
+from sourceline.server.schemas.questions import AskQuery, AskRequest, AskResponse
 from sourceline.server.serving import Serving
 
 

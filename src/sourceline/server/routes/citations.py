@@ -6,7 +6,7 @@ from sourceline.errors import UnknownCitationError
 from sourceline.retrieval.lookup import look_up
 from sourceline.server import wire
 from sourceline.server.problems import responses
-from sourceline.server.schemas import CitationBody, LookupRequest, LookupResponse, UnknownCitation
+from sourceline.server.schemas.citations import CitationBody, LookupRequest, LookupResponse, UnknownCitation
 from sourceline.server.serving import Serving
 from sourceline.types import Citation, Status
 

@@ -5,12 +5,7 @@ from fastapi import APIRouter
 from sourceline.errors import UnknownDocumentError
 from sourceline.server import wire
 from sourceline.server.problems import responses
-from sourceline.server.schemas import (
-    DocumentEntryBody,
-    DocumentPassage,
-    DocumentResponse,
-    DocumentsResponse,
-)
+from sourceline.server.schemas.documents import DocumentEntryBody, DocumentPassage, DocumentResponse, DocumentsResponse
 from sourceline.server.serving import Serving
 
 

@@ -6,7 +6,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from sourceline.server.docs import page
 from sourceline.server.metrics import Metrics
 from sourceline.server.problems import responses
-from sourceline.server.schemas import Health
+from sourceline.server.schemas.problems import Health
 from sourceline.server.serving import Serving
 
 

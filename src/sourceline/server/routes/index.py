@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from sourceline.server.problems import responses
 from sourceline.server.rebuild import Rebuilds, RebuildStatus
-from sourceline.server.schemas import GenerationBody, IndexResponse, RebuildBody
+from sourceline.server.schemas.index import GenerationBody, IndexResponse, RebuildBody
 from sourceline.server.serving import Serving
 
 

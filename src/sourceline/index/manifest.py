@@ -1,0 +1,85 @@
+"""What a generation says of itself: counts, model, and a checksum of every file."""
+
+import errno
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sourceline.durable import sha256, sync, sync_tree
+from sourceline.errors import DamagedError, GenerationError, MismatchError
+
+# To be raised with any change of the files, and of how a text is split: citations are compared by document, and one
+# whose bytes are the same is taken to hold the same passages.
+FORMAT = 1
+MANIFEST = "manifest.json"
+MEND = "run `sourceline rebuild-index`"
+# Errors that say nothing of a file's content: whoever sets a generation aside for them loses a whole one.
+_OUT_OF_REACH = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a generation says of itself. ``files`` is name -> [size in bytes, SHA-256]."""
+
+    format: int
+    id: str
+    created: str
+    model: str
+    encoder: str
+    fingerprint: str
+    dimension: int
+    documents: int
+    passages: int
+    tokens: int
+    skipped: dict[str, str]
+    files: dict[str, tuple[int, str]]
+
+
+def file_table(folder: Path) -> dict[str, tuple[int, str]]:
+    """Return size and SHA-256 of every file below ``folder``, by POSIX path, but for the manifest."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): (path.stat().st_size, sha256(path)) for path in paths}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, with a checksum over itself, as the last file of a generation; flush all to the disk."""
+    body = asdict(manifest)
+    (folder / MANIFEST).write_text(json.dumps(body | {"checksum": _checksum(body)}, indent=2) + "\n", "utf-8")
+    sync_tree(folder)
+    sync(folder.parent)  # where its name stands
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and verify a generation's manifest.
+
+    Raises:
+        DamagedError: it is missing, not as it was written, or another generation's.
+        MismatchError: it was written in another format.
+    """
+    try:
+        body = json.loads((folder / MANIFEST).read_text("utf-8"))
+        checksum = body.pop("checksum")
+        if checksum != _checksum(body):
+            raise ValueError("its checksum differs")
+        if body["format"] != FORMAT:
+            raise MismatchError(f"generation {folder.name} is in format {body['format']}, not {FORMAT}: {MEND}")
+        body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
+        manifest = Manifest(**body)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        require_in_reach(error)
+        raise DamagedError(f"generation {folder.name} is damaged: {MANIFEST}: {error}: {MEND}") from error
+    if manifest.id != folder.name:
+        raise DamagedError(f"generation {folder.name} is damaged: its manifest is of {manifest.id}: {MEND}")
+    return manifest
+
+
+def require_in_reach(error: Exception) -> None:
+    """Raise GenerationError if a file could not be read for a reason that is not the file's."""
+    if isinstance(error, OSError) and error.errno in _OUT_OF_REACH:
+        raise GenerationError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

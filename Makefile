@@ -22,11 +22,13 @@ bench: .venv/test.stamp
 	@$(BIN)/python benchmarks/serving.py
 
 .venv/serve.stamp: pyproject.toml
+	@echo "Installing into .venv; the first time takes some minutes."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/test.stamp: pyproject.toml
+	@echo "Installing into .venv, what the tests need too; the first time takes some minutes."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch .venv/serve.stamp $@

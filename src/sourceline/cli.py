@@ -95,7 +95,9 @@ def options(
 def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="The address to serve on.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one.", show_default="8080")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.", show_default="8080")
+    ] = None,
 ) -> None:
     """Serve the API, after building the index if there is none."""
     settings: Settings = context.obj(host=host, port=port)

@@ -205,3 +205,10 @@ def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="FileDoesNotExist"):
         LexicalIndex(tmp_path)
+
+
+def test_an_accent_beside_its_letter_is_the_same_word(tmp_path: Path) -> None:
+    writer = LexicalWriter(tmp_path)
+    writer.add(["The e\u0301cole opens.", "Nothing else."])
+    writer.write()
+    assert [neighbor.row for neighbor in LexicalIndex(tmp_path).search("\u00e9cole", 5, None)] == [0]

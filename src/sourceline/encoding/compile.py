@@ -1,13 +1,11 @@
 """Compiles a sentence-transformers model: ONNX, int8, token states, checked against the original."""
 
-import json
 import logging
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +14,12 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from sourceline.durable import sha256, sync, sync_tree
 from sourceline.encoding.compiled import (
-    CARD_FILE,
     MODEL_FILE,
     TOKENIZER_FILE,
     Card,
     CompiledEncoder,
     fingerprint,
+    write_card,
 )
 from sourceline.encoding.encoder import Float32
 from sourceline.encoding.reference import ReferenceEncoder, load
@@ -126,18 +124,14 @@ def _check(model: str, name: str, folder: Path, limit: int, expected: Float32) -
     """Write the card of a freshly compiled model with its agreement on the probe sentences."""
     files = {file: sha256(folder / file) for file in (MODEL_FILE, TOKENIZER_FILE)}
     card = Card(model, name, folder.name, expected.shape[1], limit, 0.0, 0.0, files)
-    _write(folder, card)
+    write_card(folder, card)
     cosines = np.sum(_probe_means(CompiledEncoder(model, folder)) * expected, axis=1)
     card = Card(
         *(model, name, folder.name, expected.shape[1], limit, float(cosines.mean()), float(cosines.min())),
         files,
     )
-    _write(folder, card)
+    write_card(folder, card)
     return card
-
-
-def _write(folder: Path, card: Card) -> None:
-    (folder / CARD_FILE).write_text(json.dumps(asdict(card), indent=2) + "\n", "utf-8")
 
 
 def _probe_means(encoder: ReferenceEncoder | CompiledEncoder) -> Float32:

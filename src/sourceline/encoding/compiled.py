@@ -5,8 +5,9 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -95,16 +96,29 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256(f"{RECIPE}\0{model_digest(folder)}".encode()).hexdigest()[:16]
 
 
+def write_card(folder: Path, card: Card) -> None:
+    """Write what a compiled model says of itself, with a checksum over it."""
+    body = asdict(card)
+    (folder / CARD_FILE).write_text(json.dumps(body | {"checksum": _checksum(body)}, indent=2) + "\n", "utf-8")
+
+
 def read_card(folder: Path) -> Card:
     """Read what a compiled model says of itself.
 
     Raises:
-        ModelError: there is none, or it cannot be read.
+        ModelError: there is none, or it is not as it was written.
     """
     try:
-        return Card(**json.loads((folder / CARD_FILE).read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        body = json.loads((folder / CARD_FILE).read_text("utf-8"))
+        if body.pop("checksum") != _checksum(body):
+            raise ValueError("its checksum differs")
+        return Card(**body)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"no compiled model in {folder}: run `sourceline rebuild-index`") from error
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:

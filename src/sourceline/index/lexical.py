@@ -1,6 +1,7 @@
 """BM25 (k1 1.2, b .75) over sentences, English stems, with tantivy."""
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class LexicalWriter:
     def add(self, texts: Sequence[str]) -> None:
         """Append sentences."""
         for text in texts:
-            self._writer.add_document(tantivy.Document.from_dict({"text": text, "row": self._rows}, _SCHEMA))
+            self._writer.add_document(tantivy.Document.from_dict({"text": _composed(text), "row": self._rows}, _SCHEMA))
             self._rows += 1
 
     def write(self) -> None:
@@ -97,9 +98,9 @@ class LexicalIndex:
         return np.array([found.get(row, 0.0) for row in rows], dtype=np.float32)
 
     def ceiling(self, text: str) -> float:
-        """Return what BM25 would give a passage that repeats every word of ``text`` without end: Σ idf · (k1 + 1)."""
+        """Return what BM25 stays below for any passage: Σ idf · (k1 + 1) over the words of ``text``."""
         total = len(self)
-        counts = [self._searcher.doc_freq("text", term) for term in dict.fromkeys(_ANALYZER.analyze(text))]
+        counts = [self._searcher.doc_freq("text", term) for term in dict.fromkeys(_ANALYZER.analyze(_composed(text)))]
         return sum(math.log1p((total - count + 0.5) / (count + 0.5)) for count in counts) * (1 + K1)
 
     def _neighbors(self, query: tantivy.Query, n: int) -> list[Neighbor]:
@@ -111,8 +112,13 @@ class LexicalIndex:
         return sorted(found, key=lambda neighbor: (-neighbor.score, neighbor.row))
 
 
+def _composed(text: str) -> str:
+    """Return the text with each accent in its letter: the tokenizer takes one beside it for the end of the word."""
+    return unicodedata.normalize("NFC", text)
+
+
 def _terms(text: str) -> tantivy.Query:
-    terms = dict.fromkeys(_ANALYZER.analyze(text))
+    terms = dict.fromkeys(_ANALYZER.analyze(_composed(text)))
     return _any([tantivy.Query.term_query(_SCHEMA, "text", term, "freq") for term in terms])
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Self
 
 from sourceline.types import Document, Location, Passage, Standing
 
@@ -48,6 +49,14 @@ class PassagesWriter:
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         self._documents = 0
         self._rows = 0
+
+    def __enter__(self) -> Self:
+        """Use as a context manager to close the file, however the build goes."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self._connection.close()
 
     def add(self, document: Document, passages: Sequence[Passage]) -> None:
         """Append a document and all its passages."""

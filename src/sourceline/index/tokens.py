@@ -9,7 +9,7 @@ little-endian arrays, so that they can be written as a stream and mapped.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import faiss
 import numpy as np
@@ -37,6 +37,15 @@ class TokensWriter:
         self._spans = (folder / SPANS).open("wb")
         self._offsets = [0]
         self._passages_with: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+
+    def __enter__(self) -> Self:
+        """Use as a context manager to close the files, however the build goes."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self._vectors.close()
+        self._spans.close()
 
     def add(self, ids: Int32, spans: Int32, vectors: Float32) -> None:
         """Append one row: token ids (n,), spans in the passage (n, 2), vectors of length one (n, dimension).

@@ -29,21 +29,16 @@ def write_generation(
     folder.mkdir(parents=True)
     dense = DenseWriter(encoder.dimension)
     lexical = LexicalWriter(folder)
-    tokens = TokensWriter(folder, encoder.dimension)
-    stored = PassagesWriter(folder)
-    for one in documents:
-        _require_verbatim(one)
-        stored.add(one.document, one.passages)
-        lexical.add([passage.text for passage in one.passages])
-        vectors = np.empty((len(one.passages), encoder.dimension), dtype=np.float32)
-        for number, (ids, spans, states) in enumerate(_passage_tokens(one, cache)):
-            vectors[number] = unit(states.mean(axis=0)) if len(states) else 0
-            tokens.add(ids, spans, unit(states))
-        dense.add(vectors)
-    dense.write(folder)
-    lexical.write()
-    stored.write()
-    count = tokens.write()
+    with TokensWriter(folder, encoder.dimension) as tokens, PassagesWriter(folder) as stored:
+        for one in documents:
+            _require_verbatim(one)
+            stored.add(one.document, one.passages)
+            lexical.add([passage.text for passage in one.passages])
+            dense.add(_add_tokens(one, tokens, cache))
+        dense.write(folder)
+        lexical.write()
+        stored.write()
+        count = tokens.write()
     manifest = Manifest(
         format=FORMAT,
         id=folder.name,
@@ -66,6 +61,15 @@ def _require_verbatim(one: CutDocument) -> None:
     for passage in one.passages:
         if one.document.text[passage.start : passage.end] != passage.text:
             raise BuildError(f"{one.document.id}: a passage is not verbatim; this is a defect of Sourceline")
+
+
+def _add_tokens(one: CutDocument, tokens: TokensWriter, cache: EncodingCache) -> Float32:
+    """Append the tokens of a document's passages; return the passages' vectors, which are the tokens' means."""
+    vectors = []
+    for ids, spans, states in _passage_tokens(one, cache):
+        tokens.add(ids, spans, unit(states))
+        vectors.append(unit(states.mean(axis=0)) if len(states) else np.zeros(states.shape[1], dtype=np.float32))
+    return np.stack(vectors)
 
 
 def _passage_tokens(one: CutDocument, cache: EncodingCache) -> Iterator[tuple[Int32, Int32, Float32]]:

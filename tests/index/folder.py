@@ -1,5 +1,7 @@
 """What the tests of builds ask of an index folder."""
 
+import os
+import shutil
 from pathlib import Path
 
 from sourceline.index.generation import CURRENT, GENERATIONS, Generation, open_current
@@ -46,3 +48,10 @@ def put(folder: Path, files: dict[str, str]) -> None:
         path.unlink()
     for name, text in files.items():
         (folder / name).write_text(text, "utf-8")
+
+
+def copy(index: Path, target: Path) -> Path:
+    """Copy an index folder; the compiled model, which no build writes to, is linked."""
+    shutil.copytree(index / "encoders", target / "encoders", copy_function=os.link)
+    shutil.copytree(index, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("encoders"))
+    return target

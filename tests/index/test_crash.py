@@ -18,7 +18,7 @@ from sourceline.index.generation import open_current
 from sourceline.retrieval.lookup import look_up
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
-from tests.index.folder import current, litter, put
+from tests.index.folder import copy, current, litter, put
 
 OLD = {
     "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks badly.\n",
@@ -71,13 +71,6 @@ def steps_of(documents: Path, index: Path) -> list[str]:
 def sample(steps: Sequence[str], but: tuple[str, ...] = ()) -> list[int]:
     """Return the numbers of the steps to die before: the first one of each name, and the one after it is published."""
     return sorted({*(steps.index(name) for name in steps if not name.startswith(but)), steps.index(PUBLISH) + 1})
-
-
-def copy(index: Path, target: Path) -> Path:
-    """Copy an index folder; the compiled model, which no build writes to, is linked."""
-    shutil.copytree(index / "encoders", target / "encoders", copy_function=os.link)
-    shutil.copytree(index, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("encoders"))
-    return target
 
 
 def status(index: Path, document: str, text: str) -> str:

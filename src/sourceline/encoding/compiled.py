@@ -113,7 +113,7 @@ def read_card(folder: Path) -> Card:
         if body.pop("checksum") != _checksum(body):
             raise ValueError("its checksum differs")
         return Card(**body)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelError(f"no compiled model in {folder}: run `sourceline rebuild-index`") from error
 
 

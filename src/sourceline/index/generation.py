@@ -58,7 +58,7 @@ def current_id(index: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise GenerationError(f"cannot read {index / CURRENT}: {error.strerror}: {MEND}") from error
+        raise GenerationError(f"cannot read {index / CURRENT}: {error.strerror}") from error
 
 
 def open_generation(index: Path, generation: str, connections: int = 1) -> Generation:

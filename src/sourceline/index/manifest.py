@@ -45,8 +45,7 @@ def file_table(folder: Path) -> dict[str, tuple[int, str]]:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, with a checksum over itself, as the last file of a generation; flush all to the disk."""
-    body = asdict(manifest)
-    (folder / MANIFEST).write_text(json.dumps(body | {"checksum": _checksum(body)}, indent=2) + "\n", "utf-8")
+    (folder / MANIFEST).write_text(_text(asdict(manifest)), "utf-8")
     sync_tree(folder)
     sync(folder.parent)  # where its name stands
 
@@ -59,15 +58,16 @@ def read_manifest(folder: Path) -> Manifest:
         MismatchError: it was written in another format.
     """
     try:
-        body = json.loads((folder / MANIFEST).read_text("utf-8"))
-        checksum = body.pop("checksum")
-        if checksum != _checksum(body):
+        text = (folder / MANIFEST).read_text("utf-8")
+        body = json.loads(text)
+        del body["checksum"]
+        if text != _text(body):
             raise ValueError("its checksum differs")
         if body["format"] != FORMAT:
             raise MismatchError(f"generation {folder.name} is in format {body['format']}, not {FORMAT}: {MEND}")
         body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
         manifest = Manifest(**body)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         require_in_reach(error)
         raise DamagedError(f"generation {folder.name} is damaged: {MANIFEST}: {error}: {MEND}") from error
     if manifest.id != folder.name:
@@ -81,5 +81,7 @@ def require_in_reach(error: Exception) -> None:
         raise GenerationError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
-def _checksum(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+def _text(body: dict[str, Any]) -> str:
+    """Return the manifest as it is written: with a checksum over the rest."""
+    checksum = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json.dumps(body | {"checksum": checksum}, indent=2) + "\n"

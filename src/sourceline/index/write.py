@@ -91,7 +91,7 @@ def _passage_tokens(one: CutDocument, cache: EncodingCache) -> Iterator[tuple[In
 def _next_id(index: Path, now: datetime) -> str:
     """Return an id that sorts behind every generation that ever stood in this folder's ``CURRENT``."""
     used = [generations.current_id(index), *generations.folder_names(index)]
-    number = max((int(name[:8]) for name in used if name and name[:8].isdigit()), default=0) + 1
+    number = max((int(name[:8]) for name in used if name and name[:8].isdecimal()), default=0) + 1
     return f"{number:08d}-{now:%Y%m%dT%H%M%SZ}"
 
 

@@ -1,0 +1,176 @@
+"""What stands beside the generations: the compiled model, the cache of encodings, the ledger."""
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sourceline.citations.identity import citation_id
+from sourceline.citations.ledger import FILE, Ledger
+from sourceline.encoding.compiled import CARD_FILE, read_card
+from sourceline.encoding.encoder import Encoder
+from sourceline.errors import LedgerError, ModelError
+from sourceline.index.generation import open_current
+from sourceline.retrieval.lookup import look_up
+from sourceline.retrieval.opening import open_searcher
+from sourceline.retrieval.search import Searcher
+from sourceline.types import DEFAULT_MODEL, Citation, EncoderKind
+from tests.conftest import Rebuild
+from tests.index.folder import current, generation_names, litter, put
+
+ONE = {"a.txt": "The bridge opens on Monday at nine. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
+TWO = {"a.txt": "The bridge opens on Sunday at nine. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
+CHANGED = citation_id("a.txt", "The bridge opens on Monday at nine.", 0)
+KEPT = citation_id("b.txt", "Seven trams were ordered.", 0)
+
+
+@pytest.fixture
+def built(documents: Path, index: Path, rebuild: Rebuild) -> Path:
+    """An index with two generations, of ONE and of TWO."""
+    for texts in (ONE, TWO):
+        put(documents, texts)
+        rebuild(documents, index)
+    return index
+
+
+def serve(index: Path) -> Searcher:
+    return open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+
+
+def look(index: Path, citation: str) -> Citation:
+    return look_up(citation, open_current(index).passages, Ledger(index))
+
+
+def vectors(index: Path) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    generation = open_current(index)
+    rows = range(len(generation.passages))
+    return generation.dense.vectors(rows), generation.tokens.gather(rows).vectors
+
+
+def flip(path: Path, position: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1 << position % 8
+    path.write_bytes(data)
+
+
+def test_every_bit_of_the_compiled_models_card_counts(compiled: Path, encoder: Encoder, tmp_path: Path) -> None:
+    whole = (compiled / "encoders" / encoder.fingerprint / CARD_FILE).read_bytes()
+    for position in range(len(whole)):
+        (tmp_path / CARD_FILE).write_bytes(whole)
+        flip(tmp_path / CARD_FILE, position)
+        with pytest.raises(ModelError, match="run `sourceline rebuild-index`"):
+            read_card(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "encoder.json"])
+def test_a_damaged_encoder_is_not_served_with(built: Path, encoder: Encoder, name: str) -> None:
+    file = built / "encoders" / encoder.fingerprint / name
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:-2], whole[: len(whole) // 2] + bytes(1) + whole[len(whole) // 2 + 1 :]):
+        file.write_bytes(damaged)
+        with pytest.raises(ModelError, match="run `sourceline rebuild-index`"):
+            serve(built)
+    file.unlink()
+    with pytest.raises(ModelError, match="run `sourceline rebuild-index`"):
+        serve(built)
+
+
+def test_a_rebuild_mends_a_damaged_encoder_and_changes_no_vector(
+    built: Path, documents: Path, rebuild: Rebuild, encoder: Encoder
+) -> None:
+    before = vectors(built)
+    flip(built / "encoders" / encoder.fingerprint / "model.onnx", 1_000_000)
+    report = rebuild(documents, built)
+    assert report.encoded == 0
+    for one, other in zip(vectors(built), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (
+        serve(built).ask("When does the bridge open?", 1).hits[0].passage.text == "The bridge opens on Sunday at nine."
+    )
+    assert litter(built) == set()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "emptied", "removed", "cut", "flipped", "flipped in the header"])
+def test_a_damaged_cache_costs_time_but_changes_no_vector(
+    built: Path, documents: Path, rebuild: Rebuild, damage: str
+) -> None:
+    before = vectors(built)
+    (cache,) = (built / "cache").iterdir()
+    match damage:
+        case "garbage":
+            cache.write_bytes(os.urandom(10_000))
+        case "emptied":
+            cache.write_bytes(b"")
+        case "removed":
+            cache.unlink()
+        case "cut":
+            cache.write_bytes(cache.read_bytes()[:-5_000])
+        case "flipped":
+            for position in range(9_000, cache.stat().st_size, 3_000):
+                flip(cache, position)
+        case "flipped in the header":
+            flip(cache, 18)  # says that the file must not be written to
+    report = rebuild(documents, built)
+    assert report.windows == report.encoded == 2
+    for one, other in zip(vectors(built), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert rebuild(documents, built).encoded == 0
+    assert litter(built) == set()
+
+
+def damage_ledger(index: Path, damage: str) -> None:
+    ledger = index / FILE
+    match damage:
+        case "garbage":
+            ledger.write_bytes(b"no database" * 2_000)
+        case "emptied":
+            ledger.write_bytes(b"")
+        case "cut":
+            ledger.write_bytes(ledger.read_bytes()[:5_000])
+        case "without tables":
+            ledger.unlink()
+            sqlite3.connect(ledger).executescript("VACUUM").connection.close()
+        case "flipped":
+            for position in range(0, 100):
+                flip(ledger, position)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "emptied", "cut", "without tables", "flipped"])
+def test_a_damaged_ledger_is_an_error_and_what_is_current_still_resolves(
+    built: Path, documents: Path, rebuild: Rebuild, damage: str
+) -> None:
+    assert look(built, CHANGED).status == "changed"
+    names = generation_names(built)
+    damage_ledger(built, damage)
+    damaged = (built / FILE).read_bytes()
+    assert look(built, KEPT).status == "current"
+    with pytest.raises(LedgerError, match=r"the record of citations, .*ledger\.sqlite, cannot be used"):
+        look(built, CHANGED)
+    put(documents, ONE)
+    with pytest.raises(LedgerError, match=r"the record of citations, .*ledger\.sqlite, cannot be used"):
+        rebuild(documents, built)
+    assert (built / FILE).read_bytes() == damaged
+    assert current(built) == TWO
+    assert generation_names(built) == names
+
+
+def test_whatever_bit_of_the_ledger_is_flipped_a_text_is_as_it_was_cited_or_there_is_an_error(
+    built: Path, tmp_path: Path
+) -> None:
+    passages = open_current(built).passages
+    whole = (built / FILE).read_bytes()
+    copy = shutil.copytree(built, tmp_path / "copy", ignore=shutil.ignore_patterns("encoders", "generations"))
+    told = 0
+    for position in range(0, len(whole), 29):
+        (copy / FILE).write_bytes(whole)
+        flip(copy / FILE, position)
+        try:
+            found = look_up(CHANGED, passages, Ledger(copy))
+        except LedgerError:
+            told += 1
+        else:
+            assert found.cited.passage.text == "The bridge opens on Monday at nine."
+    assert told > 0

@@ -31,6 +31,7 @@ CREATE TABLE fates (
 CREATE INDEX fates_citation ON fates (citation);
 """
 _BATCH = 500
+_RESTORE = "restore it from a backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,11 @@ class Ledger:
                 "SELECT status, successor FROM fates WHERE citation = ? ORDER BY number DESC LIMIT 1",
                 (citation,),
             ).fetchone()
-        return None if found is None else Fate(citation, Status(found[0]), found[1])
+        if found is None:
+            return None
+        if found[0] not in {*Status}:
+            raise LedgerError(f"{self._path} is damaged: {citation} has no status: {_RESTORE}")
+        return Fate(citation, Status(found[0]), found[1])
 
     def with_texts(self, texts: Iterable[str]) -> Iterator[Standing]:
         """Yield every citation ever issued for exactly one of these texts."""
@@ -117,7 +122,7 @@ class Ledger:
         with self._open() as connection:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
-                raise LedgerError(f"{self._path} is damaged: {verdict}: restore it from a backup")
+                raise LedgerError(f"{self._path} is damaged: {verdict}: {_RESTORE}")
             (count,) = connection.execute("SELECT count(*) FROM issued").fetchone()
         return int(count)
 
@@ -138,7 +143,7 @@ class Ledger:
                 yield connection
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it read
             raise LedgerError(f"the record of citations, {self._path}, cannot be used: {error}") from error
 
     def _create(self) -> None:
@@ -183,7 +188,9 @@ def _issued(row: tuple) -> Issued:  # type: ignore[type-arg]  # a row of the tab
         text,
         before,
         after,
-        _,
+        text_hash,
     ) = row
+    if not isinstance(text, str) or _text_hash(text) != text_hash:
+        raise LedgerError(f"the record of citations is damaged: the text of {id_} is not as it was cited: {_RESTORE}")
     passage = Passage(id_, document, ordinal, start, end, text, Location(line, paragraph, section))
     return Issued(Standing(passage, title, before, after), generation)

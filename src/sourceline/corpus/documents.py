@@ -1,5 +1,6 @@
 """Walk the documents folder, decode each file, identify it."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -10,6 +11,9 @@ from pathlib import Path
 from sourceline.corpus.formats import FORMATS
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.types import Document, MarkKind
+
+# Troubles of the process: to skip a file for them would drop a good document from the index.
+_NOT_THE_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ def document_paths(folder: Path) -> tuple[list[str], list[Skipped]]:
 
     def skip(error: OSError) -> None:
         path = Path(error.filename)
-        if path == folder:
-            raise CorpusError(f"cannot list {folder}: {error.strerror}") from error
+        if path == folder or error.errno in _NOT_THE_FILES:
+            raise CorpusError(f"cannot list {path}: {error.strerror}") from error
         skipped.append(Skipped(_shown(path.relative_to(folder).as_posix()), f"cannot be listed: {error.strerror}"))
 
     found: list[str] = []
@@ -51,6 +55,7 @@ def read_document(folder: Path, document_id: str) -> Document:
 
     Raises:
         DocumentError: it is not a readable regular file of UTF-8 text, or there is no text in it.
+        CorpusError: no file can be read just now.
     """
     data = _read_bytes(folder / document_id)
     text = _decode(data)
@@ -89,6 +94,8 @@ def _read_bytes(path: Path) -> bytes:
                 raise DocumentError("it is not a regular file")
             return file.read()
     except OSError as error:
+        if error.errno in _NOT_THE_FILES:
+            raise CorpusError(f"cannot read {path}: {error.strerror}") from error
         raise DocumentError(f"it cannot be read: {error.strerror}") from error
 
 

@@ -15,7 +15,7 @@ _TABLE = (
     "(key BLOB PRIMARY KEY, tokens INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
 )
 # Any other error (no space, no permission) is not mended by removing the file.
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY}
 
 
 class EncodingCache:
@@ -89,6 +89,7 @@ def _open(path: Path) -> sqlite3.Connection:
         if not connection.execute(tables).fetchall():
             connection.execute(_TABLE)
         (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        connection.execute("PRAGMA user_version = 1")  # a damaged header can say that it must not be written to
         if verdict != b"ok" or connection.execute(tables).fetchall() != [(_TABLE.encode(),)]:
             raise sqlite3.DatabaseError("the cache is damaged")
     except BaseException:

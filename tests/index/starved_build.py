@@ -1,0 +1,34 @@
+"""Builds in a process of its own under ever higher limits of a resource; prints what each build came to.
+
+Each limit comes with a documents folder's new text, so that every build has something to encode.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+from sourceline.errors import SourcelineError
+from sourceline.index.build import build
+from sourceline.index.generation import open_current
+from sourceline.types import DEFAULT_MODEL
+
+
+def main(documents: Path, index: Path, kind: int, limits: list[int]) -> None:
+    for limit in limits:
+        (documents / "a.txt").write_text(f"The bridge carries {limit} trams a day.\n")
+        before = open_current(index).id
+        soft, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (limit, hard))
+        try:
+            outcome = build(documents, index, DEFAULT_MODEL).generation
+        except SourcelineError as error:
+            outcome = f"{type(error).__name__}: {error}"
+        finally:
+            resource.setrlimit(kind, (soft, hard))
+        names = [path.name for path in (index / "generations").iterdir()]
+        print(json.dumps([limit, outcome, before, open_current(index).id, len(names)]), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), getattr(resource, sys.argv[3]), json.loads(sys.argv[4]))

@@ -1,0 +1,146 @@
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sourceline.encoding.encoder import Encoder
+from sourceline.errors import BuildError, DamagedError, GenerationError, MismatchError
+from sourceline.index.generation import current_id, open_current, open_generation, require_encoder, unpublished_ids
+from sourceline.index.manifest import file_table, read_manifest, write_manifest
+from sourceline.types import DEFAULT_MODEL
+from tests.conftest import Rebuild
+from tests.index.folder import current, generation_names, litter, put
+
+ONE = {"a.txt": "The bridge opens on Monday. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
+TWO = {"a.txt": "The bridge opens on Sunday.\n"}
+
+
+@pytest.fixture
+def built(documents: Path, index: Path, rebuild: Rebuild) -> Path:
+    """An index with two generations, of ONE and of TWO."""
+    for texts in (ONE, TWO):
+        put(documents, texts)
+        rebuild(documents, index)
+    return index
+
+
+def rewrite(folder: Path, **changed: Any) -> None:
+    """Let the manifest say what is in the folder now, and what else is wanted."""
+    write_manifest(folder, replace(read_manifest(folder), **{"files": file_table(folder)} | changed))
+
+
+def test_a_generation_says_what_it_is(built: Path, encoder: Encoder) -> None:
+    generation = open_current(built)
+    manifest = generation.manifest
+    assert generation.id == manifest.id == current_id(built) == generation_names(built)[1]
+    assert (manifest.format, manifest.model, manifest.encoder) == (1, DEFAULT_MODEL, "compiled")
+    assert (manifest.fingerprint, manifest.dimension) == (encoder.fingerprint, 384)
+    assert (manifest.documents, manifest.passages, manifest.tokens, manifest.skipped) == (1, 1, 6, {})
+    for name, (size, digest) in manifest.files.items():
+        data = (generation.folder / name).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (size, digest)
+    assert {"dense.faiss", "passages.sqlite", "tokens.codes", "tokens.offsets", "tokens.spans", "tokens.idf.npy"} < set(
+        manifest.files
+    )
+
+
+def test_opening_and_searching_changes_nothing_that_was_written(built: Path) -> None:
+    files = {path: path.read_bytes() for path in built.rglob("*") if path.is_file()}
+    generation = open_current(built)
+    generation.lexical.search("bridge", 5, None)
+    generation.dense.search(generation.dense.vectors([0])[0], 5, None)
+    generation.tokens.gather([0])
+    assert {path: path.read_bytes() for path in built.rglob("*") if path.is_file()} == files
+    assert litter(built) == set()
+
+
+def test_a_generation_in_another_format_is_refused_stays_where_it_is_and_is_replaced_by_a_build(
+    built: Path, documents: Path, rebuild: Rebuild, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = generation_names(built)
+    rewrite(built / "generations" / names[1], format=99)
+    with pytest.raises(MismatchError, match=f"generation {names[1]} is in format 99, not 1: run `sourceline rebuild-"):
+        open_current(built)
+    assert generation_names(built) == names
+    report = rebuild(documents, built)
+    assert report.added == ("a.txt",)
+    assert current(built) == TWO
+    assert litter(built) == set()
+    assert "building without an older generation: " in caplog.text
+
+
+def test_files_that_disagree_on_how_much_they_hold_are_damage(built: Path) -> None:
+    one, two = (built / "generations" / name for name in generation_names(built))
+    shutil.copy(one / "dense.faiss", two)
+    rewrite(two)
+    with pytest.raises(DamagedError, match="its files disagree on what they hold"):
+        open_generation(built, two.name)
+    assert current(built) == ONE
+
+
+@pytest.mark.parametrize("name", ["dense.faiss", "passages.sqlite", "lexical/meta.json", "tokens.idf.npy"])
+def test_what_is_as_it_was_written_but_does_not_open_is_not_set_aside_and_stops_a_build(
+    built: Path, documents: Path, rebuild: Rebuild, name: str
+) -> None:
+    names = generation_names(built)
+    (built / "generations" / names[1] / name).write_bytes(b"of another version")
+    rewrite(built / "generations" / names[1])
+    with pytest.raises(GenerationError, match="is as it was written but does not open") as error:
+        open_current(built)
+    assert type(error.value) is GenerationError
+    with pytest.raises(BuildError, match="is as it was written but does not open"):
+        rebuild(documents, built)
+    assert generation_names(built) == names
+
+
+def test_another_encoder_is_refused(built: Path, encoder: Encoder) -> None:
+    generation = open_current(built)
+    require_encoder(generation, encoder)
+    other = replace(generation, manifest=replace(generation.manifest, fingerprint="0123456789abcdef"))
+    with pytest.raises(MismatchError, match=r"\(0123456789abcdef\), not .*: run `sourceline rebuild-index`"):
+        require_encoder(other, encoder)
+
+
+def test_a_generation_that_is_replaced_and_removed_while_it_is_opened_is_no_damage(
+    built: Path, documents: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    digest: Callable[..., Any] = hashlib.file_digest
+    ids: list[str] = []
+
+    def building(*arguments: Any) -> Any:
+        monkeypatch.setattr(hashlib, "file_digest", digest)
+        ids.extend(rebuild(documents, built).generation for _ in range(2))
+        return digest(*arguments)
+
+    put(documents, ONE)
+    monkeypatch.setattr(hashlib, "file_digest", building)
+    assert open_current(built).id == ids[1]
+    assert generation_names(built) == ids
+    assert caplog.records == []
+
+
+def test_what_was_never_published_is_neither_served_nor_in_the_way(
+    built: Path, documents: Path, rebuild: Rebuild
+) -> None:
+    one, two = generation_names(built)
+    (built / "CURRENT").write_text(f"{one}\n")
+    assert unpublished_ids(built) == [two]
+    assert current(built) == ONE
+    shutil.rmtree(built / "generations" / one / "lexical")
+    with pytest.raises(DamagedError, match=f"generation {one} is damaged: lexical/"):
+        open_current(built)
+    assert generation_names(built) == [f"{one}.damaged", two]
+    assert rebuild(documents, built).generation > two
+    assert current(built) == TWO
+    assert litter(built) == set()
+
+
+def test_if_current_names_nothing_nobody_knows_what_was_published(built: Path) -> None:
+    (built / "CURRENT").write_text("00000000-20200101T000000Z\n")
+    assert unpublished_ids(built) == []
+    (built / "CURRENT").unlink()
+    assert unpublished_ids(built) == generation_names(built)

@@ -134,7 +134,7 @@ def test_what_was_never_published_is_neither_served_nor_in_the_way(
     with pytest.raises(DamagedError, match=f"generation {one} is damaged: lexical/"):
         open_current(built)
     assert generation_names(built) == [f"{one}.damaged", two]
-    assert rebuild(documents, built).generation > two
+    assert rebuild(documents, built).generation > one
     assert current(built) == TWO
     assert litter(built) == set()
 

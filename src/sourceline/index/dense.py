@@ -53,7 +53,7 @@ class DenseIndex:
         if within is not None:
             bitmap = within.bitmap(len(self))  # FAISS keeps only a pointer to it
             selector = faiss.IDSelectorBitmap(len(self), faiss.swig_ptr(bitmap))
-            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # SWIG takes any
         scores, rows = (one[0] for one in self._index.search(vector[None, :], n + 1, params=parameters))
         if rows[n] >= 0 and scores[n] == scores[n - 1]:
             # Several rows tie for the last place, and FAISS keeps any of them: take all, to keep the first.

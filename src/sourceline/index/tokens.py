@@ -80,6 +80,7 @@ class TokensWriter:
         sample = np.random.default_rng(0).choice(len(vectors), min(len(vectors), _TRAINING_TOKENS), replace=False)
         quantiser = faiss.ProductQuantizer(self._dimension, PIECES, 8)
         quantiser.train(vectors[np.sort(sample)].astype(np.float32))
+        # FAISS has both functions, its stubs have neither.
         faiss.write_ProductQuantizer(quantiser, str(self._folder / QUANTISER))  # type: ignore[attr-defined]
         quantised = self._folder / "tokens.quantised"
         with quantised.open("wb") as file:
@@ -119,6 +120,7 @@ class TokenIndex:
         self._idf: Float32 = np.load(folder / IDF, allow_pickle=False)
         # Both decode in compiled code; numpy takes three times as long for float16, eight times for the other.
         if (folder / QUANTISER).exists():
+            # As above: not in the stubs.
             self._codec = faiss.read_ProductQuantizer(str(folder / QUANTISER))  # type: ignore[attr-defined]
         else:
             self._codec = faiss.ScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16)

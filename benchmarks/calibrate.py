@@ -136,7 +136,7 @@ def without(searcher: Searcher, removed: Relevant) -> Rows:
         if entry.id != removed.document:
             rows.append(entry.rows)
             continue
-        for passage, row in zip(searcher.generation.passages.of_document(entry), entry.rows, strict=True):
+        for row, passage in searcher.generation.passages.of_rows(entry).items():
             if not (removed.start < passage.end and passage.start < removed.end):
                 rows.append(range(row, row + 1))
     return Rows.of(rows)

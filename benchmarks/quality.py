@@ -1,32 +1,37 @@
 """Score labelled sets and print README's table: ``python benchmarks/quality.py SET... [--floor .74]``.
 
-With ``--floor`` the exit code is 1 if R@1 of any set is lower.
+A row for each set, place that is searched and system. With ``--floor`` the exit code is 1 if Sourceline's R@1 over all
+documents of any set is lower.
 """
 
 import argparse
 from pathlib import Path
 
+from sourceline.evaluation import wording
+from sourceline.evaluation.figures import MEASURES, OPEN, SOURCELINE
 from sourceline.evaluation.labels import read_labels
-from sourceline.evaluation.score import MEASURES, evaluate
+from sourceline.evaluation.score import evaluate
 from sourceline.settings import load_settings
 
 
 def main() -> int:
-    """Print a row for each set."""
+    """Print the rows of each set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="+", type=Path)
     parser.add_argument("--floor", type=float, default=0.0, help="the least R@1")
     arguments = parser.parse_args()
     settings = load_settings()
-    print(f"| set | sentences | questions | {' | '.join(MEASURES)} | AUC |")
-    print("|---|---|---|" + "---|" * (len(MEASURES) + 1))
+    print(f"| set | questions | | {' | '.join(MEASURES)} |")
+    print("|---|---|---|" + "---|" * len(MEASURES))
     reached = True
     for folder in arguments.sets:
         found = evaluate(read_labels(folder), settings.model, settings.encoder, settings.index)
-        values = " | ".join(f"{value:.3f}" for value in found.means.values())
-        auc = "–" if found.auc is None else f"{found.auc:.3f}"
-        print(f"| {folder.resolve().name} | {found.passages:,} | {len(found.asked):,} | {values} | {auc} |", flush=True)
-        reached = reached and found.means["R@1"] >= arguments.floor
+        for where, by_system in found.figures.items():
+            for system, values in by_system.items():
+                head = f"| {folder.resolve().name}, {where} | {found.answerable(where):,} | {system} |"
+                print(head, " | ".join(wording.mean(values[name]) for name in MEASURES), "|", flush=True)
+        if found.figures:
+            reached = reached and found.figures[OPEN][SOURCELINE]["R@1"].mean >= arguments.floor
     return 0 if reached else 1
 
 

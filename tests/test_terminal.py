@@ -1,6 +1,7 @@
 import io
 import logging
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,11 @@ from rich.console import Console, RenderableType
 
 from sourceline import terminal
 from sourceline.doctor import Finding
-from sourceline.evaluation.score import Asked, Evaluation
+from sourceline.evaluation.compare import compare
+from sourceline.evaluation.figures import MEASURES, OPEN, Evaluation, Figure, First, Trust
 from sourceline.index.build import Report
 from sourceline.types import Answer, Citation, Hit, Location, Passage, Scores, Span, Standing, Status
+from tests.evaluation.outcomes import asked
 
 # What rich itself writes for bold, dim and colours.
 STYLE = re.compile(r"\x1b\[(?:\d+;?)*m")
@@ -59,6 +62,21 @@ def test_the_verdict_comes_first(confidence: float, verdict: str) -> None:
     assert found.splitlines()[-1] == "   late 0.700 · dense 0.500 · BM25 1.25"
 
 
+@pytest.mark.parametrize(
+    ("count", "line"),
+    [
+        (1, "   also: a"),
+        (5, "   also: a b c d e"),
+        (6, "   also: a b c d e and 1 more"),
+        (1_007, "   also: a b c d e and 1,002 more"),
+    ],
+)
+def test_other_citations_of_the_same_text_are_named(count: int, line: str) -> None:
+    also = tuple("abcdef"[:count]) + ("x",) * (count - 6)
+    found = text(terminal.answer(answer(replace(hit("The bridge opens."), also=also)), explain=False))
+    assert found.splitlines()[-1] == line
+
+
 def test_nothing_found_is_said() -> None:
     assert text(terminal.answer(answer(confidence=0), explain=False)) == "No passage was found.\n"
 
@@ -90,10 +108,49 @@ def test_nothing_in_a_report_or_finding_is_obeyed_by_the_terminal() -> None:
     assert text(terminal.finding(Finding(HOSTILE, False, f"{HOSTILE}\nb"))) == f"BAD {HARMLESS}: {HARMLESS} b\n"
 
 
-def test_the_name_of_a_labelled_set_is_no_markup() -> None:
-    found = text(terminal.evaluation(HOSTILE, Evaluation(2, (Asked("1", True, 0.5, {"R@1": 1}),), {"R@1": 1}, None)))
-    # The title is broken to the width of the table.
-    assert " ".join(f"{HARMLESS}: 2 passages, 1 questions".split()) in " ".join(found.split())
+def evaluation(*names: str) -> Evaluation:
+    figures = {name: dict.fromkeys(MEASURES, Figure(0.75, 0.5, 1)) for name in names}
+    return Evaluation(1200, {OPEN: figures}, Trust(None, 0.25, 0.5, 1, 1), (asked(1),))
+
+
+def test_the_figures_stand_in_columns() -> None:
+    assert text(terminal.evaluation("set", evaluation("Sourceline", "a longer name than the rest"))).splitlines() == [
+        "set: 1,200 passages, 1 questions, 1 answerable",
+        "",
+        "open, 1 questions            R@1         R@5         R@10        MRR@10      nDCG@10",
+        "Sourceline                   .750 ±.250  .750 ±.250  .750 ±.250  .750 ±.250  .750 ±.250",
+        "a longer name than the rest  .750 ±.250  .750 ±.250  .750 ±.250  .750 ±.250  .750 ±.250",
+        "confidence: AUC –, ECE .250, area under risk–coverage .500;",
+        "at .5: 100 of 100 answers shown hold the answer, 100 of 100 questions shown",
+    ]
+
+
+def test_a_set_with_nothing_to_find_has_only_what_confidence_is_worth() -> None:
+    found = text(terminal.evaluation("set", Evaluation(1, {}, Trust(None, 0.25, 1, 0, 0), (asked(None),))))
+    assert found.splitlines()[1:] == [
+        "confidence: AUC –, ECE .250, area under risk–coverage 1.000;",
+        "at .5: 0 of 100 questions shown",
+    ]
+
+
+def test_what_changed_is_shown_with_the_first_of_the_flips() -> None:
+    old = [asked(at % 2, 0.5, f"q{at}", "Who?", First("a", "Old.")) for at in range(50)]
+    new = [asked(1, 0.5, f"q{at}", "Who?") for at in range(50)]
+    lines = text(terminal.comparison(compare(old, new))).splitlines()
+    assert lines[1] == "new - old, open, 50 questions"
+    assert lines[2].startswith("R@1      +.500 [+.")
+    assert lines[7:11] == ["won at R@1: 25", "  q0: Who?", "    then Old. · a", "    now  –"]
+    assert (lines[-2], lines[-1]) == ("    now  –", "lost at R@1: 0")
+    assert sum(line.startswith("  q") for line in lines) == 20
+
+
+def test_nothing_in_an_evaluation_is_obeyed_by_the_terminal() -> None:
+    found = text(terminal.evaluation(HOSTILE, evaluation("Sourceline")))
+    assert found.splitlines()[0] == f"{HARMLESS}: 1,200 passages, 1 questions, 1 answerable"
+    hostile = f"{HOSTILE}\nb"
+    compared = compare([asked(0, 0.5, hostile, hostile, First(HOSTILE, hostile))], [asked(1, 0.5, hostile, hostile)])
+    lines = text(terminal.comparison(compared)).splitlines()
+    assert lines[8:10] == [f"  {HARMLESS} b: {HARMLESS} b", f"    then {HARMLESS} b · {HARMLESS}"]
 
 
 def test_the_log_keeps_its_lines_and_nothing_in_it_is_obeyed() -> None:

@@ -184,24 +184,35 @@ def evaluate(
     context: typer.Context,
     labelled_set: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
     file: Annotated[Path | None, typer.Option("--json", help="Write per-question values here.")] = None,
+    old: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
+    page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
 ) -> None:
-    """Build a labelled set in a temporary index, ask every question, print the figures."""
+    """Build a labelled set in a temporary index, ask every question, print the figures beside simpler systems'."""
     settings: Settings = context.obj()
+    from sourceline.evaluation import compare, record, report
     from sourceline.evaluation.labels import read_labels
     from sourceline.evaluation.score import evaluate as score
 
     labelled = read_labels(labelled_set)
+    before = record.read_record(old) if old else ()
+    if old:
+        compare.require_common(before, ((one.id, one.text) for one in labelled.questions if one.answerable))
+    for written in filter(None, (file, page)):
+        record.require_writable(written)
     with _bar() as show:
         evaluation = score(
             *(labelled, settings.model, settings.encoder, settings.index),
             progress=lambda stage, done: show(stage, done.done, done.total),
         )
-    out.print(terminal.evaluation(labelled_set.resolve().name, evaluation))
-    if file is not None:
-        try:
-            file.write_text(json.dumps(asdict(evaluation), indent=1) + "\n", "utf-8")
-        except OSError as error:
-            raise SourcelineError(f"cannot write {file}: {error.strerror}") from error
+    name = labelled_set.resolve().name
+    compared = compare.compare(before, evaluation.asked)
+    out.print(terminal.evaluation(name, evaluation), soft_wrap=not out.is_terminal)
+    if old:
+        out.print(terminal.comparison(compared), soft_wrap=not out.is_terminal)
+    if file:
+        record.write(file, record.record(name, evaluation))
+    if page:
+        record.write(page, report.report(name, evaluation, compared))
 
 
 @app.command()

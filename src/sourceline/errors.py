@@ -17,7 +17,8 @@
     ├── QuestionError        a question that cannot be asked
     ├── UnknownCitationError an id that was never issued
     ├── UnknownDocumentError a document that is not in the index
-    └── LabelsError          a labelled set that cannot be scored
+    ├── LabelsError          a labelled set that cannot be scored
+    └── FiguresError         a file of figures that cannot be read, compared with or written
 """
 
 
@@ -83,3 +84,7 @@ class UnknownDocumentError(SourcelineError):
 
 class LabelsError(SourcelineError):
     """A labelled set that cannot be scored."""
+
+
+class FiguresError(SourcelineError):
+    """A file of figures that cannot be read, compared with or written."""

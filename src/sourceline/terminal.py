@@ -1,18 +1,23 @@
 """What the commands show on a terminal. Text from documents is never read as markup."""
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sourceline.doctor import Finding
-from sourceline.evaluation.score import Evaluation
+from sourceline.evaluation import wording
+from sourceline.evaluation.compare import Comparison, Flip
+from sourceline.evaluation.figures import MEASURES, OPEN, Evaluation
 from sourceline.index.build import Report
 from sourceline.types import Answer, Citation, Hit, Passage, Standing, Status
 
 # Line breaks, and what joins and parts letters in Persian, Hindi and emoji.
 _KEPT = "\n\u200c\u200d"
+MOST_FLIPS = 20
+# So many citations of the same text are listed; JSON has them all.
+_ALSO = 5
 _MEANING = {
     Status.CURRENT: "stands as cited",
     Status.MOVED: "the same sentence now stands elsewhere",
@@ -61,18 +66,42 @@ def citation(citation: Citation) -> RenderableType:
 
 
 def evaluation(name: str, evaluation: Evaluation) -> RenderableType:
-    """Return the figures of a labelled set as a table."""
-    answerable = sum(one.answerable for one in evaluation.asked)
-    title = f"{name}: {evaluation.passages:,} passages, {len(evaluation.asked):,} questions"
-    table = Table(title=Text(one_line(title)))
-    row = [f"{answerable:,}"]
-    table.add_column("answerable", justify="right")
-    for measure, value in evaluation.means.items():
-        table.add_column(measure, justify="right")
-        row.append(f"{value:.3f}")
-    table.add_column("AUC", justify="right")
-    table.add_row(*row, "–" if evaluation.auc is None else f"{evaluation.auc:.3f}")
-    return table
+    """Return the figures of a labelled set: a block for each place that was searched, a row for each system.
+
+    Lines of text and not a table, which would be squeezed where there is no terminal.
+    """
+    lines = [Text(one_line(f"{name}: {wording.summary(evaluation)}"), style="bold")]
+    for where, figures in evaluation.figures.items():
+        rows: list[tuple[str, Sequence[str]]] = [(f"{where}, {evaluation.answerable(where):,} questions", MEASURES)]
+        rows += [(system, [wording.mean(values[one]) for one in MEASURES]) for system, values in figures.items()]
+        width = max(len(first) for first, _ in rows)
+        lines.append(Text(""))
+        for row, (first, cells) in enumerate(rows):
+            text = "  ".join([first.ljust(width), *(cell.ljust(10) for cell in cells)])
+            lines.append(Text(text.rstrip(), style="" if row else "bold"))
+        if where == OPEN:
+            lines.append(Text(wording.confidence(evaluation)))
+    return Group(*lines, *([] if evaluation.figures else [Text(wording.confidence(evaluation))]))
+
+
+def comparison(compared: Mapping[str, Comparison]) -> RenderableType:
+    """Return what changed since other figures, and the questions that were won and lost."""
+    lines: list[Text] = []
+    for where, one in compared.items():
+        lines += [Text(""), Text(f"new - old, {where}, {one.questions:,} questions", style="bold")]
+        lines += [Text(f"{name:8} {wording.difference(figure)}") for name, figure in one.differences.items()]
+        lines += _flips("won", "green", one.won) + _flips("lost", "red", one.lost)
+    return Group(*lines)
+
+
+def _flips(verb: str, style: str, flips: Sequence[Flip]) -> list[Text]:
+    lines = [Text(f"{verb} at R@1: {len(flips):,}", style=style)]
+    for flip in flips[:MOST_FLIPS]:
+        lines.append(Text(one_line(f"  {flip.id}: {flip.question}")))
+        for when, first in (("then", flip.then), ("now", flip.now)):
+            shown = f"{first.text} · {first.citation}" if first else "–"
+            lines.append(Text(one_line(f"    {when:4} {shown}"), style="dim"))
+    return lines
 
 
 def finding(finding: Finding) -> RenderableType:
@@ -90,6 +119,9 @@ def _hit(hit: Hit, explain: bool) -> list[Text]:
         Text(f"{hit.rank}. ") + text,
         Text(one_line(f"   {hit.title} · {_place(hit.passage)} · {hit.passage.id}"), style="dim"),
     ]
+    if hit.also:
+        more = f" and {len(hit.also) - _ALSO:,} more" if len(hit.also) > _ALSO else ""
+        lines.append(Text(f"   also: {' '.join(hit.also[:_ALSO])}{more}", style="dim"))
     if explain:
         scores = hit.scores
         lines.append(

@@ -61,7 +61,8 @@ class Location:
 class Passage:
     """One sentence: the unit that is retrieved and cited. ``text == document.text[start:end]``, always.
 
-    ``ordinal`` is its place among the passages of its document, from 0.
+    ``ordinal`` is its place among the passages of its document, from 0. A ``heading`` has an id and can be cited, but
+    is never an answer.
     """
 
     id: str
@@ -71,11 +72,15 @@ class Passage:
     end: int
     text: str
     location: Location
+    heading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A row of the index and its score from one index alone. Rows number the passages in document order."""
+    """A row of the index and its score from one index alone.
+
+    Rows number the passages that can be answers, all but the headings, in document order.
+    """
 
     row: int
     score: float
@@ -100,7 +105,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One ranked passage. ``rank`` counts from 1; ``before`` and ``after`` are the neighbouring passages' texts."""
+    """One ranked passage.
+
+    ``rank`` counts from 1; ``before`` and ``after`` are the neighbouring passages' texts; ``also`` are the citations of
+    all other passages, of those asked for, that say the same, in document order.
+    """
 
     rank: int
     score: float
@@ -110,6 +119,7 @@ class Hit:
     after: str
     highlights: tuple[Span, ...]
     scores: Scores
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,6 +49,28 @@ def test_a_citation_is_read_as_it_was_issued(tmp_path: Path) -> None:
     assert Ledger(tmp_path).issued("id") == Issued(bare, "g1")
     assert Ledger(tmp_path).issued("ID") is None
     assert Ledger(tmp_path).check() == 2
+
+
+def test_a_heading_is_read_as_one(tmp_path: Path) -> None:
+    one = standing("The bridge")
+    heading = replace(one, passage=replace(one.passage, heading=True))
+    Ledger(tmp_path).record("g1", [heading], [])
+
+    assert Ledger(tmp_path).issued(heading.passage.id) == Issued(heading, "g1")
+
+
+def test_a_ledger_from_before_there_were_headings_is_read_and_added_to(tmp_path: Path) -> None:
+    old, new = standing("One."), standing("Two.")
+    Ledger(tmp_path).record("g1", [old], [])
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("ALTER TABLE issued DROP COLUMN heading")
+
+    assert Ledger(tmp_path).issued(old.passage.id) == Issued(old, "g1")
+    Ledger(tmp_path).record("g2", [replace(new, passage=replace(new.passage, heading=True))], [])
+    Ledger(tmp_path).record("g3", [], [])
+    assert [*Ledger(tmp_path).with_texts(["One.", "Two."])] == [
+        replace(s, passage=replace(s.passage, heading=s is new)) for s in sorted((old, new), key=lambda s: s.passage.id)
+    ]
 
 
 def test_an_id_that_was_issued_before_keeps_its_first_row(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_what_is_not_answered_is_said_before_the_nearest_passages(sourceline: Co
     outcome = sourceline("ask", "At what temperature does mercury boil?", "--index", bridges)
     first, *rest = outcome.out.splitlines()
     assert re.fullmatch(r"The documents do not seem to answer this \(confidence \d+%\)\. The nearest passages:", first)
-    assert sum(line[:1].isdigit() for line in rest) == 4
+    assert sum(line[:1].isdigit() for line in rest) == 3
 
 
 def test_explain_shows_the_component_scores(sourceline: Command, bridges: Path) -> None:

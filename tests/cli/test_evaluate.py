@@ -8,7 +8,7 @@ from tests.cli.commands import Command
 
 QUESTIONS: list[dict[str, Any]] = [
     {"id": "1", "question": "When does the bridge open?", "relevant": [{"document": "a.txt", "start": 0, "end": 27}]},
-    {"id": "2", "question": "Who discovered the planet Neptune?", "relevant": []},
+    {"id": "2", "question": "Who discovered <b>Neptune</b>?", "relevant": []},
 ]
 
 
@@ -24,19 +24,87 @@ def labelled(tmp_path: Path) -> Path:
 
 def test_a_labelled_set_is_scored(sourceline: Command, labelled: Path, index: Path, tmp_path: Path) -> None:
     outcome = sourceline("evaluate", labelled, "--json", "figures.json", "--index", index)
-    assert outcome.code == 0
-    title, _, header, _, row, _ = outcome.out.splitlines()
-    assert title.strip() == "[red]set: 2 passages, 2 questions"
-    figures = dict(zip(header.replace("┃", " ").split(), row.replace("│", " ").split(), strict=True))
-    assert (figures["answerable"], figures["R@1"], figures["AUC"]) == ("1", "1.000", "1.000")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert lines[0] == "[red]set: 2 passages, 2 questions, 1 answerable"
+    assert lines[2].split() == ["open,", "1", "questions", "R@1", "R@5", "R@10", "MRR@10", "nDCG@10"]
+    assert lines[3].split() == ["Sourceline", *["1.000", "±.000"] * 5]
+    assert [line.split("  ")[0] for line in lines[4:7]] == ["BM25", "dense", "dense + BM25, RRF"]
+    assert lines[7].startswith("confidence: AUC 1.000, ECE .")
     written = json.loads((tmp_path / "figures.json").read_text("utf-8"))
-    assert (written["passages"], written["means"]["R@1"], written["auc"]) == (2, 1, 1)
+    assert (written["set"], written["passages"], written["questions"]) == ("[red]set", 2, 2)
+    assert written["figures"]["open"]["Sourceline"]["R@1"]["mean"] == 1
+    assert written["trust"]["auc"] == 1
     assert [(one["id"], one["answerable"]) for one in written["asked"]] == [("1", True), ("2", False)]
+    assert written["asked"][0]["outcomes"]["open"]["BM25"]["first"]["text"] == "The bridge opens on Monday."
     assert not (index / "CURRENT").exists()
 
 
-def test_figures_that_cannot_be_written_are_one_line(sourceline: Command, labelled: Path, index: Path) -> None:
-    outcome = sourceline("evaluate", labelled, "--json", "nowhere/figures.json", "--index", index)
-    assert outcome.code == 1
-    assert outcome.err.splitlines()[-1] == "sourceline: cannot write nowhere/figures.json: No such file or directory"
-    assert "Traceback" not in outcome.err
+def test_a_run_is_compared_with_an_earlier_one(
+    sourceline: Command, labelled: Path, index: Path, tmp_path: Path
+) -> None:
+    assert sourceline("evaluate", labelled, "--json", "old.json", "--index", index).code == 0
+    old = json.loads((tmp_path / "old.json").read_text("utf-8"))
+    old["asked"][0]["outcomes"]["open"]["Sourceline"] = {
+        "measures": old["asked"][0]["outcomes"]["open"]["Sourceline"]["measures"] | {"R@1": 0, "MRR@10": 0.5},
+        "first": {"citation": "abc", "text": "It is made of [red]oak."},
+    }
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    both = ("--compare", "old.json", "--json", "old.json", "--report", "page.html")
+    outcome = sourceline("evaluate", labelled, *both, "--index", index)
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    start = lines.index("new - old, open, 1 questions")
+    assert lines[start + 1 : start + 6] == [
+        "R@1      +1.000 [+1.000, +1.000]",
+        "R@5      +.000 [+.000, +.000]",
+        "R@10     +.000 [+.000, +.000]",
+        "MRR@10   +.500 [+.500, +.500]",
+        "nDCG@10  +.000 [+.000, +.000]",
+    ]
+    assert lines[start + 6 : start + 9] == [
+        "won at R@1: 1",
+        "  1: When does the bridge open?",
+        "    then It is made of [red]oak. · abc",
+    ]
+    assert lines[start + 9].startswith("    now  The bridge opens on Monday. · ")
+    assert lines[start + 10 :] == ["lost at R@1: 0"]
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "Who discovered &lt;b&gt;Neptune&lt;/b&gt;?" in page
+    assert "Won at R@1: 1" in page
+    assert page.count("<svg") == 3
+
+
+@pytest.mark.parametrize("option", ["--json", "--report"])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("nowhere/file", "No such file or directory"), ("folder", "Is a directory")]
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    sourceline: Command, labelled: Path, tmp_path: Path, option: str, name: str, reason: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    outcome = sourceline("evaluate", labelled, option, name, "--index", "no-model-is-compiled-here")
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", f"sourceline: cannot write {name}: {reason}\n")
+    assert not (tmp_path / "no-model-is-compiled-here").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "reason"),
+    [
+        ("no JSON", "old.json holds no figures of `sourceline evaluate --json`: JSONDecodeError("),
+        ('{"means": {}}', "old.json holds no figures of `sourceline evaluate --json`: KeyError('format')"),
+        ('{"format": 1, "asked": []}', "there is nothing to compare: no answerable question of this set is in the old"),
+        (None, "cannot read old.json: No such file or directory"),
+    ],
+)
+def test_figures_that_cannot_be_compared_are_told_before_the_work(
+    sourceline: Command, labelled: Path, tmp_path: Path, old: str | None, reason: str
+) -> None:
+    if old is not None:
+        (tmp_path / "old.json").write_text(old)
+    outcome = sourceline("evaluate", labelled, "--compare", "old.json", "--json", "new.json", "--index", "nothing")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith(f"sourceline: {reason}")
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "new.json").exists()

@@ -8,7 +8,7 @@ COMMANDS = {
     "rebuild-index": "Read the documents, encode what is new, publish a new generation.",
     "ask": "Print the sentences that answer a question, best first.",
     "cite": "Look a citation up",
-    "evaluate": "Build a labelled set in a temporary index, ask every question, print the figures.",
+    "evaluate": "Build a labelled set in a temporary index, ask every question, print the figures beside",
     "doctor": "Check installation, model, index and documents, and say what to do.",
 }
 OPTIONS = {
@@ -16,7 +16,7 @@ OPTIONS = {
     "rebuild-index": ("--json",),
     "ask": ("-k", "--document", "--explain", "--json"),
     "cite": ("--json",),
-    "evaluate": ("--json",),
+    "evaluate": ("--json", "--compare", "--report"),
     "doctor": (),
 }
 

@@ -71,6 +71,28 @@ def test_lines_count_whatever_ends_them(end: str) -> None:
     ]
 
 
+def test_a_plain_texts_headings_are_the_sections_of_what_follows() -> None:
+    text = "The report\n\nIt is long.\n\nEarly life\n\nShe was born. What happened then?\n"
+
+    assert [(p.text, p.heading, p.location.section) for p in passages(document(text))] == [
+        ("The report", True, "The report"),
+        ("It is long.", False, "The report"),
+        ("Early life", True, "Early life"),
+        ("She was born.", False, "Early life"),
+        ("What happened then?", False, "Early life"),
+    ]
+
+
+def test_a_heading_of_two_sentences_is_two_headings() -> None:
+    found = passages(document("# It rained. What now?\n\nNothing.\n", "a.md"))
+
+    assert [(p.text, p.heading, p.location.section) for p in found] == [
+        ("It rained.", True, "It rained. What now?"),
+        ("What now?", True, "It rained. What now?"),
+        ("Nothing.", False, "It rained. What now?"),
+    ]
+
+
 def test_edits_elsewhere_leave_an_id_unchanged() -> None:
     before = {p.text: p.id for p in passages(document("He came. She went. They stayed."))}
     after = {p.text: p.id for p in passages(document("Now:\n\nHe came.\nNobody spoke.\n\nThey stayed."))}

@@ -38,8 +38,21 @@ def test_a_question_is_read_with_all_that_answers_it(tmp_path: Path) -> None:
             relevant=(Relevant("a.txt", 3, 9), Relevant("b/c.txt", 0, 4)),
             answerable=True,
             paragraph=Relevant("a.txt", 0, 50),
+            scope="a.txt",
         ),
     )
+
+
+def test_grades_stand_beside_what_they_grade(tmp_path: Path) -> None:
+    (question,) = read(tmp_path, line(answerable=True, relevant=[SPAN, SPAN], grades=[2, 1])).questions
+    assert question.relevant == (Relevant("a.txt", 3, 9, grade=2), Relevant("a.txt", 3, 9, grade=1))
+
+
+@pytest.mark.parametrize("nothing", [{}, {"scope": None, "grades": None}, {"scope": "", "grades": []}])
+def test_scope_and_grades_may_be_missing(tmp_path: Path, nothing: dict[str, Any]) -> None:
+    (question,) = read(tmp_path, line(answerable=True, relevant=[SPAN], **nothing)).questions
+    assert question.scope is None
+    assert question.relevant == (Relevant("a.txt", 3, 9, grade=1),)
 
 
 def test_questions_keep_their_order_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
@@ -75,6 +88,13 @@ def test_documents_stand_in_their_folder_or_beside_the_questions(tmp_path: Path)
         line(relevant=[SPAN | {"end": "far"}]),
         line(relevant=[SPAN | {"start": None}]),
         line(paragraph="a.txt"),
+        line(relevant=[SPAN], grades=[1, 2]),
+        line(relevant=[SPAN, SPAN], grades=[1]),
+        line(relevant=[SPAN], grades=[0]),
+        line(relevant=[SPAN], grades=["2"]),
+        line(relevant=[SPAN], grades=[1.5]),
+        line(relevant=[SPAN], grades=[True]),
+        line(relevant=[SPAN], grades=2),
     ],
 )
 def test_what_is_no_question_is_refused_with_file_and_line(tmp_path: Path, bad: str) -> None:

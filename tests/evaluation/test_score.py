@@ -3,24 +3,21 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sourceline.errors import CorpusError, LabelsError
+from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, SOURCELINE, Evaluation, First
 from sourceline.evaluation.labels import LabelledQuestion, Relevant, read_labels
-from sourceline.evaluation.score import Asked, Evaluation, auc, evaluate, relevance
+from sourceline.evaluation.score import evaluate, measure, relevance
+from sourceline.evaluation.systems import System, sourceline
 from sourceline.index.build import Progress
 from sourceline.retrieval.opening import open_searcher
+from sourceline.retrieval.search import Searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 from tests.conftest import Rebuild
 
 BRIDGE, HURT, HARBOUR = "The bridge was closed on Monday.", "Nobody was hurt.", "The harbour stayed open all week."
 ROOF, COST = "The town hall gets a new roof.", "The repair will cost nine million crowns."
 TEXT = f"{BRIDGE} {HURT} {HARBOUR}"
-
-
-def asked(answerable: bool, confidence: float) -> Asked:
-    return Asked("", answerable, confidence, {})
 
 
 def question(id_: str, text: str, *spans: tuple[str, str, str]) -> dict[str, object]:
@@ -38,34 +35,6 @@ def score(folder: Path, compiled: Path, questions: list[dict[str, object]], **fi
         (folder / "documents" / f"{name}.txt").write_text(text, "utf-8")
     (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, questions)), "utf-8")
     return evaluate(read_labels(folder), DEFAULT_MODEL, EncoderKind.COMPILED, compiled)
-
-
-@pytest.mark.parametrize(
-    ("yes", "no", "expected"),
-    [
-        ([0.9, 0.8], [0.1, 0.2], 1.0),
-        ([0.1], [0.9], 0.0),
-        ([0.5], [0.5], 0.5),
-        ([0.7, 0.3], [0.5, 0.1], 0.75),  # .7 > .5, .7 > .1, .3 > .1, but .3 < .5
-        ([0.5, 0.5], [0.5, 0.1], 0.75),  # two ties, twice greater
-        ([0.6, 0.4, 0.4], [0.4, 0.4, 0.6, 0.2], 7.5 / 12),  # 3.5 for .6, 2 for each .4
-        ([0.5], [], None),
-        ([], [0.5], None),
-    ],
-)
-def test_auc_is_the_share_of_pairs_in_the_right_order_with_ties_as_halves(
-    yes: list[float], no: list[float], expected: float | None
-) -> None:
-    found = auc([*(asked(True, one) for one in yes), *(asked(False, one) for one in no)])
-    assert found == (None if expected is None else pytest.approx(expected))
-
-
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=20))
-def test_auc_equals_the_count_over_all_pairs(values: list[tuple[bool, int]]) -> None:
-    pairs = [(one, other) for yes, one in values if yes for no, other in values if not no]
-    expected = sum((one > other) + (one == other) / 2 for one, other in pairs) / len(pairs) if pairs else None
-    found = auc([asked(answerable, confidence / 5) for answerable, confidence in values])
-    assert found == (None if expected is None else pytest.approx(expected))
 
 
 def test_what_overlaps_a_label_answers(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -94,6 +63,33 @@ def test_what_overlaps_a_label_answers(documents: Path, index: Path, rebuild: Re
         assert str(error.value) == "question q: no passage stands where its labels say"
 
 
+def test_a_passage_has_the_greatest_grade_of_its_labels(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    (documents / "a.txt").write_text(TEXT)
+    rebuild(documents, index)
+    passages = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED).generation.passages
+    bridge, hurt, _ = (passage.id for passage in passages.of_document(passages.documents[0]))
+    labels = (Relevant("a.txt", 0, 5, 1), Relevant("a.txt", 4, 40, 3), Relevant("a.txt", 40, 41, 2))
+    assert relevance([LabelledQuestion("q", "", labels, True, None)], passages) == {"q": {bridge: 3, hurt: 3}}
+
+
+def test_measures_by_hand() -> None:
+    qrels = {"graded": {"a": 2, "b": 1}, "third": {"c": 1}, "low": {"z": 1}, "none": {"a": 1}}
+    run = {
+        "graded": ["b", "x", "a"],
+        "third": ["a", "b", "c", "d"],
+        "low": [*"abcdefghijz"],
+        "none": [],
+        "unanswerable": ["a"],
+    }
+    found = measure(qrels, run)
+    assert list(found) == ["graded", "third", "low", "none"]
+    # nDCG: what was gained, each divided by log2(rank + 1), over the same of the best order.
+    ndcg = (1 + 2 / math.log2(4)) / (2 + 1 / math.log2(3))
+    assert found["graded"] == pytest.approx(dict(zip(MEASURES, (1, 1, 1, 1, ndcg), strict=True)))
+    assert found["third"] == pytest.approx(dict(zip(MEASURES, (0, 1, 1, 1 / 3, 1 / 2), strict=True)))
+    assert found["low"] == found["none"] == dict.fromkeys(MEASURES, 0)
+
+
 def test_a_set_is_built_asked_and_measured(tmp_path: Path, compiled: Path) -> None:
     works = f"{ROOF} {COST}"
     found = score(
@@ -110,33 +106,109 @@ def test_a_set_is_built_asked_and_measured(tmp_path: Path, compiled: Path) -> No
         b=works,
     )
     assert found.passages == 5
-    assert [(one.id, one.answerable) for one in found.asked] == [
-        *(("first", True), ("never", False), ("second", True), ("both", True)),
+    assert [(one.id, one.question, one.answerable, one.right) for one in found.asked] == [
+        ("first", "When was the bridge closed?", True, True),
+        ("never", "Who won the football match last night?", False, False),
+        ("second", "What does the repair cost?", True, False),
+        ("both", "Which work is done on the town hall?", True, True),
     ]
-    first, never, second, both = (one.measures for one in found.asked)
+    shown = [one.outcomes[OPEN][SOURCELINE] for one in found.asked]
+    assert [one.first.text for one in shown if one.first][::2] == [BRIDGE, COST]
+    first, never, second, both = (one.measures for one in shown)
     assert first == {"R@1": 1, "R@5": 1, "R@10": 1, "MRR@10": 1, "nDCG@10": 1}
     assert never == {}
-    # nDCG: 1 / log2(2 + 1) over the ideal 1 / log2(1 + 1)
     assert second == pytest.approx({"R@1": 0, "R@5": 1, "R@10": 1, "MRR@10": 0.5, "nDCG@10": 1 / math.log2(3)})
     assert both == pytest.approx({"R@1": 1, "R@5": 1, "R@10": 1, "MRR@10": 1, "nDCG@10": 1})
-    assert found.means == pytest.approx(
+    means = {name: figure.mean for name, figure in found.figures[OPEN][SOURCELINE].items()}
+    assert means == pytest.approx(
         {"R@1": 2 / 3, "R@5": 1, "R@10": 1, "MRR@10": 2.5 / 3, "nDCG@10": (2 + 1 / math.log2(3)) / 3}
     )
-    assert found.auc == 1
-    assert all(0 <= one.confidence <= 1 for one in found.asked)
+    assert list(found.figures) == [OPEN]
+    assert list(found.figures[OPEN]) == ["Sourceline", "BM25", "dense", "dense + BM25, RRF"]
+    assert found.answerable(OPEN) == 3
+    assert found.trust.auc == 1
+
+
+def test_questions_with_a_scope_are_asked_within_it_too(tmp_path: Path, compiled: Path) -> None:
+    other = f"{ROOF} The bridge was closed on Sunday night."
+    labelled = [
+        question("inside", "When was the bridge closed?", ("b.txt", other, "The bridge was closed on Sunday night."))
+        | {"scope": "b.txt"},
+        question("without", "When was the bridge closed?", ("a.txt", TEXT, BRIDGE)),
+        question("never", "Who won the football match?") | {"scope": "a.txt"},
+    ]
+    found = score(tmp_path, compiled, labelled, a=TEXT, b=other)
+    inside, _, never = found.asked
+    assert [list(one.outcomes) for one in found.asked] == [[OPEN, IN_SCOPE], [OPEN], [OPEN, IN_SCOPE]]
+    assert [inside.outcomes[where]["BM25"].measures["R@1"] for where in (OPEN, IN_SCOPE)] == [0, 1]
+    assert never.outcomes[IN_SCOPE][SOURCELINE].measures == {}
+    assert (found.answerable(OPEN), found.answerable(IN_SCOPE)) == (2, 1)
+    assert {name: values["R@1"].mean for name, values in found.figures[IN_SCOPE].items()} == {
+        **{"Sourceline": 1, "BM25": 1},
+        **{"dense": 1, "dense + BM25, RRF": 1},
+    }
+
+
+def test_a_scope_is_open_in_a_set_of_one_document_and_refused_if_it_is_none(tmp_path: Path, compiled: Path) -> None:
+    labelled = question("q", "When was the bridge closed?", ("a.txt", TEXT, BRIDGE))
+    for folder in ("one", "none"):
+        (tmp_path / folder).mkdir()
+    assert list(score(tmp_path / "one", compiled, [labelled | {"scope": "a.txt"}], a=TEXT).figures) == [OPEN]
+    with pytest.raises(LabelsError) as error:
+        score(tmp_path / "none", compiled, [labelled | {"scope": "c.txt"}], a=TEXT)
+    assert str(error.value) == "question q: no document with passages is its scope, c.txt"
+
+
+def test_confidence_and_first_passage_are_those_of_an_answer(
+    tmp_path: Path, compiled: Path, index: Path, rebuild: Rebuild
+) -> None:
+    questions = ["When was the bridge closed?", " Was anybody hurt? ", "Who won the football match?"]
+    found = score(tmp_path, compiled, [question(text, text) for text in questions], a=TEXT)
+    rebuild(tmp_path / "documents", index)
+    searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    for one, text in zip(found.asked, questions, strict=True):
+        answer = searcher.ask(text, 10)
+        assert one.confidence == answer.confidence
+        passage = answer.hits[0].passage
+        assert one.outcomes[OPEN][SOURCELINE].first == First(passage.id, passage.text)
+
+
+def test_other_systems_can_be_measured(tmp_path: Path, compiled: Path) -> None:
+    (tmp_path / "a.txt").write_text(TEXT)
+    labelled = question("q", "When was the bridge closed?", ("a.txt", TEXT, HURT))
+    (tmp_path / "questions.jsonl").write_text(json.dumps(labelled))
+
+    def two(searcher: Searcher) -> list[System]:
+        return [sourceline(searcher), System("backwards", lambda _, k, within: [2, 1, 0][:k])]
+
+    found = evaluate(read_labels(tmp_path), DEFAULT_MODEL, EncoderKind.COMPILED, compiled, systems=two)
+    assert list(found.figures[OPEN]) == [SOURCELINE, "backwards"]
+    assert found.figures[OPEN]["backwards"]["MRR@10"].mean == 0.5
+    outcome = found.asked[0].outcomes[OPEN]["backwards"]
+    assert outcome.first
+    assert outcome.first.text == HARBOUR
 
 
 def test_what_stands_below_the_tenth_place_does_not_count(tmp_path: Path, compiled: Path) -> None:
     text = " ".join(f"The bridge was closed on day {number}." for number in range(30)) + " Cats sleep."
     labelled = [question("low", "On which day was the bridge closed?", ("a.txt", text, "Cats"))]
     found = score(tmp_path, compiled, labelled, a=text)
-    assert set(found.means.values()) == {0}
-    assert found.auc is None
+    assert {figure.mean for system in found.figures[OPEN].values() for figure in system.values()} == {0}
+    assert found.trust.auc is None
 
 
 def test_a_set_with_nothing_to_find_has_no_means(tmp_path: Path, compiled: Path) -> None:
     found = score(tmp_path, compiled, [question("never", "Who won?")], a=TEXT)
-    assert (found.means, found.auc, found.asked[0].measures) == ({}, None, {})
+    assert (found.figures, found.trust.auc, found.trust.right) == ({}, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [(" ", "the question is empty"), ("\u200b", "the question holds no words")]
+)
+def test_a_question_that_cannot_be_asked_is_named(tmp_path: Path, compiled: Path, text: str, reason: str) -> None:
+    with pytest.raises(LabelsError) as error:
+        score(tmp_path, compiled, [question("q7", text)], a=TEXT)
+    assert str(error.value) == f"question q7: {reason}"
 
 
 def test_progress_is_told_for_the_building_and_the_asking(tmp_path: Path, compiled: Path) -> None:

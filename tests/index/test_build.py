@@ -21,7 +21,7 @@ TWO = "Seven trams were ordered.\n"
 
 def vectors(index: Path) -> np.ndarray:
     opened = open_current(index)
-    return opened.dense.vectors(range(len(opened.passages)))
+    return opened.dense.vectors(range(opened.passages.row_count))
 
 
 def put(documents: Path, **texts: str) -> None:

@@ -45,12 +45,12 @@ def test_each_window_of_new_text_is_encoded_once_and_no_other(documents: Path, i
 
 def stored(generation: Generation) -> Iterator[object]:
     """Yield everything that ranks."""
-    rows = range(len(generation.passages))
+    rows = range(generation.passages.row_count)
     yield generation.dense.vectors(rows).tobytes()
     gathered = generation.tokens.gather(rows)
     yield from (gathered.vectors.tobytes(), gathered.spans.tobytes(), gathered.starts.tobytes())
     yield generation.tokens.idf(np.arange(40_000, dtype=np.int32)).tobytes()
-    yield [passage for passage, _ in generation.passages.rows(rows).values()]
+    yield [generation.passages.of_document(entry) for entry in generation.passages.documents]
     yield generation.lexical.search("the council spoke of trams and schools", 100, None)
 
 

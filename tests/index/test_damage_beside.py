@@ -45,7 +45,7 @@ def look(index: Path, citation: str) -> Citation:
 
 def vectors(index: Path) -> tuple[Float32, Float32]:
     generation = open_current(index)
-    rows = range(len(generation.passages))
+    rows = range(generation.passages.row_count)
     return generation.dense.vectors(rows), generation.tokens.gather(rows).vectors
 
 

@@ -16,7 +16,7 @@ from tests.conftest import Rebuild
 from tests.index.folder import current, generation_names, litter, put
 
 ONE = {"a.txt": "The bridge opens on Monday. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
-TWO = {"a.txt": "The bridge opens on Sunday.\n"}
+TWO = {"a.md": "# Bridge\n\nThe bridge opens on Sunday.\n"}
 
 
 @pytest.fixture
@@ -37,9 +37,10 @@ def test_a_generation_says_what_it_is(built: Path, encoder: Encoder) -> None:
     generation = open_current(built)
     manifest = generation.manifest
     assert generation.id == manifest.id == current_id(built) == generation_names(built)[1]
-    assert (manifest.format, manifest.model, manifest.encoder) == (1, DEFAULT_MODEL, "compiled")
+    assert (manifest.format, manifest.model, manifest.encoder) == (2, DEFAULT_MODEL, "compiled")
     assert (manifest.fingerprint, manifest.dimension) == (encoder.fingerprint, 384)
-    assert (manifest.documents, manifest.passages, manifest.tokens, manifest.skipped) == (1, 1, 6, {})
+    assert (manifest.documents, manifest.passages, manifest.rows) == (1, 2, 1)
+    assert (manifest.tokens, manifest.skipped) == (6, {})
     for name, (size, digest) in manifest.files.items():
         data = (generation.folder / name).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (size, digest)
@@ -63,11 +64,11 @@ def test_a_generation_in_another_format_is_refused_stays_where_it_is_and_is_repl
 ) -> None:
     names = generation_names(built)
     rewrite(built / "generations" / names[1], format=99)
-    with pytest.raises(MismatchError, match=f"generation {names[1]} is in format 99, not 1: run `sourceline rebuild-"):
+    with pytest.raises(MismatchError, match=f"generation {names[1]} is in format 99, not 2: run `sourceline rebuild-"):
         open_current(built)
     assert generation_names(built) == names
     report = rebuild(documents, built)
-    assert report.added == ("a.txt",)
+    assert report.added == ("a.md",)
     assert current(built) == TWO
     assert litter(built) == set()
     assert "building without an older generation: " in caplog.text

@@ -14,18 +14,19 @@ from sourceline.types import Document, Location, Passage, Standing
 from tests.texts import document
 
 LONG = f"{'a' * 70}. Mid one 👍. {'b' * 70}."
-# Rows 0 to 3, 4 to 6, none, and 7.
+# Numbers 0 to 3 (the first is a heading), 4 to 6, none, 7, and 8 (a heading).
 DOCUMENTS = [
     replace(document("# Plan\n\nWe met. We left.\n\nIt rained.\n", "d/plan.md"), title="Plan", sha256="0a"),
     replace(document(LONG, "long.txt"), title="long", sha256="0b"),
     replace(document("---\n", "rule.md"), title="rule", sha256="0c"),
     replace(document("We met.\r\n", "ü/会议.txt"), title="会议", sha256="0d"),
+    replace(document("# Nothing yet\n", "ü/空.md"), title="Nothing yet", sha256="0e"),
 ]
 TITLES = {one.id: one.title for one in DOCUMENTS}
 
 
 def rows_of(documents: list[Document]) -> list[Passage]:
-    return [passage for one in documents for passage in split(one)]
+    return [passage for one in documents for passage in split(one) if not passage.heading]
 
 
 @pytest.fixture
@@ -57,22 +58,69 @@ def times_open(file: Path) -> int:
     return count
 
 
-def test_documents_are_listed_in_order_with_the_rows_of_their_passages(stored: Passages) -> None:
-    assert len(stored) == 8
+def test_documents_are_listed_in_order_with_their_passages_and_the_rows_of_those_that_can_be_answers(
+    stored: Passages,
+) -> None:
+    assert (len(stored), stored.row_count) == (9, 7)
     assert [(e.id, e.title, e.sha256) for e in stored.documents] == [(d.id, d.title, d.sha256) for d in DOCUMENTS]
-    assert [e.rows for e in stored.documents] == [range(0, 4), range(4, 7), range(7, 7), range(7, 8)]
+    assert [e.numbers for e in stored.documents] == [range(4), range(4, 7), range(7, 7), range(7, 8), range(8, 9)]
+    assert [e.rows for e in stored.documents] == [range(3), range(3, 6), range(6, 6), range(6, 7), range(7, 7)]
 
 
 def test_every_passage_comes_back_as_it_was_written(stored: Passages) -> None:
     expected = {row: (one, TITLES[one.document_id]) for row, one in enumerate(rows_of(DOCUMENTS))}
 
-    assert stored.rows(range(len(expected))) == expected
+    found = stored.rows(range(len(expected)))
+
+    assert {row: (shown.passage, shown.title) for row, shown in found.items()} == expected
+
+
+def test_beside_a_passage_stand_its_neighbours_in_the_document_headings_too(stored: Passages) -> None:
+    found = stored.rows(range(7))
+
+    assert [(found[row].before, found[row].passage.text, found[row].after) for row in range(7)] == [
+        ("Plan", "We met.", "We left."),
+        ("We met.", "We left.", "It rained."),
+        ("We left.", "It rained.", ""),
+        ("", f"{'a' * 70}.", "Mid one 👍."),
+        (f"{'a' * 70}.", "Mid one 👍.", f"{'b' * 70}."),
+        ("Mid one 👍.", f"{'b' * 70}.", ""),
+        ("", "We met.", ""),
+    ]
+
+
+def test_passages_that_say_the_same_are_known_by_the_first_of_their_rows(stored: Passages) -> None:
+    ids = {row: shown.passage.id for row, shown in stored.rows(range(7)).items()}
+
+    assert stored.twins(range(-1, 9)) == {0: 0, 6: 0}
+    assert stored.twins([5, 6]) == {6: 0}
+    assert stored.with_twins([1, 0]) == [(0, 0, ids[0]), (0, 6, ids[6])]
+    assert {row: shown.twin for row, shown in stored.rows(range(7)).items() if shown.twin is not None} == {0: 0, 6: 0}
+
+
+def test_any_number_of_rows_may_be_asked_for(tmp_path: Path) -> None:
+    writer = PassagesWriter(tmp_path)
+    one = document("Yes.\n" * 2_500)
+    writer.add(one, split(one))
+    writer.write()
+
+    assert Passages(tmp_path, 1).twins(range(2_500)) == dict.fromkeys(range(2_500), 0)
+    assert len(Passages(tmp_path, 1).with_twins(range(2_500))) == 2_500
+
+
+def test_a_documents_rows_hold_no_heading(stored: Passages) -> None:
+    found = [{row: passage.text for row, passage in stored.of_rows(entry).items()} for entry in stored.documents]
+
+    assert found[0] == {0: "We met.", 1: "We left.", 2: "It rained."}
+    assert found[2:] == [{}, {6: "We met."}, {}]
 
 
 def test_rows_that_there_are_not_are_left_out(stored: Passages) -> None:
     written = rows_of(DOCUMENTS)
 
-    assert stored.rows([-1, 2, len(written), 0, 2, 10**12]) == {row: (written[row], "Plan") for row in (0, 2)}
+    found = stored.rows([-1, 2, len(written), 0, 2, 10**12])
+
+    assert {row: shown.passage for row, shown in found.items()} == {0: written[0], 2: written[2]}
     assert stored.rows([]) == {}
 
 
@@ -144,7 +192,7 @@ def test_many_threads_read_at_once_over_two_connections(stored: Passages) -> Non
         entry = by_id(stored, passage.document_id)
         standing = stored.standing(passage.id)
         return (
-            stored.rows([row]) == {row: (passage, entry.title)}
+            (stored.rows([row])[row].passage, stored.rows([row])[row].title) == (passage, entry.title)
             and standing is not None
             and standing.passage == passage
             and passage in stored.of_document(entry)
@@ -167,9 +215,9 @@ def test_what_is_open_can_be_read_after_it_was_deleted(folder: Path, stored: Pas
     shutil.rmtree(folder)
 
     with ThreadPoolExecutor(4) as threads:
-        texts = list(threads.map(lambda number: stored.text_of(stored.documents[number % 4]), range(40)))
-    assert texts == [one.text for one in DOCUMENTS] * 10
-    assert stored.rows([0])[0][0] == split(DOCUMENTS[0])[0]
+        found = list(threads.map(lambda number: stored.text_of(stored.documents[number % 4]), range(40)))
+    assert found == [one.text for one in DOCUMENTS[:4]] * 10
+    assert stored.rows([0])[0].passage == split(DOCUMENTS[0])[1]
 
 
 def test_reading_writes_nothing_beside_the_file(folder: Path) -> None:

@@ -43,5 +43,6 @@ def test_rows_are_the_same_however_they_are_asked(steps: list[int]) -> None:
     named = [row for wanted in ranges for row in wanted]
     assert [row for wanted in rows.ranges for row in wanted] == named
     assert len(rows) == len(named)
+    assert [row for row in range(-1, total) if row in rows] == named
     assert np.flatnonzero(np.unpackbits(rows.bitmap(total), bitorder="little")).tolist() == named
     assert all(one.stop < following.start for one, following in zip(rows.ranges, rows.ranges[1:], strict=False))

@@ -22,7 +22,8 @@ CREATE TABLE issued (
     id TEXT PRIMARY KEY, generation TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
     line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
-    text TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, text_hash INTEGER NOT NULL
+    text TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, text_hash INTEGER NOT NULL,
+    heading INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX issued_text ON issued (text_hash);
 CREATE TABLE fates (
@@ -67,8 +68,9 @@ class Ledger:
             LedgerError: the ledger cannot be written; nothing was.
         """
         with self._open(writable=True) as connection, connection:
+            _add_heading(connection)
             connection.executemany(
-                "INSERT OR IGNORE INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (_issued_row(standing, generation) for standing in issued),
             )
             connection.executemany(
@@ -160,6 +162,12 @@ class Ledger:
             raise LedgerError(f"the record of citations, {self._path}, cannot be made: {error.strerror}") from error
 
 
+def _add_heading(connection: sqlite3.Connection) -> None:
+    """Give a ledger the column that it lacks if it was begun before there were headings."""
+    if "heading" not in {column[1] for column in connection.execute("PRAGMA table_info (issued)")}:
+        connection.execute("ALTER TABLE issued ADD COLUMN heading INTEGER NOT NULL DEFAULT 0")
+
+
 def _text_hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
@@ -169,7 +177,7 @@ def _issued_row(standing: Standing, generation: str) -> tuple[str | int | None, 
     return (
         *(p.id, generation, p.document_id, standing.title, p.ordinal, p.start, p.end),
         *(p.location.line, p.location.paragraph, p.location.section),
-        *(p.text, standing.before, standing.after, _text_hash(p.text)),
+        *(p.text, standing.before, standing.after, _text_hash(p.text), p.heading),
     )
 
 
@@ -189,8 +197,9 @@ def _issued(row: tuple) -> Issued:  # type: ignore[type-arg]  # a row of the tab
         before,
         after,
         text_hash,
+        *heading,  # nothing in a ledger that no build has added to since there are headings
     ) = row
     if not isinstance(text, str) or _text_hash(text) != text_hash:
         raise LedgerError(f"the record of citations is damaged: the text of {id_} is not as it was cited: {_RESTORE}")
-    passage = Passage(id_, document, ordinal, start, end, text, Location(line, paragraph, section))
+    passage = Passage(id_, document, ordinal, start, end, text, Location(line, paragraph, section), heading == [1])
     return Issued(Standing(passage, title, before, after), generation)

@@ -34,6 +34,7 @@ def passages(document: Document) -> tuple[Passage, ...]:
                     end=end,
                     text=text,
                     location=Location(bisect_right(line_starts, start), paragraph, section),
+                    heading=mark.kind is MarkKind.HEADING,
                 )
             )
             occurrences[text] += 1

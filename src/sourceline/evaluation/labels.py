@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sourceline.errors import LabelsError
@@ -10,22 +10,30 @@ from sourceline.errors import LabelsError
 
 @dataclass(frozen=True, slots=True)
 class Relevant:
-    """A stretch of a document that answers a question; any passage that overlaps it does."""
+    """A stretch of a document that answers a question; any passage that overlaps it does.
+
+    ``grade``: how well, from 1; only nDCG looks at it.
+    """
 
     document: str
     start: int
     end: int
+    grade: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledQuestion:
-    """A question and all that answers it; nothing if it is not ``answerable``."""
+    """A question and all that answers it; nothing if it is not ``answerable``.
+
+    ``paragraph``: what it was asked of; ``scope``: the id of the document it was asked of.
+    """
 
     id: str
     text: str
     relevant: tuple[Relevant, ...]
     answerable: bool
     paragraph: Relevant | None
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +71,17 @@ def read_labels(folder: Path) -> LabelledSet:
 
 
 def _question(value: dict) -> LabelledQuestion:  # type: ignore[type-arg]  # foreign JSON
+    stretches = list(map(_stretch, value["relevant"]))
+    grades = value.get("grades") or [1] * len(stretches)
+    if any(type(grade) is not int or grade < 1 for grade in grades):
+        raise ValueError("grades are whole numbers from 1")
     return LabelledQuestion(
         id=str(value["id"]),
         text=str(value["question"]),
-        relevant=tuple(map(_stretch, value["relevant"])),
+        relevant=tuple(replace(one, grade=grade) for one, grade in zip(stretches, grades, strict=True)),
         answerable=bool(value["answerable"]),
         paragraph=_stretch(value["paragraph"]) if value.get("paragraph") else None,
+        scope=str(value["scope"]) if value.get("scope") else None,
     )
 
 

@@ -1,51 +1,36 @@
-"""Builds a labelled set, asks every question, and measures the answers."""
+"""Builds a labelled set, asks every question of every system, and measures the answers."""
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import ir_measures
 import numpy as np
 from ir_measures import RR, Success, nDCG
 
-from sourceline.errors import LabelsError
+from sourceline.errors import LabelsError, QuestionError
+from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, Asked, Evaluation, Figure, First, Outcome
 from sourceline.evaluation.labels import LabelledQuestion, LabelledSet
+from sourceline.evaluation.statistics import intervals, trust
+from sourceline.evaluation.systems import System, systems
 from sourceline.index.build import ENCODERS, Progress, build
 from sourceline.index.passages import Passages
+from sourceline.index.rows import Rows
+from sourceline.retrieval.answerability import Calibration, load_calibration
 from sourceline.retrieval.opening import open_searcher
+from sourceline.retrieval.question import EncodedQuestion, check_question, encode_question
 from sourceline.retrieval.search import Searcher
 from sourceline.types import EncoderKind, Passage
 
 DEPTH = 10
-MEASURES = {
-    "R@1": Success @ 1,
-    "R@5": Success @ 5,
-    "R@10": Success @ 10,
-    "MRR@10": RR @ 10,
-    "nDCG@10": nDCG @ 10,
-}
+_MEASURES = dict(zip(MEASURES, (Success @ 1, Success @ 5, Success @ 10, RR @ 10, nDCG @ 10), strict=True))
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One question's answer: its confidence, and its measures if it is answerable (R@k: one of k passages answers)."""
-
-    id: str
-    answerable: bool
-    confidence: float
-    measures: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """A labelled set's figures. ``auc``: of confidence, between answerable and unanswerable; None without both."""
-
-    passages: int
-    asked: tuple[Asked, ...]
-    means: dict[str, float]
-    auc: float | None
+# Ids of passages, best first, by question; by where and system. A system that was not asked has no entry.
+Run = dict[str, list[str]]
+Runs = dict[str, dict[str, Run]]
+# How well each passage that answers does, by its id; by question.
+Qrels = dict[str, dict[str, int]]
 
 
 def evaluate(
@@ -54,6 +39,7 @@ def evaluate(
     kind: EncoderKind,
     compiled: Path,
     progress: Callable[[str, Progress], None] = lambda *_: None,
+    systems: Callable[[Searcher], Sequence[System]] = systems,
 ) -> Evaluation:
     """Build the set's documents in a temporary index and ask all its questions.
 
@@ -63,9 +49,11 @@ def evaluate(
         kind: which encoder.
         compiled: an index folder whose compiled model is used, so that it need not be compiled again.
         progress: told how far the building and the asking are.
+        systems: what is measured: one of them is ``Sourceline``, which the confidence is about.
 
     Raises:
-        LabelsError: a label names a document that is not in the set, or no passage overlaps it.
+        LabelsError: a label names a document that is not in the set, or no passage overlaps it; or a question cannot
+            be asked.
         BuildError, CorpusError, ModelError: as from ``build``.
     """
     with tempfile.TemporaryDirectory(prefix="sourceline-evaluate-") as scratch:
@@ -74,60 +62,127 @@ def evaluate(
             shutil.copytree(compiled / ENCODERS, index / ENCODERS)
         build(labelled.documents, index, model, kind, lambda done: progress("encoding", done))
         searcher = open_searcher(index, model, kind)
-        return _ask_all(labelled.questions, searcher, lambda done: progress("asking", done))
+        stored = searcher.generation.passages
+        qrels = relevance(labelled.questions, stored)
+        passages = [passage for entry in stored.documents for passage in stored.of_rows(entry).values()]
+        runs, confidences = _ask_all(
+            *(labelled.questions, searcher, load_calibration(model), systems(searcher)),
+            *([passage.id for passage in passages], lambda done: progress("asking", done)),
+        )
+    return _evaluation(labelled.questions, passages, qrels, runs, confidences)
 
 
 def _ask_all(
-    questions: Sequence[LabelledQuestion], searcher: Searcher, progress: Callable[[Progress], None]
-) -> Evaluation:
-    qrels = relevance(questions, searcher.generation.passages)
-    confidences: dict[str, float] = {}
-    run: dict[str, dict[str, float]] = {}
+    questions: Sequence[LabelledQuestion],
+    searcher: Searcher,
+    calibration: Calibration,
+    systems: Sequence[System],
+    ids: Sequence[str],
+    progress: Callable[[Progress], None],
+) -> tuple[Runs, list[float]]:
+    """Return what the systems show for each question, and how confident Sourceline is."""
+    runs: Runs = {}
+    confidences = []
+    scopes = _scopes(questions, searcher)
     for number, question in enumerate(questions, start=1):
-        answer = searcher.ask(question.text, DEPTH)
-        confidences[question.id] = answer.confidence
-        run[question.id] = {hit.passage.id: float(-hit.rank) for hit in answer.hits}
+        asked = _encode(question, searcher)
+        ranking = searcher.rank(asked, DEPTH, None)
+        confidences.append(calibration.confidence(searcher.evidence(asked, ranking, None)) if ranking.rows else 0.0)
+        for where, within in ((OPEN, None), (IN_SCOPE, scopes.get(question.scope))):
+            if where == OPEN or within:
+                for system in systems:
+                    rows = system.rank(asked, DEPTH, within)
+                    runs.setdefault(where, {}).setdefault(system.name, {})[question.id] = [ids[row] for row in rows]
         progress(Progress(number, len(questions)))
-    values: dict[str, dict[str, float]] = {id_: {} for id_ in run}
-    names = {measure: name for name, measure in MEASURES.items()}
-    for metric in ir_measures.iter_calc(list(MEASURES.values()), qrels, {id_: run[id_] for id_ in qrels}):
-        values[metric.query_id][names[metric.measure]] = metric.value
-    asked = tuple(Asked(q.id, q.answerable, confidences[q.id], values[q.id]) for q in questions)
-    measured = [one.measures for one in asked if one.measures]
-    means = {name: float(np.mean([one[name] for one in measured])) for name in MEASURES} if measured else {}
-    return Evaluation(len(searcher.generation.passages), asked, means, auc(asked))
+    return runs, confidences
 
 
-def relevance(questions: Sequence[LabelledQuestion], passages: Passages) -> dict[str, dict[str, int]]:
+def _encode(question: LabelledQuestion, searcher: Searcher) -> EncodedQuestion:
+    try:
+        return encode_question(searcher.encoder, check_question(question.text))
+    except QuestionError as error:
+        raise LabelsError(f"question {question.id}: {error}") from error
+
+
+def _scopes(questions: Sequence[LabelledQuestion], searcher: Searcher) -> dict[str | None, Rows]:
+    """Return the rows of every scope; none in a set of one document, where it would be the same as open."""
+    scopes: dict[str | None, Rows] = {}
+    for question in questions:
+        if question.scope and question.scope not in scopes:
+            scopes[question.scope] = searcher.rows_of([question.scope])
+            if not scopes[question.scope]:
+                raise LabelsError(f"question {question.id}: no document with passages is its scope, {question.scope}")
+    return scopes if len(searcher.generation.passages.documents) > 1 else {}
+
+
+def relevance(questions: Sequence[LabelledQuestion], passages: Passages) -> Qrels:
     """Return the passages that answer each answerable question: those that overlap a relevant stretch.
+
+    A passage that overlaps several has the greatest of their grades. A heading that is labelled counts as any other
+    passage, though it is never shown: what was taken for a heading by mistake costs a place.
 
     Raises:
         LabelsError: a label names a document that is not there, or no passage overlaps it.
     """
-    documents: dict[str, list[Passage]] = {}
-    for entry in passages.documents:
-        documents[entry.id] = passages.of_document(entry)
-    qrels = {}
+    documents = {entry.id: passages.of_document(entry) for entry in passages.documents}
+    qrels: Qrels = {}
     for question in questions:
         if not question.answerable:
             continue
-        found = {
-            passage.id: 1
-            for label in question.relevant
-            for passage in documents.get(label.document, ())
-            if passage.start < label.end and label.start < passage.end
-        }
+        found: dict[str, int] = {}
+        for label in question.relevant:
+            for passage in documents.get(label.document, ()):
+                if passage.start < label.end and label.start < passage.end:
+                    found[passage.id] = max(found.get(passage.id, 0), label.grade)
         if not found:
             raise LabelsError(f"question {question.id}: no passage stands where its labels say")
         qrels[question.id] = found
     return qrels
 
 
-def auc(asked: Sequence[Asked]) -> float | None:
-    """Return the chance that an answerable question has more confidence than an unanswerable one (ties count half)."""
-    yes = np.array([one.confidence for one in asked if one.answerable])
-    no = np.sort([one.confidence for one in asked if not one.answerable])
-    if not len(yes) or not len(no):
-        return None
-    below, not_above = np.searchsorted(no, yes, "left"), np.searchsorted(no, yes, "right")
-    return float((below + not_above).mean() / 2 / len(no))
+def _evaluation(
+    questions: Sequence[LabelledQuestion],
+    passages: Sequence[Passage],
+    qrels: Qrels,
+    runs: Runs,
+    confidences: Sequence[float],
+) -> Evaluation:
+    texts = {passage.id: passage.text for passage in passages}
+    measured = {
+        where: {name: measure(qrels, run) for name, run in by_system.items()} for where, by_system in runs.items()
+    }
+
+    def outcomes(id_: str, where: str) -> Iterator[tuple[str, Outcome]]:
+        for name, run in runs[where].items():
+            first = First(run[id_][0], texts[run[id_][0]]) if run[id_] else None
+            yield name, Outcome(measured[where][name].get(id_, {}), first)
+
+    asked = tuple(
+        Asked(q.id, q.text, q.answerable, confidence, {w: dict(outcomes(q.id, w)) for w in runs if _in(runs[w], q.id)})
+        for q, confidence in zip(questions, confidences, strict=True)
+    )
+    figures = {where: _figures(by_system) for where, by_system in measured.items() if any(by_system.values())}
+    return Evaluation(len(passages), figures, trust(asked), asked)
+
+
+def _in(by_system: dict[str, Run], id_: str) -> bool:
+    return any(id_ in run for run in by_system.values())
+
+
+def measure(qrels: Qrels, run: Run) -> dict[str, dict[str, float]]:
+    """Return the measures of each answerable question of a run, by its id."""
+    judged = {id_: qrels[id_] for id_ in run if id_ in qrels}
+    # A question with nothing found is not in the library's answer: it counts 0.
+    values = {id_: dict.fromkeys(MEASURES, 0.0) for id_ in judged}
+    scored = {id_: {passage: float(-rank) for rank, passage in enumerate(run[id_], start=1)} for id_ in judged}
+    names = {value: name for name, value in _MEASURES.items()}
+    for metric in ir_measures.iter_calc(list(names), judged, scored):
+        values[metric.query_id][names[metric.measure]] = metric.value
+    return values
+
+
+def _figures(by_system: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, Figure]]:
+    """Return the mean of each system's measures with their intervals, which are of the same resampled questions."""
+    columns = [[one[name] for one in values.values()] for values in by_system.values() for name in MEASURES]
+    found = iter(intervals(np.array(columns).T))
+    return {system: {name: next(found) for name in MEASURES} for system in by_system}

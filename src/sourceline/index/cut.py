@@ -21,6 +21,10 @@ class CutDocument:
     passages: tuple[Passage, ...]
     windows: tuple[Window, ...]
 
+    def answers(self) -> list[Passage]:
+        """Return the passages that can be answers: all but the headings, which only are context of what follows."""
+        return [passage for passage in self.passages if not passage.heading]
+
     def texts(self) -> list[str]:
         """Return the text of each window."""
         return [self.document.text[window.start : window.end] for window in self.windows]

@@ -87,8 +87,9 @@ def open_generation(index: Path, generation: str, connections: int = 1) -> Gener
         )
     except (RuntimeError, ValueError, OSError, sqlite3.Error) as error:
         raise GenerationError(f"generation {generation} is as it was written but does not open: {error}") from error
-    counts = {len(opened.dense), len(opened.lexical), len(opened.tokens), len(opened.passages)}
-    if counts != {manifest.passages} or opened.dense.dimension != manifest.dimension:
+    rows = {len(opened.dense), len(opened.lexical), len(opened.tokens), opened.passages.row_count}
+    agree = rows == {manifest.rows} and len(opened.passages) == manifest.passages
+    if not agree or opened.dense.dimension != manifest.dimension:
         raise DamagedError(f"generation {generation} is damaged: its files disagree on what they hold: {MEND}")
     return opened
 

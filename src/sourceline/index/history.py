@@ -93,4 +93,4 @@ def _is_placed(standing: Standing, passages: Passages, ledger: Ledger) -> bool:
 
 def _differ(one: DocumentEntry, other: DocumentEntry) -> bool:
     # The title is part of what a citation shows; the splitting of a text can change with Sourceline itself.
-    return (one.sha256, one.title, len(one.rows)) != (other.sha256, other.title, len(other.rows))
+    return (one.sha256, one.title, len(one.numbers)) != (other.sha256, other.title, len(other.numbers))

@@ -12,7 +12,7 @@ from sourceline.errors import DamagedError, GenerationError, MismatchError
 
 # To be raised with any change of the files, and of how a text is split: citations are compared by document, and one
 # whose bytes are the same is taken to hold the same passages.
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 MEND = "run `sourceline rebuild-index`"
 # Errors that say nothing of a file's content: whoever sets a generation aside for them loses a whole one.
@@ -21,7 +21,10 @@ _OUT_OF_REACH = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EN
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a generation says of itself. ``files`` is name -> [size in bytes, SHA-256]."""
+    """What a generation says of itself.
+
+    ``rows`` counts the passages that can be answers, all but the headings; ``files`` is name -> [bytes, SHA-256].
+    """
 
     format: int
     id: str
@@ -32,6 +35,7 @@ class Manifest:
     dimension: int
     documents: int
     passages: int
+    rows: int
     tokens: int
     skipped: dict[str, str]
     files: dict[str, tuple[int, str]]

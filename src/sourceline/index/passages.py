@@ -1,54 +1,80 @@
-"""The passages themselves, and the documents they stand in, in SQLite."""
+"""The passages themselves, and the documents they stand in, in SQLite.
+
+All passages have a number, in document order; those that can be answers, all but the headings, have a row as well.
+"""
 
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Self
+from typing import Any, Self
 
+from sourceline.index.twins import TwinsFinder
 from sourceline.types import Document, Location, Passage, Standing
 
 FILE = "passages.sqlite"
 # How much of the document's text around a passage is kept with it, in characters.
 CONTEXT = 64
+# So many rows are asked for in one statement.
+_BATCH = 1_000
 _SCHEMA = """
 CREATE TABLE documents (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, sha256 TEXT NOT NULL, text TEXT NOT NULL,
-    first INTEGER NOT NULL, count INTEGER NOT NULL
+    first INTEGER NOT NULL, passages INTEGER NOT NULL, first_row INTEGER NOT NULL, rows INTEGER NOT NULL
 );
 CREATE TABLE passages (
-    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-    start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
-    line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT
+    number INTEGER PRIMARY KEY, row INTEGER UNIQUE, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
+    line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, twin INTEGER
 );
+CREATE INDEX passages_twin ON passages (twin, row, id) WHERE twin IS NOT NULL;
 """
-_PASSAGE = """
-SELECT p.id, d.id, p.ordinal, p.start, p.end, p.text, p.line, p.paragraph, p.section, d.title, p.row
-FROM passages p JOIN documents d ON d.number = p.document
-"""
+_COLUMNS = "p.id, d.id, p.ordinal, p.start, p.end, p.text, p.line, p.paragraph, p.section, p.row IS NULL, d.title"
+_FROM = "FROM passages p JOIN documents d ON d.number = p.document"
+_BESIDE = "(SELECT b.text FROM passages b WHERE b.number = p.number {} AND b.document = p.document)"
+_PASSAGE = f"SELECT {_COLUMNS} {_FROM}"
+_SHOWN = f"SELECT {_COLUMNS}, p.row, p.twin, {_BESIDE.format('- 1')}, {_BESIDE.format('+ 1')} {_FROM}"
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentEntry:
-    """A document of the index without its text; ``rows`` are its passages'."""
+    """A document of the index without its text; the ``numbers`` of its passages, and the ``rows`` of the answers."""
 
     id: str
     title: str
     sha256: str
+    numbers: range
     rows: range
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A passage as a hit shows it.
+
+    ``twin`` is None if no other says the same, else the first row of those that do; ``before`` and ``after`` are the
+    passages beside it, headings too, or "" at an edge of the document.
+    """
+
+    passage: Passage
+    title: str
+    twin: int | None
+    before: str
+    after: str
+
+
 class PassagesWriter:
-    """Writes documents and their passages in row order."""
+    """Writes documents and their passages in order."""
 
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(folder / FILE)
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         self._documents = 0
+        self._passages = 0
         self._rows = 0
+        self._twins = TwinsFinder()
 
     def __enter__(self) -> Self:
         """Use as a context manager to close the file, however the build goes."""
@@ -60,41 +86,33 @@ class PassagesWriter:
 
     def add(self, document: Document, passages: Sequence[Passage]) -> None:
         """Append a document and all its passages."""
-        self._connection.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                self._documents,
-                document.id,
-                document.title,
-                document.sha256,
-                document.text,
-                self._rows,
-                len(passages),
-            ),
-        )
+        first, first_row = self._passages, self._rows
         self._connection.executemany(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    row,
-                    p.id,
-                    self._documents,
-                    p.ordinal,
-                    p.start,
-                    p.end,
-                    p.text,
-                    p.location.line,
-                    p.location.paragraph,
-                    p.location.section,
-                )
-                for row, p in enumerate(passages, start=self._rows)
-            ),
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(self._numbered, passages)
+        )
+        counts = (first, len(passages), first_row, self._rows - first_row)
+        self._connection.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._documents, document.id, document.title, document.sha256, document.text, *counts),
         )
         self._documents += 1
-        self._rows += len(passages)
+
+    def _numbered(self, passage: Passage) -> tuple[str | int | None, ...]:
+        """Give the next passage its number and, if it can be an answer, its row; return what is stored of it."""
+        p, row, twin = passage, None, None
+        if not p.heading:
+            row, twin = self._rows, self._twins.add(p.text, self._rows)
+            self._rows += 1
+        self._passages += 1
+        return (
+            *(self._passages - 1, row, p.id, self._documents, p.ordinal, p.start, p.end, p.text),
+            *(p.location.line, p.location.paragraph, p.location.section, twin),
+        )
 
     def write(self) -> None:
         """Commit and close."""
+        firsts = ((row,) for row in sorted(self._twins.firsts))
+        self._connection.executemany("UPDATE passages SET twin = row WHERE row = ?", firsts)
         self._connection.commit()
         self._connection.close()
 
@@ -118,33 +136,52 @@ class Passages:
             self._pool.put(connection)
             connection.execute("SELECT count(*) FROM documents").fetchone()
         with self._connection() as connection:
-            self._rows = int(connection.execute("SELECT count(*) FROM passages").fetchone()[0])
+            counts = connection.execute("SELECT count(*), count(row) FROM passages").fetchone()
+            self._passages, self._rows = map(int, counts)
             self.documents = [
-                DocumentEntry(id_, title, sha256, range(first, first + count))
-                for id_, title, sha256, first, count in connection.execute(
-                    "SELECT id, title, sha256, first, count FROM documents ORDER BY number"
+                DocumentEntry(id_, title, sha256, range(first, first + count), range(first_row, first_row + rows))
+                for id_, title, sha256, first, count, first_row, rows in connection.execute(
+                    "SELECT id, title, sha256, first, passages, first_row, rows FROM documents ORDER BY number"
                 )
             ]
 
     def __len__(self) -> int:
-        """Return the number of rows."""
+        """Return the number of passages, headings too."""
+        return self._passages
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows: of the passages that can be answers."""
         return self._rows
 
-    def rows(self, rows: Sequence[int]) -> dict[int, tuple[Passage, str]]:
-        """Return passages and their documents' titles by row; rows that there are not are left out."""
-        marks = ",".join("?" * len(rows))
-        with self._connection() as connection:
-            found = connection.execute(f"{_PASSAGE} WHERE p.row IN ({marks})", tuple(rows)).fetchall()
-        return {values[10]: (_passage(values), values[9]) for values in found}
+    def rows(self, rows: Sequence[int]) -> dict[int, Shown]:
+        """Return passages by row, as hits show them; rows that there are not are left out."""
+        return {
+            row: Shown(_passage(values), values[10], twin, before or "", after or "")
+            for *values, row, twin, before, after in self._select(f"{_SHOWN} WHERE p.row IN ({{}})", rows)
+        }
+
+    def twins(self, rows: Collection[int]) -> dict[int, int]:
+        """Return for each of these rows that has twins the first row of them all."""
+        return dict(self._select("SELECT row, twin FROM passages WHERE row IN ({}) AND twin IS NOT NULL", rows))
+
+    def with_twins(self, twins: Collection[int]) -> list[tuple[int, int, str]]:
+        """Return the first row, the row and the id of all passages that are twins of these first rows, in order."""
+        return sorted(self._select("SELECT twin, row, id FROM passages WHERE twin IN ({})", twins))
 
     def of_document(self, entry: DocumentEntry) -> list[Passage]:
-        """Return a document's passages in order."""
+        """Return a document's passages in order, headings too."""
         with self._connection() as connection:
             found = connection.execute(
-                f"{_PASSAGE} WHERE p.row >= ? AND p.row < ? ORDER BY p.row",
-                (entry.rows.start, entry.rows.stop),
+                f"{_PASSAGE} WHERE p.number >= ? AND p.number < ? ORDER BY p.number",
+                (entry.numbers.start, entry.numbers.stop),
             ).fetchall()
         return [_passage(values) for values in found]
+
+    def of_rows(self, entry: DocumentEntry) -> dict[int, Passage]:
+        """Return a document's passages that can be answers, by row, in order."""
+        answers = [passage for passage in self.of_document(entry) if not passage.heading]
+        return dict(zip(entry.rows, answers, strict=True))
 
     def text_of(self, entry: DocumentEntry) -> str:
         """Return a document's text."""
@@ -161,12 +198,12 @@ class Passages:
             passage = _passage(found)
             document = (passage.document_id,)
             (text,) = connection.execute("SELECT text FROM documents WHERE id = ?", document).fetchone()
-        return stand(passage, found[9], text)
+        return stand(passage, found[10], text)
 
     def standing_texts(self, texts: set[str]) -> list[Standing]:
-        """Return all passages with exactly one of these texts. Reads every row: for builds and rare look-ups."""
+        """Return all passages with exactly one of these texts. Reads all there are: for builds and rare look-ups."""
         with self._connection() as connection:
-            found = connection.execute("SELECT id, text FROM passages ORDER BY row")
+            found = connection.execute("SELECT id, text FROM passages ORDER BY number")
             ids = [id_ for id_, text in found if text in texts]
         return [standing for standing in map(self.standing, ids) if standing]
 
@@ -175,6 +212,15 @@ class Passages:
         with self._connection() as connection:
             found = connection.execute("SELECT number FROM documents WHERE id = ?", (document_id,)).fetchone()
         return None if found is None else self.documents[found[0]]
+
+    def _select(self, statement: str, values: Collection[int]) -> list[Any]:
+        """Return what a statement finds for these values, however many."""
+        wanted, found = list(values), []
+        with self._connection() as connection:
+            for start in range(0, len(wanted), _BATCH):
+                batch = wanted[start : start + _BATCH]
+                found += connection.execute(statement.format(",".join("?" * len(batch))), batch).fetchall()
+        return found
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -196,6 +242,7 @@ def stand(passage: Passage, title: str, text: str) -> Standing:
     return Standing(passage, title, before, text[passage.end : passage.end + CONTEXT])
 
 
-def _passage(values: tuple) -> Passage:  # type: ignore[type-arg]  # a row of _PASSAGE
-    id_, document_id, ordinal, start, end, text, line, paragraph, section = values[:9]
-    return Passage(id_, document_id, ordinal, start, end, text, Location(line, paragraph, section))
+def _passage(values: Sequence[Any]) -> Passage:
+    id_, document_id, ordinal, start, end, text, line, paragraph, section, heading = values[:10]
+    location = Location(line, paragraph, section)
+    return Passage(id_, document_id, ordinal, start, end, text, location, bool(heading))

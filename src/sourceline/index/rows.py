@@ -1,5 +1,6 @@
 """A filter: which rows of the index may be returned."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,6 +28,11 @@ class Rows:
     def __len__(self) -> int:
         """Return how many rows there are."""
         return sum(map(len, self.ranges))
+
+    def __contains__(self, row: int) -> bool:
+        """Return whether the row is in one of the ranges."""
+        at = bisect_right(self.ranges, row, key=lambda wanted: wanted.start)
+        return at > 0 and row in self.ranges[at - 1]
 
     def bitmap(self, total: int) -> npt.NDArray[np.uint8]:
         """Return one bit a row, the lowest bit first, for ``total`` rows."""

@@ -149,5 +149,7 @@ class TokenIndex:
 
 
 def _map(path: Path, kind: str, columns: int) -> npt.NDArray[Any]:
+    if not path.stat().st_size:  # which cannot be mapped
+        return np.zeros((0, columns), dtype=kind)
     # A plain view of the map: numpy's own subclass makes each access slower.
     return np.asarray(np.memmap(path, dtype=kind, mode="r")).reshape(-1, columns)

@@ -33,8 +33,8 @@ def write_generation(
         for one in documents:
             _require_verbatim(one)
             stored.add(one.document, one.passages)
-            lexical.add([passage.text for passage in one.passages])
-            dense.add(_add_tokens(one, tokens, cache))
+            lexical.add([passage.text for passage in one.answers()])
+            dense.add(_add_tokens(one, tokens, cache, encoder.dimension))
         dense.write(folder)
         lexical.write()
         stored.write()
@@ -49,6 +49,7 @@ def write_generation(
         dimension=encoder.dimension,
         documents=len(documents),
         passages=sum(len(one.passages) for one in documents),
+        rows=sum(len(one.answers()) for one in documents),
         tokens=count,
         skipped=skipped,
         files=file_table(folder),
@@ -63,17 +64,20 @@ def _require_verbatim(one: CutDocument) -> None:
             raise BuildError(f"{one.document.id}: a passage is not verbatim; this is a defect of Sourceline")
 
 
-def _add_tokens(one: CutDocument, tokens: TokensWriter, cache: EncodingCache) -> Float32:
-    """Append the tokens of a document's passages; return the passages' vectors, which are the tokens' means."""
-    vectors = []
+def _add_tokens(one: CutDocument, tokens: TokensWriter, cache: EncodingCache, dimension: int) -> Float32:
+    """Append the tokens of a document's answers; return the answers' vectors, (rows, dimension): the tokens' means.
+
+    A document of headings alone has none.
+    """
+    vectors: list[Float32] = []
     for ids, spans, states in _passage_tokens(one, cache):
         tokens.add(ids, spans, unit(states))
-        vectors.append(unit(states.mean(axis=0)) if len(states) else np.zeros(states.shape[1], dtype=np.float32))
-    return np.stack(vectors)
+        vectors.append(unit(states.mean(axis=0)) if len(states) else np.zeros(dimension, dtype=np.float32))
+    return np.array(vectors, dtype=np.float32).reshape(-1, dimension)
 
 
 def _passage_tokens(one: CutDocument, cache: EncodingCache) -> Iterator[tuple[Int32, Int32, Float32]]:
-    """Yield for each passage the ids, the spans within it, and the vectors of its tokens."""
+    """Yield for each passage that can be an answer the ids, the spans within it, and the vectors of its tokens."""
     kept = []
     for window, text in zip(one.windows, one.texts(), strict=True):
         encoding = cache.get(text)
@@ -83,7 +87,7 @@ def _passage_tokens(one: CutDocument, cache: EncodingCache) -> Iterator[tuple[In
         keep = (spans[:, 0] >= window.keep_start) & (spans[:, 0] < window.keep_end)
         kept.append((encoding.tokens.ids[keep], spans[keep], encoding.vectors[keep]))
     ids, spans, vectors = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    for passage in one.passages:
+    for passage in one.answers():
         first, last = np.searchsorted(spans[:, 0], [passage.start, passage.end])
         yield ids[first:last], spans[first:last] - passage.start, vectors[first:last]
 
@@ -98,7 +102,8 @@ def _next_id(index: Path, now: datetime) -> str:
 def check_generation(index: Path, generation: str) -> Generation:
     """Open what was written as a reader would, and ask it for some of its own passages."""
     opened = generations.open_generation(index, generation)
-    for row in range(0, len(opened.passages), max(1, len(opened.passages) // 16)):
+    rows = opened.passages.row_count
+    for row in range(0, rows, max(1, rows // 16)):
         (vector,) = opened.dense.vectors([row])
         best = opened.dense.search(vector, 1, None)[0].score
         if np.any(vector) and best < float(vector @ vector) - 1e-3:

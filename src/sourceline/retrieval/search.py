@@ -2,26 +2,30 @@
 
 import fnmatch
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sourceline.encoding.encoder import Encoder, Float32
 from sourceline.index.generation import Generation, require_encoder
+from sourceline.index.passages import Shown
 from sourceline.index.rows import Rows
 from sourceline.retrieval.answerability import THRESHOLD, Calibration, Evidence
 from sourceline.retrieval.highlights import content_tokens, highlights
 from sourceline.retrieval.late import maxsim, token_weights
 from sourceline.retrieval.question import EncodedQuestion, check_question, encode_question
-from sourceline.types import Answer, Hit, Passage, Scores
+from sourceline.types import Answer, Hit, Scores
 
 MAX_K = 100
 # From each of dense and BM25. More adds candidates but hardly a right first place.
 CANDIDATES = 30
+# Of passages that say the same, so many from each of the two are compared with the question.
+TWINS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates in their final order: rows, and the scores of each."""
+    """The candidates in their final order, each text once: rows, and the scores of each."""
 
     rows: tuple[int, ...]
     scores: tuple[Scores, ...]
@@ -42,7 +46,7 @@ class Searcher:
         self._calibration = calibration
 
     def ask(self, question: str, k: int, documents: Sequence[str] = ()) -> Answer:
-        """Return the up to ``k`` passages that answer best, best first; ties in document order.
+        """Return the up to ``k`` passages that answer best, best first; ties in document order; each text once.
 
         Args:
             question: at most 2,000 characters.
@@ -61,25 +65,43 @@ class Searcher:
             question=question,
             answerable=confidence >= THRESHOLD,
             confidence=confidence,
-            hits=self._hits(asked, ranking, k),
+            hits=self._hits(asked, ranking, k, within),
             generation=self.generation.id,
         )
 
     def rank(self, asked: EncodedQuestion, k: int, within: Rows | None) -> Ranking:
-        """Return all candidates in order: at least ``k``, if there are so many."""
-        index, wanted = self.generation, max(CANDIDATES, k)
-        dense = index.dense.search(asked.vector, wanted, within)
-        lexical = index.lexical.search(asked.text, wanted, within)
-        rows = sorted({neighbor.row for neighbor in (*dense, *lexical)})
+        """Return the candidates in order, of twins only the best: at least ``k`` texts, if there are so many."""
+        index = self.generation
+        twins = self._candidates(asked, k, within)
+        rows = sorted(twins)
         if not rows:
             return Ranking((), ())
         late = maxsim(asked.vectors, self._weights(asked), index.tokens.gather(rows))
         cosines, words = index.dense.scores(asked.vector, rows), index.lexical.scores(asked.text, rows)
-        order = sorted(range(len(rows)), key=lambda at: (-late[at], rows[at]))
+        best: dict[int, int] = {}
+        for at in sorted(range(len(rows)), key=lambda at: (-late[at], rows[at])):
+            best.setdefault(twins[rows[at]], at)
         return Ranking(
-            tuple(rows[at] for at in order),
-            tuple(Scores(float(cosines[at]), float(words[at]), float(late[at])) for at in order),
+            tuple(rows[at] for at in best.values()),
+            tuple(Scores(float(cosines[at]), float(words[at]), float(late[at])) for at in best.values()),
         )
+
+    def _candidates(self, asked: EncodedQuestion, k: int, within: Rows | None) -> dict[int, int]:
+        """Return the rows to compare, each with the first row of its twins: itself, if it has none.
+
+        As many texts as there would be without twins: the candidates are doubled until there are.
+        """
+        index, texts = self.generation, max(CANDIDATES, k)
+        wanted = texts
+        while True:
+            dense = [neighbor.row for neighbor in index.dense.search(asked.vector, wanted, within)]
+            lexical = [neighbor.row for neighbor in index.lexical.search(asked.text, wanted, within)]
+            rows = {*dense, *lexical}
+            twins = dict(zip(rows, rows, strict=True)) | index.passages.twins(rows)
+            # Every row has a cosine, so that a list that is not full holds them all.
+            if len(set(twins.values())) >= texts or len(dense) < wanted:
+                return {row: twins[row] for ranked in (dense, lexical) for row in _few_of_each(ranked, twins)}
+            wanted *= 2
 
     def evidence(self, asked: EncodedQuestion, ranking: Ranking, within: Rows | None) -> Evidence:
         """Return what speaks for the first passage of a ranking that is not empty."""
@@ -91,7 +113,7 @@ class Searcher:
             dense=best.dense,
             coverage=best.lexical / ceiling if ceiling else 0.0,
             margin=best.late - second,
-            size=math.log(len(self.generation.passages if within is None else within)),
+            size=math.log(self.generation.passages.row_count if within is None else len(within)),
         )
 
     def rows_of(self, documents: Sequence[str]) -> Rows:
@@ -102,32 +124,48 @@ class Searcher:
     def _weights(self, asked: EncodedQuestion) -> Float32:
         return token_weights(self.generation.tokens.idf(asked.tokens.ids))
 
-    def _hits(self, asked: EncodedQuestion, ranking: Ranking, k: int) -> tuple[Hit, ...]:
+    def _hits(self, asked: EncodedQuestion, ranking: Ranking, k: int, within: Rows | None) -> tuple[Hit, ...]:
         rows = ranking.rows[:k]
         if not rows:
             return ()
-        stored = self.generation.passages.rows(sorted({near for row in rows for near in (row - 1, row, row + 1)}))
+        stored = self.generation.passages.rows(rows)
+        also = self._also(stored, within)
         content = asked.vectors[content_tokens(asked)]
         tokens = self.generation.tokens.gather(rows)
         found = []
         for at, row in enumerate(rows):
-            passage, title = stored[row]
+            shown = stored[row]
             hit = Hit(
                 rank=at + 1,
                 score=ranking.scores[at].late,
-                passage=passage,
-                title=title,
-                before=_text_beside(passage, stored.get(row - 1)),
-                after=_text_beside(passage, stored.get(row + 1)),
-                highlights=highlights(content, passage.text, *tokens.of(at)),
+                passage=shown.passage,
+                title=shown.title,
+                before=shown.before,
+                after=shown.after,
+                highlights=highlights(content, shown.passage.text, *tokens.of(at)),
                 scores=ranking.scores[at],
+                also=also[row],
             )
             found.append(hit)
         return tuple(found)
 
+    def _also(self, stored: dict[int, Shown], within: Rows | None) -> dict[int, tuple[str, ...]]:
+        """Return the citations of each passage's twins that were asked for, in document order."""
+        several = {shown.twin for shown in stored.values() if shown.twin is not None}
+        ids: dict[int | None, dict[int, str]] = {}
+        for first, row, id_ in self.generation.passages.with_twins(several):
+            if within is None or row in within:
+                ids.setdefault(first, {})[row] = id_
+        return {
+            row: tuple(id_ for twin, id_ in ids.get(shown.twin, {}).items() if twin != row)
+            for row, shown in stored.items()
+        }
 
-def _text_beside(passage: Passage, neighbor: tuple[Passage, str] | None) -> str:
-    """Return the text of the passage in the next row, if it stands in the same document."""
-    if neighbor is None or neighbor[0].document_id != passage.document_id:
-        return ""
-    return neighbor[0].text
+
+def _few_of_each(rows: Sequence[int], twins: dict[int, int]) -> Iterator[int]:
+    """Yield the rows, of twins only the first few: they differ in nothing but what stands around them."""
+    counts: Counter[int] = Counter()
+    for row in rows:
+        counts[twins[row]] += 1
+        if counts[twins[row]] <= TWINS:
+            yield row

@@ -40,6 +40,7 @@ def citation(citation: Citation) -> CitationBody:
         citation=citation.id,
         status=citation.status.value,
         text=citation.cited.passage.text,
+        heading=citation.cited.passage.heading,
         document=place.document,
         location=place.location,
         context=place.context,
@@ -64,6 +65,7 @@ def _hit(hit: Hit, explain: bool) -> PassageBody:
         location=location(hit.passage),
         context=ContextBody(before=hit.before, after=hit.after),
         highlights=[SpanBody(start=span.start, end=span.end) for span in hit.highlights],
+        also=list(hit.also) or None,
         scores=scores if explain else None,
     )
 

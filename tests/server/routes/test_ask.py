@@ -1,5 +1,6 @@
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,8 +8,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import SEEDS
-from tests.server.serving import BRACKETS, NON_ASCII, get_document
+from tests.conftest import SEEDS, Rebuild
+from tests.server.serving import BRACKETS, NON_ASCII, get_document, serve
 
 MEETING = (
     "President Masoud Pezeshkian reaffirmed Iran Iraq ties during a formal meeting in Tehran "
@@ -31,7 +32,8 @@ def assert_verbatim(passage: dict[str, Any], texts: dict[str, str]) -> None:
 
 
 def citations_of(client: TestClient, document: str) -> set[str]:
-    return {passage["citation"] for passage in get_document(client, document)["passages"]}
+    passages = get_document(client, document)["passages"]
+    return {passage["citation"] for passage in passages if not passage["heading"]}
 
 
 def test_the_answering_sentence_comes_first_with_all_that_the_contract_names(client: TestClient) -> None:
@@ -109,7 +111,7 @@ def test_k_is_how_many_passages_come_best_first(client: TestClient) -> None:
     assert scores == sorted(scores, reverse=True)
     assert ask(client, question, k=1)["passages"] == twenty[:1]
     assert ask(client, question)["passages"] == twenty[:5]
-    total = client.get("/v1/index").json()["generation"]["passages"]
+    total = client.get("/v1/index").json()["generation"]["rows"]
     assert len(ask(client, question, k=100)["passages"]) == total
 
 
@@ -129,6 +131,24 @@ def test_a_filter_limits_the_candidates_not_the_answer(
     answer = ask(client, "What did Pezeshkian say?", k=100, filters={"documents": patterns})
     found = {passage["citation"] for passage in answer["passages"]}
     assert found == set().union(*(citations_of(client, document) for document in documents))
+
+
+def test_sentences_that_say_the_same_come_once_with_all_their_citations(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (documents / name).write_text("The bridge opens on Monday.\n\nIt is made of oak.\n")
+    (documents / "d.txt").write_text("the bridge opens on Monday!\n\nSeven trams were ordered.\n")
+    rebuild(documents, index)
+    with serve(documents, index) as client:
+        cited = [get_document(client, f"{name}.txt")["passages"][0]["citation"] for name in "abcd"]
+        found = ask(client, "When does the bridge open?", k=100)["passages"]
+        filtered = ask(client, "When does the bridge open?", filters={"documents": ["[bd].txt"]})["passages"]
+    assert sorted(["It is made of oak.", "Seven trams were ordered."]) == sorted(p["text"] for p in found[1:])
+    assert sorted([found[0]["citation"], *found[0]["also"]]) == sorted(cited)
+    assert found[0]["also"] == [citation for citation in cited if citation != found[0]["citation"]]
+    assert {filtered[0]["citation"], *filtered[0]["also"]} == {cited[1], cited[3]}
+    assert ["also" in passage for passage in found[1:]] == [p["text"] == "It is made of oak." for p in found[1:]]
 
 
 def test_a_filter_that_no_document_matches_finds_nothing(client: TestClient) -> None:

@@ -27,6 +27,7 @@ def test_a_citation_says_what_was_cited_and_where_it_stands(client: TestClient) 
         "citation": citation,
         "status": "current",
         "text": "The café in Zürich closes in May.",
+        "heading": False,
         **place,
         "selectors": [
             {
@@ -40,6 +41,12 @@ def test_a_citation_says_what_was_cited_and_where_it_stands(client: TestClient) 
         "url": f"/v1/citations/{citation}",
         "cited": place,
     }
+
+
+def test_a_heading_has_a_citation_that_says_what_it_is(client: TestClient) -> None:
+    found = look_up(client, get_document(client, NON_ASCII)["passages"][0]["citation"])
+    assert (found["status"], found["text"], found["heading"]) == ("current", "Budget", True)
+    assert found["location"] == {"start": 2, "end": 8, "line": 1, "paragraph": 1, "section": "Budget"}
 
 
 def test_the_citation_of_an_answer_is_found_under_its_url(client: TestClient) -> None:

@@ -34,6 +34,7 @@ def test_a_document_is_found_however_its_id_is_escaped(client: TestClient, path:
     assert found["id"] == NON_ASCII
     assert found["title"] == "Budget"
     assert found["text"] == "# Budget\n\nThe café in Zürich closes in May. The council 😀 voted for seven new trams.\n"
+    assert [passage["heading"] for passage in found["passages"]] == [True, False, False]
     assert [(passage["text"], passage["location"]) for passage in found["passages"]] == [
         ("Budget", {"start": 2, "end": 8, "line": 1, "paragraph": 1, "section": "Budget"}),
         (

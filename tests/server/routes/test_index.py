@@ -25,7 +25,7 @@ def rebuilt(client: TestClient) -> dict[str, Any]:
 
 
 def test_the_generation_that_is_served_is_described(documents: Path, index: Path, rebuild: Rebuild) -> None:
-    (documents / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
+    (documents / "a.md").write_text("# Bridge\n\nThe bridge opens on Monday. It is made of oak.\n")
     (documents / "empty.txt").write_text("\n")
     report = rebuild(documents, index)
     with serve(documents, index) as client:
@@ -37,7 +37,8 @@ def test_the_generation_that_is_served_is_described(documents: Path, index: Path
             "model": "sentence-transformers/all-MiniLM-L6-v2",
             "encoder": "compiled",
             "documents": 1,
-            "passages": 2,
+            "passages": 3,
+            "rows": 2,
             "skipped": {"empty.txt": "there is no text in it"},
         },
         "rebuild": {"state": "idle"},

@@ -18,7 +18,7 @@ def document_routes(serving: Serving) -> APIRouter:
         """Return all documents of the index."""
         generation = serving.searcher.generation
         documents = [
-            DocumentEntryBody(id=entry.id, title=entry.title, passages=len(entry.rows), sha256=entry.sha256)
+            DocumentEntryBody(id=entry.id, title=entry.title, passages=len(entry.numbers), sha256=entry.sha256)
             for entry in generation.passages.documents
         ]
         return DocumentsResponse(documents=documents, generation=generation.id)
@@ -36,7 +36,12 @@ def document_routes(serving: Serving) -> APIRouter:
             sha256=entry.sha256,
             text=generation.passages.text_of(entry),
             passages=[
-                DocumentPassage(citation=passage.id, text=passage.text, location=wire.location(passage))
+                DocumentPassage(
+                    citation=passage.id,
+                    text=passage.text,
+                    heading=passage.heading,
+                    location=wire.location(passage),
+                )
                 for passage in generation.passages.of_document(entry)
             ],
             generation=generation.id,

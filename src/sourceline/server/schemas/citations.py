@@ -54,6 +54,7 @@ class CitationBody(Place):
     citation: str
     status: Literal["current", "moved", "changed", "removed"]
     text: str
+    heading: bool = Field(description="A heading can be cited but is never an answer.")
     selectors: list[TextQuoteSelector | TextPositionSelector]
     url: str
     cited: Place = Field(description="Where the sentence stood when it was first issued; now, if it is `current`.")

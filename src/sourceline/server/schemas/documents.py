@@ -1,12 +1,14 @@
 """Documents."""
 
+from pydantic import Field
+
 from sourceline.server.schemas.base import DocumentRef, LocationBody, Wire
 
 
 class DocumentEntryBody(DocumentRef):
     """A document of the index."""
 
-    passages: int
+    passages: int = Field(description="Headings too.")
     sha256: str
 
 
@@ -22,6 +24,7 @@ class DocumentPassage(Wire):
 
     citation: str
     text: str
+    heading: bool = Field(description="A heading can be cited but is never an answer.")
     location: LocationBody
 
 

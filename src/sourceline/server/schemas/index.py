@@ -17,6 +17,7 @@ class GenerationBody(Wire):
     encoder: str
     documents: int
     passages: int
+    rows: int = Field(description="Passages that can be answers: all but the headings.")
     tokens: int
     skipped: dict[str, str] = Field(description="Files that were left out, and why.")
 

@@ -73,6 +73,7 @@ class PassageBody(Wire):
     location: LocationBody
     context: ContextBody
     highlights: list[SpanBody]
+    also: list[str] | None = Field(None, description="Citations of the other passages that say the same.")
     scores: ScoresBody | None = None
 
 

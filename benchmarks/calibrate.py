@@ -2,14 +2,16 @@
 
 SET is a labelled set with paragraphs (squad-a). Its documents become corpora of three sizes: all together, each
 document alone, and slices of a dozen paragraphs. Each question is asked of a corpus that answers it, and of ones that
-do not: the same without the paragraph that answers ("near"), and one of other documents ("far"). Both count alike, as
-do the sizes. Half of the documents are held out in turn for the figures that are printed; what ships is fitted on all.
+do not: the same without the paragraph that answers ("near"), and one of other documents ("far"). The set's own
+unanswerable questions ("own") are asked too. What is learnt is whether the first passage answers. Half of the
+documents are held out in turn for the figures that are printed; what ships is fitted on all.
 """
 
 import argparse
 import json
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,17 +33,20 @@ from sourceline.retrieval.search import Searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 
 SLICE = 12  # paragraphs
-PER_CORPUS = {"all": 2500, "document": 100, "slice": 25}
+PER_CORPUS = {"all": 2500, "document": 80, "slice": 25}
+# What a kind of question weighs in each size of corpus.
+SHARES = {"answered": 2.0, "near": 0.7, "far": 0.7, "own": 0.6}
 FEATURES = tuple(answerability.Evidence.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
 class Example:
-    """The evidence for one question in one corpus; ``kind`` is answered, near or far."""
+    """The evidence for a question in a corpus; ``kind`` as in ``SHARES``; ``right``: the first passage answers."""
 
     size: str
     document: str
     kind: str
+    right: bool
     values: npt.NDArray[np.float32]
 
 
@@ -72,10 +77,11 @@ def collect(folder: Path) -> Iterator[Example]:
     """Yield the evidence for every question in every corpus that is made of the set."""
     labelled = read_labels(folder)
     questions = [q for q in labelled.questions if q.answerable and q.paragraph]
+    own = [q for q in labelled.questions if not q.answerable and q.paragraph]
     with tempfile.TemporaryDirectory() as scratch:
         compiled = Path(scratch) / "compiled"
         prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, compiled / ENCODERS)
-        yield from ask("all", labelled.documents, questions, questions, compiled, Path(scratch) / "all")
+        yield from ask("all", labelled.documents, questions, questions, own, compiled, Path(scratch) / "all")
         for path in sorted(labelled.documents.iterdir()):
             here = [q for q in questions if q.paragraph and q.paragraph.document == path.name]
             others = [q for q in questions if q.paragraph and q.paragraph.document != path.name]
@@ -83,7 +89,7 @@ def collect(folder: Path) -> Iterator[Example]:
             paragraphs = marks(text)
             pieces = [(0, len(text))] + [
                 (part[0].start, part[-1].end)
-                for part in (paragraphs[at : at + SLICE] for at in range(0, len(paragraphs), SLICE))
+                for part in (paragraphs[at : at + SLICE] for at in range(0, len(paragraphs), 2 * SLICE))
                 if len(part) == SLICE
             ]
             for number, (start, end) in enumerate(pieces):
@@ -92,7 +98,8 @@ def collect(folder: Path) -> Iterator[Example]:
                 (place / "documents" / path.name).write_text(text[start:end], "utf-8")
                 inside = [moved for q in here if (moved := shifted(q, start, end))]
                 size = "slice" if number else "document"
-                yield from ask(size, place / "documents", inside, others, compiled, place / "index")
+                of_this = [q for q in own if q.paragraph and q.paragraph.document == path.name and not number]
+                yield from ask(size, place / "documents", inside, others, of_this, compiled, place / "index")
 
 
 def ask(
@@ -100,6 +107,7 @@ def ask(
     documents: Path,
     inside: Sequence[LabelledQuestion],
     others: Sequence[LabelledQuestion],
+    own: Sequence[LabelledQuestion],
     compiled: Path,
     index: Path,
 ) -> Iterator[Example]:
@@ -112,21 +120,31 @@ def ask(
     for question in random.sample(inside, min(len(inside), PER_CORPUS[size])):
         assert question.paragraph
         document = question.paragraph.document
-        yield Example(size, document, "answered", evidence(searcher, question, everything))
-        yield Example(size, document, "near", evidence(searcher, question, without(searcher, question.paragraph)))
+        yield Example(size, document, "answered", *evidence(searcher, question, everything))
+        _, values = evidence(searcher, question, without(searcher, question.paragraph))
+        yield Example(size, document, "near", False, values)
     for question in random.sample(others, min(len(others), PER_CORPUS[size])):
         assert question.paragraph
         rest = everything
         if size == "all":
             document = question.paragraph.document
             rest = without(searcher, Relevant(document, 0, 1 << 60))
-        yield Example(size, question.paragraph.document, "far", evidence(searcher, question, rest))
+        yield Example(size, question.paragraph.document, "far", False, evidence(searcher, question, rest)[1])
+    for question in random.sample(own, min(len(own), PER_CORPUS[size])):
+        assert question.paragraph
+        yield Example(size, question.paragraph.document, "own", False, evidence(searcher, question, everything)[1])
 
 
-def evidence(searcher: Searcher, question: LabelledQuestion, within: Rows) -> npt.NDArray[np.float32]:
-    """Return the features of a question's best passage within these rows."""
+def evidence(searcher: Searcher, question: LabelledQuestion, within: Rows) -> tuple[bool, npt.NDArray[np.float32]]:
+    """Return whether a question's best passage within these rows answers it, and its features."""
     asked = encode_question(searcher.encoder, question.text)
-    return searcher.evidence(asked, searcher.rank(asked, 1, within), within).values()
+    ranking = searcher.rank(asked, 10, within)
+    first = searcher.generation.passages.rows(ranking.rows[:1])[ranking.rows[0]].passage
+    right = any(
+        label.document == first.document_id and label.start < first.end and first.start < label.end
+        for label in question.relevant
+    )
+    return right, searcher.evidence(asked, ranking, within).values()
 
 
 def without(searcher: Searcher, removed: Relevant) -> Rows:
@@ -143,30 +161,37 @@ def without(searcher: Searcher, removed: Relevant) -> Rows:
 
 
 def shifted(question: LabelledQuestion, start: int, end: int) -> LabelledQuestion | None:
-    """Return a question with its paragraph's offsets in a piece of the document, if it lies within."""
+    """Return a question with its offsets in a piece of the document, if its paragraph lies within."""
     paragraph = question.paragraph
     assert paragraph
     if not (start <= paragraph.start and paragraph.end <= end):
         return None
-    return replace(question, paragraph=replace(paragraph, start=paragraph.start - start, end=paragraph.end - start))
+    moved = [
+        replace(label, start=label.start - start, end=label.end - start) for label in (*question.relevant, paragraph)
+    ]
+    return replace(question, relevant=tuple(moved[:-1]), paragraph=moved[-1])
 
 
 def fit(examples: Sequence[Example]) -> answerability.Calibration:
-    """Return the logistic regression; each size, and in it answered and not, near and far, has the same weight."""
-    groups = [(example.size, example.kind) for example in examples]
-    share = {group: (2 if group[1] == "answered" else 1) / groups.count(group) for group in set(groups)}
-    weights = np.array([share[group] for group in groups])
+    """Return the logistic regression; each size of corpus has the same weight, and in it each kind its share."""
+    weights = weigh(examples)
     model = LogisticRegression(C=1000, max_iter=10_000)
     model.fit(
         np.stack([example.values for example in examples]),
-        [example.kind == "answered" for example in examples],
+        [example.right for example in examples],
         sample_weight=weights * len(examples) / weights.sum(),
     )
     return answerability.Calibration(tuple(float(c) for c in model.coef_[0]), float(model.intercept_[0]))
 
 
+def weigh(examples: Sequence[Example]) -> npt.NDArray[np.float64]:
+    """Return the weight of each example."""
+    counts = Counter((example.size, example.kind) for example in examples)
+    return np.array([SHARES[example.kind] / counts[example.size, example.kind] for example in examples])
+
+
 def held_out(examples: Sequence[Example]) -> None:
-    """Print the area under the curve and the accuracy at .5, for documents that the fit did not see."""
+    """Print the areas under the curve and the calibration error, for documents that the fit did not see."""
     documents = sorted({example.document for example in examples})
     halves = [set(documents[::2]), set(documents[1::2])]
     rated: list[tuple[Example, float]] = []
@@ -177,11 +202,22 @@ def held_out(examples: Sequence[Example]) -> None:
                 confidence = calibration.confidence(answerability.Evidence(*example.values.tolist()))
                 rated.append((example, confidence))
     for size in PER_CORPUS:
-        for kind in ("near", "far"):
-            chosen = [(e.kind == "answered", c) for e, c in rated if e.size == size and e.kind in ("answered", kind)]
-            answered, confidences = np.array([a for a, _ in chosen]), np.array([c for _, c in chosen])
-            right = (confidences >= answerability.THRESHOLD) == answered
-            print(f"{size:9} {kind:5} AUC {roc_auc_score(answered, confidences):.3f} accuracy {right.mean():.3f}")
+        for kind in ("near", "far", "own"):
+            chosen = [(e, c) for e, c in rated if e.size == size and e.kind in ("answered", kind)]
+            if any(example.kind == kind for example, _ in chosen):
+                # Of all answerable questions, and of those whose first passage is right.
+                found = [c for c in chosen if c[0].kind == kind or c[0].right]
+                print(f"{size:9} {kind:5} AUC {area(chosen):.3f}, first passage right {area(found):.3f}")
+    confidences = np.array([confidence for _, confidence in rated])
+    right, weights = np.array([e.right for e, _ in rated]), weigh([e for e, _ in rated])
+    bins = np.minimum((confidences * 10).astype(int), 9)
+    gaps = [abs(((confidences - right) * weights)[bins == number].sum()) for number in range(10)]
+    print(f"expected calibration error {sum(gaps) / weights.sum():.3f}")
+
+
+def area(rated: Sequence[tuple[Example, float]]) -> float:
+    """Return the area under the curve between the questions that the corpus answers and the others."""
+    return float(roc_auc_score([e.kind == "answered" for e, _ in rated], [confidence for _, confidence in rated]))
 
 
 if __name__ == "__main__":

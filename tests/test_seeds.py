@@ -43,8 +43,8 @@ def test_every_label_covers_exactly_one_passage(question: LabelledQuestion) -> N
         assert places.count((label.start, label.end)) == 1
 
 
-# Measured: R@1 .739, MRR@10 .830, R@5 .935, nDCG@10 .869; area under the curve of confidence .702.
-@pytest.mark.parametrize(("measure", "floor"), [("R@1", 0.71), ("R@5", 0.91), ("MRR@10", 0.80), ("nDCG@10", 0.84)])
+# Measured: R@1 .783, MRR@10 .864, R@5 .978, nDCG@10 .890; area under the curve of confidence .713.
+@pytest.mark.parametrize(("measure", "floor"), [("R@1", 0.76), ("R@5", 0.95), ("MRR@10", 0.84), ("nDCG@10", 0.87)])
 def test_the_answers_are_found(figures: Evaluation, measure: str, floor: float) -> None:
     assert figures.figures[OPEN][SOURCELINE][measure].mean >= floor
 

@@ -186,6 +186,7 @@ def evaluate(
     file: Annotated[Path | None, typer.Option("--json", help="Write per-question values here.")] = None,
     old: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
     page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
+    ablate: Annotated[bool, typer.Option(help="Measure it without each stage of the ranking, too.")] = False,
 ) -> None:
     """Build a labelled set in a temporary index, ask every question, print the figures beside simpler systems'."""
     settings: Settings = context.obj()
@@ -203,6 +204,7 @@ def evaluate(
         evaluation = score(
             *(labelled, settings.model, settings.encoder, settings.index),
             progress=lambda stage, done: show(stage, done.done, done.total),
+            ablate=ablate,
         )
     name = labelled_set.resolve().name
     compared = compare.compare(before, evaluation.asked)

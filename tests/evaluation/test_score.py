@@ -218,7 +218,7 @@ def test_progress_is_told_for_the_building_and_the_asking(tmp_path: Path, compil
     evaluate(
         read_labels(tmp_path), DEFAULT_MODEL, EncoderKind.COMPILED, compiled, lambda *now: told.append((now[0], now[1]))
     )
-    encoding = [("encoding", Progress(0, 1)), ("encoding", Progress(1, 1))]
+    encoding = [("encoding", Progress(0, 2)), ("encoding", Progress(2, 2))]
     assert told == [*encoding, ("asking", Progress(1, 2)), ("asking", Progress(2, 2))]
 
 
@@ -234,3 +234,27 @@ def test_a_set_leaves_nothing_behind(tmp_path: Path, compiled: Path, monkeypatch
 def test_a_set_without_documents_is_refused(tmp_path: Path, compiled: Path) -> None:
     with pytest.raises(CorpusError):
         score(tmp_path, compiled, [question("never", "Who won?")])
+
+
+def test_a_twin_is_as_right_as_the_copy_that_is_labelled(tmp_path: Path, compiled: Path) -> None:
+    asked = [question("q", "When was the bridge closed?", ("b.txt", BRIDGE, BRIDGE))]
+    found = score(tmp_path, compiled, asked, a=BRIDGE, b=BRIDGE)
+    (one,) = found.asked
+    assert one.outcomes[OPEN][SOURCELINE].measures == dict.fromkeys(MEASURES, 1.0)
+
+
+def test_every_stage_can_be_switched_off(tmp_path: Path, compiled: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a.txt").write_text(TEXT)
+    (tmp_path / "questions.jsonl").write_text(
+        json.dumps(question("q", "When was the bridge closed?", ("a.txt", TEXT, BRIDGE)))
+    )
+    found = evaluate(read_labels(tmp_path), DEFAULT_MODEL, EncoderKind.COMPILED, compiled, ablate=True)
+    assert list(found.figures[OPEN])[4:] == [
+        "without weights of question tokens",
+        "without weights of passage tokens",
+        "without what stands around",
+        "without titles",
+        "without the head",
+    ]
+    assert {figures["R@5"].mean for figures in found.figures[OPEN].values()} == {1.0}

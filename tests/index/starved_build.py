@@ -6,12 +6,19 @@ Each limit comes with a documents folder's new text, so that every build has som
 import json
 import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from sourceline.encoding.head import plain_head
 from sourceline.errors import SourcelineError
 from sourceline.index.build import build
 from sourceline.index.generation import open_current
 from sourceline.types import DEFAULT_MODEL
+
+# Of a few bytes, so that it is not the file on which every build fails.
+HEAD = replace(plain_head(384), projection=np.eye(384, 8, dtype=np.float32), passage=np.zeros(8, dtype=np.float32))
 
 
 def main(documents: Path, index: Path, kind: int, limits: list[int]) -> None:
@@ -21,7 +28,7 @@ def main(documents: Path, index: Path, kind: int, limits: list[int]) -> None:
         soft, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (limit, hard))
         try:
-            outcome = build(documents, index, DEFAULT_MODEL).generation
+            outcome = build(documents, index, DEFAULT_MODEL, head=HEAD).generation
         except SourcelineError as error:
             outcome = f"{type(error).__name__}: {error}"
         finally:

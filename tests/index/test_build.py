@@ -33,7 +33,7 @@ def test_a_build_reports_what_it_found(documents: Path, index: Path, rebuild: Re
     put(documents, a=ONE, b=TWO, c="It closes early.")
     first = rebuild(documents, index)
     assert (first.added, first.changed, first.unchanged, first.removed) == (("a.txt", "b.txt", "c.txt"), (), (), ())
-    assert (first.passages, first.windows, first.encoded, first.skipped) == (4, 3, 3, {})
+    assert (first.passages, first.windows, first.encoded, first.skipped) == (4, 6, 6, {})
 
     put(documents, a=ONE.replace("Monday", "Sunday"), d="", e="A new one.")
     (documents / "c.txt").unlink()
@@ -41,19 +41,27 @@ def test_a_build_reports_what_it_found(documents: Path, index: Path, rebuild: Re
     assert (second.added, second.changed, second.unchanged) == (("e.txt",), ("a.txt",), ("b.txt",))
     assert second.removed == ("c.txt",)
     assert second.skipped == {"d.txt": "there is no text in it"}
-    assert (second.windows, second.encoded) == (3, 2)
+    assert (second.windows, second.encoded) == (6, 3)  # e's window and title, a's window
     assert second.generation > first.generation
     assert current_id(index) == second.generation
 
 
 def test_text_that_is_known_is_not_encoded_again(documents: Path, index: Path, rebuild: Rebuild) -> None:
     put(documents, a=ONE, b=TWO)
-    assert rebuild(documents, index).encoded == 2
+    assert rebuild(documents, index).encoded == 4  # a window and a title each
     assert rebuild(documents, index).encoded == 0
+    (documents / "2024").mkdir()
+    (documents / "a.txt").rename(documents / "2024" / "a.txt")
+    assert rebuild(documents, index).encoded == 0
+    put(documents / "2024", b=TWO)  # the same text twice
+    assert rebuild(documents, index).encoded == 0
+
+
+def test_text_under_another_title_is_encoded_again(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    put(documents, a=ONE, b=TWO)
+    rebuild(documents, index)
     (documents / "a.txt").rename(documents / "z.txt")
-    assert rebuild(documents, index).encoded == 0
-    put(documents, y=TWO)  # the same text twice
-    assert rebuild(documents, index).encoded == 0
+    assert rebuild(documents, index).encoded == 2
 
 
 def test_a_rebuild_gives_the_vectors_of_a_first_build(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -68,11 +76,11 @@ def test_a_rebuild_gives_the_vectors_of_a_first_build(documents: Path, index: Pa
     assert np.array_equal(vectors(index), incremental)
 
 
-def test_progress_counts_the_windows_that_are_encoded(documents: Path, index: Path) -> None:
+def test_progress_counts_the_windows_and_titles_that_are_encoded(documents: Path, index: Path) -> None:
     put(documents, a=ONE, b=TWO)
     told: list[Progress] = []
     build(documents, index, DEFAULT_MODEL, progress=told.append)
-    assert told == [Progress(0, 2), Progress(2, 2)]
+    assert told == [Progress(0, 4), Progress(4, 4)]
 
 
 def test_two_generations_are_kept(documents: Path, index: Path, rebuild: Rebuild) -> None:

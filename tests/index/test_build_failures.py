@@ -75,7 +75,11 @@ def starve(documents: Path, index: Path, resource: str, limits: list[int]) -> li
             [*range(3, 30), 100],
             "Too many open files|unable to open database file|index writer was killed",
         ),
-        ("RLIMIT_FSIZE", [0, 100, 5_000, 20_000, 30_000, 33_000, 40_000, 66_000, 200_000], "disk I/O|requested and"),
+        (
+            "RLIMIT_FSIZE",
+            [0, 100, 5_000, 20_000, 30_000, 33_000, 40_000, 66_000, 200_000],
+            "disk I/O|requested and|File too large",
+        ),
     ],
 )
 def test_a_build_that_lacks_a_resource_fails_with_one_line_and_the_generation_before_is_served(

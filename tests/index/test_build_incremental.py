@@ -25,7 +25,9 @@ def text(*paragraphs: str) -> str:
     return "\n\n".join(paragraphs) + "\n"
 
 
-def test_each_window_of_new_text_is_encoded_once_and_no_other(documents: Path, index: Path, rebuild: Rebuild) -> None:
+def test_each_title_and_each_window_of_new_text_below_it_is_encoded_once_and_no_other(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
     one, two, three, four = PARAGRAPHS
 
     def encoded(**texts: str) -> tuple[int, int]:
@@ -33,21 +35,21 @@ def test_each_window_of_new_text_is_encoded_once_and_no_other(documents: Path, i
         report = rebuild(documents, index)
         return report.encoded, report.windows
 
-    assert encoded(a=text(one, two, three)) == (3, 3)
-    assert encoded(a=text(one, two, three)) == (0, 3)
-    assert encoded(a=text(one, EDITED, three)) == (1, 3)
-    assert encoded(a=text(one, two, three)) == (1, 3)  # what no document holds any more was forgotten
-    assert encoded(renamed=text(one, two, three)) == (0, 3)
-    assert encoded(renamed=text(three, one), b=text(two)) == (0, 3)
-    assert encoded(a=text(one, two), b=text(one, two, four), c=text(four)) == (1, 6)
-    assert encoded(c=text(four)) == (0, 1)
+    assert encoded(a=text(one, two, three)) == (4, 4)
+    assert encoded(a=text(one, two, three)) == (0, 4)
+    assert encoded(a=text(one, EDITED, three)) == (1, 4)
+    assert encoded(a=text(one, two, three)) == (1, 4)  # what no document holds any more was forgotten
+    assert encoded(renamed=text(one, two, three)) == (4, 4)
+    assert encoded(renamed=text(three, one), b=text(two)) == (2, 5)
+    assert encoded(a=text(one, two), b=text(one, two, four), c=text(four)) == (7, 9)
+    assert encoded(c=text(four)) == (0, 2)
 
 
 def stored(generation: Generation) -> Iterator[object]:
     """Yield everything that ranks."""
     rows = range(generation.passages.row_count)
     yield generation.dense.vectors(rows).tobytes()
-    gathered = generation.tokens.gather(rows)
+    gathered = generation.tokens.gather(range(len(generation.tokens)))
     yield from (gathered.vectors.tobytes(), gathered.spans.tobytes(), gathered.starts.tobytes())
     yield generation.tokens.idf(np.arange(40_000, dtype=np.int32)).tobytes()
     yield [generation.passages.of_document(entry) for entry in generation.passages.documents]
@@ -82,7 +84,7 @@ def test_many_small_steps_give_the_index_that_one_build_gives(
         put(documents, files)
         rebuild(documents, index)
     fresh = copy(compiled, tmp_path / "fresh")
-    assert rebuild(documents, fresh).encoded == 6
+    assert rebuild(documents, fresh).encoded == 9
     assert list(stored(open_current(fresh))) == list(stored(open_current(index)))
 
 
@@ -91,7 +93,7 @@ def test_what_an_interrupted_build_encoded_is_not_encoded_again(documents: Path,
     put(documents, {f"{number}.txt": f"Report number {number} was filed.\n" for number in range(count)})
 
     def interrupt(progress: Progress) -> None:
-        assert progress.total == count
+        assert progress.total == 2 * count  # a window and a title each
         if progress.done == BATCH:
             raise KeyboardInterrupt
 
@@ -99,7 +101,7 @@ def test_what_an_interrupted_build_encoded_is_not_encoded_again(documents: Path,
         build(documents, index, DEFAULT_MODEL, progress=interrupt)
     assert generation_names(index) == []
     report = rebuild(documents, index)
-    assert (report.windows, report.encoded) == (count, 5)
+    assert (report.windows, report.encoded) == (2 * count, 2 * count - BATCH)
 
 
 def test_what_belongs_to_another_encoder_is_removed_once_nothing_needs_it(

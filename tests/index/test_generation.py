@@ -37,16 +37,22 @@ def test_a_generation_says_what_it_is(built: Path, encoder: Encoder) -> None:
     generation = open_current(built)
     manifest = generation.manifest
     assert generation.id == manifest.id == current_id(built) == generation_names(built)[1]
-    assert (manifest.format, manifest.model, manifest.encoder) == (2, DEFAULT_MODEL, "compiled")
+    assert (manifest.format, manifest.model, manifest.encoder) == (3, DEFAULT_MODEL, "compiled")
     assert (manifest.fingerprint, manifest.dimension) == (encoder.fingerprint, 384)
     assert (manifest.documents, manifest.passages, manifest.rows) == (1, 2, 1)
-    assert (manifest.tokens, manifest.skipped) == (6, {})
+    assert (manifest.tokens, manifest.skipped) == (7, {})  # the title's too
     for name, (size, digest) in manifest.files.items():
         data = (generation.folder / name).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (size, digest)
-    assert {"dense.faiss", "passages.sqlite", "tokens.codes", "tokens.offsets", "tokens.spans", "tokens.idf.npy"} < set(
-        manifest.files
-    )
+    assert {
+        "head.safetensors",
+        "dense.faiss",
+        "passages.sqlite",
+        "tokens.codes",
+        "tokens.offsets",
+        "tokens.spans",
+        "tokens.idf.npy",
+    } < set(manifest.files)
 
 
 def test_opening_and_searching_changes_nothing_that_was_written(built: Path) -> None:
@@ -64,7 +70,7 @@ def test_a_generation_in_another_format_is_refused_stays_where_it_is_and_is_repl
 ) -> None:
     names = generation_names(built)
     rewrite(built / "generations" / names[1], format=99)
-    with pytest.raises(MismatchError, match=f"generation {names[1]} is in format 99, not 2: run `sourceline rebuild-"):
+    with pytest.raises(MismatchError, match=f"generation {names[1]} is in format 99, not 3: run `sourceline rebuild-"):
         open_current(built)
     assert generation_names(built) == names
     report = rebuild(documents, built)
@@ -83,7 +89,9 @@ def test_files_that_disagree_on_how_much_they_hold_are_damage(built: Path) -> No
     assert current(built) == ONE
 
 
-@pytest.mark.parametrize("name", ["dense.faiss", "passages.sqlite", "lexical/meta.json", "tokens.idf.npy"])
+@pytest.mark.parametrize(
+    "name", ["dense.faiss", "passages.sqlite", "lexical/meta.json", "tokens.idf.npy", "head.safetensors"]
+)
 def test_what_is_as_it_was_written_but_does_not_open_is_not_set_aside_and_stops_a_build(
     built: Path, documents: Path, rebuild: Rebuild, name: str
 ) -> None:

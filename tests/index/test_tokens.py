@@ -80,6 +80,26 @@ def test_a_row_without_a_token_has_one_that_matches_nothing(tokens: TokenIndex) 
     assert spans.tolist() == [[0, 0]]
 
 
+def test_titles_have_rows_behind_all_passages_and_count_for_no_idf(tmp_path: Path) -> None:
+    with TokensWriter(tmp_path, DIMENSION) as writer:
+        writer.add(*ids(3, 5))
+        writer.add(*ids(5))
+        titles = [row(2, 7)[2], row(1, 8)[2]]
+        for title in (titles[0], None, titles[1], titles[0][:0]):
+            writer.add_title(title)
+        assert writer.write() == 3 + 2 + 1 + 1 + 1
+    tokens = TokenIndex(tmp_path, DIMENSION)
+
+    assert len(tokens) == 6
+    gathered = tokens.gather([2, 3, 4, 5])
+    nothing = np.zeros((1, DIMENSION))
+    np.testing.assert_array_equal(
+        gathered.vectors, np.concatenate([titles[0], nothing, titles[1], nothing]).astype(np.float16)
+    )
+    assert gathered.spans.tolist() == [[0, 0]] * 5
+    assert tokens.idf(np.array([3, 5, 0], np.int32)).tolist() == idf(np.array([1, 2, 0]), 2)[:3].tolist()
+
+
 def test_idf_is_worked_by_hand() -> None:
     # log(1 + (10 - n + .5) / (n + .5)) for n = 0, 1, 4, 10, and for ids never seen.
     expected = [math.log(22), math.log(11 / 1.5), math.log(11 / 4.5), math.log(11 / 10.5), math.log(22)]
@@ -154,6 +174,16 @@ def test_a_quantised_row_is_the_same_whichever_rows_are_asked_for_with_it(tmp_pa
     tokens = TokenIndex(tmp_path, DIMENSION)
 
     np.testing.assert_array_equal(tokens.gather([31, 7, 2]).of(1)[0], tokens.gather([7]).vectors)
+
+
+def test_what_matches_nothing_matches_hardly_anything_when_it_is_quantised(tmp_path: Path) -> None:
+    with TokensWriter(tmp_path, DIMENSION, quantise_above=0) as writer:
+        for one in natural_rows():
+            writer.add(*one)
+        writer.add_title(None)
+        writer.write()
+
+    assert np.linalg.norm(TokenIndex(tmp_path, DIMENSION).gather([50]).vectors) < 0.1
 
 
 def test_quantising_is_deterministic(tmp_path: Path) -> None:

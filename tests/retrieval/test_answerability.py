@@ -22,7 +22,7 @@ CALIBRATIONS = sorted((Path(answerability.__file__).parent / "calibrations").ite
 
 def test_confidence_is_the_logistic_function_of_the_evidence() -> None:
     calibration = Calibration((2.0, -1.0, 0.5, 4.0, 0.0), -1.5)
-    evidence = Evidence(late=0.75, dense=0.5, coverage=1.0, margin=0.25, size=3.0)
+    evidence = Evidence(late=0.75, dense=0.5, coverage=1.0, lead=0.25, size=3.0)
     # 2·.75 - 1·.5 + .5·1 + 4·.25 + 0·3 - 1.5 = 1
     assert calibration.confidence(evidence) == pytest.approx(1 / (1 + math.exp(-1)))
 
@@ -34,7 +34,7 @@ def test_no_evidence_gives_the_intercept_alone() -> None:
 
 
 def test_features_are_in_the_order_of_the_fields() -> None:
-    assert Evidence(late=1, dense=2, coverage=3, margin=4, size=5).values().tolist() == [1, 2, 3, 4, 5]
+    assert Evidence(late=1, dense=2, coverage=3, lead=4, size=5).values().tolist() == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("file", CALIBRATIONS, ids=lambda file: file.name)
@@ -51,7 +51,7 @@ def test_every_calibration_names_the_features_in_their_order(file: Path) -> None
 def test_the_default_model_is_calibrated_so_that_evidence_counts_for_an_answer() -> None:
     assert is_calibrated(DEFAULT_MODEL)
     by_name = dict(zip((f.name for f in fields(Evidence)), load_calibration(DEFAULT_MODEL).coefficients, strict=True))
-    assert all(by_name[name] > 0 for name in ("late", "dense", "coverage", "margin"))
+    assert all(by_name[name] > 0 for name in ("late", "dense", "coverage", "lead"))
     assert by_name["size"] < 0
 
 

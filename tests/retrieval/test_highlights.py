@@ -73,5 +73,6 @@ def test_content_tokens_are_those_of_words_that_say_what_is_asked(
 
 def test_content_tokens_follow_the_tokens_not_the_words() -> None:
     tokens = Tokens(np.array([1, 2, 3], np.int32), np.array([[0, 3], [4, 6], [6, 10]], np.int32))
-    question = EncodedQuestion("the bridge", tokens, np.zeros(1, np.float32), np.zeros((3, 1), np.float32))
+    vectors = np.zeros((3, 1), np.float32)
+    question = EncodedQuestion("the bridge", tokens, vectors[0], vectors, vectors[:, 0], "the bridge")
     assert content_tokens(question).tolist() == [False, True, True]

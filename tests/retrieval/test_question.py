@@ -4,7 +4,7 @@ from hypothesis import given, settings
 
 from sourceline.encoding.encoder import Encoder, unit
 from sourceline.errors import QuestionError
-from sourceline.retrieval.question import MAX_CHARACTERS, check_question, encode_question
+from sourceline.retrieval.question import MAX_CHARACTERS, TOLD, check_question, encode_question
 from tests.texts import texts
 
 
@@ -47,7 +47,7 @@ def test_a_short_question_is_encoded_in_one_pass(encoder: Encoder) -> None:
     np.testing.assert_array_equal(asked.tokens.ids, encoding.tokens.ids)
     assert [text[start:end] for start, end in asked.tokens.spans.tolist()] == ["Who", "met", "in", "Tehran", "?"]
     np.testing.assert_array_equal(asked.vectors, unit(encoding.vectors))
-    np.testing.assert_array_equal(asked.vector, unit(encoding.vectors.mean(axis=0)))
+    assert asked.vector == pytest.approx(unit(encoding.vectors.mean(axis=0)), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,70 @@ def test_a_long_question_means_what_its_words_mean(encoder: Encoder) -> None:
     assert asked.vector @ near > asked.vector @ far + 0.3
 
 
+def stressed(encoder: Encoder, text: str) -> dict[str, list[str]]:
+    """Return the tokens of the question by how much they count, and under "asks" what is searched for by words."""
+    asked = encode_question(encoder, text)
+    counts: dict[str, list[str]] = {"asks": [asked.asking]}
+    for (start, end), count in zip(asked.tokens.spans.tolist(), asked.emphasis.tolist(), strict=True):
+        counts.setdefault(f"{count:.3f}", []).append(text[start:end])
+    return counts
+
+
+@pytest.mark.parametrize(
+    "text", ["Who met?", "Who met in U.S. offices?", "Name the bridge.", "It rained. It snowed.", "?"]
+)
+def test_all_of_a_question_asks_that_is_nothing_else(encoder: Encoder, text: str) -> None:
+    asked = encode_question(encoder, text)
+    assert set(asked.emphasis.tolist()) == {1}
+    assert asked.asking == text
+
+
+def test_what_is_told_before_a_question_counts_for_less(encoder: Encoder) -> None:
+    assert stressed(encoder, "It rained. Who met in Tehran?") == {
+        "asks": ["Who met in Tehran?"],
+        "0.200": ["It", "rained", "."],
+        "1.000": ["Who", "met", "in", "Tehran", "?"],
+    }
+
+
+def test_what_is_told_counts_together_for_a_fifth_of_what_asks_at_most(encoder: Encoder) -> None:
+    text = "It rained and it snowed. It rained again. Who met?"
+    found = stressed(encoder, text)
+    assert found["asks"] == ["Who met?"]
+    # Three tokens ask, ten are told.
+    assert {count: len(tokens) for count, tokens in found.items() if count != "asks"} == {"0.060": 10, "1.000": 3}
+    assert f"{TOLD * 3 / 10:.3f}" == "0.060"
+
+
+def test_several_questions_ask_alike_wherever_they_stand(encoder: Encoder) -> None:
+    assert stressed(encoder, "Who met? It rained. “Where, in Tehran?” Thank you.") == {
+        "asks": ["Who met? “Where, in Tehran?”"],
+        "1.000": ["Who", "met", "?", "“", "Where", ",", "in", "Tehran", "?", "”"],
+        "0.200": ["It", "rained", ".", "Thank", "you", "."],
+    }
+
+
+def test_the_vector_is_the_mean_of_the_tokens_as_they_count(encoder: Encoder) -> None:
+    text = "It rained. Who met in Tehran?"
+    (encoding,) = encoder.encode([text])
+    counts = np.array([0.2] * 3 + [1] * 5, dtype=np.float32)[:, None]
+    assert encode_question(encoder, text).vector == pytest.approx(
+        unit((counts * encoding.vectors).sum(axis=0)), abs=1e-6
+    )
+
+
+def test_a_question_of_three_hundred_words_asks_what_its_last_sentence_asks(encoder: Encoder) -> None:
+    told = "The council met in the town hall and spoke of the roof. " * 24
+    question = "How many pilgrims cross the border each year?"
+    asked, alone = encode_question(encoder, told + question), encode_question(encoder, question)
+    assert len((told + question).split()) == 24 * 12 + 8
+    assert len(asked.tokens.ids) > encoder.limit
+    assert asked.asking == question
+    assert int((asked.emphasis == 1).sum()) == len(alone.tokens.ids)
+    assert float(asked.emphasis[asked.emphasis < 1].sum()) == pytest.approx(TOLD * len(alone.tokens.ids))
+    assert asked.vector @ alone.vector > 0.7
+
+
 @given(text=texts.map(lambda text: (text * 20)[:MAX_CHARACTERS]))
 @settings(max_examples=25, deadline=None)
 def test_any_text_is_encoded_or_refused(encoder: Encoder, text: str) -> None:
@@ -87,3 +151,7 @@ def test_any_text_is_encoded_or_refused(encoder: Encoder, text: str) -> None:
     assert len(asked.tokens.ids) == len(asked.tokens.spans) == len(asked.vectors) > 0
     assert np.all(np.diff(asked.tokens.spans[:, 0]) >= 0)
     assert np.isfinite(asked.vectors).all()
+    assert len(asked.emphasis) == len(asked.vectors)
+    assert asked.emphasis.max() == 1
+    assert asked.emphasis.min() > 0
+    assert asked.asking

@@ -26,17 +26,19 @@ def shown(answer: Answer) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 @pytest.mark.parametrize("copies", [3, 31, 100, 1100])
-def test_of_equal_sentences_the_first_is_shown_and_names_the_others(publish: Publish, copies: int) -> None:
-    names = [f"{number:04}.txt" for number in range(copies)]
-    searcher = publish(dict.fromkeys(names, f"{BRIDGE} {HURT}\n") | {"zzzz.txt": HARBOUR})
+def test_of_equal_sentences_in_equal_surroundings_the_first_is_shown_and_names_the_others(
+    publish: Publish, copies: int
+) -> None:
+    names = [f"{number:04}/report.txt" for number in range(copies)]
+    searcher = publish(dict.fromkeys(names, f"{BRIDGE} {HURT}\n") | {"zzzz/report.txt": HARBOUR})
     for question, best in [(CLOSED, BRIDGE), ("Was anybody hurt?", HURT), ("bridge", BRIDGE)]:
         for k in (1, 2, 5, 100):
             answer = searcher.ask(question, k)
             assert answer.hits[0].passage.text == best
             everything = {
-                BRIDGE: ("0000.txt", ids(BRIDGE, *names[1:])),
-                HURT: ("0000.txt", ids(HURT, *names[1:])),
-                HARBOUR: ("zzzz.txt", ()),
+                BRIDGE: ("0000/report.txt", ids(BRIDGE, *names[1:])),
+                HURT: ("0000/report.txt", ids(HURT, *names[1:])),
+                HARBOUR: ("zzzz/report.txt", ()),
             }
             found = shown(answer)
             assert len(found) == min(k, 3)
@@ -45,12 +47,12 @@ def test_of_equal_sentences_the_first_is_shown_and_names_the_others(publish: Pub
 
 def test_the_list_holds_as_many_texts_as_there_are(publish: Publish) -> None:
     days = [f"On day {number} of the flood nobody left the harbour." for number in range(150)]
-    copies = {f"{number:03}.txt": BRIDGE for number in range(200)}
+    copies = {f"{number:03}/report.txt": BRIDGE for number in range(200)}
     searcher = publish(copies | {"days.txt": "\n".join(days), "x/days.txt": "\n".join(reversed(days))})
     for k in (1, 5, CANDIDATES + 1, 100):
         found = shown(searcher.ask(CLOSED, k))
         assert len(found) == k
-        assert found.pop(BRIDGE) == ("000.txt", ids(BRIDGE, *sorted(copies)[1:]))
+        assert found.pop(BRIDGE) == ("000/report.txt", ids(BRIDGE, *sorted(copies)[1:]))
         for text, (document, also) in found.items():
             assert {*ids(text, document), *also} == {*ids(text, "days.txt", "x/days.txt")}
     assert len(shown(searcher.ask("harbour", 100))) == 100
@@ -69,19 +71,19 @@ def test_the_best_of_them_is_shown_and_the_others_are_named_in_document_order(pu
         assert shown(searcher.ask(question, 4))[yes] == (best, ids(yes, *others))
 
 
-@pytest.mark.parametrize("other", ["THE BRIDGE WAS CLOSED ON MONDAY", "– The  bridge, was “closed”\u00a0on Monday!"])
+@pytest.mark.parametrize("other", ["THE BRIDGE WAS CLOSED ON MONDAY", "“The  bridge was closed”\u00a0on Monday!"])
 def test_case_punctuation_and_spaces_make_no_other_text(publish: Publish, other: str) -> None:
     found = shown(publish({"a.txt": f"{BRIDGE}\n", "b.txt": f"{other}\n"}).ask(CLOSED, 5))
     assert found in ({BRIDGE: ("a.txt", ids(other, "b.txt"))}, {other: ("b.txt", ids(BRIDGE, "a.txt"))})
 
 
 def test_with_a_filter_only_what_was_asked_for_is_named(publish: Publish) -> None:
-    searcher = publish({f"{name}.txt": f"{BRIDGE} {HURT}" for name in "abcde"})
+    searcher = publish({f"{name}/report.txt": f"{BRIDGE} {HURT}" for name in "abcde"})
     for k in (1, 2, 100):
-        assert shown(searcher.ask(CLOSED, k, ["d.txt"]))[BRIDGE] == ("d.txt", ())
-        found = shown(searcher.ask(CLOSED, k, ["b.txt", "[de].txt"]))
+        assert shown(searcher.ask(CLOSED, k, ["d/*"]))[BRIDGE] == ("d/report.txt", ())
+        found = shown(searcher.ask(CLOSED, k, ["b/report.txt", "[de]/*"]))
         assert len(found) == min(k, 2)
-        assert found[BRIDGE] == ("b.txt", ids(BRIDGE, "d.txt", "e.txt"))
+        assert found[BRIDGE] == ("b/report.txt", ids(BRIDGE, "d/report.txt", "e/report.txt"))
 
 
 def test_a_heading_is_nobodys_twin(publish: Publish) -> None:
@@ -92,7 +94,7 @@ def test_a_heading_is_nobodys_twin(publish: Publish) -> None:
 def evidence(searcher: Searcher, k: int) -> tuple[float, float]:
     asked = encode_question(searcher.encoder, CLOSED)
     found = searcher.evidence(asked, searcher.rank(asked, k, None), None)
-    return found.margin, found.size
+    return found.lead, found.size
 
 
 def test_confidence_is_how_far_the_first_text_is_ahead_of_another_text(publish: Publish) -> None:

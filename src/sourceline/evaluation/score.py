@@ -10,6 +10,7 @@ import numpy as np
 from ir_measures import RR, Success, nDCG
 
 from sourceline.errors import LabelsError, QuestionError
+from sourceline.evaluation.ablation import Recipe, ablations
 from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, Asked, Evaluation, Figure, First, Outcome
 from sourceline.evaluation.labels import LabelledQuestion, LabelledSet
 from sourceline.evaluation.statistics import intervals, trust
@@ -40,6 +41,7 @@ def evaluate(
     compiled: Path,
     progress: Callable[[str, Progress], None] = lambda *_: None,
     systems: Callable[[Searcher], Sequence[System]] = systems,
+    ablate: bool = False,
 ) -> Evaluation:
     """Build the set's documents in a temporary index and ask all its questions.
 
@@ -50,6 +52,7 @@ def evaluate(
         compiled: an index folder whose compiled model is used, so that it need not be compiled again.
         progress: told how far the building and the asking are.
         systems: what is measured: one of them is ``Sourceline``, which the confidence is about.
+        ablate: whether Sourceline without each of its stages is measured too.
 
     Raises:
         LabelsError: a label names a document that is not in the set, or no passage overlaps it; or a question cannot
@@ -62,14 +65,36 @@ def evaluate(
             shutil.copytree(compiled / ENCODERS, index / ENCODERS)
         build(labelled.documents, index, model, kind, lambda done: progress("encoding", done))
         searcher = open_searcher(index, model, kind)
-        stored = searcher.generation.passages
-        qrels = relevance(labelled.questions, stored)
-        passages = [passage for entry in stored.documents for passage in stored.of_rows(entry).values()]
-        runs, confidences = _ask_all(
-            *(labelled.questions, searcher, load_calibration(model), systems(searcher)),
-            *([passage.id for passage in passages], lambda done: progress("asking", done)),
-        )
+        measured = list(systems(searcher))
+        if ablate:
+            measured += ablations(searcher, lambda recipe: _rebuilt(labelled.documents, index, model, kind, recipe))
+        return _measure(labelled, searcher, load_calibration(model), measured, lambda done: progress("asking", done))
+
+
+def _measure(
+    labelled: LabelledSet,
+    searcher: Searcher,
+    calibration: Calibration,
+    systems: Sequence[System],
+    progress: Callable[[Progress], None],
+) -> Evaluation:
+    stored = searcher.generation.passages
+    passages = [passage for entry in stored.documents for passage in stored.of_rows(entry).values()]
+    # Twins are shown once: each of them is right where any is.
+    firsts = {passages[row].id: passages[first].id for row, first in stored.twins(range(len(passages))).items()}
+    qrels = {id_: _merged(found, firsts) for id_, found in relevance(labelled.questions, stored).items()}
+    ids = [firsts.get(passage.id, passage.id) for passage in passages]
+    runs, confidences = _ask_all(labelled.questions, searcher, calibration, systems, ids, progress)
     return _evaluation(labelled.questions, passages, qrels, runs, confidences)
+
+
+def _rebuilt(documents: Path, index: Path, model: str, kind: EncoderKind, recipe: Recipe) -> Searcher:
+    """Build the documents in another way, with the same compiled model; the rows are the same."""
+    other = Path(tempfile.mkdtemp(dir=index))
+    if (index / ENCODERS).is_dir():
+        (other / ENCODERS).symlink_to(index / ENCODERS)
+    build(documents, other, model, kind, head=recipe.head, titles=recipe.titles)
+    return open_searcher(other, model, kind)
 
 
 def _ask_all(
@@ -138,6 +163,15 @@ def relevance(questions: Sequence[LabelledQuestion], passages: Passages) -> Qrel
             raise LabelsError(f"question {question.id}: no passage stands where its labels say")
         qrels[question.id] = found
     return qrels
+
+
+def _merged(found: dict[str, int], firsts: dict[str, str]) -> dict[str, int]:
+    """Return the grades with those of twins under the first of them."""
+    merged: dict[str, int] = {}
+    for id_, grade in found.items():
+        first = firsts.get(id_, id_)
+        merged[first] = max(grade, merged.get(first, 0))
+    return merged
 
 
 def _evaluation(

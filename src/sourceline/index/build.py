@@ -15,6 +15,8 @@ from sourceline.citations.ledger import Ledger
 from sourceline.encoding.cache import EncodingCache
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import prepare_encoder
+from sourceline.encoding.head import Head, head_for
+from sourceline.encoding.models import model_digest, model_folder
 from sourceline.errors import (
     BuildError,
     BuildRunningError,
@@ -27,7 +29,6 @@ from sourceline.index import generation as generations
 from sourceline.index.cut import cut_documents
 from sourceline.index.generation import Generation
 from sourceline.index.history import record_citations
-from sourceline.index.passages import DocumentEntry
 from sourceline.index.write import check_generation, write_generation
 from sourceline.types import EncoderKind
 
@@ -42,7 +43,7 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a build is: ``done`` of ``total`` windows are encoded."""
+    """How far a build is: ``done`` of ``total`` windows and titles are encoded."""
 
     done: int
     total: int
@@ -50,7 +51,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a build did. Documents by id; ``skipped`` says why; ``encoded`` counts windows of new text."""
+    """What a build did. Documents by id; ``skipped`` says why; ``encoded`` counts windows of new text.
+
+    A title that is put in front of windows counts as a window: it is encoded by itself, too.
+    """
 
     generation: str
     added: tuple[str, ...]
@@ -70,8 +74,12 @@ def build(
     model: str,
     kind: EncoderKind = EncoderKind.COMPILED,
     progress: Callable[[Progress], None] = lambda _: None,
+    head: Head | None = None,
+    titles: bool = True,
 ) -> Report:
     """Read the documents, encode what is new, and publish a new generation. Safe beside running readers.
+
+    ``head`` is the ranking head, if not the model's own; ``titles`` says whether they stand in front of windows.
 
     Raises:
         BuildRunningError: another build holds the lock.
@@ -83,23 +91,19 @@ def build(
     started = time.monotonic()
     try:
         with lock(index):
-            encoder = prepare_encoder(kind, model, index / ENCODERS)
-            before = _open_before(index)
+            encoder, before = prepare_encoder(kind, model, index / ENCODERS), _open_before(index)
             _discard_unpublished(index)
-            cut, skipped = cut_documents(documents, encoder)
+            head = head or head_for(model_digest(model_folder(model)), encoder.dimension)
+            cut, skipped = cut_documents(documents, encoder, titles)
             with EncodingCache(index / CACHE, encoder.fingerprint, encoder.dimension) as cache:
                 texts = [text for one in cut for text in one.texts()]
                 encoded = _encode(texts, encoder, cache, progress)
-                try:
-                    opened = check_generation(index, write_generation(index, cut, skipped, encoder, cache))
+                with _discarding(index):
+                    opened = check_generation(index, write_generation(index, cut, skipped, encoder, head, cache))
                     record_citations(Ledger(index), before, opened)
                     generations.publish(index, opened.id)
-                except BaseException:
-                    _discard_unpublished(index)  # a full disk above all needs its space back
-                    raise
                 _tidy(index, opened, before, cache, texts)
-            entries = before.passages.documents if before else []
-            return _report(entries, opened, len(texts), encoded, time.monotonic() - started)
+            return _report(before, opened, len(texts), encoded, time.monotonic() - started)
     except (OSError, sqlite3.Error, RuntimeError, ValueError, GenerationError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
@@ -146,6 +150,15 @@ def _encode(texts: list[str], encoder: Encoder, cache: EncodingCache, progress: 
     return len(missing)
 
 
+@contextmanager
+def _discarding(index: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _discard_unpublished(index)  # a full disk above all needs its space back
+        raise
+
+
 def _discard_unpublished(index: Path) -> None:
     """Remove what builds left that did not get to publish."""
     for name in generations.unpublished_ids(index):
@@ -176,8 +189,8 @@ def _prune(index: Path, current: Generation, before: Generation | None) -> None:
             file.unlink(missing_ok=True)
 
 
-def _report(old: list[DocumentEntry], opened: Generation, count: int, encoded: int, seconds: float) -> Report:
-    was = {entry.id: entry.sha256 for entry in old}
+def _report(before: Generation | None, opened: Generation, count: int, encoded: int, seconds: float) -> Report:
+    was = {entry.id: entry.sha256 for entry in before.passages.documents} if before else {}
     now = {entry.id: entry.sha256 for entry in opened.passages.documents}
     return Report(
         generation=opened.id,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sourceline.durable import replace, sha256
 from sourceline.encoding.encoder import Encoder
-from sourceline.errors import DamagedError, GenerationError, MismatchError, NoGenerationError
+from sourceline.encoding.head import Head, read_head
+from sourceline.errors import DamagedError, GenerationError, MismatchError, ModelError, NoGenerationError
 from sourceline.index.dense import DenseIndex
 from sourceline.index.lexical import LexicalIndex
 from sourceline.index.manifest import MEND, Manifest, read_manifest, require_in_reach
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 CURRENT = "CURRENT"
 GENERATIONS = "generations"
+HEAD = "head.safetensors"
 DAMAGED = ".damaged"  # the ending of a folder that was set aside
 
 
@@ -35,6 +37,7 @@ class Generation:
     lexical: LexicalIndex
     tokens: TokenIndex
     passages: Passages
+    head: Head
 
     @property
     def id(self) -> str:
@@ -77,17 +80,20 @@ def open_generation(index: Path, generation: str, connections: int = 1) -> Gener
         if _as_it_is(folder, name) != written:
             raise DamagedError(f"generation {generation} is damaged: {name} is not as it was written: {MEND}")
     try:
+        head = read_head(folder / HEAD)
         opened = Generation(
             manifest,
             folder,
             DenseIndex(folder),
             LexicalIndex(folder),
-            TokenIndex(folder, manifest.dimension),
+            TokenIndex(folder, head.dimension),
             Passages(folder, connections),
+            head,
         )
-    except (RuntimeError, ValueError, OSError, sqlite3.Error) as error:
+    except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError) as error:
         raise GenerationError(f"generation {generation} is as it was written but does not open: {error}") from error
-    rows = {len(opened.dense), len(opened.lexical), len(opened.tokens), opened.passages.row_count}
+    tokens = len(opened.tokens) - len(opened.passages.documents)  # which have a row each for their titles
+    rows = {len(opened.dense), len(opened.lexical), tokens, opened.passages.row_count}
     agree = rows == {manifest.rows} and len(opened.passages) == manifest.passages
     if not agree or opened.dense.dimension != manifest.dimension:
         raise DamagedError(f"generation {generation} is damaged: its files disagree on what they hold: {MEND}")

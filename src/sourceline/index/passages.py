@@ -12,14 +12,15 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from sourceline.index.twins import TwinsFinder
 from sourceline.types import Document, Location, Passage, Standing
 
 FILE = "passages.sqlite"
-# How much of the document's text around a passage is kept with it, in characters.
-CONTEXT = 64
-# So many rows are asked for in one statement.
-_BATCH = 1_000
+CONTEXT = 64  # characters of the document's text that are kept around a passage
+_BATCH = 1_000  # rows that one statement asks for
 _SCHEMA = """
 CREATE TABLE documents (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, sha256 TEXT NOT NULL, text TEXT NOT NULL,
@@ -71,9 +72,7 @@ class PassagesWriter:
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(folder / FILE)
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
-        self._documents = 0
-        self._passages = 0
-        self._rows = 0
+        self._documents = self._passages = self._rows = 0
         self._twins = TwinsFinder()
 
     def __enter__(self) -> Self:
@@ -144,10 +143,15 @@ class Passages:
                     "SELECT id, title, sha256, first, passages, first_row, rows FROM documents ORDER BY number"
                 )
             ]
+        self._firsts = np.array([entry.rows.start for entry in self.documents], dtype=np.int64)
 
     def __len__(self) -> int:
         """Return the number of passages, headings too."""
         return self._passages
+
+    def documents_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the number of the document in which each of these rows stands."""
+        return np.searchsorted(self._firsts, rows, side="right") - 1
 
     @property
     def row_count(self) -> int:
@@ -180,8 +184,7 @@ class Passages:
 
     def of_rows(self, entry: DocumentEntry) -> dict[int, Passage]:
         """Return a document's passages that can be answers, by row, in order."""
-        answers = [passage for passage in self.of_document(entry) if not passage.heading]
-        return dict(zip(entry.rows, answers, strict=True))
+        return dict(zip(entry.rows, (p for p in self.of_document(entry) if not p.heading), strict=True))
 
     def text_of(self, entry: DocumentEntry) -> str:
         """Return a document's text."""
@@ -196,8 +199,8 @@ class Passages:
             if found is None:
                 return None
             passage = _passage(found)
-            document = (passage.document_id,)
-            (text,) = connection.execute("SELECT text FROM documents WHERE id = ?", document).fetchone()
+            of_text = connection.execute("SELECT text FROM documents WHERE id = ?", (passage.document_id,))
+            (text,) = of_text.fetchone()
         return stand(passage, found[10], text)
 
     def standing_texts(self, texts: set[str]) -> list[Standing]:
@@ -209,11 +212,10 @@ class Passages:
 
     def entry(self, document_id: str) -> DocumentEntry | None:
         """Return a document by its id."""
-        with self._connection() as connection:
-            found = connection.execute("SELECT number FROM documents WHERE id = ?", (document_id,)).fetchone()
-        return None if found is None else self.documents[found[0]]
+        found = self._select("SELECT number FROM documents WHERE id IN ({})", [document_id])
+        return self.documents[found[0][0]] if found else None
 
-    def _select(self, statement: str, values: Collection[int]) -> list[Any]:
+    def _select(self, statement: str, values: Collection[int | str]) -> list[Any]:
         """Return what a statement finds for these values, however many."""
         wanted, found = list(values), []
         with self._connection() as connection:

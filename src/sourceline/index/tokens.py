@@ -1,5 +1,7 @@
 """Token vectors for late interaction: float16 while they are few, product-quantised when they are many.
 
+A row a passage, and behind them a row for the title of each document, which any of its passages may rely on.
+
 Files: ``tokens.codes`` uint8, a row a token: the vector as float16, or its product quantisation by ``tokens.pq`` if
 that file is there; ``tokens.offsets`` int64 (rows + 1), where each row's tokens begin; ``tokens.spans`` int32
 (tokens, 2), where each token stands in its passage; ``tokens.idf.npy`` float32 by token id. The first three are raw
@@ -19,9 +21,9 @@ from sourceline.encoding.encoder import Float32, Int32
 
 CODES, QUANTISER = "tokens.codes", "tokens.pq"
 OFFSETS, SPANS, IDF = "tokens.offsets", "tokens.spans", "tokens.idf.npy"
-# Above this many tokens (at 384 dimensions 192 MB as float16) they are quantised: 32 bytes a token measured no loss.
+# Above this many tokens (at 192 dimensions 96 MB as float16) they are quantised, to 64 bytes a token.
 QUANTISE_ABOVE = 250_000
-PIECES = 32
+PIECES = 64
 _TRAINING_TOKENS = 65_536
 _BATCH = 65_536
 
@@ -37,6 +39,7 @@ class TokensWriter:
         self._spans = (folder / SPANS).open("wb")
         self._offsets = [0]
         self._passages_with: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._passages = 0
 
     def __enter__(self) -> Self:
         """Use as a context manager to close the files, however the build goes."""
@@ -48,10 +51,11 @@ class TokensWriter:
         self._spans.close()
 
     def add(self, ids: Int32, spans: Int32, vectors: Float32) -> None:
-        """Append one row: token ids (n,), spans in the passage (n, 2), vectors of length one (n, dimension).
+        """Append one passage: token ids (n,), spans in the passage (n, 2), vectors (n, dimension).
 
         A row with no token gets one that matches nothing, so that every row has something to compare.
         """
+        self._passages += 1
         if len(ids):
             top = int(ids.max()) + 1
             if top > len(self._passages_with):
@@ -59,6 +63,15 @@ class TokensWriter:
             self._passages_with[np.unique(ids)] += 1
         else:
             spans, vectors = np.zeros((1, 2), np.int32), np.zeros((1, self._dimension), np.float32)
+        self._add(spans, vectors)
+
+    def add_title(self, vectors: Float32 | None) -> None:
+        """Append the title of the next document, behind all passages: vectors (n, dimension); None for no title."""
+        if vectors is None or not len(vectors):
+            vectors = np.zeros((1, self._dimension), np.float32)
+        self._add(np.zeros((len(vectors), 2), np.int32), vectors)
+
+    def _add(self, spans: Int32, vectors: Float32) -> None:
         self._vectors.write(vectors.astype("<f2").tobytes())
         self._spans.write(spans.astype("<i4").tobytes())
         self._offsets.append(self._offsets[-1] + len(spans))
@@ -68,8 +81,7 @@ class TokensWriter:
         self._vectors.close()
         self._spans.close()
         np.array(self._offsets, dtype="<i8").tofile(self._folder / OFFSETS)
-        rows = len(self._offsets) - 1
-        np.save(self._folder / IDF, idf(self._passages_with, rows))
+        np.save(self._folder / IDF, idf(self._passages_with, self._passages))
         if self._offsets[-1] > self._quantise_above and self._dimension % PIECES == 0:
             self._quantise()
         return self._offsets[-1]
@@ -127,7 +139,7 @@ class TokenIndex:
         self._codes = _map(folder / CODES, "u1", self._codec.code_size)
 
     def __len__(self) -> int:
-        """Return the number of rows."""
+        """Return the number of rows: passages and titles."""
         return len(self._offsets) - 1
 
     @property

@@ -32,4 +32,3 @@ class TwinsFinder:
             return None
         self.firsts.add(first)
         return first
-

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from sourceline.encoding.cache import EncodingCache
-from sourceline.encoding.encoder import Encoder, Float32, Int32, unit
+from sourceline.encoding.encoder import Encoder, Encoding, Float32, Int32, unit
 from sourceline.encoding.encoders import kind_of
+from sourceline.encoding.head import Head, write_head
 from sourceline.errors import BuildError, DamagedError
 from sourceline.index import generation as generations
 from sourceline.index.cut import CutDocument
 from sourceline.index.dense import DenseWriter
-from sourceline.index.generation import Generation
+from sourceline.index.generation import HEAD, Generation
 from sourceline.index.lexical import LexicalWriter
 from sourceline.index.manifest import FORMAT, Manifest, file_table, write_manifest
 from sourceline.index.passages import PassagesWriter
@@ -21,7 +22,12 @@ from sourceline.index.tokens import TokensWriter
 
 
 def write_generation(
-    index: Path, documents: Sequence[CutDocument], skipped: dict[str, str], encoder: Encoder, cache: EncodingCache
+    index: Path,
+    documents: Sequence[CutDocument],
+    skipped: dict[str, str],
+    encoder: Encoder,
+    head: Head,
+    cache: EncodingCache,
 ) -> str:
     """Write all files of a new generation, the manifest last; return its id. Nothing is published yet."""
     now = datetime.now(UTC)
@@ -29,17 +35,32 @@ def write_generation(
     folder.mkdir(parents=True)
     dense = DenseWriter(encoder.dimension)
     lexical = LexicalWriter(folder)
-    with TokensWriter(folder, encoder.dimension) as tokens, PassagesWriter(folder) as stored:
+    write_head(folder / HEAD, head)
+    with TokensWriter(folder, head.dimension) as tokens, PassagesWriter(folder) as stored:
         for one in documents:
             _require_verbatim(one)
             stored.add(one.document, one.passages)
             lexical.add([passage.text for passage in one.answers()])
-            dense.add(_add_tokens(one, tokens, cache, encoder.dimension))
+            dense.add(_add_tokens(one, tokens, head, cache, encoder.dimension))
+        for one in documents:
+            tokens.add_title(head.of_passage(_encoding(one.title, cache).vectors) if one.title else None)
         dense.write(folder)
         lexical.write()
         stored.write()
         count = tokens.write()
-    manifest = Manifest(
+    write_manifest(folder, _manifest(folder, now, documents, skipped, encoder, count))
+    return folder.name
+
+
+def _manifest(
+    folder: Path,
+    now: datetime,
+    documents: Sequence[CutDocument],
+    skipped: dict[str, str],
+    encoder: Encoder,
+    tokens: int,
+) -> Manifest:
+    return Manifest(
         format=FORMAT,
         id=folder.name,
         created=now.isoformat(timespec="seconds"),
@@ -50,12 +71,10 @@ def write_generation(
         documents=len(documents),
         passages=sum(len(one.passages) for one in documents),
         rows=sum(len(one.answers()) for one in documents),
-        tokens=count,
+        tokens=tokens,
         skipped=skipped,
         files=file_table(folder),
     )
-    write_manifest(folder, manifest)
-    return folder.name
 
 
 def _require_verbatim(one: CutDocument) -> None:
@@ -64,14 +83,14 @@ def _require_verbatim(one: CutDocument) -> None:
             raise BuildError(f"{one.document.id}: a passage is not verbatim; this is a defect of Sourceline")
 
 
-def _add_tokens(one: CutDocument, tokens: TokensWriter, cache: EncodingCache, dimension: int) -> Float32:
+def _add_tokens(one: CutDocument, tokens: TokensWriter, head: Head, cache: EncodingCache, dimension: int) -> Float32:
     """Append the tokens of a document's answers; return the answers' vectors, (rows, dimension): the tokens' means.
 
     A document of headings alone has none.
     """
     vectors: list[Float32] = []
     for ids, spans, states in _passage_tokens(one, cache):
-        tokens.add(ids, spans, unit(states))
+        tokens.add(ids, spans, head.of_passage(states))
         vectors.append(unit(states.mean(axis=0)) if len(states) else np.zeros(dimension, dtype=np.float32))
     return np.array(vectors, dtype=np.float32).reshape(-1, dimension)
 
@@ -79,17 +98,22 @@ def _add_tokens(one: CutDocument, tokens: TokensWriter, cache: EncodingCache, di
 def _passage_tokens(one: CutDocument, cache: EncodingCache) -> Iterator[tuple[Int32, Int32, Float32]]:
     """Yield for each passage that can be an answer the ids, the spans within it, and the vectors of its tokens."""
     kept = []
-    for window, text in zip(one.windows, one.texts(), strict=True):
-        encoding = cache.get(text)
-        if encoding is None:
-            raise BuildError("an encoding is missing from the cache: run `sourceline rebuild-index` again")
-        spans = encoding.tokens.spans + window.start
+    for window, text in zip(one.windows, one.texts(), strict=False):  # behind the windows stands the title
+        encoding = _encoding(text, cache)
+        spans = encoding.tokens.spans + (window.start - len(one.prefix(window)))
         keep = (spans[:, 0] >= window.keep_start) & (spans[:, 0] < window.keep_end)
         kept.append((encoding.tokens.ids[keep], spans[keep], encoding.vectors[keep]))
     ids, spans, vectors = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     for passage in one.answers():
         first, last = np.searchsorted(spans[:, 0], [passage.start, passage.end])
         yield ids[first:last], spans[first:last] - passage.start, vectors[first:last]
+
+
+def _encoding(text: str, cache: EncodingCache) -> Encoding:
+    encoding = cache.get(text)
+    if encoding is None:
+        raise BuildError("an encoding is missing from the cache: run `sourceline rebuild-index` again")
+    return encoding
 
 
 def _next_id(index: Path, now: datetime) -> str:

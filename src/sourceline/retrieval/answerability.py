@@ -19,19 +19,19 @@ class Evidence:
     """What the scores of the candidates say, comparable between corpora of different sizes.
 
     ``late``: the first passage's late-interaction score; ``dense``: its cosine; ``coverage``: its BM25 score as a share
-    of the most that the question's words could give; ``margin``: how far it is ahead of the second passage;
+    of the most that the question's words could give; ``lead``: how far it is ahead of the mean of those behind it;
     ``size``: the logarithm of how many passages were searched, for among more the best one is better by chance.
     """
 
     late: float
     dense: float
     coverage: float
-    margin: float
+    lead: float
     size: float
 
     def values(self) -> Float32:
         """Return the features, in the order of the coefficients."""
-        return np.array([self.late, self.dense, self.coverage, self.margin, self.size], dtype=np.float32)
+        return np.array([self.late, self.dense, self.coverage, self.lead, self.size], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from sourceline.encoding.encoder import Float32, Int32
+from sourceline.encoding.encoder import Float32, Int32, unit
 from sourceline.retrieval.question import EncodedQuestion
 from sourceline.types import Span
 
@@ -37,14 +37,14 @@ def highlights(question: Float32, text: str, vectors: Float32, spans: Int32) -> 
     """Return the matched words of a passage, in order, without overlap.
 
     Args:
-        question: the vectors of the question's content tokens, (content tokens, dimension), of length one.
+        question: the vectors of the question's content tokens, (content tokens, m), of length one.
         text: the passage's text.
-        vectors: its token vectors, (tokens, dimension), of length one.
+        vectors: its token vectors, (tokens, m), of any length.
         spans: where its tokens stand in it, (tokens, 2).
     """
     if not len(question):
         return ()
-    cosines = question @ vectors.T
+    cosines = question @ unit(vectors).T
     nearest, best = cosines.argmax(axis=1), cosines.max(axis=1)
     matched = set(spans[nearest[best >= LEAST_COSINE], 0].tolist())
     words = _content_words(text)

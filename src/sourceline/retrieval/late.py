@@ -1,34 +1,78 @@
-"""Late interaction: compares every token of the question with every token of a passage."""
+"""Late interaction: compares every token of the question with every token of a passage and of what stands around it.
+
+MaxSim (ColBERT; Khattab & Zaharia 2020) gives each token of the question its best cosine in the passage. A sentence
+seldom says everything itself: "He was elected in 2016" answers with the name that stands in the sentence before. So a
+token that the passage lacks may be matched by the sentence before or after or by the document's title, at a discount.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sourceline.encoding.encoder import Float32
+from sourceline.index.generation import Generation
 from sourceline.index.tokens import Gathered
+from sourceline.retrieval.question import EncodedQuestion
 
 # Equal passages get sums that differ by less than this, depending on where they stand in the matrix.
 ROUNDING = 1e-6
+_NOTHING = -1.0  # the cosine with what is not there
 
 
-def maxsim(question: Float32, weights: Float32, passages: Gathered) -> Float32:
-    """Return the score of each passage: ``Σ_t w_t · max_{s ∈ p} cos(q_t, p_s)`` (ColBERT; Khattab & Zaharia 2020).
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The best cosine of each token of the question: in each passage, and around it, both (passages, tokens)."""
+
+    own: Float32
+    around: Float32
+
+
+def late_interaction(question: EncodedQuestion, generation: Generation, rows: list[int]) -> tuple[Float32, Float32]:
+    """Return the scores of these rows, and the part that the passages give by themselves: (rows,) float32 each.
+
+    ``Σ_t w_t · (own_t + r_t · max(0, around_t - own_t))``, where ``w`` is how much a token counts (sum 1) and ``r``
+    how far it may rely on what stands around. Equal passages in equal surroundings get equal scores.
+    """
+    head = generation.head
+    weights = head.weights(question.vectors, generation.tokens.idf(question.tokens.ids)) * question.emphasis
+    weights /= weights.sum()
+    found = match(head.of_question(question.vectors), generation, rows)
+    lent = np.maximum(found.around - found.own, 0) * head.reliances(question.vectors)
+    own = found.own @ weights
+    return _settled(own + lent @ weights), own
+
+
+def match(question: Float32, generation: Generation, rows: list[int]) -> Matches:
+    """Compare the question's projected token vectors, (tokens, m), with these rows, ascending, and around them."""
+    passages, here = generation.passages, np.array(rows, dtype=np.int64)
+    documents = passages.documents_of(here)
+    titles = passages.row_count + documents
+    places = [here, here - 1, here + 1, titles]
+    wanted = np.unique(np.concatenate(places))
+    wanted = wanted[wanted >= 0]
+    best = maxsim(question, generation.tokens.gather(wanted.tolist()))
+    own, before, after, title = (best[np.searchsorted(wanted, place)] for place in places)
+    _hide(before, (here == 0) | (passages.documents_of(here - 1) != documents))
+    _hide(after, (here + 1 >= passages.row_count) | (passages.documents_of(here + 1) != documents))
+    discounts = generation.head.discounts
+    around = np.maximum(np.maximum(before - discounts[0], after - discounts[1]), title - discounts[2])
+    return Matches(own, around)
+
+
+def maxsim(question: Float32, passages: Gathered) -> Float32:
+    """Return the best cosine of each token of the question in each passage: (passages, tokens) float32.
 
     Args:
-        question: the question's token vectors, (tokens, dimension), of length one.
-        weights: how much each token of the question counts, (tokens,), sum 1.
-        passages: the passages' token vectors, of length one.
-
-    Returns:
-        (passages,) float32, at most 1; equal for equal passages.
+        question: the question's token vectors, (tokens, m), of length one.
+        passages: the passages' token vectors, each as long as it counts.
     """
     cosines = passages.vectors @ question.T
-    best = np.maximum.reduceat(cosines, passages.starts, axis=0)
-    return _settled(np.asarray(best @ weights, dtype=np.float32))
+    return np.asarray(np.maximum.reduceat(cosines, passages.starts, axis=0), dtype=np.float32)
 
 
-def token_weights(idf: Float32) -> Float32:
-    """Return weights (tokens,) in proportion to the inverse document frequencies (tokens,), with sum 1."""
-    total = idf.sum()
-    return idf / total if total > 0 else np.full_like(idf, 1 / len(idf))
+def _hide(matches: Float32, rows: npt.NDArray[np.bool_]) -> None:
+    matches[rows] = _NOTHING
 
 
 def _settled(scores: Float32) -> Float32:

@@ -4,21 +4,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sourceline.corpus.sentences import sentence_spans
 from sourceline.corpus.windows import stretches
 from sourceline.encoding.encoder import Encoder, Float32, Tokens, token_counter, unit
 from sourceline.errors import QuestionError
 
 MAX_CHARACTERS = 2_000
+# How much a token counts that stands beside the sentences that ask, and together at most, to what asks.
+TOLD = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedQuestion:
-    """``vector`` (dimension,) and ``vectors`` (tokens, dimension), all of length one; ``tokens`` as in ``text``."""
+    """``vector`` (dimension,) and ``vectors`` (tokens, dimension), all of length one; ``tokens`` as in ``text``.
+
+    ``emphasis`` (tokens,) says which tokens ask: 1, and less for what is only told before the question; ``asking`` is
+    the part of the text that asks.
+    """
 
     text: str
     tokens: Tokens
     vector: Float32
     vectors: Float32
+    emphasis: Float32
+    asking: str
 
 
 def check_question(text: str) -> str:
@@ -58,4 +67,21 @@ def encode_question(encoder: Encoder, text: str) -> EncodedQuestion:
         kept.append((Tokens(encoding.tokens.ids[keep], spans[keep]), encoding.vectors[keep]))
     states = np.concatenate([vectors for _, vectors in kept])
     tokens = Tokens(np.concatenate([t.ids for t, _ in kept]), np.concatenate([t.spans for t, _ in kept]))
-    return EncodedQuestion(text, tokens, unit(states.mean(axis=0)), unit(states))
+    asking = _asking(text)
+    at = tokens.spans[:, :1]
+    asks = ((at >= [start for start, _ in asking]) & (at < [end for _, end in asking])).any(axis=1)
+    count = int(np.count_nonzero(asks))
+    emphasis = np.where(asks, 1, TOLD * min(1.0, count / max(1, len(tokens.ids) - count))).astype(np.float32)
+    vector = unit(np.asarray(emphasis @ states, dtype=np.float32))
+    return EncodedQuestion(
+        text, tokens, vector, unit(states), emphasis, " ".join(text[start:end] for start, end in asking)
+    )
+
+
+def _asking(text: str) -> list[tuple[int, int]]:
+    """Return where the sentences stand that end in a question mark; the whole text, if none does."""
+    if "?" not in text[:-1] and "." not in text:  # most questions are one sentence
+        return [(0, len(text))]
+    sentences = sentence_spans(text, 0, len(text))
+    asking = [(start, end) for start, end in sentences if text[start:end].rstrip("\"'”’)").endswith("?")]
+    return asking or [(0, len(text))]

@@ -4,19 +4,22 @@ import fnmatch
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sourceline.encoding.encoder import Encoder, Float32
+from sourceline.encoding.encoder import Encoder
+from sourceline.encoding.head import Head
 from sourceline.index.generation import Generation, require_encoder
 from sourceline.index.passages import Shown
 from sourceline.index.rows import Rows
 from sourceline.retrieval.answerability import THRESHOLD, Calibration, Evidence
 from sourceline.retrieval.highlights import content_tokens, highlights
-from sourceline.retrieval.late import maxsim, token_weights
+from sourceline.retrieval.late import late_interaction
 from sourceline.retrieval.question import EncodedQuestion, check_question, encode_question
 from sourceline.types import Answer, Hit, Scores
 
 MAX_K = 100
+# The first passage is compared with the others among so many.
+RIVALS = 10
 # From each of dense and BM25. More adds candidates but hardly a right first place.
 CANDIDATES = 30
 # Of passages that say the same, so many from each of the two are compared with the question.
@@ -25,10 +28,11 @@ TWINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates in their final order, each text once: rows, and the scores of each."""
+    """The candidates in order, each text once: rows, the scores of each, and how much of ``late`` is its own."""
 
     rows: tuple[int, ...]
     scores: tuple[Scores, ...]
+    own: tuple[float, ...]
 
 
 class Searcher:
@@ -44,6 +48,10 @@ class Searcher:
         self.generation = generation
         self.encoder = encoder
         self._calibration = calibration
+
+    def with_head(self, head: Head) -> "Searcher":
+        """Return a searcher that ranks the same index by another head, to measure what a part of it is worth."""
+        return Searcher(replace(self.generation, head=head), self.encoder, self._calibration)
 
     def ask(self, question: str, k: int, documents: Sequence[str] = ()) -> Answer:
         """Return the up to ``k`` passages that answer best, best first; ties in document order; each text once.
@@ -75,15 +83,16 @@ class Searcher:
         twins = self._candidates(asked, k, within)
         rows = sorted(twins)
         if not rows:
-            return Ranking((), ())
-        late = maxsim(asked.vectors, self._weights(asked), index.tokens.gather(rows))
-        cosines, words = index.dense.scores(asked.vector, rows), index.lexical.scores(asked.text, rows)
+            return Ranking((), (), ())
+        late, own = late_interaction(asked, index, rows)
+        cosines, words = index.dense.scores(asked.vector, rows), index.lexical.scores(asked.asking, rows)
         best: dict[int, int] = {}
         for at in sorted(range(len(rows)), key=lambda at: (-late[at], rows[at])):
             best.setdefault(twins[rows[at]], at)
         return Ranking(
             tuple(rows[at] for at in best.values()),
             tuple(Scores(float(cosines[at]), float(words[at]), float(late[at])) for at in best.values()),
+            tuple(float(own[at]) for at in best.values()),
         )
 
     def _candidates(self, asked: EncodedQuestion, k: int, within: Rows | None) -> dict[int, int]:
@@ -95,7 +104,7 @@ class Searcher:
         wanted = texts
         while True:
             dense = [neighbor.row for neighbor in index.dense.search(asked.vector, wanted, within)]
-            lexical = [neighbor.row for neighbor in index.lexical.search(asked.text, wanted, within)]
+            lexical = [neighbor.row for neighbor in index.lexical.search(asked.asking, wanted, within)]
             rows = {*dense, *lexical}
             twins = dict(zip(rows, rows, strict=True)) | index.passages.twins(rows)
             # Every row has a cosine, so that a list that is not full holds them all.
@@ -106,13 +115,13 @@ class Searcher:
     def evidence(self, asked: EncodedQuestion, ranking: Ranking, within: Rows | None) -> Evidence:
         """Return what speaks for the first passage of a ranking that is not empty."""
         best = ranking.scores[0]
-        second = ranking.scores[1].late if len(ranking.scores) > 1 else 0.0
-        ceiling = self.generation.lexical.ceiling(asked.text)
+        behind = [scores.late for scores in ranking.scores[1:RIVALS]]
+        ceiling = self.generation.lexical.ceiling(asked.asking)
         return Evidence(
             late=best.late,
             dense=best.dense,
             coverage=best.lexical / ceiling if ceiling else 0.0,
-            margin=best.late - second,
+            lead=best.late - (sum(behind) / len(behind) if behind else 0.0),
             size=math.log(self.generation.passages.row_count if within is None else len(within)),
         )
 
@@ -121,16 +130,13 @@ class Searcher:
         entries = self.generation.passages.documents
         return Rows.of(e.rows for e in entries if any(e.id == d or fnmatch.fnmatchcase(e.id, d) for d in documents))
 
-    def _weights(self, asked: EncodedQuestion) -> Float32:
-        return token_weights(self.generation.tokens.idf(asked.tokens.ids))
-
     def _hits(self, asked: EncodedQuestion, ranking: Ranking, k: int, within: Rows | None) -> tuple[Hit, ...]:
         rows = ranking.rows[:k]
         if not rows:
             return ()
         stored = self.generation.passages.rows(rows)
         also = self._also(stored, within)
-        content = asked.vectors[content_tokens(asked)]
+        content = self.generation.head.of_question(asked.vectors[content_tokens(asked)])
         tokens = self.generation.tokens.gather(rows)
         found = []
         for at, row in enumerate(rows):

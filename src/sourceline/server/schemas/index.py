@@ -23,7 +23,7 @@ class GenerationBody(Wire):
 
 
 class ProgressBody(Wire):
-    """Windows of new text encoded, of all that there are."""
+    """Windows of new text encoded, a title counting as one, of all that there are."""
 
     done: int
     total: int

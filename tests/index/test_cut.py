@@ -1,0 +1,87 @@
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from sourceline.encoding.encoder import Encoder
+from sourceline.index.cut import TITLE_TOKENS, CutDocument, cut_documents
+from tests.texts import texts
+
+LONG = "The council spoke of bridges at length on that day. " * 12  # a window of its own
+
+
+def cut(folder: Path, encoder: Encoder, text: str, name: str = "a.md", titles: bool = True) -> CutDocument:
+    (folder / name).write_text(text, "utf-8", newline="")
+    (found,), _ = cut_documents(folder, encoder, titles)
+    return found
+
+
+def test_each_window_is_encoded_below_the_title_and_then_the_title_itself(documents: Path, encoder: Encoder) -> None:
+    found = cut(documents, encoder, f"{LONG}\n\n{LONG}Then it rained.\n", "minutes_of_may.txt")
+    below = [found.document.text[window.start : window.end] for window in found.windows]
+    assert len(below) == 2
+    assert found.title == "minutes of may"
+    assert found.texts() == [f"minutes of may\n{below[0]}", f"minutes of may\n{below[1]}", "minutes of may"]
+    assert [found.prefix(window) for window in found.windows] == ["minutes of may\n"] * 2
+
+
+def test_a_window_that_begins_with_the_title_gets_no_second_one(documents: Path, encoder: Encoder) -> None:
+    found = cut(documents, encoder, f"# The bridge\n\n{LONG}\n\n{LONG}\n")
+    first, second, title = found.texts()
+    assert title == "The bridge"
+    assert first.count("The bridge") == second.count("The bridge") == 1
+    assert first.startswith("The bridge\n\nThe council")
+    assert second.startswith("The bridge\nThe council")
+    assert [found.prefix(window) for window in found.windows] == ["", "The bridge\n"]
+
+
+def test_a_long_title_is_not_put_in_front_of_windows(documents: Path, encoder: Encoder) -> None:
+    for count, title in [(TITLE_TOKENS, " ".join(["bridge"] * 40)), (TITLE_TOKENS + 1, "")]:
+        text = " ".join(["bridge"] * count)
+        found = cut(documents, encoder, f"# {text}\n\nIt opens. {LONG}\n\n{LONG}\n")
+        assert found.document.title == text
+        assert found.title == title
+        windows = [found.document.text[window.start : window.end] for window in found.windows]
+        below = [f"{title}\n{window}" for window in windows[1:]]  # the first begins with the title
+        assert found.texts() == ([windows[0], *below, title] if title else windows)
+
+
+def test_without_titles_the_windows_are_encoded_as_they_stand(documents: Path, encoder: Encoder) -> None:
+    found = cut(documents, encoder, f"{LONG}\n\n{LONG}\n", titles=False)
+    assert found.title == ""
+    assert found.texts() == [found.document.text[window.start : window.end] for window in found.windows]
+
+
+@pytest.mark.parametrize("limit", [8, 20, 254])
+def test_a_title_leaves_room_for_the_text_however_little_the_model_reads(
+    documents: Path, encoder: Encoder, limit: int
+) -> None:
+    class Small:
+        """The same encoder, of a model that reads less at once."""
+
+        model, fingerprint, dimension = encoder.model, encoder.fingerprint, encoder.dimension
+        tokenize, encode = encoder.tokenize, encoder.encode
+
+        def __init__(self) -> None:
+            self.limit = limit
+
+    found = cut(documents, Small(), f"# {'bridge ' * 20}\n\n{LONG}\n\n{LONG}\n")
+    assert (found.title != "") is (limit == 254)
+    assert all(len(encoder.tokenize(text).ids) <= limit for text in found.texts())
+
+
+@settings(deadline=None, max_examples=50)
+@given(text=texts.map(lambda text: f"# A bridge of wood and stone\n\n{text * 8}"))
+def test_what_is_encoded_fits_the_model_and_holds_each_window_whole(encoder: Encoder, text: str) -> None:
+    with TemporaryDirectory() as folder:
+        found = cut(Path(folder), encoder, text)
+    for window, encoded in zip(found.windows, found.texts(), strict=False):
+        prefix = found.prefix(window)
+        assert encoded == prefix + found.document.text[window.start : window.end]
+        tokens = encoder.tokenize(encoded)
+        assert len(tokens.ids) <= encoder.limit
+        # In front of the window, the title alone has tokens.
+        alone = encoder.tokenize(encoded[len(prefix) :])
+        np.testing.assert_array_equal(tokens.spans[len(tokens.ids) - len(alone.ids) :], alone.spans + len(prefix))

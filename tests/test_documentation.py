@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from sourceline import __version__
+from sourceline.index import manifest
+from sourceline.index.cut import TITLE_SHARE, TITLE_TOKENS
 from sourceline.index.generation import GENERATIONS
+from sourceline.index.tokens import PIECES, QUANTISE_ABOVE
 from sourceline.server.app import create_app
 from sourceline.settings import Settings
 from sourceline.types import DEFAULT_MODEL, EncoderKind
@@ -92,6 +95,14 @@ def test_every_file_of_a_generation_is_described(seed_index: Path) -> None:
     (generation,) = (seed_index / GENERATIONS).iterdir()
     for path in generation.iterdir():
         assert f"`{path.name}{'/' if path.is_dir() else ''}`" in FORMAT
+
+
+def test_the_format_of_a_generation_is_the_one_described() -> None:
+    assert f"This is format {manifest.FORMAT};" in FORMAT
+    assert f"or {PIECES} bytes of product quantisation" in FORMAT
+    assert f"above {QUANTISE_ABOVE:,} tokens" in FORMAT
+    assert f"A title of at most {TITLE_TOKENS} tokens, and of a quarter of what" in FORMAT
+    assert TITLE_SHARE == 1 / 4
 
 
 def test_every_file_of_the_index_folder_is_described(seed_index: Path) -> None:

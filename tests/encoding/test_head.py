@@ -1,6 +1,7 @@
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,10 +95,11 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, head: Head) -> None:
 
 
 def test_a_head_is_written_as_float32_in_rows_whatever_it_is_in_memory(tmp_path: Path) -> None:
-    turned = np.asfortranarray(np.arange(6, dtype=np.float64).reshape(3, 2))
+    turned: Any = np.asfortranarray(np.arange(6, dtype=np.float64).reshape(3, 2))
     write_head(tmp_path / "head", replace(HEAD, projection=turned))
     found = read_head(tmp_path / "head").projection
-    assert (found.tolist(), found.dtype) == ([[0, 1], [2, 3], [4, 5]], np.float32)
+    assert found.dtype == np.float32
+    assert found.tolist() == [[0, 1], [2, 3], [4, 5]]
 
 
 def test_what_is_no_head_is_a_known_error(tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ def test_a_model_gets_the_head_that_was_trained_for_it_and_no_other(
     others = {name: replace(HEAD, biases=floats(number, 0)) for number, name in enumerate(["one", "two"])}
     for name, head in others.items():
         write_head(tmp_path / "heads" / f"{name}.safetensors", head, f"digest of {name}")
-    monkeypatch.setattr(heads.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr("sourceline.encoding.head.resources.files", lambda _: tmp_path)
     for name, head in others.items():
         assert same(head_for(f"digest of {name}", 3), head)
     for unknown in ("digest of three", "digest", "one"):

@@ -40,7 +40,7 @@ def scores(generation: Generation, question: Sequence[Sequence[float]], *rows: i
 def test_with_the_plain_head_each_token_counts_with_its_nearest_in_the_passage(
     tmp_path: Path, real: Generation
 ) -> None:
-    sentences = [[E1, E2], [[0.5, 0.75, 0]], [[-1, -1, 0], [0.75, -0.5, 0]]]
+    sentences: list[list[list[float]]] = [[E1, E2], [[0.5, 0.75, 0]], [[-1, -1, 0], [0.75, -0.5, 0]]]
     generation = stage(tmp_path, real, plain_head(3), [Made(sentences, [E1])])
     late, own = late_interaction(asked([E1, E2], emphasis=[0.75, 0.25]), generation, [0, 1, 2])
     # .75·1 + .25·1; .75·.5 + .25·.75; .75·.75 - .25·.5
@@ -133,8 +133,8 @@ def test_it_equals_the_definition_in_plain_loops(
         return unit(random.normal(size=(count, dimension)).astype(np.float32))
 
     basis = np.linalg.qr(random.normal(size=(4, 3)))[0].astype(np.float32)
-    learnt = (random.normal(size=size).astype(np.float32) for size in (3, 4, 4, 2))
-    head = Head(basis, *learnt, discounts=floats(*random.uniform(0, 0.3, 3)))
+    passage, asks, relies, biases = (random.normal(size=size).astype(np.float32) for size in (3, 4, 4, 2))
+    head = Head(basis, passage, asks, relies, biases, floats(*random.uniform(0, 0.3, 3)))
     documents = [Made([vectors(n) * 0.75 for n in one], vectors(2) if seed % 2 else None) for one in lengths]
     question = asked(
         vectors(tokens, 4), random.uniform(0.1, 1, tokens).tolist(), random.integers(0, 2, tokens).tolist()

@@ -67,7 +67,7 @@ def test_a_title_leaves_room_for_the_text_however_little_the_model_reads(
         def __init__(self) -> None:
             self.limit = limit
 
-    found = cut(documents, Small(), f"# {'bridge ' * 20}\n\n{LONG}\n\n{LONG}\n")
+    found = cut(documents, Small(), f"# {'bridge ' * 20}\n\n{LONG}\n\n{'東' * 700}\n")
     assert (found.title != "") is (limit == 254)
     assert all(len(encoder.tokenize(text).ids) <= limit for text in found.texts())
 

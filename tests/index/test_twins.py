@@ -17,6 +17,8 @@ from tests.texts import texts
         ("Straße", "strasse"),
         ("ﬁne \uff34\uff52\uff41\uff44\uff45", "fine trade"),
         ("Cafe\u0301", "caf\u00e9"),
+        ("ß\u0301", "s\u015b"),
+        ("e’\u0301", "\u00e9"),
         ("It costs $5", "it costs $5"),
         ("It costs €5", "it costs €5"),
         ("हिन्दी", "हिन्दी"),

@@ -15,6 +15,7 @@ def same(text: str) -> str:
     ('trade grew', 'trade grew', '?!')
     """
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)
+    folded = unicodedata.normalize("NFKC", folded)  # a mark may stand behind another letter now
     return " ".join(folded.split()).rstrip(" .,;:!?") or text
 
 

@@ -51,8 +51,8 @@ def load_settings(**given: object) -> Settings:
         SettingsError: a value that cannot be used, or a name in the file that is no setting.
     """
     try:
-        # Checked by pydantic when it runs: what comes from a command line has no types yet.
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        values = {name: value for name, value in given.items() if value is not None}
+        return Settings(**values)  # type: ignore[arg-type]  # untyped from a command line: pydantic checks them
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise SettingsError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sourceline.index.generation import CURRENT, GENERATIONS, Generation, open_current
 from sourceline.index.manifest import MANIFEST, read_manifest
+from tests.conftest import Rebuild
 
 BUILT = {CURRENT, GENERATIONS, "build.lock", "cache", "encoders", "ledger.sqlite"}
 # Written into a generation by whoever opens it.
@@ -48,6 +49,14 @@ def put(folder: Path, files: dict[str, str]) -> None:
         path.unlink()
     for name, text in files.items():
         (folder / name).write_text(text, "utf-8")
+
+
+def build_each(documents: Path, index: Path, rebuild: Rebuild, *corpora: dict[str, str]) -> Path:
+    """Build a generation of each of these corpora, one after the other; return the index folder."""
+    for files in corpora:
+        put(documents, files)
+        rebuild(documents, index)
+    return index
 
 
 def copy(index: Path, target: Path) -> Path:

@@ -199,8 +199,7 @@ def test_a_document_that_goes_while_the_build_reads_is_skipped(
     def removing(path: object, *more: int, **named: int) -> int:
         if str(path).endswith("a.txt"):
             (documents / "b.txt").unlink(missing_ok=True)
-        # os.open's own arguments, passed on as they came.
-        return real(path, *more, **named)  # type: ignore[arg-type]
+        return real(path, *more, **named)  # type: ignore[arg-type]  # os.open's own, passed on as they came
 
     monkeypatch.setattr(os, "open", removing)
     report = rebuild(documents, index)

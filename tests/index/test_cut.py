@@ -37,6 +37,11 @@ def test_a_window_that_begins_with_the_title_gets_no_second_one(documents: Path,
     assert [found.prefix(window) for window in found.windows] == ["", "The bridge\n"]
 
 
+def test_a_title_that_only_begins_the_first_word_stands_in_front_of_it(documents: Path, encoder: Encoder) -> None:
+    found = cut(documents, encoder, "another bridge was opened.", "a.txt")
+    assert found.texts() == ["a\nanother bridge was opened.", "a"]
+
+
 def test_a_long_title_is_not_put_in_front_of_windows(documents: Path, encoder: Encoder) -> None:
     for count, title in [(TITLE_TOKENS, " ".join(["bridge"] * 40)), (TITLE_TOKENS + 1, "")]:
         text = " ".join(["bridge"] * count)

@@ -18,7 +18,7 @@ from sourceline.retrieval.opening import open_searcher
 from sourceline.retrieval.search import Searcher
 from sourceline.types import DEFAULT_MODEL, Citation, EncoderKind
 from tests.conftest import Rebuild
-from tests.index.folder import current, generation_names, litter, put
+from tests.index.folder import build_each, current, generation_names, litter, put
 
 ONE = {"a.txt": "The bridge opens on Monday at nine. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
 TWO = {"a.txt": "The bridge opens on Sunday at nine. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
@@ -29,10 +29,7 @@ KEPT = citation_id("b.txt", "Seven trams were ordered.", 0)
 @pytest.fixture
 def built(documents: Path, index: Path, rebuild: Rebuild) -> Path:
     """An index with two generations, of ONE and of TWO."""
-    for texts in (ONE, TWO):
-        put(documents, texts)
-        rebuild(documents, index)
-    return index
+    return build_each(documents, index, rebuild, ONE, TWO)
 
 
 def serve(index: Path) -> Searcher:

@@ -13,7 +13,7 @@ from sourceline.index.generation import current_id, open_current, open_generatio
 from sourceline.index.manifest import file_table, read_manifest, write_manifest
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
-from tests.index.folder import current, generation_names, litter, put
+from tests.index.folder import build_each, current, generation_names, litter, put
 
 ONE = {"a.txt": "The bridge opens on Monday. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
 TWO = {"a.md": "# Bridge\n\nThe bridge opens on Sunday.\n"}
@@ -22,10 +22,7 @@ TWO = {"a.md": "# Bridge\n\nThe bridge opens on Sunday.\n"}
 @pytest.fixture
 def built(documents: Path, index: Path, rebuild: Rebuild) -> Path:
     """An index with two generations, of ONE and of TWO."""
-    for texts in (ONE, TWO):
-        put(documents, texts)
-        rebuild(documents, index)
-    return index
+    return build_each(documents, index, rebuild, ONE, TWO)
 
 
 def rewrite(folder: Path, **changed: Any) -> None:

@@ -56,8 +56,8 @@ def asked(vectors: Vectors, emphasis: Sequence[float] = (), ids: Sequence[int] =
     return EncodedQuestion("", tokens, states[0], states, counts, "")
 
 
-def plainly(question: EncodedQuestion, generation: Generation, row: int) -> tuple[float, float]:
-    """Return the late-interaction score of a row, and the part that is its own, by the definition."""
+def plainly(question: EncodedQuestion, generation: Generation, row: int) -> float:
+    """Return the late-interaction score of a row by the definition."""
     head, tokens, rows = generation.head, generation.tokens, generation.passages.row_count
     ((number, entry),) = [(at, one) for at, one in enumerate(generation.passages.documents) if row in one.rows]
     before, after, title = head.discounts.tolist()
@@ -67,16 +67,15 @@ def plainly(question: EncodedQuestion, generation: Generation, row: int) -> tupl
         math.exp(vector @ head.question) * rarity * told
         for vector, rarity, told in zip(question.vectors, idf, question.emphasis.tolist(), strict=True)
     ]
-    score = alone = 0.0
+    score = 0.0
     for vector, count in zip(question.vectors, counts, strict=True):
         token = vector @ head.projection
         token = token / (np.linalg.norm(token) or 1)
         own = nearest(token, generation, row)
         around = max(nearest(token, generation, other) - loss for other, loss in [*beside, (rows + number, title)])
         reliance = 1 / (1 + math.exp(min(700.0, -(vector @ head.reliance + head.biases[1]))))
-        alone += count / sum(counts) * own
         score += count / sum(counts) * (own + reliance * max(0.0, around - own))
-    return score, alone
+    return score
 
 
 def nearest(token: Float32, generation: Generation, row: int) -> float:

@@ -130,7 +130,7 @@ def test_scores_are_those_of_the_stored_vectors(searcher: Searcher, question: st
         (vector,) = index.dense.vectors([row])
         assert hit.scores.dense == pytest.approx(float(vector @ asked.vector), abs=1e-5)
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
-        assert hit.scores.late == pytest.approx(plainly(asked, index, row)[0], abs=1e-5)
+        assert hit.scores.late == pytest.approx(plainly(asked, index, row), abs=1e-5)
         assert hit.scores.lexical == pytest.approx(float(index.lexical.scores(question, [row])[0]))
 
 

@@ -40,8 +40,10 @@ class CutDocument:
 
     def prefix(self, window: Window) -> str:
         """Return what is put in front of a window's text: the title, unless the window begins with it."""
-        starts = self.document.text[window.start : window.end].lstrip().startswith(self.title)
-        return "" if starts else f"{self.title}\n"
+        text = self.document.text[window.start : window.end].lstrip()
+        # The title "a" does not stand in front of "another".
+        starts = text.startswith(self.title) and not text[len(self.title) :][:1].isalnum()
+        return "" if starts or not self.title else f"{self.title}\n"
 
 
 def cut_documents(folder: Path, encoder: Encoder, titles: bool = True) -> tuple[list[CutDocument], dict[str, str]]:

@@ -92,8 +92,8 @@ class TokensWriter:
         sample = np.random.default_rng(0).choice(len(vectors), min(len(vectors), _TRAINING_TOKENS), replace=False)
         quantiser = faiss.ProductQuantizer(self._dimension, PIECES, 8)
         quantiser.train(vectors[np.sort(sample)].astype(np.float32))
-        # FAISS has both functions, its stubs have neither.
-        faiss.write_ProductQuantizer(quantiser, str(self._folder / QUANTISER))  # type: ignore[attr-defined]
+        target = str(self._folder / QUANTISER)
+        faiss.write_ProductQuantizer(quantiser, target)  # type: ignore[attr-defined]  # missing in FAISS's stubs
         quantised = self._folder / "tokens.quantised"
         with quantised.open("wb") as file:
             for start in range(0, len(vectors), _BATCH):
@@ -132,8 +132,8 @@ class TokenIndex:
         self._idf: Float32 = np.load(folder / IDF, allow_pickle=False)
         # Both decode in compiled code; numpy takes three times as long for float16, eight times for the other.
         if (folder / QUANTISER).exists():
-            # As above: not in the stubs.
-            self._codec = faiss.read_ProductQuantizer(str(folder / QUANTISER))  # type: ignore[attr-defined]
+            file = str(folder / QUANTISER)
+            self._codec = faiss.read_ProductQuantizer(file)  # type: ignore[attr-defined]  # missing in FAISS's stubs
         else:
             self._codec = faiss.ScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16)
         self._codes = _map(folder / CODES, "u1", self._codec.code_size)

@@ -8,7 +8,6 @@ token that the passage lacks may be matched by the sentence before or after or b
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from sourceline.encoding.encoder import Float32
 from sourceline.index.generation import Generation
@@ -28,8 +27,8 @@ class Matches:
     around: Float32
 
 
-def late_interaction(question: EncodedQuestion, generation: Generation, rows: list[int]) -> tuple[Float32, Float32]:
-    """Return the scores of these rows, and the part that the passages give by themselves: (rows,) float32 each.
+def late_interaction(question: EncodedQuestion, generation: Generation, rows: list[int]) -> Float32:
+    """Return the scores of these rows, ascending: (rows,) float32.
 
     ``Σ_t w_t · (own_t + r_t · max(0, around_t - own_t))``, where ``w`` is how much a token counts (sum 1) and ``r``
     how far it may rely on what stands around. Equal passages in equal surroundings get equal scores.
@@ -39,8 +38,7 @@ def late_interaction(question: EncodedQuestion, generation: Generation, rows: li
     weights /= weights.sum()
     found = match(head.of_question(question.vectors), generation, rows)
     lent = np.maximum(found.around - found.own, 0) * head.reliances(question.vectors)
-    own = found.own @ weights
-    return _settled(own + lent @ weights), own
+    return _settled((found.own + lent) @ weights)
 
 
 def match(question: Float32, generation: Generation, rows: list[int]) -> Matches:
@@ -53,8 +51,9 @@ def match(question: Float32, generation: Generation, rows: list[int]) -> Matches
     wanted = wanted[wanted >= 0]
     best = maxsim(question, generation.tokens.gather(wanted.tolist()))
     own, before, after, title = (best[np.searchsorted(wanted, place)] for place in places)
-    _hide(before, (here == 0) | (passages.documents_of(here - 1) != documents))
-    _hide(after, (here + 1 >= passages.row_count) | (passages.documents_of(here + 1) != documents))
+    before[passages.documents_of(here - 1) != documents] = _NOTHING
+    # Behind the last row stands the first title.
+    after[(here + 1 == passages.row_count) | (passages.documents_of(here + 1) != documents)] = _NOTHING
     discounts = generation.head.discounts
     around = np.maximum(np.maximum(before - discounts[0], after - discounts[1]), title - discounts[2])
     return Matches(own, around)
@@ -69,10 +68,6 @@ def maxsim(question: Float32, passages: Gathered) -> Float32:
     """
     cosines = passages.vectors @ question.T
     return np.asarray(np.maximum.reduceat(cosines, passages.starts, axis=0), dtype=np.float32)
-
-
-def _hide(matches: Float32, rows: npt.NDArray[np.bool_]) -> None:
-    matches[rows] = _NOTHING
 
 
 def _settled(scores: Float32) -> Float32:

@@ -28,11 +28,10 @@ TWINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates in order, each text once: rows, the scores of each, and how much of ``late`` is its own."""
+    """The candidates in their final order, each text once: rows, and the scores of each."""
 
     rows: tuple[int, ...]
     scores: tuple[Scores, ...]
-    own: tuple[float, ...]
 
 
 class Searcher:
@@ -83,8 +82,8 @@ class Searcher:
         twins = self._candidates(asked, k, within)
         rows = sorted(twins)
         if not rows:
-            return Ranking((), (), ())
-        late, own = late_interaction(asked, index, rows)
+            return Ranking((), ())
+        late = late_interaction(asked, index, rows)
         cosines, words = index.dense.scores(asked.vector, rows), index.lexical.scores(asked.asking, rows)
         best: dict[int, int] = {}
         for at in sorted(range(len(rows)), key=lambda at: (-late[at], rows[at])):
@@ -92,7 +91,6 @@ class Searcher:
         return Ranking(
             tuple(rows[at] for at in best.values()),
             tuple(Scores(float(cosines[at]), float(words[at]), float(late[at])) for at in best.values()),
-            tuple(float(own[at]) for at in best.values()),
         )
 
     def _candidates(self, asked: EncodedQuestion, k: int, within: Rows | None) -> dict[int, int]:

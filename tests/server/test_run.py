@@ -43,6 +43,9 @@ class Running:
 def start(documents: Path, index: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "sourceline", "serve", "--documents", str(documents), "--index", str(index)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SOURCELINE_")}
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell lets what it runs in the background ignore it, and so would the server, which inherits that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True, cwd=index.parent, env=environment)
 
 

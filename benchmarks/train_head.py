@@ -23,7 +23,7 @@ from sourceline.encoding.encoders import prepare_encoder
 from sourceline.encoding.head import Head, plain_head, write_head
 from sourceline.encoding.models import model_digest, model_folder
 from sourceline.evaluation.labels import LabelledQuestion, read_labels
-from sourceline.index.build import ENCODERS, build
+from sourceline.index.build import ENCODERS, Recipe, build
 from sourceline.retrieval.opening import open_searcher
 from sourceline.retrieval.question import encode_question
 from sourceline.retrieval.search import Searcher
@@ -59,7 +59,7 @@ def main() -> None:
         index = Path(scratch)
         encoder = prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, index / ENCODERS)
         labelled = read_labels(arguments.set)
-        build(labelled.documents, index, DEFAULT_MODEL, head=plain_head(encoder.dimension))
+        build(labelled.documents, index, DEFAULT_MODEL, recipe=Recipe(head=plain_head(encoder.dimension)))
         searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
         basis = principal_directions(searcher)
         trainer = Trainer(searcher, basis)

@@ -18,8 +18,7 @@ from sourceline.index.cut import TITLE_SHARE, TITLE_TOKENS
 from sourceline.index.generation import GENERATIONS
 from sourceline.index.tokens import PIECES, QUANTISE_ABOVE
 from sourceline.server.app import create_app
-from sourceline.settings import Settings
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.settings import Settings, load_settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -71,7 +70,7 @@ def test_every_setting_is_in_the_readme() -> None:
 
 
 def test_every_route_is_in_the_readme_and_no_other(seed_index: Path) -> None:
-    paths = create_app(ROOT / "seeds", seed_index, DEFAULT_MODEL, EncoderKind.COMPILED).openapi()["paths"]
+    paths = create_app(load_settings(documents=ROOT / "seeds", index=seed_index)).openapi()["paths"]
     routes = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     assert set(re.findall(r"^\| `((?:GET|POST) /\S*)` \|", README, re.MULTILINE)) == routes
 

@@ -110,7 +110,7 @@ def test_nothing_in_a_report_or_finding_is_obeyed_by_the_terminal() -> None:
 
 def evaluation(*names: str) -> Evaluation:
     figures = {name: dict.fromkeys(MEASURES, Figure(0.75, 0.5, 1)) for name in names}
-    return Evaluation(1200, {OPEN: figures}, Trust(None, 0.25, 0.5, 1, 1), (asked(1),))
+    return Evaluation(1200, {OPEN: figures}, Trust(0.5, None, 0.25, 0.5, 1, 1), (asked(1),))
 
 
 def test_the_figures_stand_in_columns() -> None:
@@ -126,7 +126,7 @@ def test_the_figures_stand_in_columns() -> None:
 
 
 def test_a_set_with_nothing_to_find_has_only_what_confidence_is_worth() -> None:
-    found = text(terminal.evaluation("set", Evaluation(1, {}, Trust(None, 0.25, 1, 0, 0), (asked(None),))))
+    found = text(terminal.evaluation("set", Evaluation(1, {}, Trust(0.5, None, 0.25, 1, 0, 0), (asked(None),))))
     assert found.splitlines()[1:] == [
         "confidence: AUC –, ECE .250, area under risk–coverage 1.000;",
         "at .5: 0 of 100 questions shown",

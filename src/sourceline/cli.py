@@ -30,7 +30,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 # Global options may also stand behind the command's name.
-_GLOBAL = ("--documents", "--index", "--model", "--encoder")
+_GLOBAL = ("--documents", "--index", "--model", "--encoder", "--threshold")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -81,6 +81,9 @@ def options(
     index: Annotated[Path | None, typer.Option(help="The folder of the index.", show_default="index")] = None,
     model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
     encoder: Annotated[EncoderKind | None, typer.Option(help="Which encoder.", show_default="compiled")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The least confidence of an answer.", show_default="0.5")
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Read the settings; the command line comes first."""
@@ -88,7 +91,8 @@ def options(
     log.setFormatter(terminal.LogFormat("sourceline: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[log])
     logging.getLogger("sourceline").setLevel(logging.INFO)
-    context.obj = lambda **more: load_settings(documents=documents, index=index, model=model, encoder=encoder, **more)
+    given = {"documents": documents, "index": index, "model": model, "encoder": encoder, "threshold": threshold}
+    context.obj = lambda **more: load_settings(**given, **more)
 
 
 @app.command()
@@ -105,11 +109,7 @@ def serve(
     from sourceline.server.run import run
 
     require_key_off_loopback(settings.host, settings.api_key)
-    run(
-        *(settings.documents, settings.index, settings.model, settings.encoder),
-        *(settings.host, settings.port, settings.api_key),
-        say=lambda text: err.print(terminal.one_line(text), markup=False, soft_wrap=True),
-    )
+    run(settings, say=lambda text: err.print(terminal.one_line(text), markup=False, soft_wrap=True))
 
 
 @app.command("rebuild-index")
@@ -146,7 +146,7 @@ def ask(
 
     from sourceline.retrieval.opening import open_searcher
 
-    searcher = open_searcher(settings.index, settings.model, settings.encoder)
+    searcher = open_searcher(settings.index, settings.model, settings.encoder, threshold=settings.threshold)
     started = time.perf_counter()
     answer = searcher.ask(question, k, document or ())
     took_ms = (time.perf_counter() - started) * 1000
@@ -205,6 +205,7 @@ def evaluate(
             *(labelled, settings.model, settings.encoder, settings.index),
             progress=lambda stage, done: show(stage, done.done, done.total),
             ablate=ablate,
+            threshold=settings.threshold,
         )
     name = labelled_set.resolve().name
     compared = compare.compare(before, evaluation.asked)

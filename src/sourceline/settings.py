@@ -11,7 +11,7 @@ from pydantic_settings import (
 )
 
 from sourceline.errors import SettingsError
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.types import DEFAULT_MODEL, DEFAULT_THRESHOLD, EncoderKind
 
 FILE = Path("sourceline.toml")
 
@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
     encoder: EncoderKind = Field(
         EncoderKind.COMPILED, description="compiled, or reference: sentence-transformers itself, as on a GPU."
+    )
+    threshold: float = Field(
+        DEFAULT_THRESHOLD, ge=0, le=1, description="The least confidence with which a question counts as answered."
     )
     host: str = Field("127.0.0.1", description="The address to serve on; another than loopback needs api_key.")
     port: int = Field(8080, ge=0, le=65535, description="The port to serve on; 0 takes a free one.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+DEFAULT_THRESHOLD = 0.5
 
 
 class EncoderKind(StrEnum):

@@ -45,6 +45,15 @@ def test_what_is_not_answered_is_said_before_the_nearest_passages(sourceline: Co
     assert sum(line[:1].isdigit() for line in rest) == 3
 
 
+@pytest.mark.parametrize(("threshold", "answerable"), [("0", True), ("1", False)])
+def test_the_threshold_says_what_counts_as_answered(
+    sourceline: Command, bridges: Path, threshold: str, answerable: bool
+) -> None:
+    said = ("ask", "When does the bridge open?", "--index", bridges, "--threshold", threshold)
+    assert sourceline(*said, "--json").json()["answerable"] is answerable
+    assert sourceline(*said).out.startswith("Answered, " if answerable else "The documents do not seem to answer")
+
+
 def test_explain_shows_the_component_scores(sourceline: Command, bridges: Path) -> None:
     arguments = ("ask", "When does the bridge open?", "-k", "1", "--explain", "--index", bridges)
     (passage,) = sourceline(*arguments, "--json").json()["passages"]

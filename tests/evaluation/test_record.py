@@ -21,7 +21,7 @@ BOTH = Asked(
     },
 )
 FIGURES = {OPEN: {SOURCELINE: {name: Figure(0.5, 0.25, 0.75) for name in MEASURES}}}
-EVALUATION = Evaluation(12, FIGURES, Trust(None, 0.1, 0.2, 1, 0), (BOTH, asked(None, 0.0, "q2")))
+EVALUATION = Evaluation(12, FIGURES, Trust(0.5, None, 0.1, 0.2, 1, 0), (BOTH, asked(None, 0.0, "q2")))
 VALUE = json.loads(record("set", EVALUATION))
 
 
@@ -29,7 +29,7 @@ def test_the_keys_are_those_that_are_documented() -> None:
     assert list(VALUE) == ["format", "set", "passages", "questions", "figures", "trust", "asked"]
     assert (VALUE["format"], VALUE["set"], VALUE["passages"], VALUE["questions"]) == (1, "set", 12, 2)
     assert VALUE["figures"]["open"]["Sourceline"]["R@1"] == {"mean": 0.5, "low": 0.25, "high": 0.75}
-    assert VALUE["trust"] == {"auc": None, "ece": 0.1, "aurc": 0.2, "shown": 1, "right": 0}
+    assert VALUE["trust"] == {"threshold": 0.5, "auc": None, "ece": 0.1, "aurc": 0.2, "shown": 1, "right": 0}
     first, second = VALUE["asked"]
     assert list(first) == ["id", "question", "answerable", "confidence", "outcomes"]
     assert first["outcomes"]["open"]["Sourceline"] == {

@@ -50,7 +50,7 @@ def evaluation() -> Evaluation:
         for right, confidence in ((1, 0.95), (0, 0.85), (None, 0.3))
     )
     figures = {OPEN: {SOURCELINE: {name: Figure(0.5, 0.25, 0.75) for name in MEASURES}}}
-    return Evaluation(12, figures, trust(questions), questions)
+    return Evaluation(12, figures, trust(questions, 0.5), questions)
 
 
 def test_the_page_is_well_formed_and_holds_its_tables_and_plots(evaluation: Evaluation) -> None:
@@ -102,5 +102,5 @@ def test_what_changed_is_in_the_report(evaluation: Evaluation) -> None:
 
 def test_a_set_with_nothing_to_find_has_a_report() -> None:
     questions = (asked(None, 0.2),)
-    cells = Page(report("set", Evaluation(1, {}, trust(questions), questions))).cells
+    cells = Page(report("set", Evaluation(1, {}, trust(questions, 0.5), questions))).cells
     assert cells[:4] == ["set", "Confidence", "Risk–coverage", "Reliability"]

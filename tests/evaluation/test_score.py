@@ -256,5 +256,10 @@ def test_every_stage_can_be_switched_off(tmp_path: Path, compiled: Path) -> None
         "without what stands around",
         "without titles",
         "without the head",
+        "without BM25",
+        "without dense",
+        "windows of 400 characters",
+        "windows of 1,200 characters",
+        "sentences encoded alone",
     ]
     assert {figures["R@5"].mean for figures in found.figures[OPEN].values()} == {1.0}

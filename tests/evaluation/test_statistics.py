@@ -73,7 +73,7 @@ def test_questions_of_one_tenth_of_confidence_share_a_bin() -> None:
 
 def test_trust_by_hand() -> None:
     # In the bin from .8: mean .85, half right; from .4: .45, none right; from .2: .25, right.
-    found = trust([asked(1, 0.88), asked(0, 0.82), asked(None, 0.45), asked(1, 0.25)])
+    found = trust([asked(1, 0.88), asked(0, 0.82), asked(None, 0.45), asked(1, 0.25)], 0.5)
     assert found.auc == pytest.approx(2 / 3)
     assert found.ece == pytest.approx((2 * 0.35 + 0.45 + 0.75) / 4)
     # Wrong among the 1, 2, 3, 4 most confident: 0, 1, 2, 2.
@@ -82,8 +82,13 @@ def test_trust_by_hand() -> None:
 
 
 def test_an_answer_is_shown_from_the_threshold_on() -> None:
-    found = trust([asked(1, 0.5), asked(1, 0.4999)])
+    found = trust([asked(1, 0.5), asked(1, 0.4999)], 0.5)
     assert (found.shown, found.right, found.auc) == (1, 1, None)
+
+
+def test_a_higher_threshold_shows_less() -> None:
+    found = trust([asked(1, 0.5), asked(0, 0.75), asked(1, 0.9)], 0.75)
+    assert (found.threshold, found.shown, found.right) == (0.75, 2, 1)
 
 
 def test_risk_by_coverage() -> None:

@@ -31,18 +31,18 @@ def test_a_difference_has_a_sign_and_its_interval() -> None:
 
 
 def test_what_confidence_is_worth_is_said_in_words() -> None:
-    found = wording.confidence(Evaluation(1200, {}, Trust(0.9, 0.05, 0.2, 2, 1), ASKED))
+    found = wording.confidence(Evaluation(1200, {}, Trust(0.5, 0.9, 0.05, 0.2, 2, 1), ASKED))
     assert found.splitlines() == [
         "confidence: AUC .900, ECE .050, area under risk–coverage .200;",
         "at .5: 50 of 100 answers shown hold the answer, 50 of 100 questions shown",
     ]
-    assert wording.summary(Evaluation(1200, {}, Trust(None, 0, 0, 0, 0), ASKED)) == (
+    assert wording.summary(Evaluation(1200, {}, Trust(0.5, None, 0, 0, 0, 0), ASKED)) == (
         "1,200 passages, 4 questions, 3 answerable"
     )
 
 
 def test_nothing_shown_and_no_auc_are_said() -> None:
-    found = wording.confidence(Evaluation(1, {}, Trust(None, 0.05, 0.2, 0, 0), ASKED))
+    found = wording.confidence(Evaluation(1, {}, Trust(0.5, None, 0.05, 0.2, 0, 0), ASKED))
     assert found.splitlines() == [
         "confidence: AUC –, ECE .050, area under risk–coverage .200;",
         "at .5: 0 of 100 questions shown",

@@ -13,7 +13,7 @@ import numpy as np
 
 from sourceline.encoding.head import plain_head
 from sourceline.errors import SourcelineError
-from sourceline.index.build import build
+from sourceline.index.build import Recipe, build
 from sourceline.index.generation import open_current
 from sourceline.types import DEFAULT_MODEL
 
@@ -28,7 +28,7 @@ def main(documents: Path, index: Path, kind: int, limits: list[int]) -> None:
         soft, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (limit, hard))
         try:
-            outcome = build(documents, index, DEFAULT_MODEL, head=HEAD).generation
+            outcome = build(documents, index, DEFAULT_MODEL, recipe=Recipe(head=HEAD)).generation
         except SourcelineError as error:
             outcome = f"{type(error).__name__}: {error}"
         finally:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.head import head_for, read_head
 from sourceline.encoding.models import model_digest, model_folder
-from sourceline.index.build import build
+from sourceline.index.build import Recipe, build
 from sourceline.index.generation import Generation, open_current
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
@@ -69,7 +69,7 @@ def test_each_document_has_a_row_for_its_title_which_matches_nothing_if_none_sta
 
 def test_without_titles_no_title_matches(documents: Path, index: Path) -> None:
     put(documents, {"The bridge.txt": "It opens on Monday.\n"})
-    report = build(documents, index, DEFAULT_MODEL, titles=False)
+    report = build(documents, index, DEFAULT_MODEL, recipe=Recipe(titles=False))
     assert (report.windows, report.encoded) == (1, 1)
     generation = open_current(index)
     assert not generation.tokens.gather([1]).vectors.any()

@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 
 from sourceline.index.build import build
 from sourceline.server.app import create_app
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.settings import load_settings
+from sourceline.types import DEFAULT_MODEL
 from tests.conftest import SEEDS
 from tests.server.serving import CORPUS, get_document
 
@@ -38,7 +39,7 @@ def corpus_index(corpus: Path, compiled: Path, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def app(corpus: Path, corpus_index: Path) -> FastAPI:
     """The app over the corpus."""
-    return create_app(corpus, corpus_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    return create_app(load_settings(documents=corpus, index=corpus_index))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from sourceline.server.app import create_app
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.settings import load_settings
 
 NON_ASCII = "minutes/Año 2025 – Zürich.md"
 BRACKETS = "minutes/notes [draft] 100%.txt"
@@ -26,7 +26,7 @@ JSON = {"content-type": "application/json"}
 @contextmanager
 def serve(documents: Path, index: Path, api_key: str = "") -> Iterator[TestClient]:
     """Serve an index of one's own."""
-    app = create_app(documents, index, DEFAULT_MODEL, EncoderKind.COMPILED, api_key)
+    app = create_app(load_settings(documents=documents, index=index, api_key=api_key))
     with TestClient(app) as client:
         yield client
 

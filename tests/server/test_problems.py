@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from sourceline.server.app import create_app
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.settings import load_settings
 from tests.conftest import Rebuild
 from tests.server.serving import JSON, assert_problem, post_raw, serve
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_answered_now_says_when_to_come_back(documents: Path, ind
 def test_the_unexpected_is_logged_and_not_told(
     corpus: Path, corpus_index: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = create_app(corpus, corpus_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    app = create_app(load_settings(documents=corpus, index=corpus_index))
     add_failing_route(app)
     response = TestClient(app, raise_server_exceptions=False).post("/fail", content=SENT, headers=JSON)
     problem = assert_problem(response, 500, SENT, "Traceback", "RuntimeError")

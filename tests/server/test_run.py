@@ -26,8 +26,9 @@ import sys
 from pathlib import Path
 from fastapi.testclient import TestClient
 from sourceline.server.app import create_app
+from sourceline.settings import load_settings
 from sourceline.types import DEFAULT_MODEL, EncoderKind
-with TestClient(create_app(Path(sys.argv[1]), Path(sys.argv[2]), DEFAULT_MODEL, EncoderKind.COMPILED)) as client:
+with TestClient(create_app(load_settings(documents=Path(sys.argv[1]), index=Path(sys.argv[2])))) as client:
     assert client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()["passages"]
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """

@@ -8,6 +8,7 @@ from sourceline.errors import MismatchError, NoGenerationError
 from sourceline.index.generation import GENERATIONS
 from sourceline.server.app import create_app
 from sourceline.server.serving import Serving
+from sourceline.settings import load_settings
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 from tests.conftest import Rebuild
 from tests.server.serving import serve, wait_until
@@ -32,7 +33,7 @@ def test_a_citation_of_a_generation_published_a_moment_ago_is_current_at_once(
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
     # Not entered as a context, so nothing watches for new generations.
-    client = TestClient(create_app(documents, index, DEFAULT_MODEL, EncoderKind.COMPILED))
+    client = TestClient(create_app(load_settings(documents=documents, index=index)))
     (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
     report = rebuild(documents, index)
     assert client.get("/v1/index").json()["generation"]["id"] != report.generation
@@ -89,10 +90,24 @@ def test_an_app_without_an_index_or_with_another_model_is_refused(
     documents: Path, index: Path, rebuild: Rebuild
 ) -> None:
     with pytest.raises(NoGenerationError, match="sourceline rebuild-index"):
-        create_app(documents, index, DEFAULT_MODEL, EncoderKind.COMPILED)
+        create_app(load_settings(documents=documents, index=index))
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
     with pytest.raises(MismatchError, match="sourceline rebuild-index"):
-        create_app(documents, index, "another/model", EncoderKind.COMPILED)
+        create_app(load_settings(documents=documents, index=index, model="another/model"))
     with pytest.raises(MismatchError, match="not built with the reference encoder"):
-        create_app(documents, index, DEFAULT_MODEL, EncoderKind.REFERENCE)
+        create_app(load_settings(documents=documents, index=index, encoder=EncoderKind.REFERENCE))
+
+
+@pytest.mark.parametrize(("threshold", "answerable"), [(0, True), (1, False)])
+def test_the_threshold_is_kept_when_a_new_generation_is_served(
+    documents: Path, index: Path, rebuild: Rebuild, threshold: float, answerable: bool
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    serving = Serving(index, DEFAULT_MODEL, EncoderKind.COMPILED, threshold)
+    (documents / "b.txt").write_text("The tower was sold in June.\n")
+    report = rebuild(documents, index)
+    serving.refresh()
+    answer = serving.searcher.ask("When does the bridge open?", 1)
+    assert (answer.generation, answer.answerable) == (report.generation, answerable)

@@ -33,7 +33,11 @@ class Window:
 
 
 def windows(
-    passages: Sequence[Passage], token_starts: npt.NDArray[np.int64], limit: int, count: Callable[[int, int], int]
+    passages: Sequence[Passage],
+    token_starts: npt.NDArray[np.int64],
+    limit: int,
+    count: Callable[[int, int], int],
+    characters: int = WINDOW_CHARACTERS,
 ) -> list[Window]:
     """Pack consecutive passages into windows.
 
@@ -45,13 +49,14 @@ def windows(
         token_starts: shape (tokens,), where each token of the document starts, ascending.
         limit: the most tokens that a window may have.
         count: how many tokens ``text[start:end]`` has when it is encoded alone.
+        characters: the most that a window of several passages has.
     """
 
     def size(start: int, end: int) -> int:
         return int(np.searchsorted(token_starts, end) - np.searchsorted(token_starts, start))
 
     def fits(start: int, end: int) -> bool:
-        return end - start <= WINDOW_CHARACTERS and size(start, end) <= limit
+        return end - start <= characters and size(start, end) <= limit
 
     packed: list[Window] = []
     joinable = False  # whether the last window may still grow

@@ -56,10 +56,11 @@ class Trust:
 
     ``auc``: between answerable and unanswerable questions; None without both. The others are about the first passage
     being right, which an unanswerable question's never is. ``ece``: the expected calibration error; ``aurc``: the area
-    under the risk–coverage curve; ``shown``: how many questions reach the threshold, and ``right``: how many of these
+    under the risk–coverage curve; ``shown``: how many questions reach ``threshold``, and ``right``: how many of these
     have the right passage first.
     """
 
+    threshold: float
     auc: float | None
     ece: float
     aurc: float

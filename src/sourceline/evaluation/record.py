@@ -5,7 +5,7 @@
     {"format": 1,
      "set": "clapnq-a", "passages": 2458, "questions": 300,
      "figures": {WHERE: {SYSTEM: {MEASURE: {"mean": .8, "low": .73, "high": .86}}}},
-     "trust": {"auc": .83, "ece": .16, "aurc": .4, "shown": 172, "right": 106},
+     "trust": {"threshold": .5, "auc": .83, "ece": .16, "aurc": .4, "shown": 172, "right": 106},
      "asked": [{"id": "q1", "question": "Who?", "answerable": true, "confidence": .93,
                 "outcomes": {WHERE: {SYSTEM: {"measures": {MEASURE: 1.0},
                                               "first": {"citation": "zhiyzuiwnpkr56wq", "text": "She."}}}}}]}

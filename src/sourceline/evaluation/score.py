@@ -10,19 +10,19 @@ import numpy as np
 from ir_measures import RR, Success, nDCG
 
 from sourceline.errors import LabelsError, QuestionError
-from sourceline.evaluation.ablation import Recipe, ablations
+from sourceline.evaluation.ablation import ablations
 from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, Asked, Evaluation, Figure, First, Outcome
 from sourceline.evaluation.labels import LabelledQuestion, LabelledSet
 from sourceline.evaluation.statistics import intervals, trust
 from sourceline.evaluation.systems import System, systems
-from sourceline.index.build import ENCODERS, Progress, build
+from sourceline.index.build import ENCODERS, Progress, Recipe, build
 from sourceline.index.passages import Passages
 from sourceline.index.rows import Rows
 from sourceline.retrieval.answerability import Calibration, load_calibration
 from sourceline.retrieval.opening import open_searcher
 from sourceline.retrieval.question import EncodedQuestion, check_question, encode_question
 from sourceline.retrieval.search import Searcher
-from sourceline.types import EncoderKind, Passage
+from sourceline.types import DEFAULT_THRESHOLD, EncoderKind, Passage
 
 DEPTH = 10
 _MEASURES = dict(zip(MEASURES, (Success @ 1, Success @ 5, Success @ 10, RR @ 10, nDCG @ 10), strict=True))
@@ -42,6 +42,7 @@ def evaluate(
     progress: Callable[[str, Progress], None] = lambda *_: None,
     systems: Callable[[Searcher], Sequence[System]] = systems,
     ablate: bool = False,
+    threshold: float = DEFAULT_THRESHOLD,
 ) -> Evaluation:
     """Build the set's documents in a temporary index and ask all its questions.
 
@@ -53,6 +54,7 @@ def evaluate(
         progress: told how far the building and the asking are.
         systems: what is measured: one of them is ``Sourceline``, which the confidence is about.
         ablate: whether Sourceline without each of its stages is measured too.
+        threshold: the least confidence with which an answer is shown.
 
     Raises:
         LabelsError: a label names a document that is not in the set, or no passage overlaps it; or a question cannot
@@ -68,13 +70,15 @@ def evaluate(
         measured = list(systems(searcher))
         if ablate:
             measured += ablations(searcher, lambda recipe: _rebuilt(labelled.documents, index, model, kind, recipe))
-        return _measure(labelled, searcher, load_calibration(model), measured, lambda done: progress("asking", done))
+        calibration = load_calibration(model)
+        return _measure(labelled, searcher, calibration, threshold, measured, lambda done: progress("asking", done))
 
 
 def _measure(
     labelled: LabelledSet,
     searcher: Searcher,
     calibration: Calibration,
+    threshold: float,
     systems: Sequence[System],
     progress: Callable[[Progress], None],
 ) -> Evaluation:
@@ -85,7 +89,7 @@ def _measure(
     qrels = {id_: _merged(found, firsts) for id_, found in relevance(labelled.questions, stored).items()}
     ids = [firsts.get(passage.id, passage.id) for passage in passages]
     runs, confidences = _ask_all(labelled.questions, searcher, calibration, systems, ids, progress)
-    return _evaluation(labelled.questions, passages, qrels, runs, confidences)
+    return _evaluation(labelled.questions, passages, qrels, runs, confidences, threshold)
 
 
 def _rebuilt(documents: Path, index: Path, model: str, kind: EncoderKind, recipe: Recipe) -> Searcher:
@@ -93,7 +97,7 @@ def _rebuilt(documents: Path, index: Path, model: str, kind: EncoderKind, recipe
     other = Path(tempfile.mkdtemp(dir=index))
     if (index / ENCODERS).is_dir():
         (other / ENCODERS).symlink_to(index / ENCODERS)
-    build(documents, other, model, kind, head=recipe.head, titles=recipe.titles)
+    build(documents, other, model, kind, recipe=recipe)
     return open_searcher(other, model, kind)
 
 
@@ -180,6 +184,7 @@ def _evaluation(
     qrels: Qrels,
     runs: Runs,
     confidences: Sequence[float],
+    threshold: float,
 ) -> Evaluation:
     texts = {passage.id: passage.text for passage in passages}
     measured = {
@@ -196,7 +201,7 @@ def _evaluation(
         for q, confidence in zip(questions, confidences, strict=True)
     )
     figures = {where: _figures(by_system) for where, by_system in measured.items() if any(by_system.values())}
-    return Evaluation(len(passages), figures, trust(asked), asked)
+    return Evaluation(len(passages), figures, trust(asked, threshold), asked)
 
 
 def _in(by_system: dict[str, Run], id_: str) -> bool:

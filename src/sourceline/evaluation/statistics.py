@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sourceline.evaluation.figures import Asked, Figure, Trust
-from sourceline.retrieval.answerability import THRESHOLD
 
 Float64 = npt.NDArray[np.float64]
 
@@ -46,11 +45,12 @@ def intervals(values: Float64) -> list[Figure]:
     return [Figure(float(mean), float(least), float(most)) for mean, least, most in columns]
 
 
-def trust(asked: Sequence[Asked]) -> Trust:
-    """Return what the confidence of these questions is worth."""
-    shown = [one for one in asked if one.confidence >= THRESHOLD]
+def trust(asked: Sequence[Asked], threshold: float) -> Trust:
+    """Return what the confidence of these questions is worth, answers being shown from ``threshold`` on."""
+    shown = [one for one in asked if one.confidence >= threshold]
     bins = reliability(asked)
     return Trust(
+        threshold=threshold,
         auc=auc(asked),
         ece=sum(one.count * abs(one.confidence - one.right) for one in bins) / len(asked),
         aurc=float(risks(asked).mean()),

@@ -1,7 +1,6 @@
 """Figures as they are written, on the terminal and in the report."""
 
 from sourceline.evaluation.figures import Evaluation, Figure
-from sourceline.retrieval.answerability import THRESHOLD
 
 
 def number(value: float) -> str:
@@ -38,7 +37,7 @@ def summary(evaluation: Evaluation) -> str:
     """Return how much was measured.
 
     >>> from sourceline.evaluation.figures import Trust
-    >>> summary(Evaluation(2458, {}, Trust(None, 0, 0, 0, 0), ()))
+    >>> summary(Evaluation(2458, {}, Trust(0.5, None, 0, 0, 0, 0), ()))
     '2,458 passages, 0 questions, 0 answerable'
     """
     answerable = sum(one.answerable for one in evaluation.asked)
@@ -51,5 +50,5 @@ def confidence(evaluation: Evaluation) -> str:
     auc = "–" if trust.auc is None else number(trust.auc)
     right = f"{100 * trust.right / trust.shown:.0f} of 100 answers shown hold the answer" if trust.shown else ""
     shown = f"{100 * trust.shown / len(evaluation.asked):.0f} of 100 questions shown"
-    at = f"at {number(THRESHOLD).rstrip('0')}: " + ", ".join(filter(None, (right, shown)))
+    at = f"at {number(trust.threshold).rstrip('0').rstrip('.') or '0'}: " + ", ".join(filter(None, (right, shown)))
     return f"confidence: AUC {auc}, ECE {number(trust.ece)}, area under risk–coverage {number(trust.aurc)};\n{at}"

@@ -12,6 +12,7 @@ from pathlib import Path
 import filelock
 
 from sourceline.citations.ledger import Ledger
+from sourceline.corpus.windows import WINDOW_CHARACTERS
 from sourceline.encoding.cache import EncodingCache
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import prepare_encoder
@@ -50,6 +51,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """What an index is made by.
+
+    ``head``: the ranking head, None for the model's own; ``titles``: whether they stand in front of windows;
+    ``window``: the most characters of a window, 0 if each passage is encoded by itself.
+    """
+
+    head: Head | None = None
+    titles: bool = True
+    window: int = WINDOW_CHARACTERS
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a build did. Documents by id; ``skipped`` says why; ``encoded`` counts windows of new text.
 
@@ -74,12 +88,11 @@ def build(
     model: str,
     kind: EncoderKind = EncoderKind.COMPILED,
     progress: Callable[[Progress], None] = lambda _: None,
-    head: Head | None = None,
-    titles: bool = True,
+    recipe: Recipe = Recipe(),  # it is frozen
 ) -> Report:
     """Read the documents, encode what is new, and publish a new generation. Safe beside running readers.
 
-    ``head`` is the ranking head, if not the model's own; ``titles`` says whether they stand in front of windows.
+    Another ``recipe`` than the one that ships is for measuring what a part of it is worth.
 
     Raises:
         BuildRunningError: another build holds the lock.
@@ -93,8 +106,8 @@ def build(
         with lock(index):
             encoder, before = prepare_encoder(kind, model, index / ENCODERS), _open_before(index)
             _discard_unpublished(index)
-            head = head or head_for(model_digest(model_folder(model)), encoder.dimension)
-            cut, skipped = cut_documents(documents, encoder, titles)
+            head = recipe.head or head_for(model_digest(model_folder(model)), encoder.dimension)
+            cut, skipped = cut_documents(documents, encoder, recipe.titles, recipe.window)
             with EncodingCache(index / CACHE, encoder.fingerprint, encoder.dimension) as cache:
                 texts = [text for one in cut for text in one.texts()]
                 encoded = _encode(texts, encoder, cache, progress)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sourceline.corpus.documents import Skipped, read_documents
 from sourceline.corpus.sentences import passages
-from sourceline.corpus.windows import Window, windows
+from sourceline.corpus.windows import WINDOW_CHARACTERS, Window, windows
 from sourceline.encoding.encoder import Encoder, token_counter
 from sourceline.errors import CorpusError
 from sourceline.types import Document, Passage
@@ -46,10 +46,12 @@ class CutDocument:
         return "" if starts or not self.title else f"{self.title}\n"
 
 
-def cut_documents(folder: Path, encoder: Encoder, titles: bool = True) -> tuple[list[CutDocument], dict[str, str]]:
+def cut_documents(
+    folder: Path, encoder: Encoder, titles: bool = True, window: int = WINDOW_CHARACTERS
+) -> tuple[list[CutDocument], dict[str, str]]:
     """Read and cut all documents below ``folder``; return them in order, and the files left out with the reason.
 
-    Without ``titles``, none is put in front of windows.
+    Without ``titles``, none is put in front of windows; ``window`` is the most characters that one has.
 
     Raises:
         CorpusError: there is no document that can be read.
@@ -69,7 +71,7 @@ def cut_documents(folder: Path, encoder: Encoder, titles: bool = True) -> tuple[
         title = found.title if titles and title_tokens and short else ""
         starts = encoder.tokenize(found.text).spans[:, 0].astype(np.int64)
         limit = encoder.limit - (title_tokens if title else 0)
-        packed = windows(sentences, starts, limit, token_counter(encoder, found.text))
+        packed = windows(sentences, starts, limit, token_counter(encoder, found.text), window)
         cut.append(CutDocument(found, sentences, tuple(packed), title))
     if not cut:
         reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())

@@ -11,8 +11,6 @@ from sourceline.encoding.encoder import Float32
 from sourceline.errors import ModelError
 from sourceline.types import DEFAULT_MODEL
 
-THRESHOLD = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

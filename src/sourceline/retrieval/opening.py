@@ -11,13 +11,18 @@ from sourceline.index.generation import open_current
 from sourceline.index.manifest import MEND, Manifest
 from sourceline.retrieval.answerability import is_calibrated, load_calibration
 from sourceline.retrieval.search import Searcher
-from sourceline.types import EncoderKind
+from sourceline.types import DEFAULT_THRESHOLD, EncoderKind
 
 log = logging.getLogger(__name__)
 
 
 def open_searcher(
-    index: Path, model: str, kind: EncoderKind, connections: int = 1, encoder: Encoder | None = None
+    index: Path,
+    model: str,
+    kind: EncoderKind,
+    connections: int = 1,
+    encoder: Encoder | None = None,
+    threshold: float = DEFAULT_THRESHOLD,
 ) -> Searcher:
     """Open the generation that is current.
 
@@ -27,6 +32,7 @@ def open_searcher(
         kind: the encoder that is wanted.
         connections: how many threads will read passages at once.
         encoder: one that is open already; it is used again if the generation was built with it.
+        threshold: the least confidence with which a question counts as answered.
 
     Raises:
         GenerationError: there is no generation, none is whole, or it was built with another model.
@@ -39,7 +45,7 @@ def open_searcher(
         encoder = open_encoder(EncoderKind(manifest.encoder), model, manifest.fingerprint, index / ENCODERS)
         if not is_calibrated(model):
             log.warning("%s has no calibration: its confidence is the default model's, and rough", model)
-    return Searcher(generation, encoder, load_calibration(model))
+    return Searcher(generation, encoder, load_calibration(model), threshold)
 
 
 def _require(manifest: Manifest, model: str, kind: EncoderKind) -> None:

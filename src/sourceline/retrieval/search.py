@@ -11,11 +11,11 @@ from sourceline.encoding.head import Head
 from sourceline.index.generation import Generation, require_encoder
 from sourceline.index.passages import Shown
 from sourceline.index.rows import Rows
-from sourceline.retrieval.answerability import THRESHOLD, Calibration, Evidence
+from sourceline.retrieval.answerability import Calibration, Evidence
 from sourceline.retrieval.highlights import content_tokens, highlights
 from sourceline.retrieval.late import late_interaction
 from sourceline.retrieval.question import EncodedQuestion, check_question, encode_question
-from sourceline.types import Answer, Hit, Scores
+from sourceline.types import DEFAULT_THRESHOLD, Answer, Hit, Scores
 
 MAX_K = 100
 # The first passage is compared with the others among so many.
@@ -37,8 +37,14 @@ class Ranking:
 class Searcher:
     """Answers questions from one generation. Immutable; safe to use from many threads."""
 
-    def __init__(self, generation: Generation, encoder: Encoder, calibration: Calibration) -> None:
-        """Join a generation and its encoder.
+    def __init__(
+        self,
+        generation: Generation,
+        encoder: Encoder,
+        calibration: Calibration,
+        threshold: float = DEFAULT_THRESHOLD,
+    ) -> None:
+        """Join a generation and its encoder. ``threshold``: the least confidence that counts as answered.
 
         Raises:
             MismatchError: the generation was built with another encoder.
@@ -47,10 +53,11 @@ class Searcher:
         self.generation = generation
         self.encoder = encoder
         self._calibration = calibration
+        self._threshold = threshold
 
     def with_head(self, head: Head) -> "Searcher":
         """Return a searcher that ranks the same index by another head, to measure what a part of it is worth."""
-        return Searcher(replace(self.generation, head=head), self.encoder, self._calibration)
+        return Searcher(replace(self.generation, head=head), self.encoder, self._calibration, self._threshold)
 
     def ask(self, question: str, k: int, documents: Sequence[str] = ()) -> Answer:
         """Return the up to ``k`` passages that answer best, best first; ties in document order; each text once.
@@ -70,7 +77,7 @@ class Searcher:
         confidence = self._calibration.confidence(self.evidence(asked, ranking, within)) if ranking.rows else 0.0
         return Answer(
             question=question,
-            answerable=confidence >= THRESHOLD,
+            answerable=confidence >= self._threshold,
             confidence=confidence,
             hits=self._hits(asked, ranking, k, within),
             generation=self.generation.id,

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -19,21 +18,21 @@ from sourceline.server.routes.documents import document_routes
 from sourceline.server.routes.health import health_routes, page_routes
 from sourceline.server.routes.index import index_routes
 from sourceline.server.serving import Serving
-from sourceline.types import EncoderKind
+from sourceline.settings import Settings
 
 MAX_BODY_BYTES = 64 * 1024
 DESCRIPTION = "Ask a question about your documents; get the exact sentences that answer it, with citations that last."
 
 
-def create_app(documents: Path, index: Path, model: str, kind: EncoderKind, api_key: str = "") -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """Return the app, ready to answer from the current generation.
 
     Raises:
         GenerationError: there is no generation that can be served.
         ModelError: its encoder cannot be opened.
     """
-    serving = Serving(index, model, kind)
-    rebuilds = Rebuilds(documents, index, model, kind)
+    serving = Serving(settings.index, settings.model, settings.encoder, settings.threshold)
+    rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
     metrics = Metrics()
 
     @asynccontextmanager
@@ -44,8 +43,8 @@ def create_app(documents: Path, index: Path, model: str, kind: EncoderKind, api_
         rebuilds.stop()
 
     middleware = [Middleware(MetricsMiddleware, metrics=metrics)]
-    if api_key:
-        middleware.append(Middleware(KeyMiddleware, api_key=api_key))
+    if settings.api_key:
+        middleware.append(Middleware(KeyMiddleware, api_key=settings.api_key))
     middleware.append(Middleware(BodyLimitMiddleware, most=MAX_BODY_BYTES))
     app = FastAPI(
         title="Sourceline",

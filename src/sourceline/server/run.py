@@ -4,7 +4,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import uvicorn
 
@@ -12,19 +11,10 @@ from sourceline.errors import BuildError, SettingsError
 from sourceline.index.generation import current_id
 from sourceline.server.app import create_app
 from sourceline.server.rebuild import Rebuilds, State
-from sourceline.types import EncoderKind
+from sourceline.settings import Settings
 
 
-def run(
-    documents: Path,
-    index: Path,
-    model: str,
-    kind: EncoderKind,
-    host: str,
-    port: int,
-    api_key: str,
-    say: Callable[[str], None],
-) -> None:
+def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Build the index if there is none, then serve.
 
     Raises:
@@ -32,18 +22,18 @@ def run(
         BuildError: the first build failed.
         GenerationError, ModelError: the index cannot be served.
     """
-    listener = _bind(host, port)
+    listener = _bind(settings.host, settings.port)
     with listener:
-        if current_id(index) is None:
-            say(f"Building the index of {documents}; the first time also compiles the model.")
-            _build_first(documents, index, model, kind, say)
-        app = create_app(documents, index, model, kind, api_key)
+        if current_id(settings.index) is None:
+            say(f"Building the index of {settings.documents}; the first time also compiles the model.")
+            _build_first(settings, say)
+        app = create_app(settings)
         # h11: the parser that refuses what the other one lets through.
         config = uvicorn.Config(
             app, http="h11", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
         )
-        _listen(listener, host, port)
-        name = f"[{host}]" if ":" in host else host
+        _listen(listener, settings.host, settings.port)
+        name = f"[{settings.host}]" if ":" in settings.host else settings.host
         say(f"Sourceline answers at http://{name}:{listener.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listener])
 
@@ -66,9 +56,9 @@ def _listen(listener: socket.socket, host: str, port: int) -> None:
         raise SettingsError(f"cannot serve on {host}, port {port}: {error.strerror}") from error
 
 
-def _build_first(documents: Path, index: Path, model: str, kind: EncoderKind, say: Callable[[str], None]) -> None:
+def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
     """Build in a process of its own: what compiling needs of memory is gone when it ends."""
-    rebuilds = Rebuilds(documents, index, model, kind)
+    rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         rebuilds.start()

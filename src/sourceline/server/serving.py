@@ -11,7 +11,7 @@ from sourceline.errors import SourcelineError
 from sourceline.index.generation import current_id
 from sourceline.retrieval.opening import open_searcher
 from sourceline.retrieval.search import Searcher
-from sourceline.types import EncoderKind
+from sourceline.types import DEFAULT_THRESHOLD, EncoderKind
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ RETRY_SECONDS = 10
 class Serving:
     """One immutable searcher at a time: a request takes it once and keeps it; a new generation is one assignment."""
 
-    def __init__(self, index: Path, model: str, kind: EncoderKind) -> None:
+    def __init__(self, index: Path, model: str, kind: EncoderKind, threshold: float = DEFAULT_THRESHOLD) -> None:
         """Open the current generation.
 
         Raises:
@@ -35,6 +35,7 @@ class Serving:
         self.ledger = Ledger(index)
         self._model = model
         self._kind = kind
+        self._threshold = threshold
         # What CURRENT named when a generation was last opened. Read before opening: a newer one is then noticed later.
         self._seen = current_id(index)
         self._searcher = self._open(None)
@@ -77,7 +78,7 @@ class Serving:
     def _open(self, before: Searcher | None) -> Searcher:
         connections = 2 * (os.cpu_count() or 1)
         encoder = before.encoder if before else None
-        return open_searcher(self.index, self._model, self._kind, connections, encoder)
+        return open_searcher(self.index, self._model, self._kind, connections, encoder, self._threshold)
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):

@@ -38,7 +38,7 @@ ONLY = {
     "pydantic_settings": ("settings.py",),
     "typer": ("cli.py",),
     "rich": ("cli.py", "terminal.py"),
-    "sourceline.settings": ("cli.py",),
+    "sourceline.settings": ("cli.py", "server/"),
     "sourceline.cli": ("__main__.py",),
 }
 NEVER = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "requests", "urllib.request"}

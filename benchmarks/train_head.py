@@ -11,9 +11,10 @@ import argparse
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import faiss
 import numpy as np
 import torch
 
@@ -23,13 +24,15 @@ from sourceline.encoding.encoders import prepare_encoder
 from sourceline.encoding.head import Head, plain_head, write_head
 from sourceline.encoding.models import model_digest, model_folder
 from sourceline.evaluation.labels import LabelledQuestion, read_labels
-from sourceline.index.build import ENCODERS, Recipe, build
+from sourceline.index.build import ENCODERS, build
+from sourceline.index.recipe import Recipe
 from sourceline.retrieval.opening import open_searcher
 from sourceline.retrieval.question import encode_question
 from sourceline.retrieval.search import Searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 
 DIMENSION = 192
+PIECES = 48  # bytes that a token is kept in, if there are many
 EPOCHS, BATCH = 2, 32
 VECTOR_RATE, NUMBER_RATE, DECAY = 2e-2, 1e-2, 2e-5
 
@@ -69,7 +72,9 @@ def main() -> None:
         if arguments.write:
             folder = Path(heads.__file__).parent / "heads"
             digest = model_digest(model_folder(DEFAULT_MODEL))
-            write_head(folder / "all-MiniLM-L6-v2.safetensors", trainer.fit(examples).head(basis), digest)
+            head = trainer.fit(examples).head(basis)
+            head = replace(head, codebook=codebook(searcher, head))
+            write_head(folder / "all-MiniLM-L6-v2.safetensors", head, digest)
 
 
 def principal_directions(searcher: Searcher) -> Float32:
@@ -78,6 +83,18 @@ def principal_directions(searcher: Searcher) -> Float32:
     vectors = tokens.gather(range(0, searcher.generation.passages.row_count, 3)).vectors
     _, directions = np.linalg.eigh(vectors.T @ vectors)
     return np.ascontiguousarray(directions[:, ::-1][:, :DIMENSION], dtype=np.float32)
+
+
+def codebook(searcher: Searcher, head: Head) -> Float32:
+    """Return what product quantisation keeps the head's token vectors by: (pieces, 256, m / pieces)."""
+    tokens = searcher.generation.tokens
+    vectors = head.of_passage(tokens.gather(range(0, searcher.generation.passages.row_count, 3)).vectors)
+    quantiser = faiss.ProductQuantizer(DIMENSION, PIECES, 8)
+    quantiser.train(vectors)
+    found: Float32 = faiss.vector_to_array(quantiser.centroids).reshape(PIECES, 256, DIMENSION // PIECES)
+    # What is not there is kept as zeros, and must match nothing: of each piece, the least code is made zero.
+    found[np.arange(PIECES), np.linalg.norm(found, axis=2).argmin(axis=1)] = 0
+    return found
 
 
 class Numbers(torch.nn.Module):

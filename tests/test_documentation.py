@@ -15,8 +15,9 @@ import pytest
 from sourceline import __version__
 from sourceline.index import manifest
 from sourceline.index.cut import TITLE_SHARE, TITLE_TOKENS
+from sourceline.index.dense import APPROXIMATE_ABOVE
 from sourceline.index.generation import GENERATIONS
-from sourceline.index.tokens import PIECES, QUANTISE_ABOVE
+from sourceline.index.recipe import COMPACT_ABOVE
 from sourceline.server.app import create_app
 from sourceline.settings import Settings, load_settings
 
@@ -98,8 +99,8 @@ def test_every_file_of_a_generation_is_described(seed_index: Path) -> None:
 
 def test_the_format_of_a_generation_is_the_one_described() -> None:
     assert f"This is format {manifest.FORMAT};" in FORMAT
-    assert f"or {PIECES} bytes of product quantisation" in FORMAT
-    assert f"above {QUANTISE_ABOVE:,} tokens" in FORMAT
+    assert f"above {COMPACT_ABOVE:,} bytes of documents" in FORMAT
+    assert f"above {APPROXIMATE_ABOVE:,} rows" in FORMAT
     assert f"A title of at most {TITLE_TOKENS} tokens, and of a quarter of what" in FORMAT
     assert TITLE_SHARE == 1 / 4
 

@@ -140,7 +140,7 @@ def test_the_default_models_head_is_shipped_with_a_card() -> None:
     assert "# The ranking head of all-MiniLM-L6-v2" in (SHIPPED / "all-MiniLM-L6-v2.md").read_text("utf-8")
     assert {name: getattr(head, name).shape for name in NAMES} == {
         **{"projection": (384, 192), "passage": (192,), "question": (384,), "reliance": (384,)},
-        **{"biases": (2,), "discounts": (3,)},
+        **{"biases": (2,), "discounts": (3,), "codebook": (48, 256, 4)},
     }
     for name in NAMES:
         assert getattr(head, name).dtype == np.float32

@@ -9,7 +9,7 @@ from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, SOURCELINE, 
 from sourceline.evaluation.labels import LabelledQuestion, Relevant, read_labels
 from sourceline.evaluation.score import evaluate, measure, relevance
 from sourceline.evaluation.systems import System, sourceline
-from sourceline.index.build import Progress
+from sourceline.index.make import Progress
 from sourceline.retrieval.opening import open_searcher
 from sourceline.retrieval.search import Searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind
@@ -218,7 +218,7 @@ def test_progress_is_told_for_the_building_and_the_asking(tmp_path: Path, compil
     evaluate(
         read_labels(tmp_path), DEFAULT_MODEL, EncoderKind.COMPILED, compiled, lambda *now: told.append((now[0], now[1]))
     )
-    encoding = [("encoding", Progress(0, 2)), ("encoding", Progress(2, 2))]
+    encoding = [("encoding", Progress(0, 83)), ("encoding", Progress(83, 83))]
     assert told == [*encoding, ("asking", Progress(1, 2)), ("asking", Progress(2, 2))]
 
 

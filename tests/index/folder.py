@@ -25,8 +25,7 @@ def litter(index: Path) -> set[str]:
         else:
             found |= files - read_manifest(folder).files.keys() - {MANIFEST}
     fingerprints = {read_manifest(index / GENERATIONS / name).fingerprint for name in kept}
-    found |= {path.name for path in (index / "encoders").iterdir()} - fingerprints
-    return found | {path.name for path in (index / "cache").iterdir()} - {f"{name}.sqlite" for name in fingerprints}
+    return found | {path.name for path in (index / "encoders").iterdir()} - fingerprints
 
 
 def generation_names(index: Path) -> list[str]:

@@ -18,7 +18,15 @@ from sourceline.types import DEFAULT_MODEL
 FILES = {"mkdir", "write", "tofile", "fsync", "rename", "replace", "unlink", "rmdir"}
 INDEXES = {"write_index", "add_document", "commit", "wait_merging_threads"}
 DATABASES = {"execute", "executemany", "executescript", "commit", "__exit__", "close"}
-READS = {"cache.get", "passages.__init__", "passages.text_of", "passages.of_document", "ledger.with_texts"}
+READS = {
+    "cache.get",
+    "passages.__init__",
+    "passages.text_of",
+    "passages.of_document",
+    "passages.parts_of",
+    "passages._select",
+    "ledger.with_texts",
+}
 
 
 def step(frame: FrameType, called: Any) -> str | None:

@@ -13,8 +13,9 @@ import numpy as np
 
 from sourceline.encoding.head import plain_head
 from sourceline.errors import SourcelineError
-from sourceline.index.build import Recipe, build
+from sourceline.index.build import build
 from sourceline.index.generation import open_current
+from sourceline.index.recipe import Recipe
 from sourceline.types import DEFAULT_MODEL
 
 # Of a few bytes, so that it is not the file on which every build fails.

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,8 +11,9 @@ import pytest
 
 from sourceline.errors import BuildError, BuildRunningError, CorpusError
 from sourceline.index import write
-from sourceline.index.build import CACHE, Progress, build, lock
-from sourceline.index.generation import GENERATIONS, current_id, open_current
+from sourceline.index.build import build, lock
+from sourceline.index.generation import CURRENT, GENERATIONS, current_id, open_current
+from sourceline.index.make import Progress
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
 
@@ -33,7 +35,7 @@ def test_a_build_reports_what_it_found(documents: Path, index: Path, rebuild: Re
     put(documents, a=ONE, b=TWO, c="It closes early.")
     first = rebuild(documents, index)
     assert (first.added, first.changed, first.unchanged, first.removed) == (("a.txt", "b.txt", "c.txt"), (), (), ())
-    assert (first.passages, first.windows, first.encoded, first.skipped) == (4, 6, 6, {})
+    assert (first.passages, first.windows, first.encoded, first.skipped) == (4, 3, 3, {})
 
     put(documents, a=ONE.replace("Monday", "Sunday"), d="", e="A new one.")
     (documents / "c.txt").unlink()
@@ -41,14 +43,14 @@ def test_a_build_reports_what_it_found(documents: Path, index: Path, rebuild: Re
     assert (second.added, second.changed, second.unchanged) == (("e.txt",), ("a.txt",), ("b.txt",))
     assert second.removed == ("c.txt",)
     assert second.skipped == {"d.txt": "there is no text in it"}
-    assert (second.windows, second.encoded) == (6, 3)  # e's window and title, a's window
+    assert (second.windows, second.encoded) == (3, 2)
     assert second.generation > first.generation
     assert current_id(index) == second.generation
 
 
 def test_text_that_is_known_is_not_encoded_again(documents: Path, index: Path, rebuild: Rebuild) -> None:
     put(documents, a=ONE, b=TWO)
-    assert rebuild(documents, index).encoded == 4  # a window and a title each
+    assert rebuild(documents, index).encoded == 2
     assert rebuild(documents, index).encoded == 0
     (documents / "2024").mkdir()
     (documents / "a.txt").rename(documents / "2024" / "a.txt")
@@ -61,7 +63,7 @@ def test_text_under_another_title_is_encoded_again(documents: Path, index: Path,
     put(documents, a=ONE, b=TWO)
     rebuild(documents, index)
     (documents / "a.txt").rename(documents / "z.txt")
-    assert rebuild(documents, index).encoded == 2
+    assert rebuild(documents, index).encoded == 1
 
 
 def test_a_rebuild_gives_the_vectors_of_a_first_build(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -70,17 +72,17 @@ def test_a_rebuild_gives_the_vectors_of_a_first_build(documents: Path, index: Pa
     put(documents, b=TWO)
     rebuild(documents, index)
     incremental = vectors(index)
-    for path in (index / CACHE).iterdir():
-        path.unlink()
-    rebuild(documents, index)
+    shutil.rmtree(index / GENERATIONS)
+    (index / CURRENT).unlink()
+    assert rebuild(documents, index).encoded == 2
     assert np.array_equal(vectors(index), incremental)
 
 
-def test_progress_counts_the_windows_and_titles_that_are_encoded(documents: Path, index: Path) -> None:
+def test_progress_counts_the_bytes_of_new_documents(documents: Path, index: Path) -> None:
     put(documents, a=ONE, b=TWO)
     told: list[Progress] = []
     build(documents, index, DEFAULT_MODEL, progress=told.append)
-    assert told == [Progress(0, 4), Progress(4, 4)]
+    assert told == [Progress(0, len(ONE + TWO)), Progress(len(ONE + TWO), len(ONE + TWO))]
 
 
 def test_two_generations_are_kept(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -215,6 +217,7 @@ def test_a_passage_that_is_not_verbatim_is_never_published(
     def refuse(_: object) -> None:
         raise BuildError("a passage is not verbatim")
 
+    put(documents, a=TWO)
     monkeypatch.setattr(write, "_require_verbatim", refuse)
     with pytest.raises(BuildError, match="not verbatim"):
         rebuild(documents, index)

@@ -3,7 +3,7 @@ import json
 import logging
 import os
 import re
-import sqlite3
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from sourceline.errors import BuildError, CorpusError, ModelError
-from sourceline.index.build import Progress, build
-from sourceline.types import DEFAULT_MODEL
+from sourceline.index.build import build
 from tests.conftest import Rebuild
 from tests.index.folder import current, generation_names, litter, put
 
@@ -198,27 +197,28 @@ def test_a_document_that_is_edited_between_listing_and_reading_is_indexed_as_it_
 
 
 def test_what_cannot_be_tidied_up_does_not_undo_a_build(
-    documents: Path, index: Path, rebuild: Rebuild, caplog: pytest.LogCaptureFixture
+    documents: Path,
+    index: Path,
+    rebuild: Rebuild,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     put(documents, ONE)
     rebuild(documents, index)
     put(documents, TWO)
 
-    def hold_on_to_the_cache(_: Progress) -> None:
-        (cache,) = (index / "cache").glob("*.sqlite")
-        connection = sqlite3.connect(cache)
-        connection.execute(
-            "CREATE TRIGGER IF NOT EXISTS kept BEFORE DELETE ON encodings BEGIN SELECT RAISE(ABORT, 'kept'); END"
-        )
-        connection.close()
+    def hold_on(path: Path, **_: object) -> None:
+        raise OSError(errno.EBUSY, f"{path.name} is held")
 
-    report = build(documents, index, DEFAULT_MODEL, progress=hold_on_to_the_cache)
+    monkeypatch.setattr(shutil, "rmtree", hold_on)
+    report = rebuild(documents, index)
     assert report.changed == ("a.txt",)
     assert current(index) == TWO
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        f"generation {report.generation} is published; what it does not need could not all be removed: kept"
+        f"generation {report.generation} is published; what it does not need could not all be removed: "
+        "[Errno 16] cache is held"
     )
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from sourceline.errors import MismatchError
-from sourceline.index.build import BATCH, Progress, build
+from sourceline.index import make
+from sourceline.index.build import build
 from sourceline.index.generation import Generation, open_current
+from sourceline.index.make import Progress
 from sourceline.retrieval.opening import open_searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind, Scores
 from tests.conftest import SEEDS, Rebuild
@@ -25,9 +27,7 @@ def text(*paragraphs: str) -> str:
     return "\n\n".join(paragraphs) + "\n"
 
 
-def test_each_title_and_each_window_of_new_text_below_it_is_encoded_once_and_no_other(
-    documents: Path, index: Path, rebuild: Rebuild
-) -> None:
+def test_each_window_of_new_text_is_encoded_once_and_no_other(documents: Path, index: Path, rebuild: Rebuild) -> None:
     one, two, three, four = PARAGRAPHS
 
     def encoded(**texts: str) -> tuple[int, int]:
@@ -35,14 +35,14 @@ def test_each_title_and_each_window_of_new_text_below_it_is_encoded_once_and_no_
         report = rebuild(documents, index)
         return report.encoded, report.windows
 
-    assert encoded(a=text(one, two, three)) == (4, 4)
-    assert encoded(a=text(one, two, three)) == (0, 4)
-    assert encoded(a=text(one, EDITED, three)) == (1, 4)
-    assert encoded(a=text(one, two, three)) == (1, 4)  # what no document holds any more was forgotten
-    assert encoded(renamed=text(one, two, three)) == (4, 4)
-    assert encoded(renamed=text(three, one), b=text(two)) == (2, 5)
-    assert encoded(a=text(one, two), b=text(one, two, four), c=text(four)) == (7, 9)
-    assert encoded(c=text(four)) == (0, 2)
+    assert encoded(a=text(one, two, three)) == (3, 3)
+    assert encoded(a=text(one, two, three)) == (0, 3)
+    assert encoded(a=text(one, EDITED, three)) == (1, 3)
+    assert encoded(a=text(one, two, three)) == (1, 3)  # what no document holds any more was forgotten
+    assert encoded(renamed=text(one, two, three)) == (3, 3)  # below another title
+    assert encoded(renamed=text(three, one), b=text(two)) == (1, 3)
+    assert encoded(a=text(one, two), b=text(one, two, four), c=text(four)) == (5, 6)
+    assert encoded(c=text(four)) == (0, 1)
 
 
 def stored(generation: Generation) -> Iterator[object]:
@@ -50,7 +50,7 @@ def stored(generation: Generation) -> Iterator[object]:
     rows = range(generation.passages.row_count)
     yield generation.dense.vectors(rows).tobytes()
     gathered = generation.tokens.gather(range(len(generation.tokens)))
-    yield from (gathered.vectors.tobytes(), gathered.spans.tobytes(), gathered.starts.tobytes())
+    yield from (gathered.vectors.tobytes(), gathered.places.tobytes(), gathered.starts.tobytes())
     yield generation.tokens.idf(np.arange(40_000, dtype=np.int32)).tobytes()
     yield [generation.passages.of_document(entry) for entry in generation.passages.documents]
     yield generation.lexical.search("the council spoke of trams and schools", 100, None)
@@ -84,24 +84,29 @@ def test_many_small_steps_give_the_index_that_one_build_gives(
         put(documents, files)
         rebuild(documents, index)
     fresh = copy(compiled, tmp_path / "fresh")
-    assert rebuild(documents, fresh).encoded == 9
+    assert rebuild(documents, fresh).encoded == 6
     assert list(stored(open_current(fresh))) == list(stored(open_current(index)))
 
 
-def test_what_an_interrupted_build_encoded_is_not_encoded_again(documents: Path, index: Path, rebuild: Rebuild) -> None:
-    count = BATCH + 5
-    put(documents, {f"{number}.txt": f"Report number {number} was filed.\n" for number in range(count)})
+def test_what_an_interrupted_build_encoded_is_not_encoded_again(
+    documents: Path, index: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 30
+    put(documents, {f"{number:02}.txt": f"Report number {number:02} was filed.\n" for number in range(count)})
+    size = len("Report number 00 was filed.\n")
+    monkeypatch.setattr(make, "GROUP", 10 * size)
 
     def interrupt(progress: Progress) -> None:
-        assert progress.total == 2 * count  # a window and a title each
-        if progress.done == BATCH:
+        assert progress.total == count * size
+        if progress.done == 10 * size:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         build(documents, index, DEFAULT_MODEL, progress=interrupt)
     assert generation_names(index) == []
     report = rebuild(documents, index)
-    assert (report.windows, report.encoded) == (2 * count, 2 * count - BATCH)
+    assert (report.windows, report.encoded) == (count, count - 10)
+    assert not (index / "cache").exists()
 
 
 def test_what_belongs_to_another_encoder_is_removed_once_nothing_needs_it(

@@ -1,6 +1,7 @@
 """What stands beside the generations: the compiled model, the cache of encodings, the ledger."""
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sourceline.citations.ledger import FILE, Ledger
 from sourceline.encoding.compiled import CARD_FILE, read_card
 from sourceline.encoding.encoder import Encoder, Float32
 from sourceline.errors import LedgerError, ModelError, UnknownCitationError
+from sourceline.index import build as build_module
 from sourceline.index.generation import open_current
 from sourceline.retrieval.lookup import look_up
 from sourceline.retrieval.opening import open_searcher
@@ -90,11 +92,19 @@ def test_a_rebuild_mends_a_damaged_encoder_and_changes_no_vector(
 
 
 @pytest.mark.parametrize("damage", ["garbage", "emptied", "removed", "cut", "flipped", "not to be written to"])
-def test_a_damaged_cache_costs_time_but_changes_no_vector(
-    built: Path, documents: Path, rebuild: Rebuild, damage: str
+def test_a_damaged_cache_of_an_interrupted_build_costs_time_but_changes_no_vector(
+    documents: Path, index: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    before = vectors(built)
-    (cache,) = (built / "cache").iterdir()
+    put(documents, {f"{number}.txt": f"Report number {number} was filed. " * 5 for number in range(9)})
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build_module, "check_generation", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            rebuild(documents, index)
+    cache = index / "cache" / "blocks.sqlite"
     match damage:
         case "garbage":
             cache.write_bytes(os.urandom(10_000))
@@ -109,12 +119,17 @@ def test_a_damaged_cache_costs_time_but_changes_no_vector(
                 flip(cache, position)
         case "not to be written to":
             flip(cache, 18)  # a byte of the header that says so
-    report = rebuild(documents, built)
-    assert report.windows == report.encoded == 4
-    for one, other in zip(vectors(built), before, strict=True):
+    report = rebuild(documents, index)
+    assert report.windows == 9
+    assert report.encoded > 0 if damage in ("garbage", "emptied", "removed") else report.encoded >= 0
+    found = vectors(index)
+    shutil.rmtree(index / "generations")
+    (index / "CURRENT").unlink()
+    assert rebuild(documents, index).encoded == 9
+    for one, other in zip(vectors(index), found, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert rebuild(documents, built).encoded == 0
-    assert litter(built) == set()
+    assert litter(index) == set()
+    assert not (index / "cache").exists()
 
 
 def damage_ledger(index: Path, damage: str) -> None:

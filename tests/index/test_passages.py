@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sourceline.corpus.sentences import passages as split
-from sourceline.index.passages import CONTEXT, DocumentEntry, Passages, PassagesWriter, stand
+from sourceline.index.passages import CONTEXT, DocumentEntry, Passages, stand
+from sourceline.index.passages_writer import PassagesWriter
 from sourceline.types import Document, Location, Passage, Standing
 from tests.texts import document
 

@@ -9,8 +9,11 @@ import numpy as np
 
 from sourceline.encoding.encoder import Float32, Tokens
 from sourceline.encoding.head import Head
+from sourceline.index.block import NO_TOKEN, Block
+from sourceline.index.codec import EXACT, Codec, open_codec
 from sourceline.index.generation import Generation
-from sourceline.index.passages import Passages, PassagesWriter
+from sourceline.index.passages import Passages
+from sourceline.index.passages_writer import PassagesWriter
 from sourceline.index.tokens import TokenIndex, TokensWriter
 from sourceline.retrieval.question import EncodedQuestion
 from sourceline.types import Document, Location, Passage
@@ -28,7 +31,8 @@ class Made:
 
 def stage(folder: Path, real: Generation, head: Head, documents: Sequence[Made]) -> Generation:
     """Return a generation with these documents in the place of its own. Every token of theirs has the id 0."""
-    with TokensWriter(folder, head.dimension) as tokens, PassagesWriter(folder) as stored:
+    codec = open_codec(EXACT, head)
+    with TokensWriter(folder, 10) as tokens, PassagesWriter(folder) as stored:
         for number, one in enumerate(documents):
             names = [f"{number}-{ordinal}" for ordinal in range(len(one.sentences) + 1)]
             place = Location(1, 1, None)
@@ -37,14 +41,21 @@ def stage(folder: Path, real: Generation, head: Head, documents: Sequence[Made])
             ]
             stored.add(Document(f"{number}.txt", "Title", "text", "", ()), passages)
             for sentence in one.sentences:
-                vectors = np.asarray(sentence, dtype=np.float32).reshape(-1, head.dimension)
-                ids, spans = np.zeros(len(vectors), np.int32), np.zeros((len(vectors), 2), np.int32)
-                tokens.add(ids, spans, vectors)
+                tokens.add(block(sentence, head, codec))
         for one in documents:
-            tokens.add_title(None if one.title is None else np.asarray(one.title, dtype=np.float32))
+            tokens.add_title(block([] if one.title is None else one.title, head, codec))
         stored.write()
         tokens.write()
-    return replace(real, head=head, tokens=TokenIndex(folder, head.dimension), passages=Passages(folder, 1))
+    return replace(real, head=head, tokens=TokenIndex(folder, codec), passages=Passages(folder, 1))
+
+
+def block(vectors: Vectors, head: Head, codec: Codec) -> Block:
+    """Return a passage of tokens with the id 0, or of one that matches nothing."""
+    found = np.asarray(vectors, dtype=np.float32).reshape(-1, head.dimension)
+    ids = np.zeros(len(found), np.uint32) if len(found) else np.array([NO_TOKEN], np.uint32)
+    found = found if len(found) else np.zeros((1, head.dimension), np.float32)
+    starts, counts = np.zeros(len(found), np.uint16), np.array([len(found)], np.uint32)
+    return Block(counts, ids, starts, codec.compute_codes(found), np.zeros((1, 1), np.float16))
 
 
 def asked(vectors: Vectors, emphasis: Sequence[float] = (), ids: Sequence[int] = ()) -> EncodedQuestion:

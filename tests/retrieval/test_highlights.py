@@ -7,12 +7,12 @@ from sourceline.retrieval.question import EncodedQuestion, encode_question
 from sourceline.types import Span
 
 TEXT = "The well-known bridge was closed."
-SPANS = np.array([[0, 3], [4, 8], [8, 9], [9, 14], [15, 21], [22, 25], [26, 32], [32, 33]], dtype=np.int32)
-AXES = np.eye(len(SPANS), dtype=np.float32)  # each token of the passage is like itself alone
+STARTS = np.array([0, 4, 8, 9, 15, 22, 26, 32], dtype=np.int32)
+AXES = np.eye(len(STARTS), dtype=np.float32)  # each token of the passage is like itself alone
 
 
-def shown(question: Float32, vectors: Float32 = AXES, spans: Int32 = SPANS, text: str = TEXT) -> list[str]:
-    return [text[span.start : span.end] for span in highlights(question, text, vectors, spans)]
+def shown(question: Float32, vectors: Float32 = AXES, starts: Int32 = STARTS, text: str = TEXT) -> list[str]:
+    return [text[span.start : span.end] for span in highlights(question, text, vectors, starts)]
 
 
 def content_words(encoder: Encoder, text: str) -> list[str]:
@@ -21,7 +21,7 @@ def content_words(encoder: Encoder, text: str) -> list[str]:
 
 
 def test_the_matched_words_are_shown_in_the_order_of_the_passage() -> None:
-    assert highlights(AXES[[6, 4]], TEXT, AXES, SPANS) == (Span(15, 21), Span(26, 32))
+    assert highlights(AXES[[6, 4]], TEXT, AXES, STARTS) == (Span(15, 21), Span(26, 32))
     assert shown(AXES[[6, 4]]) == ["bridge", "closed"]
 
 
@@ -47,11 +47,11 @@ def test_function_words_and_punctuation_are_not_shown() -> None:
 
 
 def test_a_question_without_content_words_shows_nothing() -> None:
-    assert highlights(AXES[:0], TEXT, AXES, SPANS) == ()
+    assert highlights(AXES[:0], TEXT, AXES, STARTS) == ()
 
 
 def test_a_passage_without_tokens_shows_nothing() -> None:
-    assert shown(AXES[[4]], np.zeros((1, 8), np.float32), np.zeros((1, 2), np.int32), "…") == []
+    assert shown(AXES[[4]], np.zeros((1, 8), np.float32), np.zeros(1, np.int32), "…") == []
 
 
 @pytest.mark.parametrize(

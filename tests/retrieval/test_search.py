@@ -189,7 +189,7 @@ def test_a_generation_of_another_encoder_is_refused(searcher: Searcher, encoder:
         """The same encoder under another fingerprint."""
 
         model, fingerprint, dimension, limit = "another", "0123456789abcdef", encoder.dimension, encoder.limit
-        tokenize, encode = encoder.tokenize, encoder.encode
+        tokenize, encode, vocabulary = encoder.tokenize, encoder.encode, encoder.vocabulary
 
     with pytest.raises(MismatchError, match=r"not another \(0123456789abcdef\): run `sourceline rebuild-index`"):
         Searcher(searcher.generation, Another(), load_calibration(DEFAULT_MODEL))

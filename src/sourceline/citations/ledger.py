@@ -58,6 +58,10 @@ class Ledger:
     def __init__(self, index: Path) -> None:
         self._path = index / FILE
 
+    def exists(self) -> bool:
+        """Return whether a citation was ever recorded."""
+        return self._path.exists()
+
     def record(self, generation: str, issued: Iterable[Standing], fates: Iterable[Fate]) -> None:
         """Append what a build issues and what it found gone, in one transaction, flushed to the disk.
 

@@ -67,18 +67,44 @@ def read_document(folder: Path, document_id: str) -> Document:
     return Document(document_id, title, text, hashlib.sha256(data).hexdigest(), marks)
 
 
-def read_documents(folder: Path) -> Iterator[Document | Skipped]:
-    """Read every file below ``folder`` in the order of their ids; a file that cannot be read comes as ``Skipped``."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it was found: its size in bytes and the SHA-256 of its bytes."""
+
+    document_id: str
+    size: int
+    sha256: str
+
+
+def find_documents(folder: Path) -> Iterator[Found | Skipped]:
+    """Look at every file below ``folder`` in the order of their ids; one that cannot be read comes as ``Skipped``.
+
+    Raises:
+        CorpusError: the folder is not there, or no file can be read just now.
+    """
     documents, folders = document_paths(folder)
     yield from folders
     for document_id in documents:
         try:
             document_id.encode()
-            yield read_document(folder, document_id)
+            data = _read_bytes(folder / document_id)
+            yield Found(document_id, len(data), hashlib.sha256(data).hexdigest())
         except UnicodeEncodeError:
             yield Skipped(_shown(document_id), "its name is not UTF-8")
         except DocumentError as error:
             yield Skipped(document_id, str(error))
+
+
+def read_documents(folder: Path) -> Iterator[Document | Skipped]:
+    """Read every file below ``folder`` in the order of their ids; one that is no document comes as ``Skipped``."""
+    for found in find_documents(folder):
+        if isinstance(found, Skipped):
+            yield found
+            continue
+        try:
+            yield read_document(folder, found.document_id)
+        except DocumentError as error:
+            yield Skipped(found.document_id, str(error))
 
 
 def _shown(name: str) -> str:

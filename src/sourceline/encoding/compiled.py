@@ -65,6 +65,7 @@ class CompiledEncoder:
         self.dimension = self.card.dimension
         self.limit = self.card.limit
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        self.vocabulary = self._tokenizer.get_vocab_size()
         self._session = _session(folder / MODEL_FILE)
         self._inputs = {node.name for node in self._session.get_inputs()}
 

@@ -50,6 +50,10 @@ class Encoder(Protocol):
     def limit(self) -> int:
         """The most tokens that a text to encode may have, special ones not counted."""
 
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the model knows; their ids are below it."""
+
     def tokenize(self, text: str) -> Tokens:
         """Return the tokens of a text of any length."""
 

@@ -17,6 +17,7 @@ from sourceline.encoding.encoder import Float32, unit
 from sourceline.errors import ModelError
 
 _NAMES = ("projection", "passage", "question", "reliance", "biases", "discounts")
+_CODEBOOK = "codebook"
 MODEL = "model_digest"  # in the file's metadata: the encoder it was trained for
 
 
@@ -27,7 +28,8 @@ class Head:
     ``projection`` (d, m): orthonormal columns. ``passage`` (m,): the logit of how much a passage's token counts.
     ``question`` (d,): the logarithm of how much a question's token counts, beside its IDF. ``reliance`` (d,): the logit
     of how much of what the passage lacks its surroundings may give. ``biases`` (2,): of ``passage`` and ``reliance``.
-    ``discounts`` (3,): taken from cosines with the sentence before, the sentence after, and the title.
+    ``discounts`` (3,): taken from cosines with the sentence before, the sentence after, and the title. ``codebook``
+    (pieces, 256, m / pieces): what product quantisation keeps vectors by, if there are many; a plain head has none.
     """
 
     projection: Float32
@@ -36,6 +38,7 @@ class Head:
     reliance: Float32
     biases: Float32
     discounts: Float32
+    codebook: Float32 | None = None
 
     @property
     def dimension(self) -> int:
@@ -104,15 +107,23 @@ def read_head(path: Path) -> Head:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            return Head(**{name: file.get_tensor(name) for name in _NAMES})
+            codebook = file.get_tensor(_CODEBOOK) if _CODEBOOK in file.keys() else None  # noqa: SIM118  # no mapping
+            return Head(**{name: file.get_tensor(name) for name in _NAMES}, codebook=codebook)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"the ranking head {path} cannot be read: {error}") from error
 
 
 def write_head(path: Path, head: Head, digest: str = "") -> None:
     """Write a head; ``digest`` names the model that it was trained for."""
+    path.write_bytes(head_bytes(head, digest))
+
+
+def head_bytes(head: Head, digest: str = "") -> bytes:
+    """Return the file of a head."""
     tensors = {name: np.ascontiguousarray(getattr(head, name), dtype=np.float32) for name in _NAMES}
-    path.write_bytes(save(tensors, {MODEL: digest}))
+    if head.codebook is not None:
+        tensors[_CODEBOOK] = np.ascontiguousarray(head.codebook, dtype=np.float32)
+    return save(tensors, {MODEL: digest})
 
 
 def _trained_for(path: Path) -> str:

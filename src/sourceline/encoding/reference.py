@@ -46,6 +46,7 @@ class ReferenceEncoder:
         self.model = model
         self.fingerprint = "reference-" + model_digest(folder)[:16]
         self._encoder, self._tokenizer, self.limit = load(folder)
+        self.vocabulary = self._tokenizer.get_vocab_size()
         dimension = self._encoder.get_embedding_dimension()
         assert dimension is not None
         self.dimension = dimension

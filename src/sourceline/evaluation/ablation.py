@@ -7,7 +7,7 @@ import numpy as np
 
 from sourceline.encoding.head import plain_head
 from sourceline.evaluation.systems import System, sourceline
-from sourceline.index.build import Recipe
+from sourceline.index.recipe import Recipe
 from sourceline.index.rows import Rows
 from sourceline.retrieval.late import late_interaction
 from sourceline.retrieval.question import EncodedQuestion

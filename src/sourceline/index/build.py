@@ -12,12 +12,8 @@ from pathlib import Path
 import filelock
 
 from sourceline.citations.ledger import Ledger
-from sourceline.corpus.windows import WINDOW_CHARACTERS
-from sourceline.encoding.cache import EncodingCache
-from sourceline.encoding.encoder import Encoder
+from sourceline.corpus.documents import Found, Skipped, find_documents
 from sourceline.encoding.encoders import prepare_encoder
-from sourceline.encoding.head import Head, head_for
-from sourceline.encoding.models import model_digest, model_folder
 from sourceline.errors import (
     BuildError,
     BuildRunningError,
@@ -27,10 +23,12 @@ from sourceline.errors import (
     NoGenerationError,
 )
 from sourceline.index import generation as generations
-from sourceline.index.cut import cut_documents
+from sourceline.index.cache import BlockCache
 from sourceline.index.generation import Generation
 from sourceline.index.history import record_citations
-from sourceline.index.write import check_generation, write_generation
+from sourceline.index.make import Maker, Progress
+from sourceline.index.recipe import SHIPPED, Recipe, mix
+from sourceline.index.write import GenerationWriter, check_generation
 from sourceline.types import EncoderKind
 
 log = logging.getLogger(__name__)
@@ -38,37 +36,11 @@ log = logging.getLogger(__name__)
 ENCODERS = "encoders"
 CACHE = "cache"
 LOCK = "build.lock"
-# Encodings are put into the cache in batches of so many windows: at most this much work is lost to an interruption.
-BATCH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a build is: ``done`` of ``total`` windows and titles are encoded."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What an index is made by.
-
-    ``head``: the ranking head, None for the model's own; ``titles``: whether they stand in front of windows;
-    ``window``: the most characters of a window, 0 if each passage is encoded by itself.
-    """
-
-    head: Head | None = None
-    titles: bool = True
-    window: int = WINDOW_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a build did. Documents by id; ``skipped`` says why; ``encoded`` counts windows of new text.
-
-    A title that is put in front of windows counts as a window: it is encoded by itself, too.
-    """
+    """What a build did. Documents by id; ``skipped`` says why; ``encoded`` counts the windows of new text."""
 
     generation: str
     added: tuple[str, ...]
@@ -88,7 +60,7 @@ def build(
     model: str,
     kind: EncoderKind = EncoderKind.COMPILED,
     progress: Callable[[Progress], None] = lambda _: None,
-    recipe: Recipe = Recipe(),  # it is frozen
+    recipe: Recipe = SHIPPED,
 ) -> Report:
     """Read the documents, encode what is new, and publish a new generation. Safe beside running readers.
 
@@ -106,17 +78,18 @@ def build(
         with lock(index):
             encoder, before = prepare_encoder(kind, model, index / ENCODERS), _open_before(index)
             _discard_unpublished(index)
-            head = recipe.head or head_for(model_digest(model_folder(model)), encoder.dimension)
-            cut, skipped = cut_documents(documents, encoder, recipe.titles, recipe.window)
-            with EncodingCache(index / CACHE, encoder.fingerprint, encoder.dimension) as cache:
-                texts = [text for one in cut for text in one.texts()]
-                encoded = _encode(texts, encoder, cache, progress)
-                with _discarding(index):
-                    opened = check_generation(index, write_generation(index, cut, skipped, encoder, head, cache))
-                    record_citations(Ledger(index), before, opened)
-                    generations.publish(index, opened.id)
-                _tidy(index, opened, before, cache, texts)
-            return _report(before, opened, len(texts), encoded, time.monotonic() - started)
+            found, skipped = _find(documents)
+            mixed = mix(recipe, encoder, model, sum(one.size for one in found))
+            reusable = before if before and before.manifest.recipe == mixed.digest else None
+            with _discarding(index), GenerationWriter(index, encoder, mixed) as writer:
+                with BlockCache(index / CACHE, mixed.open_codec().code_size, encoder.dimension) as cache:
+                    maker = Maker(documents, recipe, mixed, encoder, cache, reusable)
+                    maker.write(found, writer, skipped, progress)
+                    opened = check_generation(index, writer.write(skipped, reusable))
+                record_citations(Ledger(index), before, opened)
+                generations.publish(index, opened.id)
+            _tidy(index, opened, before)
+            return _report(before, opened, writer.parts, maker.encoded, time.monotonic() - started)
     except (OSError, sqlite3.Error, RuntimeError, ValueError, GenerationError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
@@ -152,15 +125,16 @@ def _open_before(index: Path) -> Generation | None:
         return None
 
 
-def _encode(texts: list[str], encoder: Encoder, cache: EncodingCache, progress: Callable[[Progress], None]) -> int:
-    """Encode the texts that are not in the cache; return how many there were."""
-    missing = cache.missing(texts)
-    progress(Progress(0, len(missing)))
-    for start in range(0, len(missing), BATCH):
-        batch = missing[start : start + BATCH]
-        cache.put(zip(batch, encoder.encode(batch), strict=True))
-        progress(Progress(start + len(batch), len(missing)))
-    return len(missing)
+def _find(folder: Path) -> tuple[list[Found], dict[str, str]]:
+    """Return the files that can be read, and those that cannot with the reason."""
+    found: list[Found] = []
+    skipped: dict[str, str] = {}
+    for one in find_documents(folder):
+        if isinstance(one, Skipped):
+            skipped[one.document_id] = one.reason
+        else:
+            found.append(one)
+    return found, skipped
 
 
 @contextmanager
@@ -178,17 +152,16 @@ def _discard_unpublished(index: Path) -> None:
         shutil.rmtree(index / generations.GENERATIONS / name, ignore_errors=True)
 
 
-def _tidy(index: Path, current: Generation, before: Generation | None, cache: EncodingCache, texts: list[str]) -> None:
+def _tidy(index: Path, current: Generation, before: Generation | None) -> None:
     """Remove what neither the new generation nor the one before needs; what cannot be removed waits for a build."""
     try:
         _prune(index, current, before)
-        cache.keep_only(texts)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, GenerationError) as error:
         log.warning("generation %s is published; what it does not need could not all be removed: %s", current.id, error)
 
 
 def _prune(index: Path, current: Generation, before: Generation | None) -> None:
-    """Remove the generations, compiled models and caches that neither the new generation nor the one before needs."""
+    """Remove the cache, and what neither the new generation nor the one before needs of generations and models."""
     kept = [current, *([before] if before else [])]
     for name in generations.folder_names(index):
         if name not in {generation.id for generation in kept}:
@@ -197,9 +170,7 @@ def _prune(index: Path, current: Generation, before: Generation | None) -> None:
     for folder in (index / ENCODERS).glob("*"):
         if folder.name not in fingerprints:
             shutil.rmtree(folder, ignore_errors=True)
-    for file in (index / CACHE).glob("*"):
-        if file.name.split(".")[0] not in fingerprints:
-            file.unlink(missing_ok=True)
+    shutil.rmtree(index / CACHE, ignore_errors=True)  # all that was in it is in the generation
 
 
 def _report(before: Generation | None, opened: Generation, count: int, encoded: int, seconds: float) -> Report:

@@ -1,23 +1,49 @@
-"""The corpus, cut into passages and windows.
+"""A document, cut into passages, and these into parts that are encoded together.
 
 A window is encoded with the document's title in front of it, so that its sentences know what they are about.
 """
 
+import hashlib
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from sourceline.corpus.documents import Skipped, read_documents
 from sourceline.corpus.sentences import passages
 from sourceline.corpus.windows import WINDOW_CHARACTERS, Window, windows
 from sourceline.encoding.encoder import Encoder, token_counter
-from sourceline.errors import CorpusError
 from sourceline.types import Document, Passage
 
 # A longer title is not put in front of windows, nor one of more than this share of the model's limit: it would take the
 # place of what they hold.
 TITLE_TOKENS, TITLE_SHARE = 40, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class PartWindow:
+    """A text to encode. A token at ``s`` in it stands at ``s + shift`` in the part; it is kept if that lies between."""
+
+    text: str
+    shift: int
+    keep_start: int
+    keep_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Whole passages that are encoded together: in one window, or in several if one of them is over the model's limit.
+
+    ``spans``: where the passages that can be answers stand in the part, at least one.
+    """
+
+    windows: tuple[PartWindow, ...]
+    spans: tuple[tuple[int, int], ...]
+
+    def key(self, recipe: str) -> bytes:
+        """Return what names the part's block: all that it is made of, but not where the part stands."""
+        made_of = [[recipe, self.spans], [[w.text, w.shift, w.keep_start, w.keep_end] for w in self.windows]]
+        return hashlib.sha256(json.dumps(made_of).encode()).digest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +55,41 @@ class CutDocument:
     windows: tuple[Window, ...]
     title: str
 
-    def answers(self) -> list[Passage]:
-        """Return the passages that can be answers: all but the headings, which only are context of what follows."""
-        return [passage for passage in self.passages if not passage.heading]
+    def parts(self) -> list[Part]:
+        """Return the parts, in order; a window with nothing but headings is in none."""
+        return list(self._parts())
 
-    def texts(self) -> list[str]:
-        """Return what is encoded: the text of each window with its prefix, then the title if there is one."""
-        windows = [self.prefix(window) + self.document.text[window.start : window.end] for window in self.windows]
-        return [*windows, *([self.title] if self.title else [])]
+    def title_part(self) -> Part | None:
+        """Return the title as a part of one passage, or None if there is no title."""
+        if not self.title:
+            return None
+        length = len(self.title)
+        return Part((PartWindow(self.title, 0, 0, length),), ((0, length),))
+
+    def _parts(self) -> Iterator[Part]:
+        answers = [passage for passage in self.passages if not passage.heading]
+        at, group = 0, list[Window]()
+        for window in self.windows:
+            group.append(window)
+            first, last = at, at
+            while last < len(answers) and answers[last].end <= window.keep_end:
+                last += 1
+            cut_through = last < len(answers) and answers[last].start < window.keep_end
+            if cut_through:
+                continue
+            if last > first:
+                yield self._part(group, answers[first:last])
+            at, group = last, []
+
+    def _part(self, group: list[Window], answers: list[Passage]) -> Part:
+        start = group[0].start
+        found = []
+        for window in group:
+            prefix = self.prefix(window)
+            text = prefix + self.document.text[window.start : window.end]
+            shift = window.start - len(prefix) - start
+            found.append(PartWindow(text, shift, window.keep_start - start, window.keep_end - start))
+        return Part(tuple(found), tuple((answer.start - start, answer.end - start) for answer in answers))
 
     def prefix(self, window: Window) -> str:
         """Return what is put in front of a window's text: the title, unless the window begins with it."""
@@ -46,34 +99,22 @@ class CutDocument:
         return "" if starts or not self.title else f"{self.title}\n"
 
 
-def cut_documents(
-    folder: Path, encoder: Encoder, titles: bool = True, window: int = WINDOW_CHARACTERS
-) -> tuple[list[CutDocument], dict[str, str]]:
-    """Read and cut all documents below ``folder``; return them in order, and the files left out with the reason.
+def cut_document(
+    document: Document, encoder: Encoder, titles: bool = True, window: int = WINDOW_CHARACTERS
+) -> CutDocument:
+    """Cut a document; one without a sentence has no passages.
 
-    Without ``titles``, none is put in front of windows; ``window`` is the most characters that one has.
-
-    Raises:
-        CorpusError: there is no document that can be read.
+    Args:
+        document: what to cut.
+        encoder: counts the tokens.
+        titles: whether the title is put in front of windows.
+        window: the most characters that a window of several passages has.
     """
-    cut: list[CutDocument] = []
-    skipped: dict[str, str] = {}
-    for found in read_documents(folder):
-        if isinstance(found, Skipped):
-            skipped[found.document_id] = found.reason
-            continue
-        sentences = passages(found)
-        if not sentences:
-            skipped[found.id] = "there is no sentence in it"
-            continue
-        title_tokens = len(encoder.tokenize(found.title).ids)
-        short = title_tokens <= min(TITLE_TOKENS, TITLE_SHARE * encoder.limit)
-        title = found.title if titles and title_tokens and short else ""
-        starts = encoder.tokenize(found.text).spans[:, 0].astype(np.int64)
-        limit = encoder.limit - (title_tokens if title else 0)
-        packed = windows(sentences, starts, limit, token_counter(encoder, found.text), window)
-        cut.append(CutDocument(found, sentences, tuple(packed), title))
-    if not cut:
-        reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())
-        raise CorpusError(f"no document in {folder} can be read" + (f": {reasons}" if reasons else ""))
-    return cut, skipped
+    sentences = passages(document)
+    title_tokens = len(encoder.tokenize(document.title).ids)
+    short = title_tokens <= min(TITLE_TOKENS, TITLE_SHARE * encoder.limit)
+    title = document.title if titles and title_tokens and short else ""
+    starts = encoder.tokenize(document.text).spans[:, 0].astype(np.int64)
+    limit = encoder.limit - (title_tokens if title else 0)
+    packed = windows(sentences, starts, limit, token_counter(encoder, document.text), window)
+    return CutDocument(document, sentences, tuple(packed), title)

@@ -9,14 +9,18 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from sourceline.durable import replace, sha256
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.head import Head, read_head
 from sourceline.errors import DamagedError, GenerationError, MismatchError, ModelError, NoGenerationError
+from sourceline.index.block import Block
+from sourceline.index.codec import open_codec
 from sourceline.index.dense import DenseIndex
 from sourceline.index.lexical import LexicalIndex
 from sourceline.index.manifest import MEND, Manifest, read_manifest, require_in_reach
-from sourceline.index.passages import Passages
+from sourceline.index.passages import DocumentEntry, Passages
 from sourceline.index.tokens import TokenIndex
 
 log = logging.getLogger(__name__)
@@ -38,6 +42,15 @@ class Generation:
     tokens: TokenIndex
     passages: Passages
     head: Head
+
+    def block(self, rows: range) -> Block:
+        """Return the block of consecutive rows, at least one, as it was written."""
+        return self.tokens.block(rows, self.dense.vectors(rows).astype(np.float16))
+
+    def title_block(self, entry: DocumentEntry) -> Block:
+        """Return the block of a document's title; its vector is not kept."""
+        at = self.passages.row_count + entry.number
+        return self.tokens.block(range(at, at + 1), np.zeros((1, self.dense.dimension), dtype=np.float16))
 
     @property
     def id(self) -> str:
@@ -64,8 +77,8 @@ def current_id(index: Path) -> str | None:
         raise GenerationError(f"cannot read {index / CURRENT}: {error.strerror}") from error
 
 
-def open_generation(index: Path, generation: str, connections: int = 1) -> Generation:
-    """Open and verify one generation.
+def open_generation(index: Path, generation: str, connections: int = 1, verify: bool = True) -> Generation:
+    """Open one generation, and verify it unless its files were hashed a moment ago.
 
     Raises:
         DamagedError: a file is missing or not as it was written.
@@ -77,7 +90,7 @@ def open_generation(index: Path, generation: str, connections: int = 1) -> Gener
     folder = index / GENERATIONS / generation
     manifest = read_manifest(folder)
     for name, written in manifest.files.items():
-        if _as_it_is(folder, name) != written:
+        if verify and _as_it_is(folder, name) != written:
             raise DamagedError(f"generation {generation} is damaged: {name} is not as it was written: {MEND}")
     try:
         head = read_head(folder / HEAD)
@@ -86,7 +99,7 @@ def open_generation(index: Path, generation: str, connections: int = 1) -> Gener
             folder,
             DenseIndex(folder),
             LexicalIndex(folder),
-            TokenIndex(folder, head.dimension),
+            TokenIndex(folder, open_codec(manifest.codec, head)),
             Passages(folder, connections),
             head,
         )

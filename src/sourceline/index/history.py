@@ -17,6 +17,11 @@ def record_citations(ledger: Ledger, before: Generation | None, after: Generatio
     Raises:
         LedgerError: the ledger cannot be read or written; nothing was recorded.
     """
+    if before is None and not ledger.exists():
+        # Nothing can have been lost, so that nothing need be compared: the passages go by one at a time.
+        everything = (standing for entry in after.passages.documents for standing in standings(after.passages, entry))
+        ledger.record(after.id, everything, ())
+        return
     old = {entry.id: entry for entry in before.passages.documents} if before else {}
     new = {entry.id: entry for entry in after.passages.documents}
     touched = [id_ for id_ in {**old, **new} if id_ not in old or id_ not in new or _differ(old[id_], new[id_])]

@@ -12,7 +12,7 @@ from sourceline.errors import DamagedError, GenerationError, MismatchError
 
 # To be raised with any change of the files, and of how a text is split: citations are compared by document, and one
 # whose bytes are the same is taken to hold the same passages.
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 MEND = "run `sourceline rebuild-index`"
 # Errors that say nothing of a file's content: whoever sets a generation aside for them loses a whole one.
@@ -23,7 +23,8 @@ _OUT_OF_REACH = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EN
 class Manifest:
     """What a generation says of itself.
 
-    ``rows`` counts the passages that can be answers, all but the headings; ``files`` is name -> [bytes, SHA-256].
+    ``rows`` counts the passages that can be answers, all but the headings; ``codec`` says how token vectors are kept;
+    ``recipe`` is a hash over all but the text that blocks are made of; ``files`` is name -> [bytes, SHA-256].
     """
 
     format: int
@@ -33,6 +34,8 @@ class Manifest:
     encoder: str
     fingerprint: str
     dimension: int
+    codec: str
+    recipe: str
     documents: int
     passages: int
     rows: int

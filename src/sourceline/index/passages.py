@@ -10,29 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sourceline.index.twins import TwinsFinder
-from sourceline.types import Document, Location, Passage, Standing
+from sourceline.types import Location, Passage, Standing
 
 FILE = "passages.sqlite"
 CONTEXT = 64  # characters of the document's text that are kept around a passage
 _BATCH = 1_000  # rows that one statement asks for
-_SCHEMA = """
-CREATE TABLE documents (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, sha256 TEXT NOT NULL, text TEXT NOT NULL,
-    first INTEGER NOT NULL, passages INTEGER NOT NULL, first_row INTEGER NOT NULL, rows INTEGER NOT NULL
-);
-CREATE TABLE passages (
-    number INTEGER PRIMARY KEY, row INTEGER UNIQUE, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL,
-    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
-    line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, twin INTEGER
-);
-CREATE INDEX passages_twin ON passages (twin, row, id) WHERE twin IS NOT NULL;
-"""
 _COLUMNS = "p.id, d.id, p.ordinal, p.start, p.end, p.text, p.line, p.paragraph, p.section, p.row IS NULL, d.title"
 _FROM = "FROM passages p JOIN documents d ON d.number = p.document"
 _BESIDE = "(SELECT b.text FROM passages b WHERE b.number = p.number {} AND b.document = p.document)"
@@ -42,13 +29,18 @@ _SHOWN = f"SELECT {_COLUMNS}, p.row, p.twin, {_BESIDE.format('- 1')}, {_BESIDE.f
 
 @dataclass(frozen=True, slots=True)
 class DocumentEntry:
-    """A document of the index without its text; the ``numbers`` of its passages, and the ``rows`` of the answers."""
+    """A document of the index without its text; the ``numbers`` of its passages, and the ``rows`` of the answers.
+
+    ``parts``: in how many parts it was encoded; ``number``: its place among the documents.
+    """
 
     id: str
     title: str
     sha256: str
     numbers: range
     rows: range
+    parts: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,56 +56,6 @@ class Shown:
     twin: int | None
     before: str
     after: str
-
-
-class PassagesWriter:
-    """Writes documents and their passages in order."""
-
-    def __init__(self, folder: Path) -> None:
-        self._connection = sqlite3.connect(folder / FILE)
-        self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
-        self._documents = self._passages = self._rows = 0
-        self._twins = TwinsFinder()
-
-    def __enter__(self) -> Self:
-        """Use as a context manager to close the file, however the build goes."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self._connection.close()
-
-    def add(self, document: Document, passages: Sequence[Passage]) -> None:
-        """Append a document and all its passages."""
-        first, first_row = self._passages, self._rows
-        self._connection.executemany(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(self._numbered, passages)
-        )
-        counts = (first, len(passages), first_row, self._rows - first_row)
-        self._connection.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._documents, document.id, document.title, document.sha256, document.text, *counts),
-        )
-        self._documents += 1
-
-    def _numbered(self, passage: Passage) -> tuple[str | int | None, ...]:
-        """Give the next passage its number and, if it can be an answer, its row; return what is stored of it."""
-        p, row, twin = passage, None, None
-        if not p.heading:
-            row, twin = self._rows, self._twins.add(p.text, self._rows)
-            self._rows += 1
-        self._passages += 1
-        return (
-            *(self._passages - 1, row, p.id, self._documents, p.ordinal, p.start, p.end, p.text),
-            *(p.location.line, p.location.paragraph, p.location.section, twin),
-        )
-
-    def write(self) -> None:
-        """Commit and close."""
-        firsts = ((row,) for row in sorted(self._twins.firsts))
-        self._connection.executemany("UPDATE passages SET twin = row WHERE row = ?", firsts)
-        self._connection.commit()
-        self._connection.close()
 
 
 class Passages:
@@ -135,14 +77,20 @@ class Passages:
             self._pool.put(connection)
             connection.execute("SELECT count(*) FROM documents").fetchone()
         with self._connection() as connection:
-            counts = connection.execute("SELECT count(*), count(row) FROM passages").fetchone()
-            self._passages, self._rows = map(int, counts)
             self.documents = [
-                DocumentEntry(id_, title, sha256, range(first, first + count), range(first_row, first_row + rows))
-                for id_, title, sha256, first, count, first_row, rows in connection.execute(
-                    "SELECT id, title, sha256, first, passages, first_row, rows FROM documents ORDER BY number"
+                DocumentEntry(
+                    *(id_, title, sha256, range(first, first + count), range(first_row, first_row + rows)),
+                    *(parts, number),
+                )
+                for id_, title, sha256, first, count, first_row, rows, parts, number in connection.execute(
+                    "SELECT id, title, sha256, first, passages, first_row, rows, parts, number FROM documents "
+                    "ORDER BY number"
                 )
             ]
+            most = (
+                "SELECT coalesce(max(number), -1) + 1, (SELECT coalesce(max(row), -1) + 1 FROM passages) FROM passages"
+            )
+            self._passages, self._rows = map(int, connection.execute(most).fetchone())
         self._firsts = np.array([entry.rows.start for entry in self.documents], dtype=np.int64)
 
     def __len__(self) -> int:
@@ -186,11 +134,28 @@ class Passages:
         """Return a document's passages that can be answers, by row, in order."""
         return dict(zip(entry.rows, (p for p in self.of_document(entry) if not p.heading), strict=True))
 
-    def text_of(self, entry: DocumentEntry) -> str:
-        """Return a document's text."""
+    def part(self, key: bytes) -> range | None:
+        """Return the rows of a part with this key; any will do, for all of them hold the same."""
+        found = self._select("SELECT first_row, first_row + rows FROM parts WHERE key IN ({}) LIMIT 1", [key])
+        return range(*found[0]) if found else None
+
+    def parts_of(self, entry: DocumentEntry) -> list[tuple[bytes, int]]:
+        """Return the keys of a document's parts, in order, and how many rows each has."""
         with self._connection() as connection:
-            (text,) = connection.execute("SELECT text FROM documents WHERE id = ?", (entry.id,)).fetchone()
-        return str(text)
+            return connection.execute(
+                "SELECT key, rows FROM parts WHERE first_row >= ? AND first_row < ? ORDER BY first_row",
+                (entry.rows.start, entry.rows.stop),
+            ).fetchall()
+
+    def text_of(self, entry: DocumentEntry) -> str:
+        """Return a document's text: that of its passages, and what stands between them."""
+        with self._connection() as connection:
+            found = connection.execute(
+                "SELECT gap, text FROM passages WHERE number >= ? AND number < ? ORDER BY number",
+                (entry.numbers.start, entry.numbers.stop),
+            ).fetchall()
+            (tail,) = connection.execute("SELECT tail FROM documents WHERE id = ?", (entry.id,)).fetchone()
+        return "".join([*(piece for pieces in found for piece in pieces), tail])
 
     def standing(self, citation: str) -> Standing | None:
         """Return the passage with this id in its place."""
@@ -198,10 +163,10 @@ class Passages:
             found = connection.execute(f"{_PASSAGE} WHERE p.id = ?", (citation,)).fetchone()
             if found is None:
                 return None
-            passage = _passage(found)
-            of_text = connection.execute("SELECT text FROM documents WHERE id = ?", (passage.document_id,))
-            (text,) = of_text.fetchone()
-        return stand(passage, found[10], text)
+        passage = _passage(found)
+        entry = self.entry(passage.document_id)
+        assert entry  # each passage is of a document
+        return stand(passage, entry.title, self.text_of(entry))
 
     def standing_texts(self, texts: set[str]) -> list[Standing]:
         """Return all passages with exactly one of these texts. Reads all there are: for builds and rare look-ups."""
@@ -215,7 +180,7 @@ class Passages:
         found = self._select("SELECT number FROM documents WHERE id IN ({})", [document_id])
         return self.documents[found[0][0]] if found else None
 
-    def _select(self, statement: str, values: Collection[int | str]) -> list[Any]:
+    def _select(self, statement: str, values: Collection[int | str | bytes]) -> list[Any]:
         """Return what a statement finds for these values, however many."""
         wanted, found = list(values), []
         with self._connection() as connection:

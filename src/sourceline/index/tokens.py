@@ -1,11 +1,11 @@
-"""Token vectors for late interaction: float16 while they are few, product-quantised when they are many.
+"""Token vectors for late interaction.
 
 A row a passage, and behind them a row for the title of each document, which any of its passages may rely on.
 
-Files: ``tokens.codes`` uint8, a row a token: the vector as float16, or its product quantisation by ``tokens.pq`` if
-that file is there; ``tokens.offsets`` int64 (rows + 1), where each row's tokens begin; ``tokens.spans`` int32
-(tokens, 2), where each token stands in its passage; ``tokens.idf.npy`` float32 by token id. The first three are raw
-little-endian arrays, so that they can be written as a stream and mapped.
+Files, raw little-endian arrays, so that they can be written as a stream and mapped: ``tokens.codes`` uint8, a row a
+token: its vector by the generation's codec; ``tokens.ids`` uint16, or uint32 if the model has more tokens, and
+``tokens.starts`` uint16, as in ``Block``; ``tokens.offsets`` int64 (rows + 1), where each row's tokens begin. And
+``tokens.idf.npy``, float32 by token id.
 """
 
 from collections.abc import Sequence
@@ -13,33 +13,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
 from sourceline.encoding.encoder import Float32, Int32
+from sourceline.index.block import NO_TOKEN, Block, UInt16, UInt32
+from sourceline.index.codec import Codec, Codes
 
-CODES, QUANTISER = "tokens.codes", "tokens.pq"
-OFFSETS, SPANS, IDF = "tokens.offsets", "tokens.spans", "tokens.idf.npy"
-# Above this many tokens (at 192 dimensions 96 MB as float16) they are quantised, to 64 bytes a token.
-QUANTISE_ABOVE = 250_000
-PIECES = 64
-_TRAINING_TOKENS = 65_536
-_BATCH = 65_536
+CODES, IDS, STARTS, OFFSETS, IDF = "tokens.codes", "tokens.ids", "tokens.starts", "tokens.offsets", "tokens.idf.npy"
 
 
 class TokensWriter:
-    """Collects token vectors in row order and writes the files."""
+    """Writes blocks in row order."""
 
-    def __init__(self, folder: Path, dimension: int, quantise_above: int = QUANTISE_ABOVE) -> None:
+    def __init__(self, folder: Path, vocabulary: int) -> None:
+        """Open the files; ``vocabulary`` is how many tokens the model knows: ids are below it."""
         self._folder = folder
-        self._dimension = dimension
-        self._quantise_above = quantise_above
-        self._vectors = (folder / CODES).open("wb")
-        self._spans = (folder / SPANS).open("wb")
-        self._offsets = [0]
-        self._passages_with: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        self._passages = 0
+        self._vocabulary = vocabulary
+        self._kind = "<u2" if vocabulary < 0xFFFF else "<u4"
+        self._codes = (folder / CODES).open("wb")
+        self._ids = (folder / IDS).open("wb")
+        self._starts = (folder / STARTS).open("wb")
+        self._counts: list[UInt32] = []
+        self._titles: list[Block] = []
+        self._passages_with = np.zeros(vocabulary, dtype=np.int64)
 
     def __enter__(self) -> Self:
         """Use as a context manager to close the files, however the build goes."""
@@ -47,58 +44,37 @@ class TokensWriter:
 
     def __exit__(self, *_: object) -> None:
         """Close."""
-        self._vectors.close()
-        self._spans.close()
+        for file in (self._codes, self._ids, self._starts):
+            file.close()
 
-    def add(self, ids: Int32, spans: Int32, vectors: Float32) -> None:
-        """Append one passage: token ids (n,), spans in the passage (n, 2), vectors (n, dimension).
+    def add(self, block: Block) -> None:
+        """Append the passages of a block."""
+        rows = np.repeat(np.arange(len(block.counts)), block.counts)
+        known = block.ids != NO_TOKEN
+        pairs = np.unique(rows[known] * self._vocabulary + block.ids[known].astype(np.int64))
+        self._passages_with += np.bincount(pairs % self._vocabulary, minlength=self._vocabulary)
+        self._write(block)
 
-        A row with no token gets one that matches nothing, so that every row has something to compare.
-        """
-        self._passages += 1
-        if len(ids):
-            top = int(ids.max()) + 1
-            if top > len(self._passages_with):
-                self._passages_with = np.pad(self._passages_with, (0, top - len(self._passages_with)))
-            self._passages_with[np.unique(ids)] += 1
-        else:
-            spans, vectors = np.zeros((1, 2), np.int32), np.zeros((1, self._dimension), np.float32)
-        self._add(spans, vectors)
+    def add_title(self, block: Block) -> None:
+        """Take the title of the next document; all titles stand behind all passages."""
+        self._titles.append(block)
 
-    def add_title(self, vectors: Float32 | None) -> None:
-        """Append the title of the next document, behind all passages: vectors (n, dimension); None for no title."""
-        if vectors is None or not len(vectors):
-            vectors = np.zeros((1, self._dimension), np.float32)
-        self._add(np.zeros((len(vectors), 2), np.int32), vectors)
-
-    def _add(self, spans: Int32, vectors: Float32) -> None:
-        self._vectors.write(vectors.astype("<f2").tobytes())
-        self._spans.write(spans.astype("<i4").tobytes())
-        self._offsets.append(self._offsets[-1] + len(spans))
+    def _write(self, block: Block) -> None:
+        self._codes.write(np.ascontiguousarray(block.codes).tobytes())
+        self._ids.write(block.ids.astype(self._kind).tobytes())  # what is no token becomes the greatest number
+        self._starts.write(block.starts.astype("<u2").tobytes())
+        self._counts.append(block.counts)
 
     def write(self) -> int:
         """Finish the files; return the number of tokens."""
-        self._vectors.close()
-        self._spans.close()
-        np.array(self._offsets, dtype="<i8").tofile(self._folder / OFFSETS)
-        np.save(self._folder / IDF, idf(self._passages_with, self._passages))
-        if self._offsets[-1] > self._quantise_above and self._dimension % PIECES == 0:
-            self._quantise()
-        return self._offsets[-1]
-
-    def _quantise(self) -> None:
-        exact = self._folder / CODES
-        vectors = np.memmap(exact, dtype="<f2", mode="r").reshape(-1, self._dimension)
-        sample = np.random.default_rng(0).choice(len(vectors), min(len(vectors), _TRAINING_TOKENS), replace=False)
-        quantiser = faiss.ProductQuantizer(self._dimension, PIECES, 8)
-        quantiser.train(vectors[np.sort(sample)].astype(np.float32))
-        target = str(self._folder / QUANTISER)
-        faiss.write_ProductQuantizer(quantiser, target)  # type: ignore[attr-defined]  # missing in FAISS's stubs
-        quantised = self._folder / "tokens.quantised"
-        with quantised.open("wb") as file:
-            for start in range(0, len(vectors), _BATCH):
-                file.write(quantiser.compute_codes(vectors[start : start + _BATCH].astype(np.float32)).tobytes())
-        quantised.replace(exact)
+        passages = sum(len(counts) for counts in self._counts)
+        for title in self._titles:
+            self._write(title)
+        self.__exit__()
+        offsets = np.concatenate([[0], *self._counts]).cumsum()
+        offsets.astype("<i8").tofile(self._folder / OFFSETS)
+        np.save(self._folder / IDF, idf(self._passages_with, passages))
+        return int(offsets[-1])
 
 
 def idf(passages_with: npt.NDArray[np.int64], passages: int) -> Float32:
@@ -109,34 +85,31 @@ def idf(passages_with: npt.NDArray[np.int64], passages: int) -> Float32:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The tokens of several rows: vectors (tokens, dimension), spans (tokens, 2), and where each row begins."""
+    """The tokens of several rows: vectors (tokens, dimension), where each row begins, and the tokens' own starts."""
 
     vectors: Float32
-    spans: Int32
     starts: npt.NDArray[np.int64]
+    places: Int32
 
     def of(self, number: int) -> tuple[Float32, Int32]:
-        """Return the vectors and spans of one of the rows, by its place among those asked for."""
+        """Return the vectors of one of the rows, by its place among those asked for, and where its tokens start."""
         end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.vectors)
         part = slice(self.starts[number], end)
-        return self.vectors[part], self.spans[part]
+        return self.vectors[part], self.places[part]
 
 
 class TokenIndex:
     """The token vectors of one generation."""
 
-    def __init__(self, folder: Path, dimension: int) -> None:
+    def __init__(self, folder: Path, codec: Codec) -> None:
         """Map the files. Their checksums must have been verified."""
         self._offsets = np.fromfile(folder / OFFSETS, dtype="<i8")
-        self._spans = _map(folder / SPANS, "<i4", 2)
+        self._starts: UInt16 = _map(folder / STARTS, "<u2", 1)[:, 0]
+        size = (folder / IDS).stat().st_size // max(1, len(self._starts))
+        self._ids: npt.NDArray[Any] = _map(folder / IDS, f"<u{size or 2}", 1)[:, 0]
         self._idf: Float32 = np.load(folder / IDF, allow_pickle=False)
-        # Both decode in compiled code; numpy takes three times as long for float16, eight times for the other.
-        if (folder / QUANTISER).exists():
-            file = str(folder / QUANTISER)
-            self._codec = faiss.read_ProductQuantizer(file)  # type: ignore[attr-defined]  # missing in FAISS's stubs
-        else:
-            self._codec = faiss.ScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16)
-        self._codes = _map(folder / CODES, "u1", self._codec.code_size)
+        self._codec = codec
+        self._codes: Codes = _map(folder / CODES, "u1", codec.code_size)
 
     def __len__(self) -> int:
         """Return the number of rows: passages and titles."""
@@ -153,11 +126,21 @@ class TokenIndex:
 
     def gather(self, rows: Sequence[int]) -> Gathered:
         """Return the tokens of these rows (at least one row)."""
-        firsts, lasts = self._offsets[list(rows)], self._offsets[[row + 1 for row in rows]]
-        lengths = lasts - firsts
+        wanted = np.asarray(rows, dtype=np.int64)
+        firsts = self._offsets[wanted]
+        lengths = self._offsets[wanted + 1] - firsts
         starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
         positions = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
-        return Gathered(self._codec.decode(self._codes[positions]), self._spans[positions], starts)
+        places = self._starts[positions].astype(np.int32)
+        return Gathered(self._codec.decode(self._codes[positions]), starts, places)
+
+    def block(self, rows: range, vectors: npt.NDArray[np.float16]) -> Block:
+        """Return the block of consecutive rows as it was written; ``vectors`` are their passages' (rows, dimension)."""
+        first, last = self._offsets[rows.start], self._offsets[rows.stop]
+        ids = self._ids[first:last].astype(np.uint32)
+        ids[ids == np.iinfo(self._ids.dtype).max] = NO_TOKEN
+        counts = np.diff(self._offsets[rows.start : rows.stop + 1]).astype(np.uint32)
+        return Block(counts, ids, self._starts[first:last], self._codes[first:last], vectors)
 
 
 def _map(path: Path, kind: str, columns: int) -> npt.NDArray[Any]:

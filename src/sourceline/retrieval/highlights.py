@@ -33,20 +33,20 @@ def content_tokens(question: EncodedQuestion) -> npt.NDArray[np.bool_]:
     return content[question.tokens.spans[:, 0]]
 
 
-def highlights(question: Float32, text: str, vectors: Float32, spans: Int32) -> tuple[Span, ...]:
+def highlights(question: Float32, text: str, vectors: Float32, starts: Int32) -> tuple[Span, ...]:
     """Return the matched words of a passage, in order, without overlap.
 
     Args:
         question: the vectors of the question's content tokens, (content tokens, m), of length one.
         text: the passage's text.
         vectors: its token vectors, (tokens, m), of any length.
-        spans: where its tokens stand in it, (tokens, 2).
+        starts: where its tokens start in it, (tokens,).
     """
     if not len(question):
         return ()
     cosines = question @ unit(vectors).T
     nearest, best = cosines.argmax(axis=1), cosines.max(axis=1)
-    matched = set(spans[nearest[best >= LEAST_COSINE], 0].tolist())
+    matched = set(starts[nearest[best >= LEAST_COSINE]].tolist())
     words = _content_words(text)
     return tuple(Span(start, end) for start, end in words if any(start <= at < end for at in matched))
 

@@ -28,10 +28,10 @@ TWINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates in their final order, each text once: rows, and the scores of each."""
+    """The candidates in their final order, each text once: rows, and the late-interaction score of each."""
 
     rows: tuple[int, ...]
-    scores: tuple[Scores, ...]
+    late: tuple[float, ...]
 
 
 class Searcher:
@@ -91,14 +91,17 @@ class Searcher:
         if not rows:
             return Ranking((), ())
         late = late_interaction(asked, index, rows)
-        cosines, words = index.dense.scores(asked.vector, rows), index.lexical.scores(asked.asking, rows)
         best: dict[int, int] = {}
         for at in sorted(range(len(rows)), key=lambda at: (-late[at], rows[at])):
             best.setdefault(twins[rows[at]], at)
-        return Ranking(
-            tuple(rows[at] for at in best.values()),
-            tuple(Scores(float(cosines[at]), float(words[at]), float(late[at])) for at in best.values()),
-        )
+        return Ranking(tuple(rows[at] for at in best.values()), tuple(float(late[at]) for at in best.values()))
+
+    def scores(self, asked: EncodedQuestion, ranking: Ranking, k: int) -> list[Scores]:
+        """Return the component scores of the first ``k`` of a ranking."""
+        rows = ranking.rows[:k]
+        cosines = self.generation.dense.scores(asked.vector, rows)
+        words = self.generation.lexical.scores(asked.asking, rows)
+        return [Scores(float(c), float(w), late) for c, w, late in zip(cosines, words, ranking.late, strict=False)]
 
     def _candidates(self, asked: EncodedQuestion, k: int, within: Rows | None) -> dict[int, int]:
         """Return the rows to compare, each with the first row of its twins: itself, if it has none.
@@ -119,8 +122,8 @@ class Searcher:
 
     def evidence(self, asked: EncodedQuestion, ranking: Ranking, within: Rows | None) -> Evidence:
         """Return what speaks for the first passage of a ranking that is not empty."""
-        best = ranking.scores[0]
-        behind = [scores.late for scores in ranking.scores[1:RIVALS]]
+        (best,) = self.scores(asked, ranking, 1)
+        behind = ranking.late[1:RIVALS]
         ceiling = self.generation.lexical.ceiling(asked.asking)
         return Evidence(
             late=best.late,
@@ -141,6 +144,7 @@ class Searcher:
             return ()
         stored = self.generation.passages.rows(rows)
         also = self._also(stored, within)
+        scores = self.scores(asked, ranking, k)
         content = self.generation.head.of_question(asked.vectors[content_tokens(asked)])
         tokens = self.generation.tokens.gather(rows)
         found = []
@@ -148,13 +152,13 @@ class Searcher:
             shown = stored[row]
             hit = Hit(
                 rank=at + 1,
-                score=ranking.scores[at].late,
+                score=ranking.late[at],
                 passage=shown.passage,
                 title=shown.title,
                 before=shown.before,
                 after=shown.after,
                 highlights=highlights(content, shown.passage.text, *tokens.of(at)),
-                scores=ranking.scores[at],
+                scores=scores[at],
                 also=also[row],
             )
             found.append(hit)

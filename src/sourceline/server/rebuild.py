@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sourceline.errors import BuildRunningError, SourcelineError
-from sourceline.index.build import Progress, Report, build, lock
+from sourceline.index.build import Report, build, lock
+from sourceline.index.make import Progress
 from sourceline.types import EncoderKind
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RebuildStatus:
-    """The last rebuild that this server started. ``progress`` counts windows of text to encode."""
+    """The last rebuild that this server started. ``progress`` counts bytes of new documents."""
 
     state: State = State.IDLE
     started: datetime | None = None

@@ -17,14 +17,16 @@ from pathlib import Path
 from sourceline.corpus.sentences import sentence_spans
 
 # Manuals in HTML with much prose in it, the richest first.
-PACKAGES = (
-    *("linux-doc-6.1", "debian-handbook", "postgresql-doc-15", "python3.11-doc", "git-doc", "gnome-user-docs"),
-    *("apache2-doc", "libreoffice-help-en-us", "gimp-help-en", "python-django-doc", "python-sqlalchemy-doc"),
-    *("sqlite3-doc", "rust-doc", "llvm-14-doc", "cmake-doc", "erlang-doc", "octave-doc", "maxima-doc", "scilab-doc"),
-    *("libboost1.74-doc", "openjdk-17-doc", "python-scipy-doc", "cppreference-doc-en-html", "kicad-doc-en", "nodejs-doc"),
-    *("debian-policy", "developers-reference", "debian-reference-en", "r-doc-html", "gap-doc", "sagemath-doc"),
-    *("axiom-doc", "haskell98-report", "debian-faq", "python-matplotlib-doc", "texlive-latex-base-doc"),
-)
+PACKAGES = """
+    linux-doc-6.1 debian-handbook postgresql-doc-15 python3.11-doc git-doc gnome-user-docs apache2-doc
+    libreoffice-help-en-us gimp-help-en python-django-doc python-sqlalchemy-doc sqlite3-doc rust-doc llvm-14-doc
+    cmake-doc erlang-doc octave-doc maxima-doc scilab-doc libboost1.74-doc openjdk-17-doc python-scipy-doc
+    cppreference-doc-en-html kicad-doc-en nodejs-doc debian-policy developers-reference debian-reference-en r-doc-html
+    gap-doc sagemath-doc axiom-doc haskell98-report debian-faq texlive-latex-base-doc python-pandas-doc
+    python-sklearn-doc libgtk-3-doc libgtk-4-doc libglib2.0-doc qtbase5-doc-html qtdeclarative5-doc-html ghc-doc
+    libstdc++-12-doc lilypond-doc-html lazarus-doc-2.2 gtkmm-documentation bind9-doc libvirt-doc postfix-doc zsh-doc
+    fp-docs-3.2.2
+""".split()
 _PROSE = {"p", "li", "dd", "blockquote"}
 _SKIPPED = {"pre", "script", "style", "nav", "table", "math", "svg", "header", "footer"}
 MOST_BYTES = 200_000  # of a document

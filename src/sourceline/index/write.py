@@ -49,6 +49,7 @@ class GenerationWriter:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self._open.close()
+        del self._lexical  # stops tantivy's threads, which would go on writing into a folder that is being removed
 
     def add(self, cut: CutDocument, keys: Sequence[bytes], blocks: Sequence[Block], title: Block) -> None:
         """Append a document: the blocks of its parts with their keys, and its title's."""

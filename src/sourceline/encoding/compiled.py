@@ -14,7 +14,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from sourceline.durable import sha256
-from sourceline.encoding.encoder import Encoding, Tokens, require_fit, tokenize
+from sourceline.encoding.encoder import Encoding, Tokens, require_fit, tokenize, vocabulary
 from sourceline.encoding.models import model_digest
 from sourceline.errors import ModelError
 
@@ -65,9 +65,13 @@ class CompiledEncoder:
         self.dimension = self.card.dimension
         self.limit = self.card.limit
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        self.vocabulary = self._tokenizer.get_vocab_size()
         self._session = _session(folder / MODEL_FILE)
         self._inputs = {node.name for node in self._session.get_inputs()}
+
+    @property
+    def vocabulary(self) -> int:
+        """The greatest token id and one: there can be fewer tokens than that."""
+        return vocabulary(self._tokenizer)
 
     def tokenize(self, text: str) -> Tokens:
         """Return the tokens of a text of any length."""

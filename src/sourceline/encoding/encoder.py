@@ -52,7 +52,7 @@ class Encoder(Protocol):
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens the model knows; their ids are below it."""
+        """What all token ids are below."""
 
     def tokenize(self, text: str) -> Tokens:
         """Return the tokens of a text of any length."""
@@ -72,6 +72,11 @@ def tokenize(tokenizer: Tokenizer, text: str) -> tuple[list[int], npt.NDArray[np
     ids = np.array(encoded.ids, dtype=np.int32)[ordinary]
     spans = np.array(encoded.offsets, dtype=np.int32).reshape(-1, 2)[ordinary]
     return encoded.ids, ordinary, Tokens(ids, spans)
+
+
+def vocabulary(tokenizer: Tokenizer) -> int:
+    """Return what all token ids of a tokenizer are below; some may be of no token."""
+    return 1 + max(tokenizer.get_vocab().values())
 
 
 def token_counter(encoder: Encoder, text: str) -> Callable[[int, int], int]:

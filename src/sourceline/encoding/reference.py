@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
 
-from sourceline.encoding.encoder import Encoding, Tokens, require_fit, tokenize
+from sourceline.encoding.encoder import Encoding, Tokens, require_fit, tokenize, vocabulary
 from sourceline.encoding.models import model_digest
 from sourceline.errors import ModelError
 
@@ -46,10 +46,14 @@ class ReferenceEncoder:
         self.model = model
         self.fingerprint = "reference-" + model_digest(folder)[:16]
         self._encoder, self._tokenizer, self.limit = load(folder)
-        self.vocabulary = self._tokenizer.get_vocab_size()
         dimension = self._encoder.get_embedding_dimension()
         assert dimension is not None
         self.dimension = dimension
+
+    @property
+    def vocabulary(self) -> int:
+        """The greatest token id and one: there can be fewer tokens than that."""
+        return vocabulary(self._tokenizer)
 
     def tokenize(self, text: str) -> Tokens:
         """Return the tokens of a text of any length."""

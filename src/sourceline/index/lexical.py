@@ -4,6 +4,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import tantivy
@@ -47,6 +48,14 @@ class LexicalWriter:
         for text in texts:
             self._writer.add_document(tantivy.Document.from_dict({"text": _composed(text), "row": self._rows}, _SCHEMA))
             self._rows += 1
+
+    def __enter__(self) -> Self:
+        """Use as a context manager to stop writing, however the build goes."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop: tantivy's threads would go on writing into a folder that is being removed."""
+        del self._writer
 
     def write(self) -> None:
         """Commit, and leave only the files that belong to the index."""

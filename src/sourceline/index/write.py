@@ -39,7 +39,7 @@ class GenerationWriter:
             self._dense = stack.enter_context(DenseWriter(self._folder, encoder.dimension))
             self._tokens = stack.enter_context(TokensWriter(self._folder, encoder.vocabulary))
             self._stored = stack.enter_context(PassagesWriter(self._folder))
-            self._lexical = LexicalWriter(self._folder)
+            self._lexical = stack.enter_context(LexicalWriter(self._folder))
             self._open = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -49,7 +49,6 @@ class GenerationWriter:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self._open.close()
-        del self._lexical  # stops tantivy's threads, which would go on writing into a folder that is being removed
 
     def add(self, cut: CutDocument, keys: Sequence[bytes], blocks: Sequence[Block], title: Block) -> None:
         """Append a document: the blocks of its parts with their keys, and its title's."""

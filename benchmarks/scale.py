@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from serving import ask, resident_megabytes, serving
+from serving import ask, resident_megabytes, serving, sourceline_on
 
 from sourceline.encoding.encoder import Float32
 from sourceline.evaluation.labels import LabelledQuestion, read_labels
@@ -117,9 +117,9 @@ def disk(folder: Path) -> int:
 
 def served(place: Path, questions: Sequence[LabelledQuestion]) -> dict[str, float]:
     """Return how long the server takes to start and to answer, and its memory."""
-    os.environ.update(environment(place))
+    system = sourceline_on(place / "index", place / "documents")
     started = time.perf_counter()
-    with serving() as (process, port):
+    with serving(system) as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port)
         ask(connection, questions[0].text)
         first = time.perf_counter() - started

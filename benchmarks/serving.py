@@ -6,22 +6,45 @@ the first answer, p50 and p99 over HTTP at one client, and resident memory after
 
 import argparse
 import http.client
+import itertools
 import json
+import os
+import random
 import re
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-QUESTIONS = (
-    "Who met in Tehran?",
-    "What did the president say about regional cooperation?",
-    "why do pilgrims matter for the economy",
-    "What will happen with customs procedures?",
-    "How are the projects between the countries monitored?",
+SEEDS = Path(__file__).parent.parent / "seeds"
+# From before Sourceline is imported, which tells numpy and others to start one thread: no peer is to inherit that.
+ENVIRONMENT = dict(os.environ)
+WARM = 50  # questions before the clock runs
+_COMMAND = (sys.executable, "-m", "sourceline")
+_STARTED = re.compile(r"http://\S+?:(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A server: how it is started, and the request that asks it a question, as method, path and body.
+
+    ``environment`` is that of this process if it is None.
+    """
+
+    command: tuple[str, ...]
+    request: Callable[[str], tuple[str, str, str]]
+    environment: Mapping[str, str] | None = None
+
+
+SOURCELINE = System(
+    (*_COMMAND, "serve", "--port", "0"),
+    lambda question: ("POST", "/v1/ask", json.dumps({"question": question})),
 )
 
 
@@ -31,58 +54,108 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--questions", type=int, default=1000)
     arguments = parser.parse_args()
-    rows = [measure(arguments.questions) for _ in range(arguments.starts)]
+    rows = [measure(SOURCELINE, arguments.questions) for _ in range(arguments.starts)]
     for name in rows[0]:
         values = [row[name] for row in rows]
         print(f"{name:32} {statistics.median(values):8.2f}   ({min(values):.2f} to {max(values):.2f})")
 
 
-def measure(questions: int) -> dict[str, float]:
-    """Return the figures of one start."""
+def rebuild(documents: Path, index: Path) -> float:
+    """Build as users do; return the seconds that the command says it took."""
+    command = [*_COMMAND, "rebuild-index", "--json", "--documents", str(documents), "--index", str(index)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(json.loads(done.stdout)["seconds"])
+
+
+def sourceline_on(index: Path, documents: Path) -> System:
+    """Return Sourceline with an index that is not the one of the settings."""
+    folders = {"SOURCELINE_INDEX": str(index), "SOURCELINE_DOCUMENTS": str(documents)}
+    return replace(SOURCELINE, environment=os.environ | folders)
+
+
+def seed_questions() -> list[str]:
+    """Return the questions about the seed documents, shuffled: as they are, and in small letters without the "?".
+
+    They are all different, so that no server gains by keeping answers.
+    """
+    asked: dict[str, None] = {}
+    for file in ("questions.jsonl", "forms.jsonl"):
+        for line in (SEEDS / file).read_text("utf-8").splitlines():
+            question = json.loads(line)["question"]
+            asked |= {question: None, question.lower().rstrip("?"): None}
+    questions = list(asked)
+    random.Random(0).shuffle(questions)
+    return questions
+
+
+def measure(
+    system: System, count: int, under_load: Callable[[int], dict[str, float]] = lambda port: {}
+) -> dict[str, float]:
+    """Return the figures of one start, with those that ``under_load`` takes at the port."""
+    questions = seed_questions()
     started = time.perf_counter()
-    with serving() as (process, port):
+    with serving(system) as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        ask(connection, QUESTIONS[0])
+        ask(connection, questions[0], system)
         first = time.perf_counter() - started
-        for question in QUESTIONS * 10:
-            ask(connection, question)
-        times = []
-        for number in range(questions):
-            before = time.perf_counter()
-            ask(connection, QUESTIONS[number % len(QUESTIONS)])
-            times.append((time.perf_counter() - before) * 1000)
+        times = answer_times(connection, questions, count, system)
+        connection.close()
         return {
             "start to first answer, s": first,
             "p50 at one client, ms": statistics.median(times),
             "p99 at one client, ms": statistics.quantiles(times, n=100)[98],
+            **under_load(port),
             "resident, MB": resident_megabytes(process.pid),
         }
 
 
+def answer_times(
+    connection: http.client.HTTPConnection, questions: Sequence[str], count: int, system: System = SOURCELINE
+) -> list[float]:
+    """Ask ``count`` questions in turn, after some to warm up; return the milliseconds of each."""
+    times = []
+    for question in itertools.islice(itertools.cycle(questions), WARM + count):
+        before = time.perf_counter()
+        ask(connection, question, system)
+        times.append((time.perf_counter() - before) * 1000)
+    return times[WARM:]
+
+
 @contextmanager
-def serving() -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(system: System = SOURCELINE) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Run a server on a free port; yield its process and port once it listens."""
-    command = [sys.executable, "-m", "sourceline", "serve", "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr
-        for line in process.stderr:
-            if found := re.search(r"answers at http://\S+:(\d+)", line):
-                yield process, int(found[1])
-                return
-        raise RuntimeError("the server did not start")
-    finally:
-        process.terminate()
-        process.wait()
+    with tempfile.TemporaryFile("w+b") as said:  # a file never fills up, as a pipe does that nobody reads
+        process = subprocess.Popen(system.command, env=system.environment, stderr=said)
+        try:
+            yield process, _port(process, said.fileno())
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def ask(connection: http.client.HTTPConnection, question: str) -> None:
+def _port(process: subprocess.Popen[bytes], said: int) -> int:
+    """Return the port that a server says it listens on."""
+    while process.poll() is None:
+        if found := _STARTED.search(os.pread(said, 1 << 20, 0).decode(errors="replace")):
+            return int(found[1])
+        time.sleep(0.002)
+    raise RuntimeError(f"the server did not start: {os.pread(said, 1 << 20, 0).decode(errors='replace')}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def ask(connection: http.client.HTTPConnection, question: str, system: System = SOURCELINE) -> None:
     """Ask one question; raise if it is not answered."""
-    body = json.dumps({"question": question})
-    connection.request("POST", "/v1/ask", body, {"Content-Type": "application/json"})
+    method, path, body = system.request(question)
+    connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
     response = connection.getresponse()
     answer = json.load(response)
-    if response.status != 200 or not answer["passages"]:
+    if response.status != 200 or not (answer["passages"] if isinstance(answer, dict) else answer):
         raise RuntimeError(f"status {response.status}: {answer}")
 
 

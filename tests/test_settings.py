@@ -15,6 +15,8 @@ DEFAULTS = {
     "threshold": 0.5,
     "host": "127.0.0.1",
     "port": 8080,
+    "workers": 1,
+    "capacity": 64,
     "api_key": "",
 }
 # For each setting: as the command line gives it, as the environment and the file write it.
@@ -26,6 +28,8 @@ GIVEN: dict[str, tuple[object, str, str]] = {
     "threshold": (0.1, "0.2", "0.3"),
     "host": ("::1", "localhost", "'127.0.0.2'"),
     "port": (1, "2", "3"),
+    "workers": (2, "3", "4"),
+    "capacity": (1, "2", "3"),
     "api_key": ("a", "b", "'c'"),
 }
 
@@ -96,6 +100,9 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
         ("colour = 'red'", "setting colour: Extra inputs are not permitted"),
         ("port = -1", "setting port: Input should be greater than or equal to 0"),
         ("port = 65536", "setting port: Input should be less than or equal to 65535"),
+        ("workers = 0", "setting workers: Input should be greater than or equal to 1"),
+        ("workers = 65", "setting workers: Input should be less than or equal to 64"),
+        ("capacity = 0", "setting capacity: Input should be greater than or equal to 1"),
         ("port = 80.5", "setting port: Input should be a valid integer, got a number with a fractional part"),
         ("threshold = 1.5", "setting threshold: Input should be less than or equal to 1"),
         ("threshold = nan", "setting threshold: Input should be less than or equal to 1"),

@@ -1,7 +1,6 @@
 """The command line."""
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -87,10 +86,7 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Read the settings; the command line comes first."""
-    log = logging.StreamHandler()
-    log.setFormatter(terminal.LogFormat("sourceline: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[log])
-    logging.getLogger("sourceline").setLevel(logging.INFO)
+    terminal.log_to_stderr()
     given = {"documents": documents, "index": index, "model": model, "encoder": encoder, "threshold": threshold}
     context.obj = lambda **more: load_settings(**given, **more)
 
@@ -102,9 +98,11 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.", show_default="8080")
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes.", show_default="1")] = None,
+    capacity: Annotated[int | None, typer.Option(min=1, help="Requests taken in at once.", show_default="64")] = None,
 ) -> None:
     """Serve the API, after building the index if there is none."""
-    settings: Settings = context.obj(host=host, port=port)
+    settings: Settings = context.obj(host=host, port=port, workers=workers, capacity=capacity)
     from sourceline.server.access import require_key_off_loopback
     from sourceline.server.run import run
 

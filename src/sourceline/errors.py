@@ -13,6 +13,7 @@
     │   └── MismatchError          built with another model or format
     ├── BuildError           the build could not finish; what was served before is untouched
     │   └── BuildRunningError      another build holds the lock
+    ├── WorkerError          the processes that serve do not stay alive
     ├── LedgerError          the record of citations cannot be read or written
     ├── QuestionError        a question that cannot be asked
     ├── UnknownCitationError an id that was never issued
@@ -64,6 +65,10 @@ class BuildError(SourcelineError):
 
 class BuildRunningError(BuildError):
     """Another build holds the lock."""
+
+
+class WorkerError(SourcelineError):
+    """The processes that serve do not stay alive."""
 
 
 class LedgerError(SourcelineError):

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address to serve on; another than loopback needs api_key.")
     port: int = Field(8080, ge=0, le=65535, description="The port to serve on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=64, description="How many processes answer, each with an encoder of its own.")
+    capacity: int = Field(64, ge=1, description="How many requests a process takes in at once; more are answered 503.")
     api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY.")
 
     @classmethod

@@ -141,6 +141,14 @@ def _place(passage: Passage) -> str:
     return f"{passage.document_id}, line {passage.location.line}"
 
 
+def log_to_stderr() -> None:
+    """Show Sourceline's log on standard error, and of others' what is a warning."""
+    log = logging.StreamHandler()
+    log.setFormatter(LogFormat("sourceline: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
+    logging.getLogger("sourceline").setLevel(logging.INFO)
+
+
 class LogFormat(logging.Formatter):
     """The log as text: the names of files may stand in it."""
 

@@ -5,7 +5,18 @@ import numpy as np
 import pytest
 
 from sourceline.evaluation.figures import Figure
-from sourceline.evaluation.plots import BOTTOM, LEFT, RIGHT, TOP, quality, reliability, risk_coverage
+from sourceline.evaluation.plots import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    STYLE,
+    TOP,
+    quality,
+    ratios,
+    reliability,
+    risk_coverage,
+    standalone,
+)
 from sourceline.evaluation.statistics import Bin
 
 NAMES = ("R@1", "MRR@10")
@@ -75,3 +86,30 @@ def test_reliability_shows_a_dot_for_each_bin_greater_for_more_questions() -> No
     assert small == pytest.approx([LEFT, TOP, 3.2], abs=0.06)
     assert large == pytest.approx([RIGHT, (TOP + BOTTOM) / 2, 12])
     assert {"confidence", "share right"} <= set(texts(plot))
+
+
+def test_ratios_stand_on_a_logarithmic_axis_that_holds_one_and_all_of_them() -> None:
+    plot = ET.fromstring(ratios("Times better", {"start": Figure(10, 5, 20), "size": Figure(0.2, 0.2, 0.2)}))
+    shown = texts(plot)
+    assert shown[:7] == ["0.2", "0.5", "1", "2", "5", "10", "20"]
+    assert shown[7:] == ["start", "10.0 ×", "size", "0.2 ×"]
+    place = {element.text: float(element.attrib["x"]) for element in plot.iter("text")}
+    assert place["2"] - place["1"] == pytest.approx(place["20"] - place["10"], abs=0.11)
+    assert place["1"] - place["0.2"] == pytest.approx(place["5"] - place["1"], abs=0.11)
+    (_, start, _, _), (_, size, _, _) = dots(plot)
+    assert (start, size) == (place["10"], place["0.2"])
+    whisker = next(line for line in plot.iter("line") if line.attrib["class"] == "one").attrib
+    assert (float(whisker["x1"]), float(whisker["x2"])) == (place["5"], place["20"])
+
+
+def test_one_ratio_alone_is_a_plot() -> None:
+    shown = texts(ET.fromstring(ratios("", {"start": Figure(1, 1, 1)})))
+    assert shown == ["0.5", "1", "2", "start", "1.0 ×"]
+
+
+def test_a_plot_as_a_file_brings_its_colours() -> None:
+    plot = ET.fromstring(standalone(ratios("Times & more", {"start": Figure(3, 2, 4)})))
+    name = "{http://www.w3.org/2000/svg}"
+    assert plot.tag == f"{name}svg"
+    assert (plot[0].tag, plot[1].text) == (f"{name}style", "Times & more")
+    assert (plot[0].text or "").startswith(STYLE)

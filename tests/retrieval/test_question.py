@@ -1,10 +1,22 @@
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from sourceline.encoding.encoder import Encoder, unit
+from sourceline.encoding.encoder import Encoder, Encoding, Tokens, unit
 from sourceline.errors import QuestionError
-from sourceline.retrieval.question import MAX_CHARACTERS, TOLD, check_question, encode_question
+from sourceline.retrieval.question import (
+    MAX_CHARACTERS,
+    TOLD,
+    EncodedQuestion,
+    check_question,
+    encode_once,
+    encode_question,
+)
 from tests.texts import texts
 
 
@@ -155,3 +167,66 @@ def test_any_text_is_encoded_or_refused(encoder: Encoder, text: str) -> None:
     assert asked.emphasis.max() == 1
     assert asked.emphasis.min() > 0
     assert asked.asking
+
+
+class Halted:
+    """An encoder that keeps the question "Who?" until it is told to go on, and notes who asked and what it encoded."""
+
+    model = "halted"
+
+    def __init__(self, encoder: Encoder, error: Exception | None = None) -> None:
+        self._encoder, self._error = encoder, error
+        self.dimension, self.limit, self.vocabulary = encoder.dimension, encoder.limit, encoder.vocabulary
+        self.encoded: list[str] = []
+        self.asked = 0
+        self.go_on = threading.Event()
+
+    @property
+    def fingerprint(self) -> str:
+        self.asked += 1
+        return "halted"
+
+    def tokenize(self, text: str) -> Tokens:
+        return self._encoder.tokenize(text)
+
+    def encode(self, texts: Sequence[str]) -> Iterator[Encoding]:
+        self.encoded += texts
+        if "Who?" in texts:
+            assert self.go_on.wait(60)
+            if self._error:
+                raise self._error
+        return self._encoder.encode(texts)
+
+
+def ask_at_once(halted: Halted, pool: ThreadPoolExecutor) -> list[Future[EncodedQuestion]]:
+    """Let sixteen ask the same, and go on when all have."""
+    waiting = [pool.submit(encode_once, halted, "Who?") for _ in range(16)]
+    while halted.asked < 16:
+        time.sleep(0.01)
+    time.sleep(0.1)  # from having asked for the fingerprint to waiting
+    assert np.array_equal(encode_once(halted, "Where?").vectors, encode_question(halted, "Where?").vectors)
+    halted.go_on.set()
+    return waiting
+
+
+def test_the_same_question_asked_by_many_at_once_is_encoded_once_and_others_do_not_wait(encoder: Encoder) -> None:
+    halted = Halted(encoder)
+    with ThreadPoolExecutor(16) as pool:
+        found = [waiting.result() for waiting in ask_at_once(halted, pool)]
+    assert halted.encoded.count("Who?") == 1
+    assert all(one is found[0] for one in found)
+    assert np.array_equal(found[0].vectors, encode_question(encoder, "Who?").vectors)
+
+
+def test_all_who_wait_are_told_the_error_and_the_next_is_encoded_anew(encoder: Encoder) -> None:
+    error = MemoryError("no room")
+    halted = Halted(encoder, error)
+    with ThreadPoolExecutor(16) as pool:
+        assert [waiting.exception() for waiting in ask_at_once(halted, pool)] == [error] * 16
+    assert halted.encoded.count("Who?") == 1
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="no room"):
+            encode_once(halted, "Who?")
+    assert halted.encoded.count("Who?") == 3
+    with pytest.raises(QuestionError, match="the question holds no words"):
+        encode_once(halted, "\u200b")

@@ -6,6 +6,8 @@ from fastapi.testclient import TestClient
 
 from sourceline.errors import SettingsError
 from sourceline.server.access import require_key_off_loopback
+from sourceline.server.app import create_guarded_app
+from sourceline.settings import load_settings
 from tests.server.serving import assert_problem, serve
 
 KEY = "s3cret-ключ"
@@ -60,3 +62,54 @@ def test_with_the_key_questions_are_answered(guarded: TestClient) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_health_is_open(guarded: TestClient, path: str) -> None:
     assert guarded.get(path).json() == {"status": "ok"}
+
+
+@pytest.fixture(scope="module")
+def local(corpus: Path, corpus_index: Path) -> Iterator[TestClient]:
+    """The app as it is served on loopback without a key."""
+    with TestClient(create_guarded_app(load_settings(documents=corpus, index=corpus_index))) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LocalHost:8080", "a.b.localhost:1", "127.0.0.1", "127.8.8.8:80", "[::1]", "[::1]:8080"],
+)
+def test_a_request_for_this_machine_is_answered(local: TestClient, host: str) -> None:
+    assert local.get("/v1/documents", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ":8080",
+        "example.org",
+        "example.org:8080",
+        "localhost.example.org",
+        "notlocalhost",
+        "127.0.0.1.example.org",
+        "192.168.1.7",
+        "0.0.0.0:8080",
+        "[::]:8080",
+        "[::2]",
+        "localhost@example.org",
+        "ü.localhost.org",
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/documents", "/healthz", "/docs", "/no/such/route"])
+def test_a_request_for_another_host_is_refused(local: TestClient, path: str, host: str) -> None:
+    problem = assert_problem(local.get(path, headers={b"host": host.encode("latin-1")}), 421, "example")
+    assert problem["detail"] == "without a key only requests for localhost are answered"
+
+
+def test_a_request_for_another_host_does_nothing(local: TestClient) -> None:
+    assert_problem(local.post("/v1/index/rebuild", headers={"host": "example.org"}), 421)
+    assert local.get("/v1/index", headers={"host": "localhost"}).json()["rebuild"] == {"state": "idle"}
+
+
+def test_with_a_key_every_host_is_answered(corpus: Path, corpus_index: Path) -> None:
+    settings = load_settings(documents=corpus, index=corpus_index, api_key=KEY)
+    headers = {b"host": b"example.org", **authorization(f"Bearer {KEY}")}
+    with TestClient(create_guarded_app(settings)) as client:
+        assert client.get("/v1/documents", headers=headers).status_code == 200

@@ -1,14 +1,9 @@
 """A server in a process of its own, as people start it."""
 
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -16,6 +11,7 @@ import pytest
 
 from sourceline.index.generation import current_id
 from tests.conftest import Rebuild
+from tests.server.running import children, exchange, is_alive, running, start
 from tests.server.serving import wait_until
 
 pytestmark = pytest.mark.enable_socket
@@ -32,52 +28,6 @@ with TestClient(create_app(load_settings(documents=Path(sys.argv[1]), index=Path
     assert client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()["passages"]
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
-
-
-@dataclass(frozen=True)
-class Running:
-    process: subprocess.Popen[str]
-    said: list[str]
-    url: str
-
-
-def start(documents: Path, index: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "sourceline", "serve", "--documents", str(documents), "--index", str(index)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOURCELINE_")}
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell lets what it runs in the background ignore it, and so would the server, which inherits that.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    return subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True, cwd=index.parent, env=environment)
-
-
-@contextmanager
-def running(documents: Path, index: Path) -> Iterator[Running]:
-    """Serve on a free port until the block ends."""
-    process = start(documents, index, "--port", "0")
-    assert process.stderr
-    said: list[str] = []
-    try:
-        for line in process.stderr:
-            said.append(line.rstrip("\n"))
-            if address := re.fullmatch(r"Sourceline answers at (http://127\.0\.0\.1:\d+)", said[-1]):
-                yield Running(process, said, address[1])
-                break
-        else:
-            raise AssertionError(said)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def children(process: subprocess.Popen[str]) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Path) -> None:
@@ -117,11 +67,9 @@ def test_bytes_that_no_client_would_send_are_refused(documents: Path, index: Pat
         "/../../etc/passwd": 404,
     }
     with running(documents, index) as server:
-        host, port = server.url.removeprefix("http://").split(":")
         for target, status in targets.items():
-            with socket.create_connection((host, int(port))) as connection:
-                connection.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-                head, body = b"".join(iter(lambda: connection.recv(65536), b"")).split(b"\r\n\r\n")
+            sent = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            head, body = exchange(server.address, sent.encode()).split(b"\r\n\r\n")
             assert head.split()[1] == str(status).encode(), target
             assert b"content-type: application/problem+json" in head
             assert b"passwd" not in body
@@ -146,11 +94,15 @@ def test_sigterm_ends_the_server(documents: Path, index: Path, rebuild: Rebuild)
     rebuild(documents, index)
     with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
         assert client.post("/v1/index/rebuild").status_code == 202
-        builders = children(server.process)
+        builders = children(server.process.pid)
+        assert len(builders) == 1
+        half_a_head = socket.create_connection(server.address)
+        half_a_head.sendall(b"GET /healthz HTTP/1.1\r\n")
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait() == -signal.SIGTERM
         assert server.process.stderr
         assert "Traceback" not in server.process.stderr.read()
+        half_a_head.close()
     wait_until(lambda: not any(map(is_alive, builders)))
 
 
@@ -160,8 +112,8 @@ def test_a_signal_during_the_first_build_ends_all_of_it(
 ) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     process = start(documents, tmp_path / "index", "--port", "0")
-    wait_until(lambda: len(children(process)) == 2)  # the build, and what Python starts beside it
-    builders = children(process)
+    wait_until(lambda: len(children(process.pid)) == 1)
+    builders = children(process.pid)
     process.send_signal(number)
     _, said = process.communicate()
     assert process.returncode == code

@@ -1,6 +1,7 @@
-"""The report's plots, as SVG. Colours are the page's: classes ``one``, ``two``, ``axis`` and ``grid``."""
+"""Plots, as SVG, for a page with ``STYLE`` in it, which colours the classes ``one``, ``two``, ``axis`` and ``grid``."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from sourceline.evaluation.figures import Figure
@@ -9,8 +10,20 @@ from sourceline.evaluation.statistics import Bin, Float64
 WIDTH, HEIGHT = 460, 340
 LEFT, RIGHT, TOP, BOTTOM = 60, 440, 14, 290
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --faint: #dcdcdc; --one: #0b62c4; --two: #b8460e; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8e8; --paper: #161616; --faint: #3c3c3c; --one: #74b4ff; --two: #ff9d66; }
+}
+svg { max-width: 100%; height: auto; font: 13px system-ui, sans-serif; }
+svg text { fill: var(--ink); }
+line.one, polyline.one { stroke: var(--one); stroke-width: 2; } line.two { stroke: var(--two); stroke-width: 2; }
+circle.one { fill: var(--one); } circle.two { fill: var(--two); }
+.axis { stroke: var(--ink); } .grid { stroke: var(--faint); } .dashed { stroke-dasharray: 4 4; }
+"""
 _POINTS = 200
 _ROW = 44
+_STEPS = tuple(digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5))
 
 
 def quality(title: str, figures: dict[str, dict[str, Figure]], measures: tuple[str, str]) -> str:
@@ -58,6 +71,37 @@ def reliability(title: str, bins: Sequence[Bin]) -> str:
     ]
     ideal = _line("axis dashed", _x(0), _y(0), _x(1), _y(1))
     return _svg(title, WIDTH, HEIGHT, [*_axes("confidence", "share right"), ideal, *dots])
+
+
+def ratios(title: str, figures: Mapping[str, Figure]) -> str:
+    """Return a row for each measure: a ratio above 0 as a point on its interval, on a logarithmic axis."""
+    left = 24 + 7 * max(map(len, figures))
+    right, bottom = left + 480, TOP + _ROW * len(figures)
+    least = max(step for step in _STEPS if step <= min(0.5, *(figure.low for figure in figures.values())))
+    most = min(step for step in _STEPS if step >= max(2.0, *(figure.high for figure in figures.values())))
+
+    def place(ratio: float) -> float:
+        return _between(math.log(ratio / least) / math.log(most / least), left, right)
+
+    parts = []
+    for step in _STEPS:
+        if least <= step <= most:
+            x = place(step)
+            parts.append(_line("axis" if step == 1 else "grid", x, TOP, x, bottom))
+            parts.append(_text(x, bottom + 18, f"{step:g}", "middle"))
+    for row, (name, figure) in enumerate(figures.items()):
+        y, x = TOP + _ROW * row + _ROW / 2, place(figure.mean)
+        parts += [_text(left - 10, y + 5, name, "end"), _line("one", place(figure.low), y, place(figure.high), y)]
+        parts += [_dot("one", x, y, 4, name), _text(x, y - 9, f"{figure.mean:.1f} ×", "middle")]
+    return _svg(title, right + 24, bottom + 34, parts)
+
+
+def standalone(plot: str) -> str:
+    """Return a plot as a file of its own."""
+    head, _, rest = plot.partition(">")
+    namespace = 'xmlns="http://www.w3.org/2000/svg" '
+    style = f"<style>{STYLE}svg {{ background: var(--paper); }}</style>"
+    return f"{head.replace('<svg ', f'<svg {namespace}')}>{style}{rest}\n"
 
 
 def _axes(across: str, up: str) -> list[str]:

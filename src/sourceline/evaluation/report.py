@@ -12,19 +12,10 @@ from sourceline.evaluation.statistics import reliability, risks
 MOST = 20  # questions in each list
 _KEPT = "\n\u200c\u200d"  # what joins and parts letters in Persian, Hindi and emoji
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --faint: #dcdcdc; --one: #0b62c4; --two: #b8460e; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8e8; --paper: #161616; --faint: #3c3c3c; --one: #74b4ff; --two: #ff9d66; }
-}
 body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: var(--ink); background: var(--paper);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 table { border-collapse: collapse; display: block; overflow-x: auto; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: left; border-bottom: 1px solid var(--faint); vertical-align: top; }
-svg { max-width: 100%; height: auto; font: 13px system-ui, sans-serif; }
-svg text { fill: var(--ink); }
-line.one, polyline.one { stroke: var(--one); stroke-width: 2; } line.two { stroke: var(--two); stroke-width: 2; }
-circle.one { fill: var(--one); } circle.two { fill: var(--two); }
-.axis { stroke: var(--ink); } .grid { stroke: var(--faint); } .dashed { stroke-dasharray: 4 4; }
 """
 
 
@@ -54,7 +45,7 @@ def report(name: str, evaluation: Evaluation, compared: Mapping[str, Comparison]
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
     view = '<meta name="viewport" content="width=device-width">'
     page = [f'<!doctype html>\n<html lang="en"><head>{head}{view}<title>{_clean(title)}</title>']
-    return "\n".join([*page, f"<style>{_STYLE}</style></head><body>", *parts, "</body></html>\n"])
+    return "\n".join([*page, f"<style>{plots.STYLE}{_STYLE}</style></head><body>", *parts, "</body></html>\n"])
 
 
 def _compared(where: str, compared: Comparison) -> list[str]:

@@ -1,5 +1,7 @@
 """A question, checked and encoded."""
 
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,10 @@ from sourceline.errors import QuestionError
 MAX_CHARACTERS = 2_000
 # How much a token counts that stands beside the sentences that ask, and together at most, to what asks.
 TOLD = 0.2
+
+# What is being encoded just now, by encoder and text. Nothing stays here once it is done.
+_running: dict[tuple[str, str], "Future[EncodedQuestion]"] = {}
+_looking = threading.Lock()  # held for a look into the table, never while something is encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,27 @@ def encode_question(encoder: Encoder, text: str) -> EncodedQuestion:
     return EncodedQuestion(
         text, tokens, vector, unit(states), emphasis, " ".join(text[start:end] for start, end in asking)
     )
+
+
+def encode_once(encoder: Encoder, text: str) -> EncodedQuestion:
+    """Encode a question; those who ask the same while it is being encoded wait for the one result, or its error.
+
+    Raises:
+        QuestionError: there is nothing in it that the model knows as text.
+    """
+    key = encoder.fingerprint, text
+    mine: Future[EncodedQuestion] = Future()
+    with _looking:
+        future = _running.setdefault(key, mine)
+    if future is mine:
+        try:
+            mine.set_result(encode_question(encoder, text))
+        except BaseException as error:  # whatever it is, those who wait must not wait for ever
+            mine.set_exception(error)
+        finally:
+            with _looking:
+                del _running[key]
+    return future.result()
 
 
 def _asking(text: str) -> list[tuple[int, int]]:

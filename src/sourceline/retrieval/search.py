@@ -14,7 +14,7 @@ from sourceline.index.rows import Rows
 from sourceline.retrieval.answerability import Calibration, Evidence
 from sourceline.retrieval.highlights import content_tokens, highlights
 from sourceline.retrieval.late import late_interaction
-from sourceline.retrieval.question import EncodedQuestion, check_question, encode_question
+from sourceline.retrieval.question import EncodedQuestion, check_question, encode_once
 from sourceline.types import DEFAULT_THRESHOLD, Answer, Hit, Scores
 
 MAX_K = 100
@@ -70,7 +70,7 @@ class Searcher:
         Raises:
             QuestionError: the question is empty, too long, or no text.
         """
-        asked = encode_question(self.encoder, check_question(question))
+        asked = encode_once(self.encoder, check_question(question))
         k = max(1, min(k, MAX_K))
         within = self.rows_of(documents) if documents else None
         ranking = self.rank(asked, k, within)

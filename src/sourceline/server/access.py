@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -37,6 +38,26 @@ class KeyMiddleware:
             if not hmac.compare_digest(given, self._expected):
                 refused = problem(401, "send the key: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
                 await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class LoopbackHostMiddleware:
+    """Lets requests through that are meant for this machine.
+
+    Without it a page of a site whose name is made to point to 127.0.0.1 could read the documents, in a browser here.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 421 to requests for another host."""
+        if scope["type"] == "http":
+            given = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+            name = re.sub(r":\d*$", "", given).strip("[]").lower()
+            if not (_is_loopback(name) or name.endswith(".localhost")):
+                await problem(421, "without a key only requests for localhost are answered")(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from sourceline import __version__
 from sourceline.server import problems
-from sourceline.server.access import KeyMiddleware
-from sourceline.server.bodies import BodyLimitMiddleware
+from sourceline.server.access import KeyMiddleware, LoopbackHostMiddleware
+from sourceline.server.intake import IntakeMiddleware
+from sourceline.server.methods import HeadMiddleware
 from sourceline.server.metrics import Metrics, MetricsMiddleware
 from sourceline.server.rebuild import Rebuilds
 from sourceline.server.routes.ask import ask_routes
@@ -42,16 +44,13 @@ def create_app(settings: Settings) -> FastAPI:
         serving.stop()
         rebuilds.stop()
 
-    middleware = [Middleware(MetricsMiddleware, metrics=metrics)]
-    if settings.api_key:
-        middleware.append(Middleware(KeyMiddleware, api_key=settings.api_key))
-    middleware.append(Middleware(BodyLimitMiddleware, most=MAX_BODY_BYTES))
     app = FastAPI(
         title="Sourceline",
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        middleware=middleware,
+        middleware=_middleware(settings, metrics),
+        responses=problems.responses(421),  # on loopback, see access.py
         docs_url=None,
         redoc_url=None,
     )
@@ -64,3 +63,23 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health_routes(serving, metrics))
     app.include_router(page_routes(app))
     return app
+
+
+def create_guarded_app(settings: Settings) -> ASGIApp:
+    """Return the app as it is served: without a key, which is on loopback only, for who asks for this machine.
+
+    Raises:
+        GenerationError, ModelError: as ``create_app``.
+    """
+    app = create_app(settings)
+    return app if settings.api_key else LoopbackHostMiddleware(app)
+
+
+def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
+    """Return what a request goes through, in this order."""
+    return [
+        Middleware(HeadMiddleware),
+        Middleware(MetricsMiddleware, metrics=metrics),
+        *([Middleware(KeyMiddleware, api_key=settings.api_key)] if settings.api_key else []),
+        Middleware(IntakeMiddleware, capacity=settings.capacity, most=MAX_BODY_BYTES),
+    ]

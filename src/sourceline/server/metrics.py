@@ -1,12 +1,23 @@
-"""Counts and times for Prometheus."""
+"""Counts and times for Prometheus.
 
+With several workers each writes its own to files in the folder that ``PROMETHEUS_MULTIPROC_DIR`` names, and the one
+that is asked adds them up.
+"""
+
+import os
 import time
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sourceline.index.generation import Generation
 
+# Where the workers' figures are; prometheus_client looks at it when it is imported.
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4)
 
 
@@ -24,13 +35,6 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._generation = Gauge(
-            "sourceline_generation_info",
-            "The generation that is served.",
-            ("generation",),
-            registry=self._registry,
-        )
-        self._passages = Gauge("sourceline_passages", "Passages that are served.", registry=self._registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -39,10 +43,25 @@ class Metrics:
 
     def text(self, generation: Generation) -> bytes:
         """Return everything in Prometheus' text format."""
-        self._generation.clear()
-        self._generation.labels(generation.id).set(1)
-        self._passages.set(len(generation.passages))
-        return generate_latest(self._registry)
+        counted, served = self._registry, CollectorRegistry()
+        if FOLDER in os.environ:
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # as its authors left it
+        served.register(_Served(generation))
+        return generate_latest(counted) + generate_latest(served)
+
+
+class _Served(Collector):
+    """What is served, which needs no counting."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        info = GaugeMetricFamily("sourceline_generation_info", "The generation that is served.", labels=["generation"])
+        info.add_metric([self._generation.id], 1)
+        yield info
+        yield GaugeMetricFamily("sourceline_passages", "Passages that are served.", len(self._generation.passages))
 
 
 class MetricsMiddleware:

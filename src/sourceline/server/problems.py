@@ -41,10 +41,13 @@ def problem(
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return how a route documents the problems that it answers with."""
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {
+    described: dict[int | str, dict[str, Any]] = {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in statuses
     }
+    if 503 in described:
+        described[503]["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    return described
 
 
 def install(app: FastAPI) -> None:

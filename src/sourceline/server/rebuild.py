@@ -5,16 +5,16 @@ import multiprocessing
 import os
 import signal
 import threading
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from sourceline.errors import BuildRunningError, SourcelineError
+from sourceline.errors import BuildError, SourcelineError
 from sourceline.index.build import Report, build, lock
 from sourceline.index.make import Progress
+from sourceline.server.status import RebuildStatus, State, StatusFile
 from sourceline.types import EncoderKind
 
 log = logging.getLogger(__name__)
@@ -23,98 +23,90 @@ log = logging.getLogger(__name__)
 NICENESS = 10
 
 
-class State(StrEnum):
-    """Where the last rebuild that this server started stands."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class RebuildStatus:
-    """The last rebuild that this server started. ``progress`` counts bytes of new documents."""
-
-    state: State = State.IDLE
-    started: datetime | None = None
-    finished: datetime | None = None
-    progress: Progress | None = None
-    report: Report | None = None
-    error: str | None = None
-
-
 class Rebuilds:
-    """Starts builds, one at a time."""
+    """Starts builds, one at a time, whichever process that serves the index is asked to."""
 
     def __init__(self, documents: Path, index: Path, model: str, kind: EncoderKind) -> None:
         self._arguments = (documents, index, model, kind)
         self._index = index
-        self._starting = threading.Lock()  # never taken to answer a question
-        self._status = RebuildStatus()
+        self._file = StatusFile(index)
         self._process: multiprocessing.process.BaseProcess | None = None
         self._follower: threading.Thread | None = None
 
     @property
     def status(self) -> RebuildStatus:
         """How the last rebuild went, or how far it is."""
-        return self._status
+        return self._file.read()
 
     def start(self) -> RebuildStatus:
         """Start a build.
 
         Raises:
             BuildRunningError: one is running, started here or elsewhere.
+            BuildError: it could not be started.
         """
-        with self._starting:
-            if self._status.state is State.RUNNING:
-                raise BuildRunningError("a rebuild is running: wait for it to end")
-            with lock(self._index):
-                pass  # nobody else is building; should one begin just now, the child will say so
-            # Spawned, not forked: FAISS and onnxruntime hang in a forked child.
-            context = multiprocessing.get_context("spawn")
-            receiver, sender = context.Pipe(duplex=False)
-            self._process = context.Process(target=_build, args=(sender, *self._arguments), daemon=True)
-            self._process.start()
-            sender.close()
-            self._status = RebuildStatus(State.RUNNING, started=datetime.now(UTC))
-            self._follower = threading.Thread(
-                target=self._follow, args=(receiver,), name="rebuild-follower", daemon=True
-            )
-            self._follower.start()
-            return self._status
+        try:
+            with ExitStack() as claim:
+                claim.enter_context(self._file.claim())
+                with lock(self._index):
+                    pass  # nobody else is building; should one begin just now, the child will say so
+                status = RebuildStatus(State.RUNNING, started=datetime.now(UTC))
+                self._file.write(status)
+                receiver = self._spawn()
+                told = receiver, status, claim.pop_all()  # from here on the follower holds it
+                self._follower = threading.Thread(target=self._follow, args=told, name="rebuild-follower", daemon=True)
+                self._follower.start()
+                return status
+        except OSError as error:
+            raise BuildError(f"the rebuild could not be started: {error}") from error
 
     def wait(self) -> RebuildStatus:
         """Return how the rebuild ended, once it has."""
         if self._follower is not None:
             self._follower.join()
-        return self._status
+        return self.status
 
     def stop(self) -> None:
         """End a running build; what is served stays as it is."""
         if self._process is not None and self._process.is_alive():
             self._process.terminate()
             self._process.join()
+        self.wait()
 
-    def _follow(self, receiver: Connection) -> None:
-        """Take what the child says until it ends."""
-        outcome = replace(self._status, state=State.FAILED, error="the build's process ended before it was done")
-        with receiver:
-            try:
+    def _spawn(self) -> Connection:
+        """Start the child; return where it says how it goes."""
+        # Spawned, not forked: FAISS and onnxruntime hang in a forked child.
+        context = multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=_build, args=(sender, *self._arguments), daemon=True)
+        self._process.start()
+        sender.close()
+        return receiver
+
+    def _follow(self, receiver: Connection, status: RebuildStatus, claim: ExitStack) -> None:
+        """Take what the child says until it ends, and write it down for all."""
+        outcome = replace(status, state=State.FAILED, error="the build's process ended before it was done")
+        with claim:
+            with receiver, suppress(EOFError):  # it closes its end when all is said
                 while True:
                     said = receiver.recv()
                     match said:
                         case Progress():
-                            self._status = replace(self._status, progress=said)
+                            status, outcome = replace(status, progress=said), replace(outcome, progress=said)
+                            self._write(status)
                         case Report():
-                            outcome = replace(self._status, state=State.SUCCEEDED, report=said)
+                            outcome = replace(status, state=State.SUCCEEDED, report=said)
                         case str():
-                            outcome = replace(self._status, state=State.FAILED, error=said)
-            except EOFError:
-                pass  # it closed its end: all is said
-        if outcome.error:
-            log.error("rebuild failed: %s", outcome.error)
-        self._status = replace(outcome, finished=datetime.now(UTC))
+                            outcome = replace(status, state=State.FAILED, error=said)
+            if outcome.error:
+                log.error("rebuild failed: %s", outcome.error)
+            self._write(replace(outcome, finished=datetime.now(UTC)))
+
+    def _write(self, status: RebuildStatus) -> None:
+        try:
+            self._file.write(status)
+        except OSError as error:  # the build goes on; who asks is told that nobody follows it any more
+            log.warning("how the rebuild goes could not be written: %s", error)
 
 
 def _build(sender: Connection, documents: Path, index: Path, model: str, kind: EncoderKind) -> None:

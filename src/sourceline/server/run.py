@@ -1,16 +1,21 @@
 """Serves the app until it is told to stop."""
 
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
 from sourceline.errors import BuildError, SettingsError
 from sourceline.index.generation import current_id
-from sourceline.server.app import create_app
-from sourceline.server.rebuild import Rebuilds, State
+from sourceline.server.app import create_guarded_app
+from sourceline.server.protocol import http_config
+from sourceline.server.rebuild import Rebuilds
+from sourceline.server.status import State
+from sourceline.server.workers import serve_with_workers
 from sourceline.settings import Settings
 
 
@@ -21,21 +26,31 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         SettingsError: the address cannot be listened on.
         BuildError: the first build failed.
         GenerationError, ModelError: the index cannot be served.
+        WorkerError: the workers do not stay alive.
     """
+    _allow_descriptors()
     listener = _bind(settings.host, settings.port)
     with listener:
         if current_id(settings.index) is None:
             say(f"Building the index of {settings.documents}; the first time also compiles the model.")
             _build_first(settings, say)
-        app = create_app(settings)
-        # h11: the parser that refuses what the other one lets through.
-        config = uvicorn.Config(
-            app, http="h11", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
-        )
+        # In any case, so that what cannot be served is told here and once.
+        app = create_guarded_app(settings)
         _listen(listener, settings.host, settings.port)
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
         say(f"Sourceline answers at http://{name}:{listener.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listener])
+        if settings.workers > 1:
+            del app  # each worker has its own
+            serve_with_workers(settings, listener)
+        else:
+            uvicorn.Server(http_config(app)).run(sockets=[listener])
+
+
+def _allow_descriptors() -> None:
+    """Allow as many connections as the system does: with the usual 1,024 some slow clients would take them all."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # what some systems say to a limit that is none
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _bind(host: str, port: int) -> socket.socket:

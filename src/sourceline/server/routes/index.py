@@ -5,9 +5,10 @@ from dataclasses import asdict
 from fastapi import APIRouter
 
 from sourceline.server.problems import responses
-from sourceline.server.rebuild import Rebuilds, RebuildStatus
+from sourceline.server.rebuild import Rebuilds
 from sourceline.server.schemas.index import GenerationBody, IndexResponse, RebuildBody
 from sourceline.server.serving import Serving
+from sourceline.server.status import RebuildStatus
 
 
 def index_routes(serving: Serving, rebuilds: Rebuilds) -> APIRouter:

@@ -23,7 +23,7 @@ class GenerationBody(Wire):
 
 
 class ProgressBody(Wire):
-    """Windows of new text encoded, a title counting as one, of all that there are."""
+    """Bytes of new documents that are encoded, of all that there are."""
 
     done: int
     total: int
@@ -45,7 +45,7 @@ class ReportBody(Wire):
 
 
 class RebuildBody(Wire):
-    """The last rebuild that this server started."""
+    """The last rebuild that was started over HTTP."""
 
     state: Literal["idle", "running", "succeeded", "failed"]
     started: datetime | None = None

@@ -1,0 +1,23 @@
+-- For wrk: asks the questions of a file in turn, and prints what came of it as JSON.
+-- A line of the file is a request: method, path and body, parted by tabs.
+local requests, at = {}, 0
+
+function init(args)
+   for line in io.lines(args[1]) do
+      local method, path, body = line:match("^(%S+)\t(%S+)\t(.*)$")
+      local headers = { ["Content-Type"] = "application/json" }
+      requests[#requests + 1] = wrk.format(method, path, headers, body ~= "" and body or nil)
+   end
+end
+
+function request()
+   at = at % #requests + 1
+   return requests[at]
+end
+
+function done(summary, latency)
+   local errors = summary.errors
+   local lost = errors.connect + errors.read + errors.write + errors.timeout
+   local form = '\n{"seconds": %f, "requests": %d, "refused": %d, "lost": %d, "p99_ms": %f}\n'
+   io.write(form:format(summary.duration / 1e6, summary.requests, errors.status, lost, latency:percentile(99) / 1e3))
+end

@@ -1,0 +1,131 @@
+"""HTTP as it is spoken here: uvicorn's, with an end to the patience with slow clients, and stricter."""
+
+import asyncio
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from sourceline.server.problems import problem
+
+# How long a client may take for the head of a request, from its first byte or from connecting; and then for the body.
+HEAD_SECONDS = 10
+BODY_SECONDS = 30
+# How long a connection is kept between two requests, and while nothing of an answer is taken.
+IDLE_SECONDS = 30
+STALL_SECONDS = 30
+# How long the requests in work may take to end when the server is told to.
+STOP_SECONDS = 5
+
+
+def http_config(app: ASGIApp) -> uvicorn.Config:
+    """Return how uvicorn is to serve an app."""
+    return uvicorn.Config(
+        app,
+        http=StrictProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+class StrictProtocol(H11Protocol):
+    """Closes connections on which a request does not come, or its answer is not taken, in the time there is for it."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = _Connection(h11.SERVER)
+        self._awaited: tuple[object, object] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Await the first head."""
+        super().connection_made(transport)
+        self._set_deadline()
+
+    def data_received(self, data: bytes) -> None:
+        """Await what comes next."""
+        super().data_received(data)
+        self._set_deadline()
+
+    def on_response_complete(self) -> None:
+        """Await the next head, if it has begun to come."""
+        super().on_response_complete()
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Await nothing any more."""
+        super().connection_lost(exc)
+        for timer in filter(None, (self._deadline, self._stalled)):
+            timer.cancel()
+
+    def pause_writing(self) -> None:
+        """Look after a while whether anything of the answer was taken."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALL_SECONDS, self._look, self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """The answer is being taken."""
+        super().resume_writing()
+        if self._stalled:
+            self._stalled.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP; uvicorn would do it in plain text."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "this is no request in HTTP")
+
+    def _set_deadline(self) -> None:
+        """Set the time for what the client is to send next, unless it runs already."""
+        state = self.conn.their_state
+        begun = state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
+        awaited = (state, self.cycle) if begun or state is h11.SEND_BODY else None
+        if awaited == self._awaited:
+            return
+        self._awaited = awaited
+        if self._deadline:
+            self._deadline.cancel()
+        if awaited:
+            seconds = BODY_SECONDS if state is h11.SEND_BODY else HEAD_SECONDS
+            self._deadline = self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT, "it took too long")
+
+    def _look(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < before:
+            self._stalled = self.loop.call_later(STALL_SECONDS, self._look, left)
+        else:
+            self.transport.abort()
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer with a problem, if there is no answer yet, and close the connection."""
+        refused = problem(status, detail, {"Connection": "close"})
+        headers = self.server_state.default_headers + refused.raw_headers
+        response = h11.Response(status_code=status, headers=headers, reason=status.phrase)
+        with suppress(h11.LocalProtocolError):  # an answer has begun, or it may have no body: closing says it, too
+            for event in (response, h11.Data(data=bytes(refused.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+class _Connection(h11.Connection):
+    """Refuses a request that tells its length in two ways: what stands in front of the server may go by the other."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        event = super().next_event()
+        if isinstance(event, h11.Request) and {b"content-length", b"transfer-encoding"} <= dict(event.headers).keys():
+            raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
+        return event

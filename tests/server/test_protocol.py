@@ -1,0 +1,181 @@
+"""What happens below the app: slow clients, and bytes that are no request."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sourceline.server import protocol
+from tests.server.running import Address, descriptors, exchange, listening, running
+
+pytestmark = pytest.mark.enable_socket
+
+LARGE = b"x" * 30_000_000  # more than the system keeps between two processes
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+SLOW = 1_000
+
+
+async def echo(request: Request) -> Response:
+    return Response(await request.body() or b"answered")
+
+
+def wait_a_second(request: Request) -> Response:
+    time.sleep(1)
+    return Response(b"answered")
+
+
+def answer_at_length(request: Request) -> Response:
+    return Response(LARGE)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[Address]:
+    methods = ["GET", "POST"]
+    routes = [Route("/", echo, methods=methods), Route("/wait", wait_a_second), Route("/large", answer_at_length)]
+    with listening(Starlette(routes=routes)) as address:
+        yield address
+
+
+def assert_refused(answer: bytes, status: int) -> None:
+    """Assert that this is one answer, a problem, and the last one of its connection."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.lower().split(b"\r\n")
+    assert lines[0].split()[1] == str(status).encode()
+    assert {b"content-type: application/problem+json", b"connection: close"} <= set(lines)
+    assert json.loads(body)["status"] == status
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: a"])
+def test_a_head_that_does_not_come_is_not_waited_for(
+    address: Address, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    assert_refused(exchange(address, sent), 408)
+
+
+def trickle(connection: socket.socket) -> NoReturn:
+    connection.sendall(b"GET / HTTP/1.1\r\nAccept: ")
+    while True:
+        connection.sendall(b"a")
+        time.sleep(0.01)
+
+
+def test_a_head_that_comes_letter_by_letter_is_not_waited_for(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    with socket.create_connection(address) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
+        trickle(connection)
+
+
+@pytest.mark.parametrize("sent", [POST, POST + b"12345", CHUNKED + b"\r\n", CHUNKED + b"\r\n6\r\n12345"])
+def test_a_body_that_does_not_come_is_not_waited_for(
+    address: Address, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.2)
+    assert_refused(exchange(address, sent), 408)
+
+
+def test_a_request_whose_answer_has_no_body_is_not_waited_for_either(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.2)
+    answer = exchange(address, POST.replace(b"POST", b"HEAD"))
+    assert b"\r\n\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_the_second_request_of_a_connection_is_not_waited_for_longer(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    answer = exchange(address, GET + GET[:20])
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    first, _, second = answer.partition(b"answered")
+    assert first.endswith(b"\r\n\r\n")
+    assert_refused(second, 408)
+
+
+def test_a_connection_between_two_requests_and_a_request_in_work_are_left_alone(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.2)
+    with closing(http.client.HTTPConnection(*address)) as connection:
+        for path in ("/", "/wait", "/"):
+            connection.request("GET", path)
+            assert connection.getresponse().read() == b"answered"
+            time.sleep(0.5)
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_left(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALL_SECONDS", 0.2)
+    with socket.create_connection(address) as connection:
+        connection.sendall(GET.replace(b"/ ", b"/large ", 1))
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        time.sleep(1)
+        assert sum(map(len, iter(lambda: connection.recv(65536), b""))) < len(LARGE)
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_all_of_it(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "STALL_SECONDS", 1)
+    with closing(http.client.HTTPConnection(*address)) as connection:
+        connection.request("GET", "/large")
+        response, taken = connection.getresponse(), 0
+        while part := response.read(500_000):
+            taken += len(part)
+            time.sleep(0.05)
+    assert taken == len(LARGE)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 0\r\nHost: localhost\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0, 5\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: example.org\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        CHUNKED + b"\r\nmany\r\n",
+    ],
+)
+def test_a_request_that_could_be_read_in_two_ways_is_refused_and_so_is_what_follows(
+    address: Address, sent: bytes
+) -> None:
+    assert_refused(exchange(address, sent + GET), 400)
+
+
+def test_a_thousand_slow_clients_keep_nobody_waiting(documents: Path, seed_index: Path) -> None:
+    half_a_head = b"POST /v1/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    half_a_body = half_a_head + b'Content-Length: 30\r\n\r\n{"question":'
+    with descriptors(), running(documents, seed_index) as server, ExitStack() as slow:
+        for number in range(SLOW):
+            connection = slow.enter_context(socket.create_connection(server.address))
+            connection.sendall(half_a_body if number % 2 else half_a_head)
+
+        def ask(number: int) -> int:
+            with closing(http.client.HTTPConnection(*server.address)) as connection:
+                connection.request("GET", f"/v1/ask?question=Who+met+minister+{number}?")
+                return connection.getresponse().status
+
+        with ThreadPoolExecutor(4) as pool:
+            statuses = list(pool.map(ask, range(200)))
+    assert statuses.count(200) >= 198

@@ -18,6 +18,7 @@ from sourceline.index.cut import TITLE_SHARE, TITLE_TOKENS
 from sourceline.index.dense import APPROXIMATE_ABOVE
 from sourceline.index.generation import GENERATIONS
 from sourceline.index.recipe import COMPACT_ABOVE
+from sourceline.server import status
 from sourceline.server.app import create_app
 from sourceline.settings import Settings, load_settings
 
@@ -106,8 +107,8 @@ def test_the_format_of_a_generation_is_the_one_described() -> None:
 
 
 def test_every_file_of_the_index_folder_is_described(seed_index: Path) -> None:
-    for path in seed_index.iterdir():
-        assert re.search(rf"^{re.escape(path.name)}\b", FORMAT, re.MULTILINE)
+    for name in (*(path.name for path in seed_index.iterdir()), status.FILE, status.LOCK):
+        assert re.search(rf"^{re.escape(name)}\b", FORMAT, re.MULTILINE)
 
 
 def test_the_changelog_knows_the_version() -> None:

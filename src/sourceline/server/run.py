@@ -74,9 +74,17 @@ def _listen(listener: socket.socket, host: str, port: int) -> None:
 def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
     """Build in a process of its own: what compiling needs of memory is gone when it ends."""
     rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    interrupt = signal.getsignal(signal.SIGINT)
+    early: list[int] = []
+    # While the child is started a signal is only noted: it would be left with half of what it is told.
+    for number in {signal.SIGTERM, signal.SIGINT} if interrupt is not signal.SIG_IGN else {signal.SIGTERM}:
+        signal.signal(number, lambda number, _: early.append(number))
     try:
         rebuilds.start()
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        signal.signal(signal.SIGINT, interrupt)
+        if early:
+            signal.raise_signal(early[0])
         status = rebuilds.wait()
     finally:
         rebuilds.stop()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
 
 import uvicorn
 
@@ -54,7 +55,7 @@ def keep_running(count: int, work: Callable[[], None]) -> None:
     told: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: told.append(number))
-    started: dict[multiprocessing.process.BaseProcess, float] = {}
+    started: dict[SpawnProcess, float] = {}
     young = 0  # so many in a row
     try:
         while not told:

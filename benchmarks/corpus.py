@@ -1,156 +1,200 @@
 """Make a big corpus of real English text: ``python benchmarks/corpus.py FOLDER --sentences 1000000 [--with SET]``.
 
-The text is the prose of documentation packages of the Debian distribution, fetched with ``apt-get download`` and not
-installed: a document a page, a paragraph a line, each paragraph once. ``--with SET`` puts a labelled set's documents in
-front, so that its questions can be asked at size: FOLDER is then a labelled set as well.
+The text is the prose of packages of the Debian distribution, fetched with ``apt-get download`` (``apt-get update`` may
+have to come first) and not installed: a document a page, a paragraph a line with blank lines between, each paragraph
+once. The same packages make the same corpus. ``--with SET`` puts a labelled set's documents in front, so that its
+questions can be asked at size: FOLDER is then a labelled set as well, for ``sourceline evaluate FOLDER``.
 """
 
 import argparse
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
-from html.parser import HTMLParser
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import prose
 
 from sourceline.corpus.sentences import sentence_spans
 
-# Manuals in HTML with much prose in it, the richest first.
-PACKAGES = """
-    linux-doc-6.1 debian-handbook postgresql-doc-15 python3.11-doc git-doc gnome-user-docs apache2-doc
-    libreoffice-help-en-us gimp-help-en python-django-doc python-sqlalchemy-doc sqlite3-doc rust-doc llvm-14-doc
-    cmake-doc erlang-doc octave-doc maxima-doc scilab-doc libboost1.74-doc openjdk-17-doc python-scipy-doc
-    cppreference-doc-en-html kicad-doc-en nodejs-doc debian-policy developers-reference debian-reference-en r-doc-html
-    gap-doc sagemath-doc axiom-doc haskell98-report debian-faq texlive-latex-base-doc python-pandas-doc
-    python-sklearn-doc libgtk-3-doc libgtk-4-doc libglib2.0-doc qtbase5-doc-html qtdeclarative5-doc-html ghc-doc
-    libstdc++-12-doc lilypond-doc-html lazarus-doc-2.2 gtkmm-documentation bind9-doc libvirt-doc postfix-doc zsh-doc
-    fp-docs-3.2.2
-""".split()
-_PROSE = {"p", "li", "dd", "blockquote"}
-_SKIPPED = {"pre", "script", "style", "nav", "table", "math", "svg", "header", "footer"}
-MOST_BYTES = 200_000  # of a document
+# What each is about. Books and guides come first, references of libraries last: together some 1.1 million sentences.
+PACKAGES = {
+    "anarchism": "a book on political ideas and their history",
+    "debian-handbook": "a book for administrators; its English pages",
+    "debian-reference-en": "a book on using Debian",
+    "harden-doc": "a book on securing Debian",
+    "installation-guide-amd64": "how to install Debian; its English pages",
+    "debian-policy": "rules for packages, reasoned in prose",
+    "developers-reference": "procedures for Debian's developers",
+    "debmake-doc": "a guide to making packages",
+    "debian-faq": "questions and answers on Debian",
+    "live-manual-html": "how to make live systems",
+    "aptitude-doc-en": "the manual of a package manager",
+    "gnome-user-docs": "help for users of a desktop",
+    "gnucash-docs": "accounting explained, and a program for it",
+    "gimp-help-en": "image editing",
+    "libreoffice-help-en-us": "office programs, many short pages",
+    "lilypond-doc-html": "engraving music",
+    "csound-doc": "synthesising sound",
+    "kicad-doc-en": "drawing circuits",
+    "perl-doc": "a language's manual, and essays on its history",
+    "postgresql-doc-15": "a database's manual, with release notes",
+    "sqlite3-doc": "a database's design, in long essays",
+    "db5.3-doc": "a database library's guides",
+    "apache2-doc": "a web server; its English pages",
+    "exim4-doc-html": "a mail server's specification",
+    "postfix-doc": "a mail server's guides",
+    "bind9-doc": "a name server's manual",
+    "bacula-doc": "backups, a manual of many hundred pages",
+    "borgbackup-doc": "backups",
+    "rsyslog-doc": "logging",
+    "pacemaker-doc": "clusters",
+    "ganeti-doc": "clusters of virtual machines; design documents",
+    "libvirt-doc": "virtual machines; release notes",
+    "frr-doc": "routing",
+    "mutt": "a mail program's manual",
+    "rt5-doc-html": "a ticket system",
+    "zsh-doc": "a shell's manual",
+    "nova-doc": "a cloud's computing service: concepts, and notes on releases",
+    "neutron-doc": "a cloud's network service",
+    "cinder-doc": "a cloud's block storage",
+    "keystone-doc": "a cloud's identity service",
+    "swift-doc": "a cloud's object storage",
+    "ironic-doc": "a cloud's bare-metal service",
+    "linux-doc-6.1": "the kernel's manuals and the comments of its functions",
+    "dpdk-doc": "packet processing; guides and release notes",
+    "ns3-doc": "simulating networks",
+    "python3.11-doc": "a language's tutorial, library and history",
+    "python-django-doc": "a web framework, well written",
+    "python-sqlalchemy-doc": "a database toolkit; a long change history in prose",
+    "python-pandas-doc": "tables of data",
+    "python-sklearn-doc": "machine learning, with its theory",
+    "python-scipy-doc": "numerical methods",
+    "python-sympy-doc": "computer algebra",
+    "git-doc": "version control",
+    "cmake-doc": "a build system",
+    "llvm-14-doc": "a compiler's design",
+    "clang-14-doc": "a compiler's manual",
+    "erlang-doc": "a language, its libraries and release notes",
+    "rust-doc": "a language: books, reference and library",
+    "ghc-doc": "a compiler's manual and libraries",
+    "haskell98-report": "a language's definition",
+    "nodejs-doc": "a run-time system",
+    "libboost1.74-doc": "libraries with rationales",
+    "cppreference-doc-en-html": "a language's reference",
+    "libstdc++-12-doc": "a library's manual",
+    "xapian-doc": "a search library",
+    "r-doc-html": "a statistics system's manuals",
+    "octave-doc": "numerical computing",
+    "maxima-doc": "computer algebra",
+    "axiom-doc": "computer algebra, a book",
+    "gap-doc": "group theory",
+    "sagemath-doc": "mathematics; its English pages",
+    "grass-doc": "maps and their analysis",
+    "fp-docs-3.2.2": "a language and its libraries",
+    "lazarus-doc-2.2": "user interfaces; a library's reference",
+    "libglib2.0-doc": "a library's reference",
+    "libgtk-3-doc": "user interfaces; a library's reference",
+    "libgtk-4-doc": "user interfaces; a library's reference",
+    "qtdeclarative5-doc-html": "user interfaces; guides and reference",
+    "qtbase5-doc-html": "user interfaces; guides and reference",
+    "openjdk-17-doc": "a language's library, the greatest share in the end",
+}
+MOST_BYTES = 100_000  # of a document
+LEAST_PARAGRAPHS = 3
 
 
 def main() -> None:
     """Make the corpus."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="must not exist, or be empty")
     parser.add_argument("--sentences", type=int, required=True)
     parser.add_argument("--with", dest="labelled", type=Path, help="a labelled set")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        made = make(arguments.folder, arguments.sentences, arguments.labelled, pages(Path(scratch)))
+    made = make(arguments.folder, arguments.sentences, arguments.labelled)
     print(f"{made:,} sentences in {arguments.folder}")
 
 
-def make(folder: Path, sentences: int, labelled: Path | None, found: Iterator[tuple[str, list[str]]]) -> int:
+def make(folder: Path, sentences: int, labelled: Path | None) -> int:
     """Write documents until there are about so many sentences; return how many there are."""
     documents = folder / "documents"
     documents.mkdir(parents=True)
     count = 0
     if labelled:
-        shutil.copytree(labelled / "documents", documents, dirs_exist_ok=True)
-        shutil.copy(labelled / "questions.jsonl", folder)
-        count = sum(count_sentences(path.read_text("utf-8").splitlines()) for path in documents.rglob("*.txt"))
-    for name, paragraphs in found:
-        if count >= sentences:
-            break
-        for number, part in enumerate(parts(paragraphs)):
-            path = documents / f"{name}-{number}.txt" if number else documents / f"{name}.txt"
+        # Without the rights of the files: a set that may not be changed makes a corpus that may be.
+        shutil.copytree(labelled / "documents", documents, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        documents.chmod(0o755)
+        shutil.copyfile(labelled / "questions.jsonl", folder / "questions.jsonl")
+        count = sum(sentences_in(path) for path in documents.rglob("*") if path.is_file())
+    for name, paragraphs in pages():
+        for number, part in enumerate(parts(paragraphs), start=1):
+            if count >= sentences:
+                return count
+            path = documents / f"{name}-{number}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("\n".join(part) + "\n", "utf-8")
+            path.write_text("\n\n".join(part) + "\n", "utf-8")
             count += count_sentences(part)
+    print(f"the packages hold no more than {count:,} sentences", file=sys.stderr)
     return count
 
 
-def count_sentences(paragraphs: list[str]) -> int:
+def sentences_in(path: Path) -> int:
+    """Return how many sentences a document has."""
+    return count_sentences(path.read_text("utf-8").splitlines())
+
+
+def count_sentences(paragraphs: Sequence[str]) -> int:
     """Return how many sentences these paragraphs have."""
     return sum(1 for paragraph in paragraphs for _ in sentence_spans(paragraph, 0, len(paragraph)))
 
 
-def parts(paragraphs: list[str]) -> Iterator[list[str]]:
+def parts(paragraphs: Sequence[str]) -> Iterator[list[str]]:
     """Yield the paragraphs of a page in documents that are not too large."""
     part: list[str] = []
+    size = 0
     for paragraph in paragraphs:
         part.append(paragraph)
-        if sum(map(len, part)) > MOST_BYTES:
+        size += len(paragraph.encode()) + 2
+        if size + prose.MOST_CHARACTERS > MOST_BYTES:
             yield part
-            part = []
+            part, size = [], 0
     if part:
         yield part
 
 
-def pages(scratch: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield the pages of all packages, with their paragraphs; what was there before is left out."""
+def pages() -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of each page of all packages and its paragraphs, without those that were there before."""
     seen: set[bytes] = set()
     for package in PACKAGES:
-        folder = scratch / package
-        folder.mkdir()
-        fetched = subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, check=False)
-        if fetched.returncode:
-            print(f"{package} is not to be had: left out")
-            continue
-        (archive,) = folder.glob("*.deb")
-        subprocess.run(["dpkg-deb", "-x", archive, folder / "x"], check=True)
-        for path in sorted((folder / "x").rglob("*.html")):
-            if path.is_file() and not path.is_symlink():
-                paragraphs = [one for one in prose(path) if not_seen(one, seen)]
-                if len(paragraphs) >= 3:
-                    yield f"{package}/{path.relative_to(folder / 'x').with_suffix('').as_posix()}", paragraphs
-        shutil.rmtree(folder)
+        print(package, file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            if folder := unpacked(package, Path(scratch)):
+                for path in prose.pages(folder):
+                    paragraphs = [one for one in prose.paragraphs(path) if is_new(one, seen)]
+                    if len(paragraphs) >= LEAST_PARAGRAPHS:
+                        yield f"{package}/{path.relative_to(folder).as_posix()}", paragraphs
 
 
-def not_seen(paragraph: str, seen: set[bytes]) -> bool:
+def unpacked(package: str, scratch: Path) -> Path | None:
+    """Return a folder with the files of a package, None if it cannot be had."""
+    fetched = subprocess.run(["apt-get", "download", package], cwd=scratch, capture_output=True, check=False)
+    if fetched.returncode:
+        print(f"{package} cannot be had, it is left out: {fetched.stderr.decode().strip()}", file=sys.stderr)
+        return None
+    (archive,) = scratch.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", archive, scratch / "files"], check=True)
+    return scratch / "files"
+
+
+def is_new(paragraph: str, seen: set[bytes]) -> bool:
     """Return whether a paragraph comes for the first time."""
     digest = hashlib.sha256(paragraph.encode()).digest()[:12]
     if digest in seen:
         return False
     seen.add(digest)
     return True
-
-
-def prose(path: Path) -> list[str]:
-    """Return the paragraphs of a page that are sentences."""
-    reader = Paragraphs()
-    reader.feed(path.read_text("utf-8", errors="replace"))
-    reader.close()
-    texts = (" ".join(text.split()) for text in reader.found)
-    return [text for text in texts if is_prose(text)]
-
-
-def is_prose(text: str) -> bool:
-    """Return whether a text looks like whole sentences in a natural language."""
-    if not 40 <= len(text) <= 4_000 or text[-1] not in ".!?" or "\ufffd" in text or not text[0].isupper():
-        return False
-    letters = sum(character.isalpha() or character == " " for character in text)
-    return letters >= 0.9 * len(text)
-
-
-class Paragraphs(HTMLParser):
-    """Collects the text of paragraphs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = [""]
-        self._skipped = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a paragraph, or what is left out."""
-        if tag in _PROSE:
-            self.found.append("")
-        self._skipped += tag in _SKIPPED
-
-    def handle_endtag(self, tag: str) -> None:
-        """End a paragraph, or what is left out."""
-        if tag in _PROSE:
-            self.found.append("")
-        self._skipped = max(0, self._skipped - (tag in _SKIPPED))
-
-    def handle_data(self, data: str) -> None:
-        """Take text."""
-        if not self._skipped:
-            self.found[-1] += data
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.index.lexical import LexicalIndex, LexicalWriter
+from sourceline.index.lexical import MANY, LexicalIndex, LexicalWriter
 from sourceline.index.rows import Rows
 
 # Six sentences of 3, 3, 4, 2, 3 and 9 words: 4 on average. (Up to 39 words tantivy stores a length exactly.)
@@ -212,3 +212,14 @@ def test_an_accent_beside_its_letter_is_the_same_word(tmp_path: Path) -> None:
     writer.add(["The e\u0301cole opens.", "Nothing else."])
     writer.write()
     assert [neighbor.row for neighbor in LexicalIndex(tmp_path).search("\u00e9cole", 5, None)] == [0]
+
+
+def test_among_many_sentences_a_word_of_more_than_a_fifth_of_them_finds_nothing_beside_others(tmp_path: Path) -> None:
+    common = [f"The road {number}." for number in range(MANY // 3)]
+    many = indexed(tmp_path, common, [f"A river {number}." for number in range(MANY)], ["Council road."])
+    assert rows(many, "the council", 3) == [len(many) - 1]
+    assert many.search("the council", 1, None) == many.search("council", 1, None)
+    # Alone it is what is asked for.
+    assert rows(many, "the", 3) == [0, 1, 2]
+    # The scores of given rows count every word.
+    assert many.scores("the council", [0])[0] == many.scores("the", [0])[0] > 0

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sourceline.durable import sync
 from sourceline.errors import LedgerError
@@ -185,7 +186,7 @@ def _issued_row(standing: Standing, generation: str) -> tuple[str | int | None, 
     )
 
 
-def _issued(row: tuple) -> Issued:  # type: ignore[type-arg]  # a row of the table
+def _issued(row: tuple[Any, ...]) -> Issued:
     (
         id_,
         generation,

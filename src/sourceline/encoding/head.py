@@ -107,7 +107,7 @@ def read_head(path: Path) -> Head:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            codebook = file.get_tensor(_CODEBOOK) if _CODEBOOK in file.keys() else None  # noqa: SIM118  # no mapping
+            codebook = file.get_tensor(_CODEBOOK) if _CODEBOOK in set(file.keys()) else None
             return Head(**{name: file.get_tensor(name) for name in _NAMES}, codebook=codebook)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"the ranking head {path} cannot be read: {error}") from error

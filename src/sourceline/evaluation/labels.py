@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sourceline.errors import LabelsError
 
@@ -70,7 +71,7 @@ def read_labels(folder: Path) -> LabelledSet:
     return LabelledSet(documents if documents.is_dir() else folder, tuple(questions))
 
 
-def _question(value: dict) -> LabelledQuestion:  # type: ignore[type-arg]  # foreign JSON
+def _question(value: dict[str, Any]) -> LabelledQuestion:
     stretches = list(map(_stretch, value["relevant"]))
     grades = value.get("grades") or [1] * len(stretches)
     if any(type(grade) is not int or grade < 1 for grade in grades):
@@ -85,5 +86,5 @@ def _question(value: dict) -> LabelledQuestion:  # type: ignore[type-arg]  # for
     )
 
 
-def _stretch(value: dict) -> Relevant:  # type: ignore[type-arg]  # foreign JSON
+def _stretch(value: dict[str, Any]) -> Relevant:
     return Relevant(str(value["document"]), int(value["start"]), int(value["end"]))

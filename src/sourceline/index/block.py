@@ -6,6 +6,7 @@ was interrupted. So they hold codes, which are small, and not the encoder's vect
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,18 +56,18 @@ def unpack(data: bytes, code_size: int, dimension: int) -> Block:
     passages, tokens = map(int, np.frombuffer(data, "<u4", 2))
     at = 8
 
-    def take(kind: str, *shape: int) -> npt.NDArray[np.generic]:
+    def take(kind: str, *shape: int) -> npt.NDArray[Any]:
         nonlocal at
         taken = np.frombuffer(data, kind, int(np.prod(shape)), at).reshape(shape)
         at += taken.nbytes
         return taken
 
     found = Block(
-        take("<u4", passages),  # type: ignore[arg-type]  # numpy does not type by the name of a kind
-        take("<u4", tokens),  # type: ignore[arg-type]  # as above
-        take("<u2", tokens),  # type: ignore[arg-type]  # as above
-        take("u1", tokens, code_size),  # type: ignore[arg-type]  # as above
-        take("<f2", passages, dimension),  # type: ignore[arg-type]  # as above
+        take("<u4", passages),
+        take("<u4", tokens),
+        take("<u2", tokens),
+        take("u1", tokens, code_size),
+        take("<f2", passages, dimension),
     )
     if at != len(data):
         raise ValueError("there is more in it than a block")

@@ -1,5 +1,6 @@
 """Puts the app together."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -40,6 +41,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         serving.start()
+        # What lives as long as the process is not gone through again by each full collection, which would stop a request.
+        gc.freeze()
         yield
         serving.stop()
         rebuilds.stop()

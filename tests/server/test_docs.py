@@ -12,7 +12,8 @@ def test_every_route_is_described_and_nothing_is_loaded_from_elsewhere(app: Fast
     for path, methods in app.openapi()["paths"].items():
         for method in methods:
             assert f"<h2>{method.upper()} {path}</h2>" in shown.text
-    assert not re.search(r"<script|<link|<img|src=|https?://|@import|url\(", shown.text)
+    assert not re.search(r"<script|<style|<img|src=|https?://|@import|url\(", shown.text)
+    assert re.findall(r'<link [^>]*href="([^"]*)"', shown.text) == ["/page/icon.svg", "/page/docs.css"]
 
 
 def test_the_description_is_shown_as_text() -> None:

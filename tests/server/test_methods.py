@@ -12,6 +12,7 @@ from tests.server.running import listening
 
 PATHS = [
     "/",
+    "/page/main.js",
     "/docs",
     "/openapi.json",
     "/healthz",
@@ -19,6 +20,7 @@ PATHS = [
     "/metrics",
     "/v1/ask?question=Who+met+Pezeshkian?",
     "/v1/ask",
+    "/v1/examples",
     "/v1/citations/none",
     "/v1/documents",
     "/v1/documents/meeting.txt",

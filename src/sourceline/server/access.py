@@ -9,7 +9,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sourceline.errors import SettingsError
 from sourceline.server.problems import problem
 
-_OPEN = {"/healthz", "/readyz"}
+# The page holds nothing of the documents; it asks for the key and sends it with what it asks.
+_OPEN = {"/healthz", "/readyz", "/"}
+_OPEN_FOLDER = "/page/"
 
 
 def require_key_off_loopback(host: str, api_key: str) -> None:
@@ -33,7 +35,7 @@ class KeyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 to requests without the key."""
-        if scope["type"] == "http" and scope["path"] not in _OPEN:
+        if scope["type"] == "http" and scope["path"] not in _OPEN and not scope["path"].startswith(_OPEN_FOLDER):
             given = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(given, self._expected):
                 refused = problem(401, "send the key: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})

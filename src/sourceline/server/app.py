@@ -18,8 +18,10 @@ from sourceline.server.rebuild import Rebuilds
 from sourceline.server.routes.ask import ask_routes
 from sourceline.server.routes.citations import citation_routes
 from sourceline.server.routes.documents import document_routes
-from sourceline.server.routes.health import health_routes, page_routes
+from sourceline.server.routes.examples import example_routes
+from sourceline.server.routes.health import health_routes
 from sourceline.server.routes.index import index_routes
+from sourceline.server.routes.page import page_routes
 from sourceline.server.serving import Serving
 from sourceline.settings import Settings
 
@@ -41,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         serving.start()
-        # What lives as long as the process is not gone through again by each full collection, which would stop a request.
+        # Full collections leave out what lives as long as the process: going through it would stop a request.
         gc.freeze()
         yield
         serving.stop()
@@ -60,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     problems.describe(app)
     app.include_router(ask_routes(serving))
+    app.include_router(example_routes(serving))
     app.include_router(citation_routes(serving))
     app.include_router(document_routes(serving))
     app.include_router(index_routes(serving, rebuilds))

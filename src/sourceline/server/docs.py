@@ -4,14 +4,6 @@ import json
 from html import escape
 from typing import Any
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }
-h2 { margin: 2.5rem 0 .25rem; font: 600 1.05rem ui-monospace, monospace }
-pre { overflow-x: auto; padding: .75rem; border: 1px solid #8886; border-radius: .4rem; font-size: .85rem }
-summary { cursor: pointer }
-"""
-
 
 def page(openapi: dict[str, Any]) -> str:
     """Return the description of an API as a page."""
@@ -23,10 +15,12 @@ def page(openapi: dict[str, Any]) -> str:
     ]
     schemas = [_details(name, schema) for name, schema in openapi["components"]["schemas"].items()]
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"<h1>{title}</h1><p>{escape(openapi['info'].get('description', ''))} "
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="/page/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/page/docs.css">'
+        f"<main><h1>{title}</h1><p>{escape(openapi['info'].get('description', ''))} "
         'The same for programs: <a href="/openapi.json">/openapi.json</a>.</p>'
-        f"{''.join(routes)}<h2>Schemas</h2>{''.join(schemas)}</html>"
+        f"{''.join(routes)}<h2>Schemas</h2>{''.join(schemas)}</main></html>"
     )
 
 

@@ -48,9 +48,3 @@ def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, in
     assert (generation.labels, generation.value) == ({"generation": report.generation}, 1)
     (passages,) = families["sourceline_passages"].samples
     assert passages.value == 2
-
-
-def test_the_root_leads_to_the_description(client: TestClient) -> None:
-    response = client.get("/", follow_redirects=False)
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
-    assert client.get("/docs").status_code == 200

@@ -1,9 +1,8 @@
-"""Alive, ready, measured, described."""
+"""Alive, ready, measured."""
 
-from fastapi import APIRouter, FastAPI
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter
+from starlette.responses import Response
 
-from sourceline.server.docs import page
 from sourceline.server.metrics import Metrics
 from sourceline.server.problems import responses
 from sourceline.server.schemas.problems import Health
@@ -29,20 +28,5 @@ def health_routes(serving: Serving, metrics: Metrics) -> APIRouter:
     async def get_metrics() -> Response:
         """Return counts and times in Prometheus' text format."""
         return Response(metrics.text(serving.searcher.generation), media_type=metrics.MEDIA_TYPE)
-
-    return router
-
-
-def page_routes(app: FastAPI) -> APIRouter:
-    """Return the pages for people."""
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/")
-    async def home() -> Response:
-        return RedirectResponse("/docs")
-
-    @router.get("/docs")
-    async def docs() -> Response:
-        return HTMLResponse(page(app.openapi()))
 
     return router

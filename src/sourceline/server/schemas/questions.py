@@ -86,3 +86,10 @@ class AskResponse(Wire):
     passages: list[PassageBody]
     generation: str
     took_ms: float
+
+
+class ExamplesResponse(Wire):
+    """Questions that the documents answer."""
+
+    questions: list[str]
+    generation: str

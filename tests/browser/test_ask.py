@@ -3,19 +3,9 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
+from tests.browser.asking import ANSWER, MET, ask
+
 pytestmark = pytest.mark.enable_socket
-
-MET = "Which minister did Pezeshkian meet in Tehran?"
-ANSWER = (
-    "President Masoud Pezeshkian reaffirmed Iran Iraq ties during a formal meeting in Tehran with Iraqi Foreign "
-    "Minister Fuad Hussein."
-)
-
-
-def ask(page: Page, question: str) -> None:
-    page.fill("#question", question)
-    page.press("#question", "Enter")
-    expect(page.locator(".answer").first).to_be_visible()
 
 
 def test_the_field_has_the_focus_and_enter_asks(page: Page) -> None:

@@ -16,6 +16,7 @@ from sourceline.index.build import lock
 ROUTES = [
     ("POST", "/v1/ask"),
     ("GET", "/v1/ask"),
+    ("GET", "/v1/examples"),
     ("GET", "/v1/citations/{citation}"),
     ("POST", "/v1/citations/lookup"),
     ("GET", "/v1/documents"),

@@ -1,0 +1,166 @@
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from sourceline.index.build import build
+from sourceline.index.generation import open_current
+from sourceline.server.app import create_app
+from sourceline.settings import load_settings
+from sourceline.types import DEFAULT_MODEL
+from tests.browser.asking import ANSWER, MET, ask, copied, marked
+from tests.server.running import listening
+
+pytestmark = pytest.mark.enable_socket
+
+BEFORE = {
+    "a.txt": "The council met on Monday. Trade grew by 6 percent in spring. Nobody spoke of roads. It ended at six.\n",
+    "b.txt": "The harbour is old. Ships come at noon.\n",
+    "gone.txt": "This file will be deleted soon.\n",
+}
+AFTER = {
+    "a.txt": "The council met on Monday. Trade grew by 8 percent in spring. It ended at six.\n",
+    "c.txt": "The harbour is old. Ships come at noon.\n",
+}
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A server of documents that were edited since, and the citations of the sentences that stood in them."""
+
+    url: str
+    citations: dict[str, str]
+
+    def open(self, page: Page, text: str) -> None:
+        page.goto(f"{self.url}/?cite={self.citations[text]}")
+        expect(page.locator(".card")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def edited(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edited]:
+    documents, index = (tmp_path_factory.mktemp(name) for name in ("edited", "edited-index"))
+    shutil.copytree(compiled, index, dirs_exist_ok=True)
+    citations: dict[str, str] = {}
+    for state in (BEFORE, AFTER):
+        for path in documents.iterdir():
+            path.unlink()
+        for name, text in state.items():
+            (documents / name).write_text(text)
+        build(documents, index, DEFAULT_MODEL)
+        stored = open_current(index).passages
+        for entry in stored.documents:
+            for passage in stored.of_document(entry):
+                citations.setdefault(passage.text, passage.id)  # as it was first cited
+    with listening(create_app(load_settings(documents=documents, index=index))) as (host, port):
+        yield Edited(f"http://{host}:{port}", citations)
+
+
+@pytest.fixture
+def cited(page: Page) -> Page:
+    """The page with the first answer chosen."""
+    ask(page, MET)
+    page.click(".answer .open >> nth=0")
+    marked(page)
+    return page
+
+
+def test_the_link_opens_the_document_at_the_sentence(cited: Page, context: BrowserContext, served: str) -> None:
+    cited.click("text=Copy link >> nth=-1")
+    expect(cited.locator("#note")).to_have_text("Copied: the link.")
+    link = copied(cited)
+    assert re.fullmatch(re.escape(served) + r"/\?cite=c[a-z2-7]{15}", link)
+    other = context.new_page()
+    other.goto(link)
+    expect(marked(other)).to_have_text(ANSWER)
+    expect(other.locator(".card .state")).to_have_text("It stands as cited.")
+
+
+@pytest.mark.parametrize("where", [".card >> text=Copy text", ".answer >> nth=0 >> text=Copy citation"])
+def test_as_text_it_has_quote_document_line_and_date(cited: Page, served: str, where: str) -> None:
+    cited.click(where)
+    expect(cited.locator("#note")).to_have_text("Copied: the quote with its source.")
+    found = cited.request.get(f"{served}/v1/citations/{cited.locator('.card code').text_content()}").json()
+    today = date.today().isoformat()
+    link = f"{served}/?cite={found['citation']}"
+    assert copied(cited) == f"“{ANSWER}” — meeting (meeting.txt), line 1. Cited {today}. {link}"
+
+
+def test_as_json_it_has_the_w3c_selectors(cited: Page, served: str) -> None:
+    cited.click("text=Copy JSON")
+    expect(cited.locator("#note")).to_have_text("Copied: the W3C annotation.")
+    annotation = json.loads(copied(cited))
+    found = cited.request.get(f"{served}/v1/citations/{annotation['sourceline:citation']}").json()
+    assert annotation["@context"] == "http://www.w3.org/ns/anno.jsonld"
+    assert annotation["type"] == "Annotation"
+    assert annotation["id"] == f"{served}/?cite={found['citation']}"
+    assert annotation["target"] == {"source": f"{served}/?document=meeting.txt", "selector": found["selectors"]}
+    assert annotation["target"]["selector"][0]["exact"] == ANSWER
+
+
+def test_where_the_browser_does_not_copy_the_text_is_shown_to_be_copied(cited: Page, served: str) -> None:
+    cited.evaluate("() => { navigator.clipboard.writeText = async () => { throw new DOMException('no') } }")
+    cited.click(".card >> text=Copy link")
+    expect(cited.locator("#copy-text")).to_be_focused()
+    assert cited.evaluate("String(document.querySelector('#copy-text').value)").startswith(f"{served}/?cite=")
+    cited.keyboard.press("Escape")
+    expect(cited.locator("#copy")).to_be_hidden()
+
+
+def test_what_changed_is_shown_word_by_word_and_what_stands_there_now_is_marked(
+    context: BrowserContext, edited: Edited
+) -> None:
+    page = context.new_page()
+    edited.open(page, "Trade grew by 6 percent in spring.")
+    card = page.locator(".card.changed")
+    expect(card.locator(".state")).to_have_text("The sentence was edited after it was cited.")
+    expect(card.locator("blockquote")).to_have_text(
+        ["Trade grew by 6 percent in spring.", "Trade grew by 8 percent in spring."]
+    )
+    expect(card.locator("del")).to_have_text(["6"])
+    expect(card.locator("ins")).to_have_text(["8"])
+    expect(marked(page)).to_have_text("Trade grew by 8 percent in spring.")
+
+
+def test_what_moved_is_marked_in_its_new_place(context: BrowserContext, edited: Edited) -> None:
+    page = context.new_page()
+    edited.open(page, "Ships come at noon.")
+    card = page.locator(".card.moved")
+    expect(card.locator(".state")).to_have_text("The same sentence now stands elsewhere.")
+    expect(card.locator("blockquote")).to_have_text(["Ships come at noon."])
+    expect(card.locator(".where").nth(0)).to_have_text("It stood in b, line 1")
+    expect(card.locator(".where").nth(1)).to_have_text("Now in c, line 1")
+    expect(marked(page)).to_have_text("Ships come at noon.")
+    expect(page.locator("#reader h2")).to_have_text("c")
+
+
+def test_what_is_gone_is_shown_as_cited_with_what_stands_near_its_place(
+    context: BrowserContext, edited: Edited
+) -> None:
+    page = context.new_page()
+    edited.open(page, "Nobody spoke of roads.")
+    card = page.locator(".card.removed")
+    expect(card.locator(".state")).to_have_text("The sentence is gone from the documents.")
+    expect(card.locator("blockquote").first).to_have_text("Nobody spoke of roads.")
+    expect(card.locator("h4")).to_have_text(["As cited", "What stands near its old place now"])
+    expect(page.locator("#reader .sentence[aria-current]")).to_have_count(0)
+    expect(page.locator("#reader .text")).to_contain_text("It ended at six.")
+
+
+def test_a_sentence_whose_document_is_gone_is_shown_as_cited(context: BrowserContext, edited: Edited) -> None:
+    page = context.new_page()
+    edited.open(page, "This file will be deleted soon.")
+    expect(page.locator(".card.removed blockquote")).to_have_text(
+        ["This file will be deleted soon.", "The document is gone, too."]
+    )
+    expect(page.locator("#reader h2")).to_have_text("gone")
+
+
+def test_an_id_that_was_never_issued_is_told(page: Page, served: str) -> None:
+    page.goto(f"{served}/?cite=cnever")
+    expect(page.locator("#status.error")).to_have_text("No citation with this id was ever issued.")

@@ -8,7 +8,7 @@ serve: .venv/serve.stamp
 	@$(BIN)/sourceline serve
 
 test: .venv/test.stamp
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check

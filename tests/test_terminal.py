@@ -170,3 +170,40 @@ def test_what_is_shown_has_the_same_length_and_nothing_that_a_terminal_obeys(wri
     assert all(now in (was, " ") for was, now in zip(written, found, strict=True))
     assert all(character in "\n\u200c\u200d" or character.isprintable() for character in found)
     assert "\n" not in terminal.one_line(written)
+
+
+def on_terminal(what: Answer, width: int, explain: bool = False) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, color_system="truecolor", highlight=False, width=width)
+    console.print(terminal.answer(what, explain, on_terminal=True))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [24, 40, 80])
+def test_on_a_terminal_lines_are_as_wide_as_it_and_begin_below_the_text(width: int) -> None:
+    sentence = "The council voted for the long bridge over the river in a session that lasted until midnight."
+    lines = STYLE.sub("", on_terminal(answer(hit(sentence)), width, explain=True)).splitlines()
+    lines = lines[lines.index("") + 1 :]
+    assert lines[0].startswith("1. The council")
+    assert all(line.startswith("   ") for line in lines[1:])
+    assert all(len(line.rstrip()) <= width for line in lines)
+    assert " ".join(" ".join(lines).split()).startswith(f"1. {sentence} Title · a.txt, line 3 · abcdefghijklmnop")
+
+
+def test_on_a_terminal_neighbours_are_quiet_and_matched_words_and_the_citation_in_colour() -> None:
+    found = hit("The bridge opens.", highlights=(Span(4, 10),))
+    found = replace(found, before="It was long.", after="All came.")
+    shown_there = on_terminal(answer(found), 80)
+    assert "\x1b[2mIt was long.\x1b[0m The \x1b[1;33mbridge\x1b[0m opens. \x1b[2mAll came.\x1b[0m" in shown_there
+    assert "\x1b[36mabcdefghijklmnop\x1b[0m" in shown_there
+
+
+@pytest.mark.parametrize("width", [20, 33, 47, 60])
+def test_a_citation_is_never_broken_over_two_lines(width: int) -> None:
+    long = hit("The bridge opens.", title="A long title of a report", document="folder/with/a/long/name.txt")
+    assert "abcdefghijklmnop" in STYLE.sub("", on_terminal(answer(long), width))
+
+
+def test_on_a_terminal_control_characters_are_harmless_beside_the_sentence_too() -> None:
+    found = replace(hit("It opens."), before=HOSTILE, after=HOSTILE)
+    assert STYLE.sub("", on_terminal(answer(found), 500)).count(HARMLESS) == 2

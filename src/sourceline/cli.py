@@ -153,7 +153,7 @@ def ask(
 
         out.print_json(wire.answer(answer, explain, took_ms).model_dump_json(exclude_none=True))
     else:
-        out.print(terminal.answer(answer, explain), soft_wrap=not out.is_terminal)
+        out.print(terminal.answer(answer, explain, out.is_terminal), soft_wrap=not out.is_terminal)
 
 
 @app.command()

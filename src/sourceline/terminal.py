@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from sourceline.doctor import Finding
@@ -38,8 +39,11 @@ def report(report: Report) -> str:
     return "\n".join(map(one_line, lines))
 
 
-def answer(answer: Answer, explain: bool) -> RenderableType:
-    """Return an answer: how sure, then each passage with its citation."""
+def answer(answer: Answer, explain: bool, on_terminal: bool = False) -> RenderableType:
+    """Return an answer: how sure, then each passage with its citation.
+
+    On a terminal in colour, with the sentences beside each passage, as wide as the terminal; else a line a thing.
+    """
     sure = f"confidence {answer.confidence:.0%}"
     if not answer.hits:
         verdict = Text("No passage was found.")
@@ -47,7 +51,8 @@ def answer(answer: Answer, explain: bool) -> RenderableType:
         verdict = Text(f"Answered, {sure}.", style="green")
     else:
         verdict = Text(f"The documents do not seem to answer this ({sure}). The nearest passages:", style="yellow")
-    return Group(verdict, *(part for hit in answer.hits for part in _hit(hit, explain)))
+    show = _framed if on_terminal else _lines
+    return Group(verdict, *(part for hit in answer.hits for part in show(hit, explain)))
 
 
 def citation(citation: Citation) -> RenderableType:
@@ -110,26 +115,40 @@ def finding(finding: Finding) -> RenderableType:
     return mark + Text(one_line(f"{finding.subject}: {finding.detail}"))
 
 
-def _hit(hit: Hit, explain: bool) -> list[Text]:
+def _lines(hit: Hit, explain: bool) -> list[RenderableType]:
+    indented = [Text("   ") + line for line in _details(hit, explain)]
+    return [Text(""), Text(f"{hit.rank}. ") + _sentence(hit, "bold"), *indented]
+
+
+def _framed(hit: Hit, explain: bool) -> list[RenderableType]:
+    """Return a hit with its neighbours; where a line is broken the next one begins below it, not below the rank."""
+    beside = [Text(printable(text), style="dim") for text in (hit.before, hit.after)]
+    passage = Text(" ").join(text for text in (beside[0], _sentence(hit, "bold yellow"), beside[1]) if text)
+    frame = Table.grid(padding=(0, 1, 0, 0))
+    frame.add_column(justify="right", no_wrap=True, style="bold")
+    frame.add_column(overflow="fold")
+    frame.add_row(f"{hit.rank}.", Group(passage, *_details(hit, explain)))
+    return [Text(""), frame]
+
+
+def _sentence(hit: Hit, matched: str) -> Text:
     text = Text(printable(hit.passage.text))
     for span in hit.highlights:
-        text.stylize("bold", span.start, span.end)
-    lines = [
-        Text(""),
-        Text(f"{hit.rank}. ") + text,
-        Text(one_line(f"   {hit.title} · {_place(hit.passage)} · {hit.passage.id}"), style="dim"),
-    ]
+        text.stylize(matched, span.start, span.end)
+    return text
+
+
+def _details(hit: Hit, explain: bool) -> list[Text]:
+    """Return where a hit stands, its citation, and what else is known of it."""
+    where = one_line(f"{hit.title} · {_place(hit.passage)} · ")
+    lines = [Text.assemble((where, "dim"), (hit.passage.id, "cyan"))]
     if hit.also:
         more = f" and {len(hit.also) - _ALSO:,} more" if len(hit.also) > _ALSO else ""
-        lines.append(Text(f"   also: {' '.join(hit.also[:_ALSO])}{more}", style="dim"))
+        lines.append(Text(f"also: {' '.join(hit.also[:_ALSO])}{more}", style="dim"))
     if explain:
         scores = hit.scores
-        lines.append(
-            Text(
-                f"   late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.lexical:.2f}",
-                style="dim",
-            )
-        )
+        detail = f"late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.lexical:.2f}"
+        lines.append(Text(detail, style="dim"))
     return lines
 
 

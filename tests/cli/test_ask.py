@@ -1,5 +1,9 @@
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +40,23 @@ def test_the_sentences_are_printed_best_first_with_their_citations(sourceline: C
         f"   {answer['passages'][1]['document']['title']} · {answer['passages'][1]['document']['id']}, "
         f"line {answer['passages'][1]['location']['line']} · {two}",
     ]
+
+
+def test_colour_is_for_terminals_only(sourceline: Command, bridges: Path) -> None:
+    said = ("ask", "When does the bridge open?", "-k", "1", "--index", str(bridges))
+    terminal, end = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "30"}
+    environment.pop("NO_COLOR", None)
+    subprocess.run([sys.executable, "-m", "sourceline", *said], stdout=end, check=True, env=environment)
+    os.close(end)
+    with open(terminal, "rb", buffering=0) as shown:
+        there = shown.read(10_000).decode()
+    piped = sourceline(*said).out
+    assert "\x1b[1;33mbridge\x1b[0m" in there
+    assert "\x1b" not in piped
+    words = re.sub(r"\x1b\[[\d;]*m", "", there).split()
+    sentence, where = piped.split(BRIDGE)
+    assert words == [*sentence.split(), *BRIDGE.split(), *"It is made of oak.".split(), *where.split()]
 
 
 def test_what_is_not_answered_is_said_before_the_nearest_passages(sourceline: Command, bridges: Path) -> None:

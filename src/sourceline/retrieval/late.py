@@ -38,7 +38,8 @@ def late_interaction(question: EncodedQuestion, generation: Generation, rows: li
     weights /= weights.sum()
     found = match(head.of_question(question.vectors), generation, rows)
     lent = np.maximum(found.around - found.own, 0) * head.reliances(question.vectors)
-    return _settled((found.own + lent) @ weights)
+    # Not as a product of a matrix and a vector: OpenBLAS' was seen to warn of values that are not there.
+    return _settled(((found.own + lent) * weights).sum(axis=1))
 
 
 def match(question: Float32, generation: Generation, rows: list[int]) -> Matches:

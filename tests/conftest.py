@@ -16,6 +16,10 @@ SEEDS = Path(__file__).parent.parent / "seeds"
 Rebuild = Callable[[Path, Path], Report]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", help="write pictures of the page into this folder")
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index folder that holds nothing but the compiled default model."""

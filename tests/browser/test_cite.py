@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sourceline.index.build import build
 from sourceline.index.generation import open_current
@@ -127,14 +127,25 @@ def test_what_changed_is_shown_word_by_word_and_what_stands_there_now_is_marked(
     expect(marked(page)).to_have_text("Trade grew by 8 percent in spring.")
 
 
+def test_a_picture_of_what_changed(
+    browser: Browser, edited: Edited, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    page = browser.new_page(viewport={"width": 900, "height": 640})
+    edited.open(page, "Trade grew by 6 percent in spring.")
+    folder = Path(request.config.getoption("--screenshots") or tmp_path)
+    page.evaluate("scrollTo(0, 0)")
+    assert page.screenshot(path=folder / "changed.png", animations="disabled", full_page=True).startswith(b"\x89PNG")
+    page.close()
+
+
 def test_what_moved_is_marked_in_its_new_place(context: BrowserContext, edited: Edited) -> None:
     page = context.new_page()
     edited.open(page, "Ships come at noon.")
     card = page.locator(".card.moved")
     expect(card.locator(".state")).to_have_text("The same sentence now stands elsewhere.")
     expect(card.locator("blockquote")).to_have_text(["Ships come at noon."])
-    expect(card.locator(".where").nth(0)).to_have_text("It stood in b, line 1")
-    expect(card.locator(".where").nth(1)).to_have_text("Now in c, line 1")
+    expect(card.locator(".where").nth(0)).to_have_text("Now in c, line 1")
+    expect(card.locator(".where").nth(1)).to_contain_text("Cited from b, line 1 · ")
     expect(marked(page)).to_have_text("Ships come at noon.")
     expect(page.locator("#reader h2")).to_have_text("c")
 

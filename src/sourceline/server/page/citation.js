@@ -59,7 +59,8 @@ export function card(found, near) {
     make("h3", {}, "Citation"),
     make("p", { class: "state" }, MEANING[found.status]),
     ...compared(found, near),
-    make("p", { class: "where" }, make("bdi", {}, shown.document.title), `, ${place(shown.location)} · `,
+    make("p", { class: "where" }, found.status === "current" ? "" : "Cited from ",
+      make("bdi", {}, shown.document.title), `, ${place(shown.location)} · `,
       make("code", {}, found.citation)),
     make("p", { class: "copies" },
       button("Copy link", () => asLink(found), "the link"),
@@ -68,7 +69,7 @@ export function card(found, near) {
 }
 
 /** The text as cited, what stands there now, and the difference. */
-function compared({ status, text, cited, successor }, near) {
+function compared({ status, text, successor }, near) {
   if (status === "current") return [];
   const quote = (title, ...parts) => [make("h4", {}, title), verbatim("blockquote", {}, ...parts)];
   if (status === "removed") {
@@ -78,8 +79,7 @@ function compared({ status, text, cited, successor }, near) {
   const now = successor.document;
   const where = make("p", { class: "where" }, "Now in ", make("bdi", {}, now.title), `, ${place(successor.location)}`);
   if (status === "moved") {
-    return [...quote("As cited and as it stands now", text), make("p", { class: "where" },
-      "It stood in ", make("bdi", {}, cited.document.title), `, ${place(cited.location)}`), where];
+    return [...quote("As cited and as it stands now", text), where];
   }
   const parts = difference(text, successor.text);
   const side = (kind, tag) => parts.filter((part) => part.kind === "same" || part.kind === kind)

@@ -1,0 +1,58 @@
+"""Pictures of the main states, to be looked at: ``pytest tests/browser/test_screenshots.py --screenshots FOLDER``."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.asking import MET, ask, marked
+
+pytestmark = pytest.mark.enable_socket
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Name -> address, what is there when the state is, width, and colour scheme.
+STATES = {
+    "empty": ("/", ".examples", 1280, "light"),
+    "narrow": (f"/?q={quote(MET)}", ".answer", 360, "light"),
+    "unanswered": ("/?q=What+is+the+boiling+point+of+tungsten%3F", ".answer", 1024, "light"),
+    "documents": ("/?view=documents", ".documents", 1024, "light"),
+    "arabic": (f"/?q={quote('جسر جديد فوق النهر')}", ".answer", 1024, "light"),
+    "hostile": ("/?q=What+did+the+hostile+mayor+say%3F", ".answer", 1024, "dark"),
+}
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return Path(request.config.getoption("--screenshots") or tmp_path)
+
+
+def picture(page: Page, folder: Path, name: str) -> None:
+    page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
+    assert (folder / f"{name}.png").read_bytes().startswith(SIGNATURE)
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_of_the_page(browser: Browser, served: str, folder: Path, name: str) -> None:
+    address, there, width, scheme = STATES[name]
+    page = browser.new_page(
+        viewport={"width": width, "height": 800}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page.goto(served + address)
+    expect(page.locator(there).first).to_be_visible()
+    picture(page, folder, name)
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_answer_in_its_document(browser: Browser, served: str, folder: Path, scheme: str) -> None:
+    page = browser.new_page(
+        viewport={"width": 1280, "height": 760}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page.goto(served)
+    ask(page, MET)
+    page.click(".answer .open >> nth=0")
+    marked(page)
+    page.evaluate("scrollTo(0, 0)")
+    picture(page, folder, f"answer-{scheme}")
+    page.close()

@@ -16,14 +16,14 @@ from sourceline.types import DEFAULT_MODEL
 from tests.browser.corpus import write_corpus
 from tests.server.running import listening
 
-INSTALL = "apt-get install -y --no-install-recommends chromium"
+INSTALL = "apt-get update && apt-get install -y --no-install-recommends chromium"
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Where the distribution's browser is; it is installed if it is not there and can be."""
     if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
-        subprocess.run(INSTALL.split(), check=False, capture_output=True)
+        subprocess.run(["bash", "-c", INSTALL], check=False, capture_output=True)
     found = shutil.which("chromium")
     if not found:
         pytest.skip(f"there is no Chromium, and it could not be installed: {INSTALL}")

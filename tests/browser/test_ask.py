@@ -3,7 +3,7 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.asking import ANSWER, MET, ask
+from tests.browser.asking import ANSWER, MET, ask, copied
 
 pytestmark = pytest.mark.enable_socket
 
@@ -36,6 +36,21 @@ def test_answers_are_those_of_the_api_with_neighbours_words_and_place(page: Page
         for selector in (".beside", ".sentence")
     ]
     assert colours[0] != colours[1]
+
+
+def test_page_speaker_and_time_are_shown_where_they_are_known(page: Page) -> None:
+    def know(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["passages"][0]["location"] |= {"page": 7, "speaker": "The chair", "time": "10:02"}
+        route.fulfill(json=answer)
+
+    page.route("**/v1/ask", know)
+    ask(page, MET)
+    where = "meeting, line 1, page 7, The chair, 10:02"
+    expect(page.locator(".answer .where").first).to_have_text(f"{where} · meeting.txt")
+    page.click("text=Copy citation >> nth=0")
+    expect(page.locator("#note")).to_be_visible()
+    assert f"— meeting (meeting.txt), {where.removeprefix('meeting, ')}. Cited " in copied(page)
 
 
 def test_highlights_stand_right_behind_letters_that_javascript_counts_twice(page: Page) -> None:

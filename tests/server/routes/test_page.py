@@ -68,6 +68,14 @@ def test_the_page_needs_no_key_and_holds_nothing_of_the_documents(guarded: TestC
     assert "Pezeshkian" not in response.text
 
 
+@pytest.mark.parametrize("path", ["/page/..%2fv1%2fdocuments", "/page/%2e%2e/v1/documents", "/page/x/../../v1/index"])
+def test_the_pages_folder_is_no_way_around_the_key(guarded: TestClient, path: str) -> None:
+    response = guarded.get(path)
+    assert response.status_code in {401, 404}
+    assert "Pezeshkian" not in response.text
+    assert "sha256" not in response.text
+
+
 def test_all_files_together_are_small() -> None:
     assert sum(len((FOLDER / name).read_bytes()) for name in NAMES) <= MOST_BYTES
 

@@ -116,3 +116,32 @@ def test_the_question_stays_when_a_shared_sentence_is_opened(page: Page, served:
     page.reload()
     expect(page.locator(".answer")).to_have_count(5)
     expect(marked(page)).to_have_class(re.compile("hit"))
+
+
+def test_an_error_leaves_when_something_else_is_opened(page: Page, served: str) -> None:
+    page.goto(f"{served}/?q=Who+met+Pezeshkian&cite=cnever")
+    expect(page.locator("#status.error")).to_have_text("No citation with this id was ever issued.")
+    expect(page.locator(".answer")).to_have_count(5)
+    page.click(".answer .open >> nth=0")
+    marked(page)
+    expect(page.locator("#status")).to_have_class(re.compile("answered"))
+    page.go_back()
+    expect(page.locator("#status.error")).to_be_visible()
+    expect(page.locator("#reader")).to_be_hidden()
+
+
+def test_sentences_keep_the_question_that_is_asked_now(page: Page, served: str) -> None:
+    page.goto(f"{served}/?document=meeting.txt")
+    expect(page.locator("#reader .sentence")).to_have_count(48)
+    ask(page, MET)
+    page.click(".answer .open >> nth=0")
+    marked(page)
+    page.go_back()
+    page.go_back()
+    expect(page.locator(".answer")).to_have_count(0)
+    page.go_forward()
+    page.go_forward()
+    marked(page)
+    page.locator("#reader .sentence").nth(9).click()
+    expect(page.locator("#reader .sentence").nth(9)).to_have_attribute("aria-current", "true")
+    assert "q=Which" in page.url

@@ -5,10 +5,10 @@ import { asLink, asText, copy } from "./citation.js";
 import { count, find, make, say, slicer, verbatim } from "./dom.js";
 import { address, more, place } from "./place.js";
 
-let shown = null; // what was asked, and the passages that came
+let shown = null; // what was asked, and the answer
 const SURE = [[0.9, "Almost certainly answered"], [0.75, "Very likely answered"], [0.5, "Probably answered"]];
 
-export const passages = () => shown?.passages ?? [];
+export const passages = () => shown?.answer.passages ?? [];
 export const forget = () => (shown = null);
 
 export async function show(state, signal) {
@@ -18,10 +18,10 @@ export async function show(state, signal) {
     find("#answers").replaceChildren();
     say("");
     const answer = await api.ask(state.q, state.k, signal);
-    shown = { asked, passages: answer.passages };
-    say(verdict(answer), answer.answerable ? "answered" : "unanswered");
+    shown = { asked, answer };
     find("#answers").replaceChildren(...list(answer, state));
   }
+  say(verdict(shown.answer), shown.answer.answerable ? "answered" : "unanswered");
   mark(state);
 }
 
@@ -57,7 +57,6 @@ function list({ passages, answerable }, state) {
 
 function item(passage, state) {
   const { before, after } = passage.context;
-  const cited = { ...passage, citation: passage.citation };
   return make("li", { class: "answer", "data-citation": passage.citation },
     make("a", { class: "open", href: address({ ...state, view: null, document: null, cite: passage.citation }) },
       verbatim("span", { class: "passage" },
@@ -68,8 +67,8 @@ function item(passage, state) {
       make("bdi", { class: "title" }, passage.document.title), `, ${place(passage.location)} · `,
       make("bdi", {}, passage.document.id)),
     make("p", { class: "copies" },
-      make("button", { type: "button", onclick: () => copy(asText(cited), "the quote with its source") }, "Copy citation"),
-      make("button", { type: "button", onclick: () => copy(asLink(cited), "the link") }, "Copy link")),
+      make("button", { type: "button", onclick: () => copy(asText(passage), "the quote with its source") }, "Copy citation"),
+      make("button", { type: "button", onclick: () => copy(asLink(passage), "the link") }, "Copy link")),
     passage.also && also(passage.also, state));
 }
 

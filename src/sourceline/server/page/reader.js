@@ -5,27 +5,42 @@ import { card } from "./citation.js";
 import { count, find, make, slicer, verbatim } from "./dom.js";
 import { address } from "./place.js";
 
-let open = null; // the document that is shown: { id, text, sentences: Map of citation -> element, passages }
+let open = null; // the document that is shown: { id, base, text, sentences: Map of citation -> element, passages }
 
 export const forget = () => (open = null);
 
 export async function show(state, signal) {
   const panel = find("#reader");
-  if (!state.cite && !state.document) {
-    panel.hidden = true;
-    panel.replaceChildren();
-    forget();
-    return;
+  if (!state.cite && !state.document) return close(panel);
+  try {
+    const found = state.cite ? await api.citation(state.cite, signal) : null;
+    await point(panel, found, state, signal);
+  } catch (error) {
+    if (error.name !== "AbortError") close(panel);
+    throw error;
   }
-  const found = state.cite ? await api.citation(state.cite, signal) : null;
+  return undefined;
+}
+
+function close(panel) {
+  panel.hidden = true;
+  panel.replaceChildren();
+  forget();
+}
+
+/** Open the document where a sentence is to be seen today, or that is asked for, and mark the sentence. */
+async function point(panel, found, state, signal) {
   const here = found?.status === "removed" ? found.cited : found?.successor ?? found;
   const id = here?.document.id ?? state.document;
   const marked = found && found.status !== "removed" ? here.citation : null;
-  if (open?.id !== id || (marked && !open.sentences.has(marked))) open = await read(id, state, found, signal);
+  const base = address({ ...state, cite: null, document: null }); // the sentences' links hold it
+  if (open?.id !== id || open.base !== base || (marked && !open.sentences.has(marked))) {
+    open = { base, ...(await read(id, state, found, signal)) };
+  }
   const near = found?.status === "removed" ? nearest(found.cited.location) : null;
-  panel.replaceChildren(...top(state, found, near), open.text);
+  panel.replaceChildren(...top(base, found, near), open.text);
   panel.hidden = false;
-  point(marked ?? near?.citation, marked);
+  mark(marked ?? near?.citation, marked);
 }
 
 /** Fetch a document and make its elements. That it is gone is no failure for one whose sentence is gone. */
@@ -63,12 +78,11 @@ function elements({ id, title, text, passages }, state) {
   return { id, title, passages, sentences, text: body };
 }
 
-function top(state, found, near) {
-  const close = address({ ...state, cite: null, document: null });
+function top(base, found, near) {
   return [
     make("div", { class: "bar" },
       make("h2", {}, make("bdi", {}, open.title)),
-      make("a", { class: "close", href: close, "aria-label": "Close the document" }, "Close")),
+      make("a", { class: "close", href: base, "aria-label": "Close the document" }, "Close")),
     make("p", { class: "where" }, make("bdi", {}, open.id), ` · ${count(open.passages.length, "sentence")}`),
     found && card(found, near?.text),
     make("p", { id: "jumps" }),
@@ -81,7 +95,7 @@ function nearest({ line }) {
 }
 
 /** Mark a sentence, or without one only scroll to a place; Tab comes to it. */
-function point(citation, marked) {
+function mark(citation, marked) {
   for (const sentence of open.sentences.values()) {
     sentence.removeAttribute("aria-current");
     sentence.tabIndex = -1;

@@ -130,7 +130,11 @@ def test_waiting_is_shown(page: Page) -> None:
             "More is asked than can be answered just now. Try",
         ),
         (422, {"detail": "the question holds no words"}, "The question holds no words. Change the question"),
-        (500, {"detail": "an unexpected error; it was logged"}, "An unexpected error; it was logged."),
+        (
+            500,
+            {"detail": "an unexpected error; it was logged"},
+            "An unexpected error; it was logged. Try again; if it stays so, the server’s log says more.",
+        ),
         (502, None, "The server answered 502."),
     ],
 )

@@ -174,4 +174,4 @@ def test_a_sentence_whose_document_is_gone_is_shown_as_cited(context: BrowserCon
 
 def test_an_id_that_was_never_issued_is_told(page: Page, served: str) -> None:
     page.goto(f"{served}/?cite=cnever")
-    expect(page.locator("#status.error")).to_have_text("No citation with this id was ever issued.")
+    expect(page.locator("#status.error")).to_have_text("No citation with this id was ever issued. Is the link whole?")

@@ -107,7 +107,7 @@ def test_the_document_is_closed_again(page: Page) -> None:
 
 def test_a_document_that_is_not_there_is_told(page: Page, served: str) -> None:
     page.goto(f"{served}/?document=none.txt")
-    expect(page.locator("#status.error")).to_have_text("No document with this id is in the index.")
+    expect(page.locator("#status.error")).to_have_text("No document with this id is in the index. Is the link whole?")
 
 
 def test_the_question_stays_when_a_shared_sentence_is_opened(page: Page, served: str) -> None:
@@ -120,7 +120,7 @@ def test_the_question_stays_when_a_shared_sentence_is_opened(page: Page, served:
 
 def test_an_error_leaves_when_something_else_is_opened(page: Page, served: str) -> None:
     page.goto(f"{served}/?q=Who+met+Pezeshkian&cite=cnever")
-    expect(page.locator("#status.error")).to_have_text("No citation with this id was ever issued.")
+    expect(page.locator("#status.error")).to_have_text("No citation with this id was ever issued. Is the link whole?")
     expect(page.locator(".answer")).to_have_count(5)
     page.click(".answer .open >> nth=0")
     marked(page)

@@ -91,5 +91,5 @@ def test_an_answer_that_is_no_json_is_an_error(page: Page) -> None:
     page.route("**/v1/ask", lambda route: route.fulfill(status=200, body=SCRIPT))
     page.fill("#question", "Who?")
     page.press("#question", "Enter")
-    expect(page.locator("#status.error")).to_be_visible()
+    expect(page.locator("#status.error")).to_contain_text("The server’s answer cannot be read. Try again;")
     nothing_was_parsed(page)

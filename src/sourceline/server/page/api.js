@@ -3,6 +3,12 @@
 import { find } from "./dom.js";
 
 const KEY = "sourceline-key";
+const TODO = {
+  404: "Is the link whole?",
+  409: "", // what is to be done is said already
+  422: "Change the question and ask again.",
+  503: "Try again in a moment.",
+};
 let asking = null;
 
 export const ask = (question, k, signal) => call("/v1/ask", { body: { question, k }, signal });
@@ -30,15 +36,18 @@ async function call(path, { method, body, signal } = {}) {
     return call(path, { method, body, signal });
   }
   if (!response.ok) throw await failure(response);
-  return response.json();
+  return response.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server’s answer cannot be read. Try again; does anything stand between it and this page?");
+  });
 }
 
 async function failure(response) {
   const problem = await response.json().catch(() => ({}));
   const details = (problem.errors ?? []).map((one) => one.message);
   const said = [problem.detail ?? `the server answered ${response.status}`, ...details].join("; ");
-  const todo = { 409: "", 422: " Change the question and ask again.", 503: " Try again in a moment." }[response.status];
-  const message = `${said[0].toUpperCase()}${said.slice(1)}.${todo ?? ""}`;
+  const todo = TODO[response.status] ?? "Try again; if it stays so, the server’s log says more.";
+  const message = `${said[0].toUpperCase()}${said.slice(1)}. ${todo}`.trim();
   return Object.assign(new Error(message), { status: response.status });
 }
 

@@ -174,7 +174,7 @@ class Trainer:
                 loss = torch.stack([self._loss(numbers, e) for e in usable[start : start + BATCH]]).mean()
                 loss = loss + DECAY * sum((vector**2).sum() for vector in vectors)
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]  # torch's own lack of types
+                loss.backward()
                 optimizer.step()
                 done += 1
         return numbers

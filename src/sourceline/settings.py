@@ -1,6 +1,7 @@
 """The one table of settings: environment, ``sourceline.toml``, command line and README all come from it."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -56,8 +57,8 @@ def load_settings(**given: object) -> Settings:
         SettingsError: a value that cannot be used, or a name in the file that is no setting.
     """
     try:
-        values = {name: value for name, value in given.items() if value is not None}
-        return Settings(**values)  # type: ignore[arg-type]  # untyped from a command line: pydantic checks them
+        values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return Settings(**values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise SettingsError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from sourceline.index.build import build
 from sourceline.index.generation import open_current
@@ -37,9 +37,12 @@ class Edited:
     url: str
     citations: dict[str, str]
 
-    def open(self, page: Page, text: str) -> None:
+    def open(self, page: Page, text: str) -> Locator:
+        """Open the link of a sentence; return what is said of it."""
         page.goto(f"{self.url}/?cite={self.citations[text]}")
-        expect(page.locator(".card")).to_be_visible()
+        card = page.locator(".card")
+        expect(card).to_be_visible()
+        return card
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +119,7 @@ def test_what_changed_is_shown_word_by_word_and_what_stands_there_now_is_marked(
     context: BrowserContext, edited: Edited
 ) -> None:
     page = context.new_page()
-    edited.open(page, "Trade grew by 6 percent in spring.")
-    card = page.locator(".card.changed")
+    card = edited.open(page, "Trade grew by 6 percent in spring.")
     expect(card.locator(".state")).to_have_text("The sentence was edited after it was cited.")
     expect(card.locator("blockquote")).to_have_text(
         ["Trade grew by 6 percent in spring.", "Trade grew by 8 percent in spring."]
@@ -140,8 +142,7 @@ def test_a_picture_of_what_changed(
 
 def test_what_moved_is_marked_in_its_new_place(context: BrowserContext, edited: Edited) -> None:
     page = context.new_page()
-    edited.open(page, "Ships come at noon.")
-    card = page.locator(".card.moved")
+    card = edited.open(page, "Ships come at noon.")
     expect(card.locator(".state")).to_have_text("The same sentence now stands elsewhere.")
     expect(card.locator("blockquote")).to_have_text(["Ships come at noon."])
     expect(card.locator(".where").nth(0)).to_have_text("Now in c, line 1")
@@ -154,8 +155,7 @@ def test_what_is_gone_is_shown_as_cited_with_what_stands_near_its_place(
     context: BrowserContext, edited: Edited
 ) -> None:
     page = context.new_page()
-    edited.open(page, "Nobody spoke of roads.")
-    card = page.locator(".card.removed")
+    card = edited.open(page, "Nobody spoke of roads.")
     expect(card.locator(".state")).to_have_text("The sentence is gone from the documents.")
     expect(card.locator("blockquote").first).to_have_text("Nobody spoke of roads.")
     expect(card.locator("h4")).to_have_text(["As cited", "What stands near its old place now"])

@@ -29,10 +29,10 @@ def test_all_documents_are_listed_and_can_be_read(page: Page) -> None:
     page.click("text=Documents")
     titles = page.locator(".documents a")
     expect(titles).to_have_count(6)
-    expect(page.locator(".documents .where").nth(0)).to_have_text(re.compile(r"^<img.*>\.txt · 3 sentences$"))
+    expect(page.locator(".documents .where").nth(0)).to_have_text(re.compile(r"^<img.*>\.txt · 3 passages$"))
     page.click(".documents a >> text=meeting")
     expect(page.locator("#reader h2")).to_have_text("meeting")
-    expect(page.locator("#reader .where").first).to_have_text("meeting.txt · 48 sentences")
+    expect(page.locator("#reader .where").first).to_have_text("meeting.txt · 48 passages")
     page.go_back()
     expect(titles).to_have_count(6)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import bootstrap  # type: ignore[import-untyped]  # it has no types; sentence-transformers brings it
+from scipy.stats import bootstrap
 
 from sourceline.evaluation.statistics import Bin, auc, intervals, reliability, risks, trust
 from tests.evaluation.outcomes import asked

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -198,10 +199,10 @@ def test_a_document_that_goes_while_the_build_reads_is_skipped(
     put(documents, a=ONE, b=TWO)
     real = os.open
 
-    def removing(path: object, *more: int, **named: int) -> int:
+    def removing(path: Any, *more: Any, **named: Any) -> int:
         if str(path).endswith("a.txt"):
             (documents / "b.txt").unlink(missing_ok=True)
-        return real(path, *more, **named)  # type: ignore[arg-type]  # os.open's own, passed on as they came
+        return real(path, *more, **named)
 
     monkeypatch.setattr(os, "open", removing)
     report = rebuild(documents, index)

@@ -230,10 +230,10 @@ def test_reading_writes_nothing_beside_the_file(folder: Path) -> None:
 
 
 def test_files_are_open_as_long_as_somebody_may_read_and_no_longer(folder: Path) -> None:
-    passages: Passages | None = Passages(folder, 3)
+    passages = Passages(folder, 3)
     assert times_open(folder / "passages.sqlite") == 3
 
-    passages = None  # noqa: F841  # drops the last reference, which is what closes
+    del passages  # the last reference, whose end is what closes
     assert times_open(folder / "passages.sqlite") == 0
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sourceline.encoding.compiled import CompiledEncoder
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.head import head_for, plain_head
 from sourceline.encoding.models import model_digest, model_folder
@@ -45,7 +46,8 @@ ONE, TWO = ({"a.md": "\n\n".join(PARAGRAPHS), "b.txt": last} for last in PARAGRA
 @pytest.fixture(autouse=True)
 def _quick(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Open the model once, and encode a text once."""
-    monkeypatch.setattr(encoder, "_encode", cache(encoder._encode))  # type: ignore[attr-defined]  # the compiled one's
+    assert isinstance(encoder, CompiledEncoder)
+    monkeypatch.setattr(encoder, "_encode", cache(encoder._encode))
     monkeypatch.setattr(builds, "prepare_encoder", lambda *_: encoder)
 
 

@@ -22,7 +22,7 @@ def load(folder: Path) -> tuple[SentenceTransformer, Tokenizer, int]:
     Raises:
         ModelError: it is not a sentence-transformers model with a transformer and a fast tokenizer.
     """
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    transformers_logging.disable_progress_bar()
     torch.set_num_threads(os.cpu_count() or 1)  # the package sets one, for what is imported to serve
     try:
         model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)

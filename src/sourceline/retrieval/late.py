@@ -38,7 +38,7 @@ def late_interaction(question: EncodedQuestion, generation: Generation, rows: li
     weights /= weights.sum()
     found = match(head.of_question(question.vectors), generation, rows)
     lent = np.maximum(found.around - found.own, 0) * head.reliances(question.vectors)
-    # Not as a product of a matrix and a vector: OpenBLAS' was seen to warn of values that are not there.
+    # Not by `@`: it was once seen to warn of an invalid value here, which could not be brought about again.
     return _settled(((found.own + lent) * weights).sum(axis=1))
 
 

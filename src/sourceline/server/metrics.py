@@ -46,7 +46,7 @@ class Metrics:
         counted, served = self._registry, CollectorRegistry()
         if FOLDER in os.environ:
             counted = CollectorRegistry()
-            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
+            MultiProcessCollector(counted)
         served.register(_Served(generation))
         return generate_latest(counted) + generate_latest(served)
 

@@ -47,10 +47,10 @@ function verdict({ answerable, confidence, passages }) {
   return `${words}: ${percent} sure that the first of ${count(passages.length, "passage")} answers.`;
 }
 
-function list({ passages, answerable }, state) {
+function list({ passages }, state) {
   const further = passages.length === state.k && more(state);
   return [
-    make("ol", { class: answerable ? "ranked" : "ranked near" }, ...passages.map((one) => item(one, state))),
+    make("ol", { class: "ranked" }, ...passages.map((one) => item(one, state))),
     further && make("p", {}, make("a", { href: further, class: "more" }, "More passages")),
   ].filter(Boolean);
 }

@@ -3,7 +3,8 @@
 import { find } from "./dom.js";
 
 const KEY = "sourceline-key";
-const TODO = {
+// What to do about a failure, by its status.
+const ADVICE = {
   404: "Is the link whole?",
   409: "", // what is to be done is said already
   422: "Change the question and ask again.",
@@ -46,8 +47,8 @@ async function failure(response) {
   const problem = await response.json().catch(() => ({}));
   const details = (problem.errors ?? []).map((one) => one.message);
   const said = [problem.detail ?? `the server answered ${response.status}`, ...details].join("; ");
-  const todo = TODO[response.status] ?? "Try again; if it stays so, the server’s log says more.";
-  const message = `${said[0].toUpperCase()}${said.slice(1)}. ${todo}`.trim();
+  const advice = ADVICE[response.status] ?? "Try again; if it stays so, the server’s log says more.";
+  const message = `${said[0].toUpperCase()}${said.slice(1)}. ${advice}`.trim();
   return Object.assign(new Error(message), { status: response.status });
 }
 

@@ -52,8 +52,7 @@ export async function copy(text, what) {
 
 /** The card of a citation: its state and how to take it along. `near` is the sentence where a removed one stood. */
 export function card(found, near) {
-  const whole = { ...found, document: found.cited.document, location: found.cited.location };
-  const shown = found.status === "current" ? found : whole;
+  const shown = { ...found, document: found.cited.document, location: found.cited.location };
   const button = (label, text, what) => make("button", { type: "button", onclick: () => copy(text(), what) }, label);
   return make("div", { class: `card ${found.status}` },
     make("h3", {}, "Citation"),

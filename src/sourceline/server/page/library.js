@@ -101,4 +101,4 @@ function listed(documents) {
 
 const entry = ({ id, title, passages }) => make("li", {},
   make("a", { href: address({ document: id }) }, make("bdi", {}, title)), " ",
-  make("span", { class: "where" }, make("bdi", {}, id), ` · ${count(passages, "sentence")}`));
+  make("span", { class: "where" }, make("bdi", {}, id), ` · ${count(passages, "passage")}`));

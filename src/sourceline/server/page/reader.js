@@ -83,7 +83,7 @@ function top(base, found, near) {
     make("div", { class: "bar" },
       make("h2", {}, make("bdi", {}, open.title)),
       make("a", { class: "close", href: base, "aria-label": "Close the document" }, "Close")),
-    make("p", { class: "where" }, make("bdi", {}, open.id), ` · ${count(open.passages.length, "sentence")}`),
+    make("p", { class: "where" }, make("bdi", {}, open.id), ` · ${count(open.passages.length, "passage")}`),
     found && card(found, near?.text),
     make("p", { id: "jumps" }),
   ].filter(Boolean);

@@ -28,8 +28,8 @@ STAGES = (
 ONLY = {
     "faiss": ("index/",),
     "tantivy": ("index/",),
-    "torch": ("encoding/compile.py", "encoding/reference.py"),
-    "transformers": ("encoding/compile.py", "encoding/reference.py"),
+    "torch": ("encoding/bert.py", "encoding/compile.py", "encoding/reference.py"),
+    "transformers": ("encoding/bert.py", "encoding/reference.py"),
     "sentence_transformers": ("encoding/compile.py", "encoding/reference.py"),
     "fastapi": ("server/",),
     "starlette": ("server/",),

@@ -144,7 +144,8 @@ def evidence(searcher: Searcher, question: LabelledQuestion, within: Rows) -> tu
         label.document == first.document_id and label.start < first.end and first.start < label.end
         for label in question.relevant
     )
-    return right, searcher.evidence(asked, ranking, within).values()
+    (best,) = searcher.scores(asked, ranking, 1)
+    return right, searcher.evidence(asked, ranking, best, within).values()
 
 
 def without(searcher: Searcher, removed: Relevant) -> Rows:

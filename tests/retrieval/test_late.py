@@ -33,7 +33,7 @@ def relying(biases: Float32, before: float = 0, after: float = 0, title: float =
 
 
 def scores(generation: Generation, question: Sequence[Sequence[float]], *rows: int) -> list[float]:
-    found = late_interaction(asked(question), generation, list(rows or range(generation.passages.row_count)))
+    found = late_interaction(asked(question), generation, list(rows or range(generation.passages.row_count))).scores
     return [round(score, 3) for score in found.tolist()]
 
 
@@ -42,7 +42,7 @@ def test_with_the_plain_head_each_token_counts_with_its_nearest_in_the_passage(
 ) -> None:
     sentences: list[list[list[float]]] = [[E1, E2], [[0.5, 0.75, 0]], [[-1, -1, 0], [0.75, -0.5, 0]]]
     generation = stage(tmp_path, real, plain_head(3), [Made(sentences, [E1])])
-    late = late_interaction(asked([E1, E2], emphasis=[0.75, 0.25]), generation, [0, 1, 2])
+    late = late_interaction(asked([E1, E2], emphasis=[0.75, 0.25]), generation, [0, 1, 2]).scores
     # .75·1 + .25·1; .75·.5 + .25·.75; .75·.75 - .25·.5
     assert late.tolist() == [1, 0.5625, 0.4375]
     assert scores(generation, [E1, E2], 2) == [0.125]
@@ -60,13 +60,13 @@ def test_what_a_passage_lacks_may_stand_before_it_after_it_or_in_the_title(tmp_p
 def test_a_token_relies_by_its_share_on_the_difference(tmp_path: Path, real: Generation) -> None:
     head = relying(HALF, 0.25, 0.25, 2)
     generation = stage(tmp_path, real, head, [Made([[E1], [[0.25, 0, 0]]])])
-    late = late_interaction(asked([E1, E2]), generation, [0, 1])
+    late = late_interaction(asked([E1, E2]), generation, [0, 1]).scores
     # Of the two tokens, only one is anywhere: ½·(.25 + ½·(1 - .25 - .25)).
     assert late.tolist() == pytest.approx([0.5, 0.25])
     # One that leans on its own number relies more: of the logits 0 + 2·1 and 0 + 0.
     leaning = replace(generation, head=replace(head, reliance=floats(2, 0, 0)))
     sigmoid = 1 / (1 + np.exp(-2))
-    assert late_interaction(asked([E1, E2]), leaning, [1]).tolist() == pytest.approx([(0.25 + sigmoid / 2) / 2])
+    assert late_interaction(asked([E1, E2]), leaning, [1]).scores.tolist() == pytest.approx([(0.25 + sigmoid / 2) / 2])
 
 
 def test_what_stands_around_never_takes_from_what_the_passage_says(tmp_path: Path, real: Generation) -> None:
@@ -78,7 +78,7 @@ def test_tokens_count_by_rarity_what_was_learnt_and_whether_they_ask(tmp_path: P
     head = replace(plain_head(3), question=floats(np.log(3), 0, 0))
     generation = stage(tmp_path, real, head, [Made([[E1], [E1, E2], []])])
     often, never = generation.tokens.idf(np.array([0, 9], np.int32)).tolist()
-    late = late_interaction(asked([E1, E2], emphasis=[0.2, 1], ids=[0, 9]), generation, [0, 1, 2])
+    late = late_interaction(asked([E1, E2], emphasis=[0.2, 1], ids=[0, 9]), generation, [0, 1, 2]).scores
     first, second = 0.2 * 3 * often, never
     assert late.tolist() == pytest.approx([first / (first + second), 1, 0])
 
@@ -141,7 +141,7 @@ def test_it_equals_the_definition_in_plain_loops(
     with TemporaryDirectory() as folder:
         generation = stage(Path(folder), real, head, documents)
         for wanted in (range(generation.passages.row_count), range(0, generation.passages.row_count, 2)):
-            found = late_interaction(question, generation, list(wanted))
+            found = late_interaction(question, generation, list(wanted)).scores
             expected = np.array([plainly(question, generation, row) for row in wanted])
             assert found == pytest.approx(expected, abs=1e-5)
 
@@ -155,7 +155,7 @@ def test_equal_passages_score_equally_wherever_they_stand(
     question, passage, other, title = (unit(random.normal(size=(n, 384)).astype(np.float32)) for n in (tokens, 7, 3, 2))
     head = replace(plain_head(384), biases=HALF)
     generation = stage(tmp_path, real, head, [Made([passage, other], title)] * copies)
-    found = late_interaction(asked(question), generation, list(range(2 * copies)))
+    found = late_interaction(asked(question), generation, list(range(2 * copies))).scores
     assert len(set(found[::2].tolist())) == len(set(found[1::2].tolist())) == 1
 
 
@@ -164,7 +164,7 @@ def test_scores_that_differ_by_more_than_rounding_stay_apart(tmp_path: Path, rea
     question = [[1.0, ROUNDING, 0.0]]
     sentences = [[[0.5, second, 0.0]] for second in (0.0, 0.25, -2.0, 3.0)]
     generation = stage(tmp_path, real, plain_head(3), [Made(sentences)])
-    found = late_interaction(asked(question), generation, [0, 1, 2, 3])
+    found = late_interaction(asked(question), generation, [0, 1, 2, 3]).scores
     assert found[0] == found[1]
     assert found[3] > found[1] > found[2]
 

@@ -93,7 +93,9 @@ def test_a_heading_is_nobodys_twin(publish: Publish) -> None:
 
 def evidence(searcher: Searcher, k: int) -> tuple[float, float]:
     asked = encode_question(searcher.encoder, CLOSED)
-    found = searcher.evidence(asked, searcher.rank(asked, k, None), None)
+    ranking = searcher.rank(asked, k, None)
+    (best,) = searcher.scores(asked, ranking, 1)
+    found = searcher.evidence(asked, ranking, best, None)
     return found.lead, found.size
 
 

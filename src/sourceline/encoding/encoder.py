@@ -92,5 +92,5 @@ def require_fit(tokens: Tokens, limit: int) -> None:
 
 def unit(vectors: Float32) -> Float32:
     """Return the vectors (…, dimension) scaled to length one; a zero vector stays zero."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
     return np.asarray(vectors / np.where(lengths == 0, 1, lengths), dtype=np.float32)

@@ -48,6 +48,7 @@ def _among(
         rows = sorted(neighbor.row for neighbor in search(asked, within))
         if not rows:
             return []
-        return [rows[at] for at in np.argsort(-late_interaction(asked, searcher.generation, rows), kind="stable")[:k]]
+        scores = late_interaction(asked, searcher.generation, rows).scores
+        return [rows[at] for at in np.argsort(-scores, kind="stable")[:k]]
 
     return System(name, rank)

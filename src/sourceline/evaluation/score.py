@@ -118,7 +118,9 @@ def _ask_all(
     for number, question in enumerate(questions, start=1):
         asked = _encode(question, searcher)
         ranking = searcher.rank(asked, DEPTH, None)
-        confidences.append(calibration.confidence(searcher.evidence(asked, ranking, None)) if ranking.rows else 0.0)
+        scores = searcher.scores(asked, ranking, 1)
+        evidence = [searcher.evidence(asked, ranking, best, None) for best in scores]
+        confidences.append(calibration.confidence(*evidence) if evidence else 0.0)
         for where, within in ((OPEN, None), (IN_SCOPE, scopes.get(question.scope))):
             if where == OPEN or within:
                 for system in systems:

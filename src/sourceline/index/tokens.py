@@ -124,7 +124,7 @@ class TokenIndex:
         """Return the inverse document frequency of each token id, over passages."""
         return self._idf[np.minimum(ids, len(self._idf) - 1)]
 
-    def gather(self, rows: Sequence[int]) -> Gathered:
+    def gather(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Gathered:
         """Return the tokens of these rows (at least one row)."""
         wanted = np.asarray(rows, dtype=np.int64)
         firsts = self._offsets[wanted]

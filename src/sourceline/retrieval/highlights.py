@@ -1,6 +1,7 @@
 """The words of a passage that answer to the question's content words."""
 
 import re
+from bisect import bisect_right
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +47,12 @@ def highlights(question: Float32, text: str, vectors: Float32, starts: Int32) ->
         return ()
     cosines = question @ unit(vectors).T
     nearest, best = cosines.argmax(axis=1), cosines.max(axis=1)
-    matched = set(starts[nearest[best >= LEAST_COSINE]].tolist())
     words = _content_words(text)
-    return tuple(Span(start, end) for start, end in words if any(start <= at < end for at in matched))
+    begins = [start for start, _ in words]
+    # For each matched token the last word that begins there or before, if it goes on until there.
+    last = ((bisect_right(begins, at) - 1, at) for at in starts[nearest[best >= LEAST_COSINE]].tolist())
+    matched = sorted({number for number, at in last if number >= 0 and at < words[number][1]})
+    return tuple(Span(*words[number]) for number in matched)
 
 
 def _content_words(text: str) -> list[tuple[int, int]]:

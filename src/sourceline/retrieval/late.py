@@ -8,8 +8,9 @@ token that the passage lacks may be matched by the sentence before or after or b
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from sourceline.encoding.encoder import Float32
+from sourceline.encoding.encoder import Float32, Int32
 from sourceline.index.generation import Generation
 from sourceline.index.tokens import Gathered
 from sourceline.retrieval.question import EncodedQuestion
@@ -21,14 +22,32 @@ _NOTHING = -1.0  # the cosine with what is not there
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The best cosine of each token of the question: in each passage, and around it, both (passages, tokens)."""
+    """The best cosine of each token of the question: in each passage, and around it, both (passages, tokens).
+
+    ``seen`` (ascending): the rows that were looked at for that, and ``tokens``, what stands in them.
+    """
 
     own: Float32
     around: Float32
+    seen: npt.NDArray[np.int64]
+    tokens: Gathered
 
 
-def late_interaction(question: EncodedQuestion, generation: Generation, rows: list[int]) -> Float32:
-    """Return the scores of these rows, ascending: (rows,) float32.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The ``scores`` of rows, (rows,), and what was compared: the ``question``, (tokens, m), with these matches."""
+
+    scores: Float32
+    question: Float32
+    matches: Matches
+
+    def tokens_of(self, row: int) -> tuple[Float32, Int32]:
+        """Return the token vectors of one of the rows, (tokens, m), and where its tokens start."""
+        return self.matches.tokens.of(int(np.searchsorted(self.matches.seen, row)))
+
+
+def late_interaction(question: EncodedQuestion, generation: Generation, rows: list[int]) -> Compared:
+    """Compare a question with these rows, ascending.
 
     ``Σ_t w_t · (own_t + r_t · max(0, around_t - own_t))``, where ``w`` is how much a token counts (sum 1) and ``r``
     how far it may rely on what stands around. Equal passages in equal surroundings get equal scores.
@@ -36,10 +55,11 @@ def late_interaction(question: EncodedQuestion, generation: Generation, rows: li
     head = generation.head
     weights = head.weights(question.vectors, generation.tokens.idf(question.tokens.ids)) * question.emphasis
     weights /= weights.sum()
-    found = match(head.of_question(question.vectors), generation, rows)
+    projected = head.of_question(question.vectors)
+    found = match(projected, generation, rows)
     lent = np.maximum(found.around - found.own, 0) * head.reliances(question.vectors)
     # Not by `@`: it was once seen to warn of an invalid value here, which could not be brought about again.
-    return _settled(((found.own + lent) * weights).sum(axis=1))
+    return Compared(_settled(((found.own + lent) * weights).sum(axis=1)), projected, found)
 
 
 def match(question: Float32, generation: Generation, rows: list[int]) -> Matches:
@@ -48,16 +68,17 @@ def match(question: Float32, generation: Generation, rows: list[int]) -> Matches
     documents = passages.documents_of(here)
     titles = passages.row_count + documents
     places = [here, here - 1, here + 1, titles]
-    wanted = np.unique(np.concatenate(places))
-    wanted = wanted[wanted >= 0]
-    best = maxsim(question, generation.tokens.gather(wanted.tolist()))
-    own, before, after, title = (best[np.searchsorted(wanted, place)] for place in places)
+    seen = np.unique(np.concatenate(places))
+    seen = seen[seen >= 0]
+    tokens = generation.tokens.gather(seen)
+    best = maxsim(question, tokens)
+    own, before, after, title = (best[np.searchsorted(seen, place)] for place in places)
     before[passages.documents_of(here - 1) != documents] = _NOTHING
     # Behind the last row stands the first title.
     after[(here + 1 == passages.row_count) | (passages.documents_of(here + 1) != documents)] = _NOTHING
     discounts = generation.head.discounts
     around = np.maximum(np.maximum(before - discounts[0], after - discounts[1]), title - discounts[2])
-    return Matches(own, around)
+    return Matches(own, around, seen, tokens)
 
 
 def maxsim(question: Float32, passages: Gathered) -> Float32:

@@ -1,6 +1,7 @@
 """A question, checked and encoded."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -61,9 +62,23 @@ def encode_question(encoder: Encoder, text: str) -> EncodedQuestion:
     Raises:
         QuestionError: there is nothing in it that the model knows as text.
     """
+    tokens, states = _encoded(encoder, text)
+    asking = _asking(text)
+    emphasis = _emphasis(tokens, asking)
+    vector = unit(np.asarray(emphasis @ states, dtype=np.float32))
+    return EncodedQuestion(
+        text, tokens, vector, unit(states), emphasis, " ".join(text[start:end] for start, end in asking)
+    )
+
+
+def _encoded(encoder: Encoder, text: str) -> tuple[Tokens, Float32]:
+    """Return the tokens of a text of any length and their vectors, (tokens, dimension)."""
     tokens = encoder.tokenize(text)
     if not len(tokens.ids):
         raise QuestionError("the question holds no words")
+    if len(tokens.ids) <= encoder.limit:
+        (encoding,) = encoder.encode([text])
+        return encoding.tokens, encoding.vectors
     starts = tokens.spans[:, 0].astype(np.int64)
     windows = stretches(0, len(text), starts, encoder.limit, token_counter(encoder, text))
     kept: list[tuple[Tokens, Float32]] = []
@@ -71,17 +86,16 @@ def encode_question(encoder: Encoder, text: str) -> EncodedQuestion:
         spans = encoding.tokens.spans + window.start
         keep = (spans[:, 0] >= window.keep_start) & (spans[:, 0] < window.keep_end)
         kept.append((Tokens(encoding.tokens.ids[keep], spans[keep]), encoding.vectors[keep]))
-    states = np.concatenate([vectors for _, vectors in kept])
     tokens = Tokens(np.concatenate([t.ids for t, _ in kept]), np.concatenate([t.spans for t, _ in kept]))
-    asking = _asking(text)
+    return tokens, np.concatenate([vectors for _, vectors in kept])
+
+
+def _emphasis(tokens: Tokens, asking: Sequence[tuple[int, int]]) -> Float32:
+    """Return how much each token counts: the less for what is only told, the more of it there is."""
     at = tokens.spans[:, :1]
     asks = ((at >= [start for start, _ in asking]) & (at < [end for _, end in asking])).any(axis=1)
     count = int(np.count_nonzero(asks))
-    emphasis = np.where(asks, 1, TOLD * min(1.0, count / max(1, len(tokens.ids) - count))).astype(np.float32)
-    vector = unit(np.asarray(emphasis @ states, dtype=np.float32))
-    return EncodedQuestion(
-        text, tokens, vector, unit(states), emphasis, " ".join(text[start:end] for start, end in asking)
-    )
+    return np.where(asks, 1, TOLD * min(1.0, count / max(1, len(tokens.ids) - count))).astype(np.float32)
 
 
 def encode_once(encoder: Encoder, text: str) -> EncodedQuestion:

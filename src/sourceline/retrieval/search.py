@@ -13,7 +13,7 @@ from sourceline.index.passages import Shown
 from sourceline.index.rows import Rows
 from sourceline.retrieval.answerability import Calibration, Evidence
 from sourceline.retrieval.highlights import content_tokens, highlights
-from sourceline.retrieval.late import late_interaction
+from sourceline.retrieval.late import Compared, late_interaction
 from sourceline.retrieval.question import EncodedQuestion, check_question, encode_once
 from sourceline.types import DEFAULT_THRESHOLD, Answer, Hit, Scores
 
@@ -28,10 +28,14 @@ TWINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates in their final order, each text once: rows, and the late-interaction score of each."""
+    """The candidates in their final order, each text once: rows, and the late-interaction score of each.
+
+    ``compared``: how they came to it; None if there are no candidates.
+    """
 
     rows: tuple[int, ...]
     late: tuple[float, ...]
+    compared: Compared | None
 
 
 class Searcher:
@@ -74,12 +78,15 @@ class Searcher:
         k = max(1, min(k, MAX_K))
         within = self.rows_of(documents) if documents else None
         ranking = self.rank(asked, k, within)
-        confidence = self._calibration.confidence(self.evidence(asked, ranking, within)) if ranking.rows else 0.0
+        scores = self.scores(asked, ranking, k)
+        confidence = 0.0
+        if scores:
+            confidence = self._calibration.confidence(self.evidence(asked, ranking, scores[0], within))
         return Answer(
             question=question,
             answerable=confidence >= self._threshold,
             confidence=confidence,
-            hits=self._hits(asked, ranking, k, within),
+            hits=self._hits(asked, ranking, scores, within),
             generation=self.generation.id,
         )
 
@@ -89,16 +96,20 @@ class Searcher:
         twins = self._candidates(asked, k, within)
         rows = sorted(twins)
         if not rows:
-            return Ranking((), ())
-        late = late_interaction(asked, index, rows)
+            return Ranking((), (), None)
+        compared = late_interaction(asked, index, rows)
+        late: list[float] = compared.scores.tolist()
         best: dict[int, int] = {}
         for at in sorted(range(len(rows)), key=lambda at: (-late[at], rows[at])):
             best.setdefault(twins[rows[at]], at)
-        return Ranking(tuple(rows[at] for at in best.values()), tuple(float(late[at]) for at in best.values()))
+        order = best.values()
+        return Ranking(tuple(rows[at] for at in order), tuple(late[at] for at in order), compared)
 
     def scores(self, asked: EncodedQuestion, ranking: Ranking, k: int) -> list[Scores]:
         """Return the component scores of the first ``k`` of a ranking."""
         rows = ranking.rows[:k]
+        if not rows:
+            return []
         cosines = self.generation.dense.scores(asked.vector, rows)
         words = self.generation.lexical.scores(asked.asking, rows)
         return [Scores(float(c), float(w), late) for c, w, late in zip(cosines, words, ranking.late, strict=False)]
@@ -120,9 +131,8 @@ class Searcher:
                 return {row: twins[row] for ranked in (dense, lexical) for row in _few_of_each(ranked, twins)}
             wanted *= 2
 
-    def evidence(self, asked: EncodedQuestion, ranking: Ranking, within: Rows | None) -> Evidence:
-        """Return what speaks for the first passage of a ranking that is not empty."""
-        (best,) = self.scores(asked, ranking, 1)
+    def evidence(self, asked: EncodedQuestion, ranking: Ranking, best: Scores, within: Rows | None) -> Evidence:
+        """Return what speaks for the first passage of a ranking, whose component scores are ``best``."""
         behind = ranking.late[1:RIVALS]
         ceiling = self.generation.lexical.ceiling(asked.asking)
         return Evidence(
@@ -138,15 +148,16 @@ class Searcher:
         entries = self.generation.passages.documents
         return Rows.of(e.rows for e in entries if any(e.id == d or fnmatch.fnmatchcase(e.id, d) for d in documents))
 
-    def _hits(self, asked: EncodedQuestion, ranking: Ranking, k: int, within: Rows | None) -> tuple[Hit, ...]:
-        rows = ranking.rows[:k]
-        if not rows:
+    def _hits(
+        self, asked: EncodedQuestion, ranking: Ranking, scores: Sequence[Scores], within: Rows | None
+    ) -> tuple[Hit, ...]:
+        """Return as many hits as there are scores."""
+        if ranking.compared is None:
             return ()
+        rows = ranking.rows[: len(scores)]
         stored = self.generation.passages.rows(rows)
         also = self._also(stored, within)
-        scores = self.scores(asked, ranking, k)
-        content = self.generation.head.of_question(asked.vectors[content_tokens(asked)])
-        tokens = self.generation.tokens.gather(rows)
+        content = ranking.compared.question[content_tokens(asked)]
         found = []
         for at, row in enumerate(rows):
             shown = stored[row]
@@ -157,7 +168,7 @@ class Searcher:
                 title=shown.title,
                 before=shown.before,
                 after=shown.after,
-                highlights=highlights(content, shown.passage.text, *tokens.of(at)),
+                highlights=highlights(content, shown.passage.text, *ranking.compared.tokens_of(row)),
                 scores=scores[at],
                 also=also[row],
             )

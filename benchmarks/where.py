@@ -41,6 +41,7 @@ from sourceline.types import DEFAULT_MODEL, EncoderKind
 STAGES = ("tokenise", "encode", "dense", "lexical", "late", "passages", "rest", "JSON")
 SIDES = (512, 1024, 2048)  # of the square matrices whose product shows the peak
 WINDOWS = 64
+PRODUCTS = {"MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
 SPECIAL = 2  # tokens that the model puts around a text
 
 
@@ -188,7 +189,7 @@ def work_of_a_token(model: Path) -> float:
     """Return how many operations a token takes in the products with the model's weights, two for each weight."""
     graph = onnx.load(str(model)).graph
     weights = {one.name: math.prod(one.dims) for one in graph.initializer}
-    products = [node.input[1] for node in graph.node if node.op_type == "MatMulInteger"]
+    products = [node.input[1] for node in graph.node if node.op_type in PRODUCTS]
     return float(2 * sum(weights.get(name, 0) for name in products))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sourceline.corpus.documents import Found, read_document
-from sourceline.encoding.encoder import Encoder
+from sourceline.encoding.encoder import Encoder, Encoding
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.index.block import Block, make_block, no_block
 from sourceline.index.cache import BlockCache
@@ -101,8 +101,10 @@ class Maker:
         wanted = {part.key(self._mixed.digest): part for part in parts}
         known = {key: block for key in wanted if (block := self._known(key))}
         missing = {key: part for key, part in wanted.items() if key not in known}
+        # All at once, so that the cores go on encoding while the blocks of a batch are made and put into the cache.
+        encodings = self._encoder.encode([window.text for part in missing.values() for window in part.windows])
         for batch in _batches(missing):
-            blocks = self._encode(batch)
+            blocks = {key: self._block(part, encodings) for key, part in batch.items()}
             self._cache.put(blocks.items())
             known |= blocks
         titles = {part.key(self._mixed.digest) for cut in cuts if (part := cut.title_part())}
@@ -113,12 +115,9 @@ class Maker:
         rows = self._before.passages.part(key) if self._before else None
         return self._before.block(rows) if self._before and rows else self._cache.get(key)
 
-    def _encode(self, parts: dict[bytes, Part]) -> dict[bytes, Block]:
-        encodings = self._encoder.encode([window.text for part in parts.values() for window in part.windows])
-        return {
-            key: make_block(part, [next(encodings) for _ in part.windows], self._mixed.head, self._codec)
-            for key, part in parts.items()
-        }
+    def _block(self, part: Part, encodings: Iterator[Encoding]) -> Block:
+        """Return the block of a part, whose windows' encodings come next."""
+        return make_block(part, [next(encodings) for _ in part.windows], self._mixed.head, self._codec)
 
     def _add(self, cut: CutDocument, made: dict[bytes, Block], writer: GenerationWriter) -> None:
         keys = [part.key(self._mixed.digest) for part in cut.parts()]

@@ -91,7 +91,10 @@ class Passages:
                 "SELECT coalesce(max(number), -1) + 1, (SELECT coalesce(max(row), -1) + 1 FROM passages) FROM passages"
             )
             self._passages, self._rows = map(int, connection.execute(most).fetchone())
+            # Every question asks for twins, of all its candidates; few passages have one.
+            twins = connection.execute("SELECT row, twin FROM passages WHERE twin IS NOT NULL ORDER BY row").fetchall()
         self._firsts = np.array([entry.rows.start for entry in self.documents], dtype=np.int64)
+        self._twins = np.array(twins, dtype=np.int64).reshape(-1, 2)
 
     def __len__(self) -> int:
         """Return the number of passages, headings too."""
@@ -115,7 +118,12 @@ class Passages:
 
     def twins(self, rows: Collection[int]) -> dict[int, int]:
         """Return for each of these rows that has twins the first row of them all."""
-        return dict(self._select("SELECT row, twin FROM passages WHERE row IN ({}) AND twin IS NOT NULL", rows))
+        wanted = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        with_twin, firsts = self._twins.T
+        at = np.searchsorted(with_twin, wanted)
+        found = at < len(with_twin)
+        found[found] = with_twin[at[found]] == wanted[found]
+        return dict(zip(wanted[found].tolist(), firsts[at[found]].tolist(), strict=True))
 
     def with_twins(self, twins: Collection[int]) -> list[tuple[int, int, str]]:
         """Return the first row, the row and the id of all passages that are twins of these first rows, in order."""

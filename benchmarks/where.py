@@ -171,7 +171,7 @@ def watched(searcher: Searcher, watch: Stopwatch) -> Callable[[str], object]:
     watch.wrap(index.passages, "passages", "rows", "twins", "with_twins")
     watch.wrap(search, "late", "late_interaction")
     answer = watch.timed("rest", searcher.ask)
-    write = watch.timed("JSON", lambda found: wire.answer(found, False, 0.0).model_dump_json(exclude_none=True))
+    write = watch.timed("JSON", lambda found: wire.dump(wire.answer(found, False, 0.0)))
     return lambda question: write(answer(question, 5))
 
 

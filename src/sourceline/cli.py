@@ -151,7 +151,7 @@ def ask(
     if as_json:
         from sourceline.server import wire
 
-        out.print_json(wire.answer(answer, explain, took_ms).model_dump_json(exclude_none=True))
+        out.print_json(wire.dump(wire.answer(answer, explain, took_ms)).decode())
     else:
         out.print(terminal.answer(answer, explain, out.is_terminal), soft_wrap=not out.is_terminal)
 
@@ -172,7 +172,7 @@ def cite(
     if as_json:
         from sourceline.server import wire
 
-        out.print_json(wire.citation(found).model_dump_json(exclude_none=True))
+        out.print_json(wire.dump(wire.citation(found)).decode())
     else:
         out.print(terminal.citation(found), soft_wrap=not out.is_terminal)
 

@@ -3,6 +3,7 @@
 import hmac
 import ipaddress
 import re
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -55,13 +56,16 @@ class LoopbackHostMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 421 to requests for another host."""
-        if scope["type"] == "http":
-            given = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-            name = re.sub(r":\d*$", "", given).strip("[]").lower()
-            if not (_is_loopback(name) or name.endswith(".localhost")):
-                await problem(421, "without a key only requests for localhost are answered")(scope, receive, send)
-                return
+        if scope["type"] == "http" and not _is_this_machine(dict(scope["headers"]).get(b"host", b"")):
+            await problem(421, "without a key only requests for localhost are answered")(scope, receive, send)
+            return
         await self._app(scope, receive, send)
+
+
+@lru_cache(maxsize=64)  # a client sends the same one with each request
+def _is_this_machine(host: bytes) -> bool:
+    name = re.sub(r":\d*$", "", host.decode("latin-1")).strip("[]").lower()
+    return _is_loopback(name) or name.endswith(".localhost")
 
 
 def _is_loopback(host: str) -> bool:

@@ -30,7 +30,7 @@ from serving import SEEDS, ask, rebuild, seed_questions, serving, sourceline_on
 from sourceline.corpus.documents import Skipped, read_documents
 from sourceline.encoding import compiled
 from sourceline.encoding.compiled import MODEL_FILE, CompiledEncoder
-from sourceline.index.build import ENCODERS
+from sourceline.encoding.encoders import ENCODERS
 from sourceline.index.cut import cut_document
 from sourceline.retrieval import search
 from sourceline.retrieval.opening import open_searcher

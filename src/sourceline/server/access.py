@@ -1,30 +1,17 @@
 """Who may ask: everyone on loopback; elsewhere those who hold the key."""
 
 import hmac
-import ipaddress
 import re
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sourceline.errors import SettingsError
+from sourceline.server.loopback import is_loopback
 from sourceline.server.problems import problem
 
 # The page holds nothing of the documents; it asks for the key and sends it with what it asks.
 _OPEN = {"/healthz", "/readyz", "/"}
 _OPEN_FOLDER = "/page/"
-
-
-def require_key_off_loopback(host: str, api_key: str) -> None:
-    """Refuse to serve documents to a network without a key.
-
-    Raises:
-        SettingsError: ``host`` is not loopback and there is no key.
-    """
-    if not api_key and not _is_loopback(host):
-        raise SettingsError(
-            f"serving on {host} would show the documents to the network: set SOURCELINE_API_KEY, or serve on 127.0.0.1"
-        )
 
 
 class KeyMiddleware:
@@ -65,11 +52,4 @@ class LoopbackHostMiddleware:
 @lru_cache(maxsize=64)  # a client sends the same one with each request
 def _is_this_machine(host: bytes) -> bool:
     name = re.sub(r":\d*$", "", host.decode("latin-1")).strip("[]").lower()
-    return _is_loopback(name) or name.endswith(".localhost")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(name) or name.endswith(".localhost")

@@ -32,14 +32,14 @@ MAX_BODY_BYTES = 64 * 1024
 DESCRIPTION = "Ask a question about your documents; get the exact sentences that answer it, with citations that last."
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the app, ready to answer from the current generation.
+def create_app(settings: Settings, serving: Serving | None = None) -> FastAPI:
+    """Return the app, ready to answer from the current generation, which ``serving`` may hold open already.
 
     Raises:
         GenerationError: there is no generation that can be served.
         ModelError: its encoder cannot be opened.
     """
-    serving = Serving(settings.index, settings.model, settings.encoder, settings.threshold)
+    serving = serving or Serving(settings.index, settings.model, settings.encoder, settings.threshold)
     rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
     metrics = Metrics()
     threads = Threads((os.cpu_count() or 1) // settings.workers + 1)
@@ -67,13 +67,13 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def create_guarded_app(settings: Settings) -> ASGIApp:
+def create_guarded_app(settings: Settings, serving: Serving | None = None) -> ASGIApp:
     """Return the app as it is served: without a key, which is on loopback only, for who asks for this machine.
 
     Raises:
         GenerationError, ModelError: as ``create_app``.
     """
-    app = create_app(settings)
+    app = create_app(settings, serving)
     return app if settings.api_key else LoopbackHostMiddleware(app)
 
 

@@ -22,9 +22,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from sourceline.corpus.formats.plain import marks
-from sourceline.encoding.encoders import prepare_encoder
+from sourceline.encoding.encoders import ENCODERS, prepare_encoder
 from sourceline.evaluation.labels import LabelledQuestion, Relevant, read_labels
-from sourceline.index.build import ENCODERS, build
+from sourceline.index.build import build
 from sourceline.index.rows import Rows
 from sourceline.retrieval import answerability
 from sourceline.retrieval.opening import open_searcher

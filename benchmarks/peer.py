@@ -27,10 +27,10 @@ from urllib.parse import quote
 
 from serving import ENVIRONMENT, SEEDS, System, measure, rebuild, seed_questions, sourceline_on
 
+from sourceline.encoding.encoders import ENCODERS
 from sourceline.encoding.models import model_folder
 from sourceline.evaluation.figures import Figure
 from sourceline.evaluation.plots import ratios, standalone
-from sourceline.index.build import ENCODERS
 from sourceline.index.generation import open_current
 from sourceline.types import DEFAULT_MODEL
 

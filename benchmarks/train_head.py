@@ -20,11 +20,11 @@ import torch
 
 from sourceline.encoding import head as heads
 from sourceline.encoding.encoder import Float32
-from sourceline.encoding.encoders import prepare_encoder
+from sourceline.encoding.encoders import ENCODERS, prepare_encoder
 from sourceline.encoding.head import Head, plain_head, write_head
 from sourceline.encoding.models import model_digest, model_folder
 from sourceline.evaluation.labels import LabelledQuestion, read_labels
-from sourceline.index.build import ENCODERS, build
+from sourceline.index.build import build
 from sourceline.index.recipe import Recipe
 from sourceline.retrieval.opening import open_searcher
 from sourceline.retrieval.question import encode_question

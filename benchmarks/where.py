@@ -30,7 +30,7 @@ from serving import SEEDS, ask, rebuild, seed_questions, serving, sourceline_on
 from sourceline.corpus.documents import Skipped, read_documents
 from sourceline.encoding import compiled
 from sourceline.encoding.compiled import MODEL_FILE, CompiledEncoder
-from sourceline.index.build import ENCODERS
+from sourceline.encoding.encoders import ENCODERS
 from sourceline.index.cut import cut_document
 from sourceline.retrieval import search
 from sourceline.retrieval.opening import open_searcher
@@ -172,7 +172,7 @@ def watched(searcher: Searcher, watch: Stopwatch) -> Callable[[str], object]:
     watch.wrap(index.passages, "passages", "rows", "twins", "with_twins")
     watch.wrap(search, "late", "late_interaction")
     answer = watch.timed("rest", searcher.ask)
-    write = watch.timed("JSON", lambda found: wire.answer(found, False, 0.0).model_dump_json(exclude_none=True))
+    write = watch.timed("JSON", lambda found: wire.dump(wire.answer(found, False, 0.0)))
     return lambda question: write(answer(question, 5))
 
 

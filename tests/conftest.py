@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.encoders import prepare_encoder
-from sourceline.index.build import ENCODERS, Report, build
+from sourceline.encoding.encoders import ENCODERS, prepare_encoder
+from sourceline.index.build import Report, build
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 
 SEEDS = Path(__file__).parent.parent / "seeds"

@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 from sourceline import __version__, terminal
 from sourceline.errors import SourcelineError
 from sourceline.settings import Settings, load_settings
 from sourceline.types import EncoderKind
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,7 +104,7 @@ def serve(
 ) -> None:
     """Serve the API, after building the index if there is none."""
     settings: Settings = context.obj(host=host, port=port, workers=workers, capacity=capacity)
-    from sourceline.server.access import require_key_off_loopback
+    from sourceline.server.loopback import require_key_off_loopback
     from sourceline.server.run import run
 
     require_key_off_loopback(settings.host, settings.api_key)
@@ -151,7 +152,7 @@ def ask(
     if as_json:
         from sourceline.server import wire
 
-        out.print_json(wire.answer(answer, explain, took_ms).model_dump_json(exclude_none=True))
+        out.print_json(wire.dump(wire.answer(answer, explain, took_ms)).decode())
     else:
         out.print(terminal.answer(answer, explain, out.is_terminal), soft_wrap=not out.is_terminal)
 
@@ -172,7 +173,7 @@ def cite(
     if as_json:
         from sourceline.server import wire
 
-        out.print_json(wire.citation(found).model_dump_json(exclude_none=True))
+        out.print_json(wire.dump(wire.citation(found)).decode())
     else:
         out.print(terminal.citation(found), soft_wrap=not out.is_terminal)
 
@@ -232,8 +233,10 @@ def doctor(context: typer.Context) -> None:
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int], None]]:
     """Show progress on a terminal; nothing elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 from sourceline import __version__
 from sourceline.citations.ledger import Ledger
 from sourceline.corpus.documents import Skipped, read_documents
-from sourceline.encoding.encoders import open_encoder
+from sourceline.encoding.encoders import ENCODERS, open_encoder
 from sourceline.encoding.models import model_folder
 from sourceline.errors import SourcelineError
-from sourceline.index.build import ENCODERS
 from sourceline.index.generation import current_id, open_generation
 from sourceline.types import EncoderKind
 

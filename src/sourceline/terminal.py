@@ -2,17 +2,19 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sourceline.doctor import Finding
-from sourceline.evaluation import wording
-from sourceline.evaluation.compare import Comparison, Flip
-from sourceline.evaluation.figures import MEASURES, OPEN, Evaluation
-from sourceline.index.build import Report
 from sourceline.types import Answer, Citation, Hit, Passage, Standing, Status
+
+if TYPE_CHECKING:  # a command imports only what it does
+    from sourceline.doctor import Finding
+    from sourceline.evaluation.compare import Comparison, Flip
+    from sourceline.evaluation.figures import Evaluation
+    from sourceline.index.build import Report
 
 # Line breaks, and what joins and parts letters in Persian, Hindi and emoji.
 _KEPT = "\n\u200c\u200d"
@@ -27,7 +29,7 @@ _MEANING = {
 }
 
 
-def report(report: Report) -> str:
+def report(report: "Report") -> str:
     """Return what a build did, as lines."""
     counts = {name: len(getattr(report, name)) for name in ("added", "changed", "unchanged", "removed", "skipped")}
     lines = [
@@ -70,11 +72,14 @@ def citation(citation: Citation) -> RenderableType:
     return Group(*lines)
 
 
-def evaluation(name: str, evaluation: Evaluation) -> RenderableType:
+def evaluation(name: str, evaluation: "Evaluation") -> RenderableType:
     """Return the figures of a labelled set: a block for each place that was searched, a row for each system.
 
     Lines of text and not a table, which would be squeezed where there is no terminal.
     """
+    from sourceline.evaluation import wording
+    from sourceline.evaluation.figures import MEASURES, OPEN
+
     lines = [Text(one_line(f"{name}: {wording.summary(evaluation)}"), style="bold")]
     for where, figures in evaluation.figures.items():
         rows: list[tuple[str, Sequence[str]]] = [(f"{where}, {evaluation.answerable(where):,} questions", MEASURES)]
@@ -89,8 +94,10 @@ def evaluation(name: str, evaluation: Evaluation) -> RenderableType:
     return Group(*lines, *([] if evaluation.figures else [Text(wording.confidence(evaluation))]))
 
 
-def comparison(compared: Mapping[str, Comparison]) -> RenderableType:
+def comparison(compared: Mapping[str, "Comparison"]) -> RenderableType:
     """Return what changed since other figures, and the questions that were won and lost."""
+    from sourceline.evaluation import wording
+
     lines: list[Text] = []
     for where, one in compared.items():
         lines += [Text(""), Text(f"new - old, {where}, {one.questions:,} questions", style="bold")]
@@ -99,7 +106,7 @@ def comparison(compared: Mapping[str, Comparison]) -> RenderableType:
     return Group(*lines)
 
 
-def _flips(verb: str, style: str, flips: Sequence[Flip]) -> list[Text]:
+def _flips(verb: str, style: str, flips: Sequence["Flip"]) -> list[Text]:
     lines = [Text(f"{verb} at R@1: {len(flips):,}", style=style)]
     for flip in flips[:MOST_FLIPS]:
         lines.append(Text(one_line(f"  {flip.id}: {flip.question}")))
@@ -109,7 +116,7 @@ def _flips(verb: str, style: str, flips: Sequence[Flip]) -> list[Text]:
     return lines
 
 
-def finding(finding: Finding) -> RenderableType:
+def finding(finding: "Finding") -> RenderableType:
     """Return one line of the doctor's."""
     mark = Text("ok  ", style="green") if finding.well else Text("BAD ", style="red")
     return mark + Text(one_line(f"{finding.subject}: {finding.detail}"))

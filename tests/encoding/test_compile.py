@@ -11,10 +11,9 @@ from sourceline.encoding import compile as compiling
 from sourceline.encoding.compile import PROBES, compile_model
 from sourceline.encoding.compiled import CARD_FILE, CompiledEncoder, fingerprint, read_card
 from sourceline.encoding.encoder import Encoder, unit
-from sourceline.encoding.encoders import kind_of, prepare_encoder
+from sourceline.encoding.encoders import ENCODERS, kind_of, prepare_encoder
 from sourceline.encoding.reference import ReferenceEncoder
 from sourceline.errors import ModelError
-from sourceline.index.build import ENCODERS
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 
 

@@ -9,11 +9,10 @@ import pytest
 
 from sourceline.encoding.compiled import CARD_FILE, CompiledEncoder
 from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.encoders import kind_of, open_encoder, prepare_encoder
+from sourceline.encoding.encoders import ENCODERS, kind_of, open_encoder, prepare_encoder
 from sourceline.encoding.models import model_folder
 from sourceline.encoding.reference import ReferenceEncoder
 from sourceline.errors import ModelError
-from sourceline.index.build import ENCODERS
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 
 # What is answered here is asked in a fresh process: this one has imported everything.

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.encoders import open_encoder
+from sourceline.encoding.encoders import ENCODERS, open_encoder
 from sourceline.encoding.models import model_folder
 from sourceline.errors import MismatchError, ModelError, NoGenerationError
-from sourceline.index.build import ENCODERS, build
+from sourceline.index.build import build
 from sourceline.index.generation import current_id
 from sourceline.retrieval.opening import open_searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind

@@ -5,8 +5,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from sourceline.errors import SettingsError
-from sourceline.server.access import require_key_off_loopback
 from sourceline.server.app import create_guarded_app
+from sourceline.server.loopback import require_key_off_loopback
 from sourceline.settings import load_settings
 from tests.server.serving import assert_problem, serve
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,17 @@ def test_every_answer_is_one_that_is_documented(
         case.call_and_validate()
 
     answer()
+
+
+def test_what_describes_the_api_is_made_when_it_is_asked_for() -> None:
+    code = """
+import sourceline.server.app
+from fastapi.openapi.models import OpenAPI
+from sourceline.server.schemas.questions import AskRequest, AskResponse
+print(OpenAPI.__pydantic_complete__, AskRequest.__pydantic_complete__, AskResponse.__pydantic_complete__)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False True True\n"
 
 
 def test_every_route_of_the_contract_is_described(app: FastAPI) -> None:

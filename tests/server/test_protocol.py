@@ -58,6 +58,15 @@ def assert_refused(answer: bytes, status: int) -> None:
     assert json.loads(body)["status"] == status
 
 
+def test_head_and_body_of_an_answer_are_sent_as_one(address: Address) -> None:
+    with socket.create_connection(address) as connection:
+        for method in (b"GET", b"HEAD", b"GET"):
+            connection.sendall(GET.replace(b"GET", method))
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert body == (b"" if method == b"HEAD" else b"answered")
+
+
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: a"])
 def test_a_head_that_does_not_come_is_not_waited_for(
     address: Address, monkeypatch: pytest.MonkeyPatch, sent: bytes

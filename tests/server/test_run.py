@@ -171,7 +171,7 @@ def test_no_deep_learning_framework_is_imported_to_serve(documents: Path, index:
     command = [sys.executable, "-c", ASK, str(documents), str(index)]
     imported = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert {"sourceline", "onnxruntime", "faiss"} <= imported
-    assert not imported & {"torch", "sentence_transformers", "transformers", "onnx", "huggingface_hub"}
+    assert not imported & {"torch", "sentence_transformers", "transformers", "onnx", "huggingface_hub", "markdown_it"}
     with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
         client.post("/v1/ask", json={"question": "When does the bridge open?"})
         mapped = Path(f"/proc/{server.process.pid}/maps").read_text()

@@ -1,16 +1,21 @@
+import asyncio
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from sourceline.errors import QuestionError
 from sourceline.retrieval.search import Searcher
 from sourceline.server.app import create_app
+from sourceline.server.threads import Threads
 from sourceline.settings import load_settings
 from sourceline.types import Answer
+from tests.server.serving import wait_until
 
 
 @pytest.mark.parametrize("workers", [1, 2, 64])
@@ -39,3 +44,63 @@ def test_a_process_works_on_its_share_of_the_cores_and_one_more_and_answers_all(
         answers = list(pool.map(lambda body: client.post("/v1/ask", json=body), bodies))
     assert [answer.status_code for answer in answers] == [200] * 16
     assert most[0] == (os.cpu_count() or 1) // workers + 1
+
+
+def test_what_a_function_returns_or_raises_is_returned_or_raised() -> None:
+    threads = Threads(2)
+
+    def fail() -> None:
+        raise QuestionError("no")
+
+    async def ask() -> None:
+        names = await asyncio.gather(*(threads.call(lambda: threading.current_thread().name) for _ in range(9)))
+        assert set(names) == {"answers"}
+        with pytest.raises(QuestionError, match="no"):
+            await threads.call(fail)
+        assert await threads.call(lambda: 5) == 5
+
+    asyncio.run(ask())
+    threads.stop()
+
+
+def test_one_that_is_given_up_takes_no_thread_with_it() -> None:
+    threads, let_go = Threads(1), threading.Event()
+
+    async def ask() -> None:
+        given_up = asyncio.create_task(threads.call(let_go.wait))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        let_go.set()
+        assert await threads.call(lambda: 5) == 5
+
+    asyncio.run(ask())
+    threads.stop()
+
+
+def test_one_that_outlives_its_loop_takes_no_thread_with_it() -> None:
+    threads, let_go = Threads(1), threading.Event()
+
+    async def leave() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(threads.call(let_go.wait), 0.01)
+
+    asyncio.run(leave())
+    let_go.set()
+    assert asyncio.run(threads.call(lambda: 5)) == 5
+    threads.stop()
+
+
+def test_what_was_found_is_not_kept() -> None:
+    class Found:
+        pass
+
+    threads = Threads(1)
+
+    async def ask() -> weakref.ref[Found]:
+        return weakref.ref(await threads.call(Found))
+
+    kept = asyncio.run(ask())
+    wait_until(lambda: kept() is None)
+    threads.stop()

@@ -11,6 +11,9 @@ from sourceline.types import EncoderKind
 
 log = logging.getLogger(__name__)
 
+# Where compiled models are kept, in the folder of an index.
+ENCODERS = "encoders"
+
 
 def prepare_encoder(kind: EncoderKind, model: str, store: Path) -> Encoder:
     """Return the encoder to build with; compile the model into ``store`` if that was not done yet.

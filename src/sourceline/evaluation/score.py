@@ -9,13 +9,14 @@ import ir_measures
 import numpy as np
 from ir_measures import RR, Success, nDCG
 
+from sourceline.encoding.encoders import ENCODERS
 from sourceline.errors import LabelsError, QuestionError
 from sourceline.evaluation.ablation import ablations
 from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, Asked, Evaluation, Figure, First, Outcome
 from sourceline.evaluation.labels import LabelledQuestion, LabelledSet
 from sourceline.evaluation.statistics import intervals, trust
 from sourceline.evaluation.systems import System, systems
-from sourceline.index.build import ENCODERS, build
+from sourceline.index.build import build
 from sourceline.index.make import Progress
 from sourceline.index.passages import Passages
 from sourceline.index.recipe import Recipe

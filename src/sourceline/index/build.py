@@ -13,7 +13,7 @@ import filelock
 
 from sourceline.citations.ledger import Ledger
 from sourceline.corpus.documents import Found, Skipped, find_documents
-from sourceline.encoding.encoders import prepare_encoder
+from sourceline.encoding.encoders import ENCODERS, prepare_encoder
 from sourceline.errors import (
     BuildError,
     BuildRunningError,
@@ -33,7 +33,6 @@ from sourceline.types import EncoderKind
 
 log = logging.getLogger(__name__)
 
-ENCODERS = "encoders"
 CACHE = "cache"
 LOCK = "build.lock"
 

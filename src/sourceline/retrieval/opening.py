@@ -4,9 +4,8 @@ import logging
 from pathlib import Path
 
 from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.encoders import open_encoder
+from sourceline.encoding.encoders import ENCODERS, open_encoder
 from sourceline.errors import MismatchError
-from sourceline.index.build import ENCODERS
 from sourceline.index.generation import open_current
 from sourceline.index.manifest import MEND, Manifest
 from sourceline.retrieval.answerability import is_calibrated, load_calibration

@@ -1,29 +1,17 @@
 """Who may ask: everyone on loopback; elsewhere those who hold the key."""
 
 import hmac
-import ipaddress
 import re
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sourceline.errors import SettingsError
+from sourceline.server.loopback import is_loopback
 from sourceline.server.problems import problem
 
 # The page holds nothing of the documents; it asks for the key and sends it with what it asks.
 _OPEN = {"/healthz", "/readyz", "/"}
 _OPEN_FOLDER = "/page/"
-
-
-def require_key_off_loopback(host: str, api_key: str) -> None:
-    """Refuse to serve documents to a network without a key.
-
-    Raises:
-        SettingsError: ``host`` is not loopback and there is no key.
-    """
-    if not api_key and not _is_loopback(host):
-        raise SettingsError(
-            f"serving on {host} would show the documents to the network: set SOURCELINE_API_KEY, or serve on 127.0.0.1"
-        )
 
 
 class KeyMiddleware:
@@ -55,17 +43,13 @@ class LoopbackHostMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 421 to requests for another host."""
-        if scope["type"] == "http":
-            given = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-            name = re.sub(r":\d*$", "", given).strip("[]").lower()
-            if not (_is_loopback(name) or name.endswith(".localhost")):
-                await problem(421, "without a key only requests for localhost are answered")(scope, receive, send)
-                return
+        if scope["type"] == "http" and not _is_this_machine(dict(scope["headers"]).get(b"host", b"")):
+            await problem(421, "without a key only requests for localhost are answered")(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+@lru_cache(maxsize=64)  # a client sends the same one with each request
+def _is_this_machine(host: bytes) -> bool:
+    name = re.sub(r":\d*$", "", host.decode("latin-1")).strip("[]").lower()
+    return is_loopback(name) or name.endswith(".localhost")

@@ -2,8 +2,8 @@
 
 import gc
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -25,72 +25,76 @@ from sourceline.server.routes.health import health_routes
 from sourceline.server.routes.index import index_routes
 from sourceline.server.routes.page import page_routes
 from sourceline.server.serving import Serving
+from sourceline.server.threads import Threads
 from sourceline.settings import Settings
 
 MAX_BODY_BYTES = 64 * 1024
 DESCRIPTION = "Ask a question about your documents; get the exact sentences that answer it, with citations that last."
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the app, ready to answer from the current generation.
+def create_app(settings: Settings, serving: Serving | None = None) -> FastAPI:
+    """Return the app, ready to answer from the current generation, which ``serving`` may hold open already.
 
     Raises:
         GenerationError: there is no generation that can be served.
         ModelError: its encoder cannot be opened.
     """
-    serving = Serving(settings.index, settings.model, settings.encoder, settings.threshold)
+    serving = serving or Serving(settings.index, settings.model, settings.encoder, settings.threshold)
     rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
     metrics = Metrics()
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        serving.start()
-        _tune(settings.workers)
-        yield
-        serving.stop()
-        rebuilds.stop()
-
+    threads = Threads((os.cpu_count() or 1) // settings.workers + 1)
     app = FastAPI(
         title="Sourceline",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=_lifespan(serving, rebuilds, threads),
+        # FastAPI looks for somebody to tell at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=_middleware(settings, metrics),
-        responses=problems.responses(421),  # on loopback, see access.py
         docs_url=None,
         redoc_url=None,
     )
     problems.install(app)
     problems.describe(app)
-    app.include_router(ask_routes(serving))
-    app.include_router(example_routes(serving))
-    app.include_router(citation_routes(serving))
-    app.include_router(document_routes(serving))
-    app.include_router(index_routes(serving, rebuilds))
-    app.include_router(health_routes(serving, metrics))
-    app.include_router(page_routes(app))
+    # Not by include_router, which makes every route a second time.
+    app.router.routes += ask_routes(serving, threads).routes
+    app.router.routes += example_routes(serving).routes
+    app.router.routes += citation_routes(serving).routes
+    app.router.routes += document_routes(serving).routes
+    app.router.routes += index_routes(serving, rebuilds).routes
+    app.router.routes += health_routes(serving, metrics).routes
+    app.router.routes += page_routes(app).routes
     return app
 
 
-def create_guarded_app(settings: Settings) -> ASGIApp:
+def create_guarded_app(settings: Settings, serving: Serving | None = None) -> ASGIApp:
     """Return the app as it is served: without a key, which is on loopback only, for who asks for this machine.
 
     Raises:
         GenerationError, ModelError: as ``create_app``.
     """
-    app = create_app(settings)
+    app = create_app(settings, serving)
     return app if settings.api_key else LoopbackHostMiddleware(app)
 
 
-def _tune(workers: int) -> None:
-    """Let this process work on as many requests at a time as its share of the cores, and one; the others wait in line.
+def _lifespan(
+    serving: Serving, rebuilds: Rebuilds, threads: Threads
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return what is done before the first request and after the last one."""
 
-    As many as there are requests would take caches and the interpreter from each other: with 16 clients on two cores
-    three threads answer half as much again as forty do, and the slowest sooner.
-    """
-    anyio.to_thread.current_default_thread_limiter().total_tokens = (os.cpu_count() or 1) // workers + 1
-    # Full collections leave out what lives as long as the process: going through it would stop a request.
-    gc.freeze()
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        serving.start()
+        # FastAPI's own threads answer all but questions.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = threads.count
+        # Full collections leave out what lives as long as the process: going through it would stop a request.
+        gc.freeze()
+        yield
+        threads.stop()
+        serving.stop()
+        rebuilds.stop()
+
+    return lifespan
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:

@@ -39,7 +39,7 @@ class IntakeMiddleware:
             return
         self._inside += 1
         try:
-            await self._app(scope, _again(body, receive), send)
+            await self._app(scope, again(body, receive), send)
         finally:
             self._inside -= 1
 
@@ -65,7 +65,7 @@ class IntakeMiddleware:
         return bytes(body)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def again(body: bytes, receive: Receive) -> Receive:
     """Return what gives a body that was read already, then what comes after it."""
     given = False
 

@@ -39,7 +39,7 @@ def problem(
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return how a route documents the problems that it answers with."""
+    """Return how a route documents the problems that it answers with. 421 is every route's, see access.py."""
     schema = {"$ref": "#/components/schemas/Problem"}
     described: dict[int | str, dict[str, Any]] = {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -1,6 +1,7 @@
 """HTTP as it is spoken here: uvicorn's, with an end to the patience with slow clients, and stricter."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -48,7 +49,7 @@ class StrictProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn = _Connection(h11.SERVER)
+        self.conn: _Connection = _Connection(h11.SERVER)
         self._awaited: tuple[object, object] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -118,11 +119,26 @@ class StrictProtocol(H11Protocol):
         with suppress(h11.LocalProtocolError):  # an answer has begun, or it may have no body: closing says it, too
             for event in (response, h11.Data(data=bytes(refused.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
+        self.transport.write(b"".join(self.conn.held))
         self.transport.close()
 
 
 class _Connection(h11.Connection):
-    """Refuses a request that tells its length in two ways: what stands in front of the server may go by the other."""
+    """Refuses a request that tells its length in two ways: what stands in front of the server may go by the other.
+
+    The head of an answer is held until its body comes, so that both are one write: each is a system call, and a chance
+    for another thread to take the interpreter.
+    """
+
+    held: Sequence[bytes] = ()
+
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        written = super().send_with_data_passthrough(event)
+        if isinstance(event, h11.Response):
+            self.held, written = written or (), []
+        elif self.held and written is not None:
+            self.held, written = (), [*self.held, *written]
+        return written
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         event = super().next_event()

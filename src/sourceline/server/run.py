@@ -7,15 +7,9 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-import uvicorn
-
 from sourceline.errors import BuildError, SettingsError
 from sourceline.index.generation import current_id
-from sourceline.server.app import create_guarded_app
-from sourceline.server.protocol import http_config
-from sourceline.server.rebuild import Rebuilds
-from sourceline.server.status import State
-from sourceline.server.workers import serve_with_workers
+from sourceline.server.start import start
 from sourceline.settings import Settings
 
 
@@ -35,14 +29,20 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             say(f"Building the index of {settings.documents}; the first time also compiles the model.")
             _build_first(settings, say)
         # In any case, so that what cannot be served is told here and once.
-        app = create_guarded_app(settings)
+        app = start(settings)
         _listen(listener, settings.host, settings.port)
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
         say(f"Sourceline answers at http://{name}:{listener.getsockname()[1]}")
         if settings.workers > 1:
+            from sourceline.server.workers import serve_with_workers
+
             del app  # each worker has its own
             serve_with_workers(settings, listener)
         else:
+            import uvicorn
+
+            from sourceline.server.protocol import http_config
+
             uvicorn.Server(http_config(app)).run(sockets=[listener])
 
 
@@ -73,6 +73,9 @@ def _listen(listener: socket.socket, host: str, port: int) -> None:
 
 def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
     """Build in a process of its own: what compiling needs of memory is gone when it ends."""
+    from sourceline.server.rebuild import Rebuilds
+    from sourceline.server.status import State
+
     rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
     interrupt = signal.getsignal(signal.SIGINT)
     early: list[int] = []

@@ -19,8 +19,7 @@ import uvicorn
 from sourceline import terminal
 from sourceline.errors import SourcelineError, WorkerError
 from sourceline.server import metrics
-from sourceline.server.app import create_guarded_app
-from sourceline.server.protocol import http_config
+from sourceline.server.start import start
 from sourceline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -82,10 +81,12 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     terminal.log_to_stderr()
     threading.Thread(target=_end_with_parent, name="parent-watcher", daemon=True).start()
     try:
-        app = create_guarded_app(settings)
+        app = start(settings)
     except SourcelineError as error:
         log.error("%s", error)
         sys.exit(1)
+    from sourceline.server.protocol import http_config
+
     uvicorn.Server(http_config(app)).run(sockets=[listener])
 
 

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from functools import cache
+from typing import TYPE_CHECKING
 
 from sourceline.types import Mark, MarkKind
 
-# The parser drops what is nested deeper than maxNesting; its own 20 is a list ten levels deep. Only blocks are of use.
-_PARSER = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table").disable("inline")
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
 _FRONT_MATTER = re.compile(r"\A---[^\S\n]*\n(?:.*?\n)??---[^\S\n]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -26,9 +27,17 @@ def marks(text: str) -> tuple[Mark, ...]:
     return tuple(Mark(kind, start, end) for kind, start, end in _blocks(source, starts) if source[start:end].strip())
 
 
+@cache
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # slow, and only builds need it
+
+    # What is nested deeper than maxNesting is dropped; its own 20 is a list ten levels deep. Only blocks are of use.
+    return MarkdownIt("commonmark", {"maxNesting": 100}).enable("table").disable("inline")
+
+
 def _blocks(source: str, starts: list[int]) -> Iterator[tuple[MarkKind, int, int]]:
     kind, in_row = MarkKind.PARAGRAPH, False
-    for token in _PARSER.parse(source):
+    for token in _parser().parse(source):
         match token.type:
             case "heading_open":
                 kind = MarkKind.HEADING
@@ -49,7 +58,7 @@ def _blocks(source: str, starts: list[int]) -> Iterator[tuple[MarkKind, int, int
                     yield MarkKind.PARAGRAPH, starts[line], starts[line + 1]
 
 
-def _without_markers(source: str, starts: list[int], token: Token) -> tuple[int, int]:
+def _without_markers(source: str, starts: list[int], token: "Token") -> tuple[int, int]:
     """Return where the token's content really stands: the parser stripped bullets, hashes and quote marks from it."""
     assert token.map is not None
     first, end = starts[token.map[0]], starts[token.map[1]]

@@ -5,13 +5,14 @@ from fastapi import APIRouter
 from sourceline.errors import UnknownDocumentError
 from sourceline.server import wire
 from sourceline.server.problems import responses
-from sourceline.server.schemas.documents import DocumentEntryBody, DocumentPassage, DocumentResponse, DocumentsResponse
+from sourceline.server.schemas.documents import DocumentEntryBody, DocumentResponse, DocumentsResponse
 from sourceline.server.serving import Serving
+from sourceline.types import Passage
 
 
 def document_routes(serving: Serving) -> APIRouter:
     """Return the routes that show documents."""
-    router = APIRouter(tags=["documents"], responses=responses(401, 422, 503))
+    router = APIRouter(tags=["documents"], responses=responses(421, 401, 422, 503))
 
     @router.get("/v1/documents")
     def list_documents() -> DocumentsResponse:
@@ -23,28 +24,34 @@ def document_routes(serving: Serving) -> APIRouter:
         ]
         return DocumentsResponse(documents=documents, generation=generation.id)
 
-    @router.get("/v1/documents/{document:path}", response_model_exclude_none=True, responses=responses(404))
-    def get_document(document: str) -> DocumentResponse:
+    @router.get(
+        "/v1/documents/{document:path}",
+        response_model=DocumentResponse,
+        response_model_exclude_none=True,
+        responses=responses(404),
+    )
+    def get_document(document: str) -> wire.Body:
         """Return a document's text with its passages and their citations. The id may hold slashes."""
         generation = serving.searcher.generation
         entry = generation.passages.entry(document)
         if entry is None:
             raise UnknownDocumentError("no document with this id is in the index")
-        return DocumentResponse(
-            id=entry.id,
-            title=entry.title,
-            sha256=entry.sha256,
-            text=generation.passages.text_of(entry),
-            passages=[
-                DocumentPassage(
-                    citation=passage.id,
-                    text=passage.text,
-                    heading=passage.heading,
-                    location=wire.location(passage),
-                )
-                for passage in generation.passages.of_document(entry)
-            ],
-            generation=generation.id,
-        )
+        return {
+            "id": entry.id,
+            "title": entry.title,
+            "sha256": entry.sha256,
+            "text": generation.passages.text_of(entry),
+            "passages": [_passage(passage) for passage in generation.passages.of_document(entry)],
+            "generation": generation.id,
+        }
 
     return router
+
+
+def _passage(passage: Passage) -> wire.Body:
+    return {
+        "citation": passage.id,
+        "text": passage.text,
+        "heading": passage.heading,
+        "location": wire.location(passage),
+    }

@@ -13,7 +13,7 @@ from sourceline.server.serving import Serving
 
 def example_routes(serving: Serving) -> APIRouter:
     """Return the route that proposes questions."""
-    router = APIRouter(tags=["questions"], responses=responses(401, 503))
+    router = APIRouter(tags=["questions"], responses=responses(421, 401, 503))
     found: WeakKeyDictionary[Searcher, list[str]] = WeakKeyDictionary()  # they cost some answers each
 
     @router.get("/v1/examples")

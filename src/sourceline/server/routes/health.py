@@ -11,7 +11,7 @@ from sourceline.server.serving import Serving
 
 def health_routes(serving: Serving, metrics: Metrics) -> APIRouter:
     """Return the routes for those who run the server."""
-    router = APIRouter(tags=["operation"])
+    router = APIRouter(tags=["operation"], responses=responses(421))
 
     @router.get("/healthz")
     async def is_alive() -> Health:

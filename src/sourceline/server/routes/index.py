@@ -13,7 +13,7 @@ from sourceline.server.status import RebuildStatus
 
 def index_routes(serving: Serving, rebuilds: Rebuilds) -> APIRouter:
     """Return the routes that show and rebuild the index."""
-    router = APIRouter(tags=["index"], responses=responses(401, 503))
+    router = APIRouter(tags=["index"], responses=responses(421, 401, 503))
 
     @router.get("/v1/index", response_model_exclude_none=True)
     def get_index() -> IndexResponse:

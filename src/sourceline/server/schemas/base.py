@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Wire(BaseModel):
     """Anything that goes over the wire: unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    # Built when imported: to be built when first used is for one thread alone.
+    model_config = ConfigDict(extra="forbid", defer_build=False)
 
 
 class DocumentRef(Wire):

@@ -1,0 +1,51 @@
+"""A command imports only what it does: most of a short one's time is imports."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sourceline.index.generation import open_current
+
+SHOW = "import sys; from sourceline.__main__ import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+SERVING = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
+BUILDING = {"sourceline.index.build", "sourceline.index.make", "markdown_it", "filelock", "rich.progress"}
+MEASURING = {"sourceline.evaluation", "sourceline.doctor", "torch", "transformers", "onnx", "huggingface_hub"}
+ENCODING = {"onnxruntime", "sourceline.encoding.compiled"}
+
+
+def imported(*arguments: str) -> set[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOURCELINE_")}
+    command = [sys.executable, "-c", SHOW, *arguments]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return set(ended.stderr.split())
+
+
+def test_help_needs_neither_the_index_nor_the_model() -> None:
+    # To write help typer imports all of rich, and rich the parser of Markdown.
+    found = imported("--help") - {"rich.progress", "markdown_it"}
+    assert not found & (SERVING | BUILDING | MEASURING | ENCODING | {"numpy", "faiss", "tokenizers"})
+
+
+@pytest.mark.parametrize("shown_as", [[], ["--json"]])
+def test_to_ask_nothing_is_imported_that_serves_builds_or_measures(seed_index: Path, shown_as: list[str]) -> None:
+    found = imported("ask", "Who met Pezeshkian?", "--index", str(seed_index), *shown_as)
+    assert found >= ENCODING
+    assert not found & (SERVING | BUILDING | MEASURING)
+
+
+@pytest.mark.parametrize("shown_as", [[], ["--json"]])
+def test_to_cite_no_model_is_imported_either(seed_index: Path, shown_as: list[str]) -> None:
+    passages = open_current(seed_index).passages
+    citation = next(iter(passages.of_document(passages.documents[0]))).id
+    found = imported("cite", citation, "--index", str(seed_index), *shown_as)
+    assert not found & (SERVING | BUILDING | MEASURING | ENCODING)
+
+
+def test_to_build_nothing_is_imported_that_serves_or_measures(documents: Path, index: Path) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    found = imported("rebuild-index", "--documents", str(documents), "--index", str(index))
+    assert "sourceline.index.build" in found
+    assert not found & (SERVING | MEASURING)

@@ -1,10 +1,12 @@
 import errno
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
-from sourceline.durable import replace, sha256, sync, sync_tree
+from sourceline import durable
+from sourceline.durable import HashedFile, replace, sha256, sync, sync_tree
 
 
 def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
@@ -69,3 +71,68 @@ def test_a_text_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
     with pytest.raises(OSError, match="No space left on device"):
         replace(tmp_path / "CURRENT", "new\n")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("CURRENT", "old\n")]
+
+
+def test_a_file_is_what_was_written_and_copied_in_order_hashed_and_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable, "_STRETCH", 1_000)
+    monkeypatch.setattr(durable, "_READ", 64)
+    source = os.urandom(5_000)
+    (tmp_path / "source").write_bytes(source)
+    paths = flushed(monkeypatch)
+    file = HashedFile(tmp_path / "a")
+    expected = b""
+    for number in range(200):
+        piece, start = bytes([number]) * (number % 7), number * 20
+        file.write(piece)
+        file.copy(tmp_path / "source", start, start + number)
+        expected += piece + source[start : start + number]
+    assert file.settled() == (len(expected), hashlib.sha256(expected).hexdigest())
+    assert (tmp_path / "a").read_bytes() == expected
+    assert len(paths) >= 2
+    assert {*paths} == {tmp_path / "a"}
+    file.close()
+
+
+def test_a_file_that_is_closed_holds_what_was_written(tmp_path: Path) -> None:
+    file = HashedFile(tmp_path / "a")
+    file.write(b"abc")
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize(("source", "told"), [("none", "No such file"), ("short", "has become shorter")])
+def test_what_fails_beside_is_raised_by_a_later_call(tmp_path: Path, source: str, told: str) -> None:
+    (tmp_path / "short").write_bytes(b"abc")
+    file = HashedFile(tmp_path / "a")
+    file.copy(tmp_path / source, 0, 4)
+    with pytest.raises(OSError, match=told):
+        file.settled()
+    file.close()
+
+
+def test_what_fails_beside_is_raised_before_much_more_is_taken(tmp_path: Path) -> None:
+    file = HashedFile(tmp_path / "a")
+    file.copy(tmp_path / "none", 0, 4)
+
+    def go_on() -> None:
+        for _ in range(1_000):
+            file.write(b"more")
+
+    with pytest.raises(FileNotFoundError):
+        go_on()
+    file.close()
+
+
+def test_a_flush_that_fails_beside_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(durable, "_STRETCH", 1)
+    file = HashedFile(tmp_path / "a")
+    monkeypatch.setattr(os, "fsync", fsync)
+    file.write(b"abc")
+    with pytest.raises(OSError, match="Input/output error"):
+        file.settled()
+    file.close()

@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,7 +24,6 @@ READS = {
     "passages.__init__",
     "passages.text_of",
     "passages.of_document",
-    "passages.parts_of",
     "passages._select",
     "ledger.with_texts",
 }
@@ -44,12 +44,16 @@ def step(frame: FrameType, called: Any) -> str | None:
 def main(documents: Path, index: Path, kill_before: int | None) -> None:
     steps: list[str] = []
 
+    one_at_a_time = threading.Lock()
+
     def profile(frame: FrameType, event: str, called: Any) -> None:
         if event == "c_call" and (name := step(frame, called)):
-            if len(steps) == kill_before:
-                os.kill(os.getpid(), signal.SIGKILL)
-            steps.append(name)
+            with one_at_a_time:
+                if len(steps) == kill_before:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                steps.append(name)
 
+    threading.setprofile(profile)
     sys.setprofile(profile)
     build(documents, index, DEFAULT_MODEL)
     sys.setprofile(None)

@@ -38,10 +38,10 @@ FILTERS = {
 
 def indexed(folder: Path, vectors: Float32, before: DenseIndex | None = None) -> DenseIndex:
     folder.mkdir(exist_ok=True)
-    with DenseWriter(folder, DIMENSION) as writer:
+    with DenseWriter(folder, DIMENSION, before) as writer:
         for start in range(0, len(vectors), 999):
             writer.add(vectors[start : start + 999].astype(np.float16))
-        writer.write(before)
+        writer.write()
     return DenseIndex(folder)
 
 

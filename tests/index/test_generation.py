@@ -27,7 +27,7 @@ def built(documents: Path, index: Path, rebuild: Rebuild) -> Path:
 
 def rewrite(folder: Path, **changed: Any) -> None:
     """Let the manifest say what is in the folder now, and what else is wanted."""
-    write_manifest(folder, replace(read_manifest(folder), **{"files": file_table(folder)} | changed))
+    write_manifest(folder, replace(read_manifest(folder), **{"files": file_table(folder, {})} | changed))
 
 
 def test_a_generation_says_what_it_is(built: Path, encoder: Encoder) -> None:

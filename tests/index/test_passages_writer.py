@@ -1,5 +1,7 @@
 """No text is there twice, and a document's comes back whole; parts are known by their keys and their places."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sourceline.corpus.sentences import passages as split
-from sourceline.index.passages import Passages
+from sourceline.index.passages import FILE, Passages
 from sourceline.index.passages_writer import PassagesWriter
 from tests.texts import document, texts
 
@@ -40,11 +42,12 @@ def stored(tmp_path: Path) -> Passages:
     return Passages(tmp_path, 1)
 
 
-def test_a_documents_parts_come_back_in_order_those_too_that_it_repeats(stored: Passages) -> None:
-    assert [stored.parts_of(entry) for entry in stored.documents] == [
-        [(b"first", 1), (b"again", 1), (b"again", 1), (b"last", 1)],
-        [(b"again", 1), (b"own", 3)],
-        [],
+def test_parts_are_stored_in_order_those_too_that_are_repeated(stored: Passages, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        parts = connection.execute("SELECT * FROM parts ORDER BY first_row").fetchall()
+    assert parts == [
+        *((0, b"first", 1), (1, b"again", 1), (2, b"again", 1), (3, b"last", 1)),
+        *((4, b"again", 1), (5, b"own", 3)),
     ]
     assert [entry.parts for entry in stored.documents] == [4, 2, 0]
 

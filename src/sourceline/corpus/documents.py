@@ -45,8 +45,9 @@ def document_paths(folder: Path) -> tuple[list[str], list[Skipped]]:
     skipped: list[Skipped] = []
     for parent, folders, files in os.walk(folder, onerror=skip):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(parent).relative_to(folder).as_posix()
         wanted = [name for name in files if not name.startswith(".") and Path(name).suffix.lower() in FORMATS]
-        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in wanted]
+        found += wanted if below == "." else [f"{below}/{name}" for name in wanted]
     return sorted(found), skipped
 
 

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import filelock
 
 from sourceline.citations.ledger import Ledger
 from sourceline.corpus.documents import Found, Skipped, find_documents
+from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import ENCODERS, prepare_encoder
 from sourceline.errors import (
     BuildError,
@@ -75,16 +77,16 @@ def build(
     started = time.monotonic()
     try:
         with lock(index):
-            encoder, before = prepare_encoder(kind, model, index / ENCODERS), _open_before(index)
+            encoder, before = _opened(kind, model, index)
             _discard_unpublished(index)
             found, skipped = _find(documents)
             mixed = mix(recipe, encoder, model, sum(one.size for one in found))
             reusable = before if before and before.manifest.recipe == mixed.digest else None
-            with _discarding(index), GenerationWriter(index, encoder, mixed) as writer:
+            with _discarding(index), GenerationWriter(index, encoder, mixed, reusable) as writer:
                 with BlockCache(index / CACHE, mixed.open_codec().code_size, encoder.dimension) as cache:
                     maker = Maker(documents, recipe, mixed, encoder, cache, reusable)
                     maker.write(found, writer, skipped, progress)
-                    opened = check_generation(index, writer.write(skipped, reusable))
+                    opened = check_generation(index, writer.write(skipped))
                 record_citations(Ledger(index), before, opened)
                 generations.publish(index, opened.id)
             _tidy(index, opened, before)
@@ -112,6 +114,13 @@ def lock(index: Path) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def _opened(kind: EncoderKind, model: str, index: Path) -> tuple[Encoder, Generation | None]:
+    """Return the encoder and the generation before; to verify either takes time that the other need not wait for."""
+    with ThreadPoolExecutor(1) as beside:
+        before = beside.submit(_open_before, index)
+        return prepare_encoder(kind, model, index / ENCODERS), before.result()
 
 
 def _open_before(index: Path) -> Generation | None:

@@ -17,6 +17,7 @@ from sourceline.encoding.encoder import Float32
 from sourceline.index.rows import Rows
 from sourceline.types import Neighbor
 
+Int64 = npt.NDArray[np.int64]
 FILE = "dense.faiss"
 APPROXIMATE_ABOVE = 20_000
 # Lists for n rows: this times √n. A question searches PROBED of them, or this share if it is more.
@@ -28,19 +29,30 @@ _MOST = 0.5
 _TRAINING = 50  # vectors a list
 _BATCH = 65_536
 _RAW = "dense.raw"
+_NEW = -1  # instead of a row of the index before
 
 
 class DenseWriter:
-    """Collects sentence vectors in row order and writes the index."""
+    """Collects sentence vectors in row order and writes the index.
 
-    def __init__(self, folder: Path, dimension: int) -> None:
+    Its lists are those of the index ``before``, if it has about as many as are wanted.
+    """
+
+    def __init__(self, folder: Path, dimension: int, before: "DenseIndex | None" = None) -> None:
         self._folder = folder
         self._dimension = dimension
+        self._before = before
         self._raw = (folder / _RAW).open("wb")
+        self._origins: list[Int64] = []  # of each row: which one it is in the index before, or _NEW
 
     def add(self, vectors: npt.NDArray[np.float16]) -> None:
         """Append vectors: (n, dimension) float16 of length one."""
         self._raw.write(vectors.astype("<f2").tobytes())
+        self._origins.append(np.full(len(vectors), _NEW))
+
+    def take(self, rows: range) -> None:
+        """Append rows of the index before."""
+        self._origins.append(np.arange(rows.start, rows.stop))
 
     def __enter__(self) -> Self:
         """Use as a context manager to close the file, however the build goes."""
@@ -50,22 +62,34 @@ class DenseWriter:
         """Close."""
         self._raw.close()
 
-    def write(self, before: "DenseIndex | None" = None) -> None:
-        """Write the index file. The lists are those of the index ``before``, if it has about as many as are wanted."""
+    def write(self) -> None:
+        """Write the index file."""
         self._raw.close()
-        file = self._folder / _RAW
-        rows = file.stat().st_size // (2 * self._dimension)
-        index = self._lists(file, rows, before) if rows > APPROXIMATE_ABOVE else faiss.IndexFlatIP(self._dimension)
-        for vectors in self._batches(file):
-            index.add(vectors)
+        origins = np.concatenate([np.zeros(0, np.int64), *self._origins])
+        large = len(origins) > APPROXIMATE_ABOVE
+        index = self._approximate(origins) if large else self._filled(faiss.IndexFlatIP(self._dimension), origins)
         faiss.write_index(index, str(self._folder / FILE))
-        file.unlink()
+        (self._folder / _RAW).unlink()
 
-    def _lists(self, file: Path, rows: int, before: "DenseIndex | None") -> faiss.Index:
-        wanted = int(LISTS * rows**0.5)
-        centers = before.centers() if before else None
-        if centers is None or not wanted / 2 <= len(centers) <= wanted * 2:
-            centers = self._centers(file, rows, wanted)
+    def _approximate(self, origins: Int64) -> faiss.Index:
+        wanted = int(LISTS * len(origins) ** 0.5)
+        centers = self._before.centers() if self._before else None
+        if self._before and centers is not None and wanted / 2 <= len(centers) <= wanted * 2:
+            index = self._empty(centers)
+            self._before.copy_lists(origins, index)
+            new = np.flatnonzero(origins == _NEW)
+            for at, vectors in zip(range(0, len(new), _BATCH), self._batches(origins[new]), strict=True):
+                index.add_with_ids(vectors, new[at : at + _BATCH])
+            return index
+        return self._filled(self._empty(self._centers(origins, wanted)), origins)
+
+    def _filled(self, index: faiss.Index, origins: Int64) -> faiss.Index:
+        for vectors in self._batches(origins):
+            index.add(vectors)
+        return index
+
+    def _empty(self, centers: Float32) -> faiss.IndexIVF:
+        """Return an index without vectors that has lists with these centers."""
         nearest = faiss.IndexFlatIP(self._dimension)
         nearest.add(centers)
         index = faiss.IndexIVFScalarQuantizer(
@@ -78,24 +102,33 @@ class DenseWriter:
         self._nearest = nearest  # which FAISS only points to
         return index
 
-    def _centers(self, file: Path, rows: int, count: int) -> Float32:
-        raw = np.memmap(file, dtype="<f2", mode="r").reshape(-1, self._dimension)
+    def _centers(self, origins: Int64, count: int) -> Float32:
+        rows = len(origins)
         sample = np.random.default_rng(0).choice(rows, min(rows, _TRAINING * count), replace=False)
+        sampled = np.isin(np.arange(rows), sample)
+        batches = zip(range(0, rows, _BATCH), self._batches(origins), strict=True)
+        vectors = [batch[sampled[at : at + _BATCH]] for at, batch in batches]
         threads = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(os.cpu_count() or 1)
         try:
             means = faiss.Kmeans(self._dimension, count, niter=10, seed=0, spherical=True, min_points_per_centroid=1)
-            means.train(raw[np.sort(sample)].astype(np.float32))
+            means.train(np.concatenate(vectors))
         finally:
             faiss.omp_set_num_threads(threads)
         return np.asarray(means.centroids, dtype=np.float32)
 
-    def _batches(self, file: Path) -> Iterator[Float32]:
-        if not file.stat().st_size:  # which cannot be mapped
-            return
-        raw = np.memmap(file, dtype="<f2", mode="r").reshape(-1, self._dimension)
-        for start in range(0, len(raw), _BATCH):
-            yield raw[start : start + _BATCH].astype(np.float32)
+    def _batches(self, origins: Int64) -> Iterator[Float32]:
+        """Yield the vectors of rows, in order: the next new ones of the raw file, all others of the index before."""
+        with (self._folder / _RAW).open("rb") as raw:
+            for start in range(0, len(origins), _BATCH):
+                batch = origins[start : start + _BATCH]
+                new = batch == _NEW
+                vectors = np.empty((len(batch), self._dimension), np.float32)
+                found = np.fromfile(raw, "<f2", int(new.sum()) * self._dimension)
+                vectors[new] = found.reshape(-1, self._dimension)
+                if self._before and not new.all():
+                    vectors[~new] = self._before.vectors(batch[~new])
+                yield vectors
 
 
 class DenseIndex:
@@ -128,6 +161,27 @@ class DenseIndex:
             return None
         found: Float32 = self._lists.quantizer.reconstruct_n(0, self._lists.nlist)
         return found
+
+    def copy_lists(self, origins: Int64, target: faiss.IndexIVF) -> None:
+        """Put rows of this index into the same lists of one with the same centers, and the same in them.
+
+        ``origins``: of each row of the target which one it is here, or -1. To find the nearest list of each anew is
+        what takes longest, and of what is stored in a byte a number it might be another.
+        """
+        assert self._lists is not None
+        taken = np.flatnonzero(origins >= 0)
+        rows = np.full(len(self), -1)
+        rows[origins[taken]] = taken
+        lists, into, size = self._lists.invlists, target.invlists, self._lists.code_size
+        assert lists is not None
+        assert into is not None
+        for number in range(self._lists.nlist):
+            if count := lists.list_size(number):
+                ids = rows[faiss.rev_swig_ptr(lists.get_ids(number), count)]
+                codes = faiss.rev_swig_ptr(lists.get_codes(number), count * size).reshape(count, size)[ids >= 0]
+                ids = ids[ids >= 0]
+                into.add_entries(number, len(ids), faiss.swig_ptr(ids), faiss.swig_ptr(codes))
+        target.ntotal = len(taken)
 
     def search(self, vector: Float32, n: int, within: Rows | None) -> list[Neighbor]:
         """Return the up to ``n`` rows with the greatest cosine to ``vector`` (dimension,), best first, ties by row.
@@ -180,7 +234,7 @@ class DenseIndex:
         cosines: Float32 = np.einsum("ij,j->i", self.vectors(rows), vector)
         return cosines
 
-    def vectors(self, rows: Sequence[int]) -> Float32:
+    def vectors(self, rows: Sequence[int] | Int64) -> Float32:
         """Return the vectors of these rows: (rows, dimension) float32."""
         stored: Float32 = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64))
         return stored

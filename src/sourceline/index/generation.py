@@ -6,7 +6,9 @@ A generation is a folder ``generations/<id>/`` that is never written again once 
 import logging
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from sourceline.index.codec import open_codec
 from sourceline.index.dense import DenseIndex
 from sourceline.index.lexical import LexicalIndex
 from sourceline.index.manifest import MEND, Manifest, read_manifest, require_in_reach
-from sourceline.index.passages import DocumentEntry, Passages
+from sourceline.index.passages import Passages
 from sourceline.index.tokens import TokenIndex
 
 log = logging.getLogger(__name__)
@@ -46,11 +48,6 @@ class Generation:
     def block(self, rows: range) -> Block:
         """Return the block of consecutive rows, at least one, as it was written."""
         return self.tokens.block(rows, self.dense.vectors(rows).astype(np.float16))
-
-    def title_block(self, entry: DocumentEntry) -> Block:
-        """Return the block of a document's title; its vector is not kept."""
-        at = self.passages.row_count + entry.number
-        return self.tokens.block(range(at, at + 1), np.zeros((1, self.dense.dimension), dtype=np.float16))
 
     @property
     def id(self) -> str:
@@ -89,9 +86,8 @@ def open_generation(index: Path, generation: str, connections: int = 1, verify: 
         raise DamagedError(f"there is no generation {generation!r} in {index}: {MEND}")
     folder = index / GENERATIONS / generation
     manifest = read_manifest(folder)
-    for name, written in manifest.files.items():
-        if verify and _as_it_is(folder, name) != written:
-            raise DamagedError(f"generation {generation} is damaged: {name} is not as it was written: {MEND}")
+    if verify:
+        _require_as_written(folder, manifest)
     try:
         head = read_head(folder / HEAD)
         opened = Generation(
@@ -203,6 +199,15 @@ def require_encoder(generation: Generation, encoder: Encoder) -> None:
             f"generation {generation.id} was built with {generation.manifest.model} "
             f"({generation.manifest.fingerprint}), not {encoder.model} ({encoder.fingerprint}): {MEND}"
         )
+
+
+def _require_as_written(folder: Path, manifest: Manifest) -> None:
+    """Compare all files with the manifest, several at a time: hashing them is most of what opening takes."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(partial(_as_it_is, folder), manifest.files)
+        for (name, written), is_ in zip(manifest.files.items(), found, strict=True):
+            if is_ != written:
+                raise DamagedError(f"generation {manifest.id} is damaged: {name} is not as it was written: {MEND}")
 
 
 def _as_it_is(folder: Path, name: str) -> tuple[int, str] | None:

@@ -49,7 +49,10 @@ class LexicalWriter:
     def add(self, texts: Sequence[str]) -> None:
         """Append sentences."""
         for text in texts:
-            self._writer.add_document(tantivy.Document.from_dict({"text": _composed(text), "row": self._rows}, _SCHEMA))
+            document = tantivy.Document()
+            document.add_text("text", _composed(text))
+            document.add_unsigned("row", self._rows)
+            self._writer.add_document(document)
             self._rows += 1
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ from sourceline.index.block import Block, make_block, no_block
 from sourceline.index.cache import BlockCache
 from sourceline.index.cut import CutDocument, Part, cut_document
 from sourceline.index.generation import Generation
+from sourceline.index.passages import DocumentEntry
 from sourceline.index.recipe import Mixed, Recipe
 from sourceline.index.write import GenerationWriter
 
@@ -59,29 +60,42 @@ class Maker:
         Raises:
             CorpusError: there is no document that can be read.
         """
-        new = [one.size for one in found if (one.document_id, one.sha256) not in self._entries]
+        new = [one.size for one in found if not self._entry(one)]
         done, written = 0, 0
         progress(Progress(0, sum(new)))
         for group in _groups(found):
-            cuts = {one.document_id: self._cut(one, skipped) for one in group if not self._is_known(one)}
+            cuts = {one.document_id: self._cut(one, skipped) for one in group if not self._entry(one)}
             made = self._made([cut for cut in cuts.values() if cut])
-            for one in group:
-                if self._is_known(one):
-                    assert self._before
-                    writer.take(self._before, self._entries[one.document_id, one.sha256])
-                elif cut := cuts[one.document_id]:
+            for run in self._runs(group):
+                if entries := [entry for one in run if (entry := self._entry(one))]:
+                    writer.take(entries)
+                elif cut := cuts[run[0].document_id]:
                     self._add(cut, made, writer)
                 else:
                     continue
-                written += 1
+                written += len(run)
             done += sum(one.size for one in group if one.document_id in cuts)
             progress(Progress(done, sum(new)))
         if not written:
             reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())
             raise CorpusError(f"no document in {self._folder} can be read" + (f": {reasons}" if reasons else ""))
 
-    def _is_known(self, found: Found) -> bool:
-        return (found.document_id, found.sha256) in self._entries
+    def _entry(self, found: Found) -> DocumentEntry | None:
+        """Return what the generation before has of a document whose bytes are the same."""
+        return self._entries.get((found.document_id, found.sha256))
+
+    def _runs(self, group: Sequence[Found]) -> Iterator[list[Found]]:
+        """Yield the documents: unchanged ones together that stood in a row before, each other one by itself."""
+        run: list[Found] = []
+        last: DocumentEntry | None = None
+        for one in group:
+            entry = self._entry(one)
+            if run and not (entry and last and entry.number == last.number + 1):
+                yield run
+                run = []
+            run.append(one)
+            last = entry
+        yield run
 
     def _cut(self, found: Found, skipped: dict[str, str]) -> CutDocument | None:
         try:
@@ -131,11 +145,13 @@ class Maker:
 
 def _groups(found: Sequence[Found]) -> Iterator[list[Found]]:
     group: list[Found] = []
+    size = 0
     for one in found:
         group.append(one)
-        if sum(other.size for other in group) >= GROUP:
+        size += one.size
+        if size >= GROUP:
             yield group
-            group = []
+            group, size = [], 0
     if group:
         yield group
 

@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,10 +46,22 @@ class Manifest:
     files: dict[str, tuple[int, str]]
 
 
-def file_table(folder: Path) -> dict[str, tuple[int, str]]:
-    """Return size and SHA-256 of every file below ``folder``, by POSIX path, but for the manifest."""
+def file_table(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+    """Return size and SHA-256 of every file below ``folder``, by POSIX path, but for the manifest.
+
+    Those that are not ``known`` are hashed, and flushed to the disk, several at a time.
+    """
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {path.relative_to(folder).as_posix(): (path.stat().st_size, sha256(path)) for path in paths}
+    names = [path.relative_to(folder).as_posix() for path in paths]
+
+    def settled(name: str) -> tuple[int, str]:
+        if name in known:
+            return known[name]
+        sync(folder / name)
+        return (folder / name).stat().st_size, sha256(folder / name)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(names, pool.map(settled, names), strict=True))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -70,8 +70,7 @@ class Passages:
         self._pool: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         # A connection refers to itself, so that it would stay open until the garbage collector comes by.
         weakref.finalize(self, _close, self._pool)
-        # immutable: a published file never changes, so no lock is taken and nothing is written beside it.
-        uri = f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1"
+        uri = uri_of(folder)
         for _ in range(connections):
             connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
             self._pool.put(connection)
@@ -147,14 +146,6 @@ class Passages:
         found = self._select("SELECT first_row, first_row + rows FROM parts WHERE key IN ({}) LIMIT 1", [key])
         return range(*found[0]) if found else None
 
-    def parts_of(self, entry: DocumentEntry) -> list[tuple[bytes, int]]:
-        """Return the keys of a document's parts, in order, and how many rows each has."""
-        with self._connection() as connection:
-            return connection.execute(
-                "SELECT key, rows FROM parts WHERE first_row >= ? AND first_row < ? ORDER BY first_row",
-                (entry.rows.start, entry.rows.stop),
-            ).fetchall()
-
     def text_of(self, entry: DocumentEntry) -> str:
         """Return a document's text: that of its passages, and what stands between them."""
         with self._connection() as connection:
@@ -178,10 +169,8 @@ class Passages:
 
     def standing_texts(self, texts: set[str]) -> list[Standing]:
         """Return all passages with exactly one of these texts. Reads all there are: for builds and rare look-ups."""
-        with self._connection() as connection:
-            found = connection.execute("SELECT id, text FROM passages ORDER BY number")
-            ids = [id_ for id_, text in found if text in texts]
-        return [standing for standing in map(self.standing, ids) if standing]
+        found = sorted(self._select("SELECT number, id FROM passages WHERE text IN ({})", texts))
+        return [standing for standing in (self.standing(id_) for _, id_ in found) if standing]
 
     def entry(self, document_id: str) -> DocumentEntry | None:
         """Return a document by its id."""
@@ -204,6 +193,12 @@ class Passages:
             yield connection
         finally:
             self._pool.put(connection)
+
+
+def uri_of(folder: Path) -> str:
+    """Return by which URI SQLite opens the file of a generation, to read it."""
+    # immutable: a published file never changes, so no lock is taken and nothing is written beside it.
+    return f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1"
 
 
 def _close(pool: SimpleQueue[sqlite3.Connection]) -> None:

@@ -16,11 +16,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from sourceline.durable import HashedFile
 from sourceline.encoding.encoder import Float32, Int32
 from sourceline.index.block import NO_TOKEN, Block, UInt16, UInt32
 from sourceline.index.codec import Codec, Codes
 
 CODES, IDS, STARTS, OFFSETS, IDF = "tokens.codes", "tokens.ids", "tokens.starts", "tokens.offsets", "tokens.idf.npy"
+
+NO_VECTORS = np.zeros((0, 0), dtype=np.float16)
 
 
 class TokensWriter:
@@ -31,7 +34,7 @@ class TokensWriter:
         self._folder = folder
         self._vocabulary = vocabulary
         self._kind = "<u2" if vocabulary < 0xFFFF else "<u4"
-        self._codes = (folder / CODES).open("wb")
+        self._codes = HashedFile(folder / CODES)
         self._ids = (folder / IDS).open("wb")
         self._starts = (folder / STARTS).open("wb")
         self._counts: list[UInt32] = []
@@ -49,20 +52,36 @@ class TokensWriter:
 
     def add(self, block: Block) -> None:
         """Append the passages of a block."""
-        rows = np.repeat(np.arange(len(block.counts)), block.counts)
-        known = block.ids != NO_TOKEN
-        pairs = np.unique(rows[known] * self._vocabulary + block.ids[known].astype(np.int64))
-        self._passages_with += np.bincount(pairs % self._vocabulary, minlength=self._vocabulary)
+        self._count(block)
         self._write(block)
 
+    def take(self, before: "TokenIndex", rows: range) -> None:
+        """Append consecutive passages of another index; their codes, most of it, are copied file to file."""
+        block = before.block(rows)
+        self._count(block)
+        self._write_all_but_codes(block)
+        self._codes.copy(*before.place(rows))
+
+    def _count(self, block: Block) -> None:
+        """Count in how many passages each token stands."""
+        rows = np.repeat(np.arange(len(block.counts)), block.counts)
+        known = block.ids != NO_TOKEN
+        pairs = np.sort(rows[known] * self._vocabulary + block.ids[known])  # five times as fast as np.unique
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+        self._passages_with += np.bincount(pairs % self._vocabulary, minlength=self._vocabulary)
+
     def add_title(self, block: Block) -> None:
-        """Take the title of the next document; all titles stand behind all passages."""
+        """Take the title of the next document, or of the next ones; all titles stand behind all passages."""
         self._titles.append(block)
 
     def _write(self, block: Block) -> None:
-        self._codes.write(np.ascontiguousarray(block.codes).tobytes())
-        self._ids.write(block.ids.astype(self._kind).tobytes())  # what is no token becomes the greatest number
-        self._starts.write(block.starts.astype("<u2").tobytes())
+        self._write_all_but_codes(block)
+        if block.codes.size:
+            self._codes.write(np.ascontiguousarray(block.codes).data)
+
+    def _write_all_but_codes(self, block: Block) -> None:
+        self._ids.write(block.ids.astype(self._kind).data)  # what is no token becomes the greatest number
+        self._starts.write(np.ascontiguousarray(block.starts, dtype="<u2").data)
         self._counts.append(block.counts)
 
     def write(self) -> int:
@@ -70,11 +89,16 @@ class TokensWriter:
         passages = sum(len(counts) for counts in self._counts)
         for title in self._titles:
             self._write(title)
-        self.__exit__()
+        self._ids.close()
+        self._starts.close()
         offsets = np.concatenate([[0], *self._counts]).cumsum()
         offsets.astype("<i8").tofile(self._folder / OFFSETS)
         np.save(self._folder / IDF, idf(self._passages_with, passages))
         return int(offsets[-1])
+
+    def hashed(self) -> dict[str, tuple[int, str]]:
+        """Return size and SHA-256 of the codes, most of a generation, once they are on the disk."""
+        return {CODES: self._codes.settled()}
 
 
 def idf(passages_with: npt.NDArray[np.int64], passages: int) -> Float32:
@@ -103,6 +127,7 @@ class TokenIndex:
 
     def __init__(self, folder: Path, codec: Codec) -> None:
         """Map the files. Their checksums must have been verified."""
+        self._folder = folder
         self._offsets = np.fromfile(folder / OFFSETS, dtype="<i8")
         self._starts: UInt16 = _map(folder / STARTS, "<u2", 1)[:, 0]
         size = (folder / IDS).stat().st_size // max(1, len(self._starts))
@@ -134,8 +159,13 @@ class TokenIndex:
         places = self._starts[positions].astype(np.int32)
         return Gathered(self._codec.decode(self._codes[positions]), starts, places)
 
-    def block(self, rows: range, vectors: npt.NDArray[np.float16]) -> Block:
-        """Return the block of consecutive rows as it was written; ``vectors`` are their passages' (rows, dimension)."""
+    def place(self, rows: range) -> tuple[Path, int, int]:
+        """Return the file with the codes of consecutive rows, and between which of its bytes they stand."""
+        first, last = (int(self._offsets[row]) * self._codec.code_size for row in (rows.start, rows.stop))
+        return self._folder / CODES, first, last
+
+    def block(self, rows: range, vectors: npt.NDArray[np.float16] = NO_VECTORS) -> Block:
+        """Return the block of consecutive rows as it was written, with these vectors or without."""
         first, last = self._offsets[rows.start], self._offsets[rows.stop]
         ids = self._ids[first:last].astype(np.uint32)
         ids[ids == np.iinfo(self._ids.dtype).max] = NO_TOKEN

@@ -23,22 +23,23 @@ from sourceline.index.passages import DocumentEntry
 from sourceline.index.passages_writer import PassagesWriter
 from sourceline.index.recipe import Mixed
 from sourceline.index.tokens import TokensWriter
-from sourceline.types import Document, Passage
 
 
 class GenerationWriter:
     """Writes documents in order, each new or taken over from the generation before. Nothing is published yet."""
 
-    def __init__(self, index: Path, encoder: Encoder, mixed: Mixed) -> None:
+    def __init__(self, index: Path, encoder: Encoder, mixed: Mixed, before: Generation | None) -> None:
+        """Make the folder; ``before`` is a generation that was made by the same recipe."""
         self._now = datetime.now(UTC)
         self._folder = index / generations.GENERATIONS / _next_id(index, self._now)
         self._folder.mkdir(parents=True)
-        self._encoder, self._mixed = encoder, mixed
+        self._encoder, self._mixed, self._before = encoder, mixed, before
         self._documents = self._passages = self._rows = self.parts = 0
         with ExitStack() as stack:
-            self._dense = stack.enter_context(DenseWriter(self._folder, encoder.dimension))
+            dense, folder = (before.dense, before.folder) if before else (None, None)
+            self._dense = stack.enter_context(DenseWriter(self._folder, encoder.dimension, dense))
             self._tokens = stack.enter_context(TokensWriter(self._folder, encoder.vocabulary))
-            self._stored = stack.enter_context(PassagesWriter(self._folder))
+            self._stored = stack.enter_context(PassagesWriter(self._folder, folder))
             self._lexical = stack.enter_context(LexicalWriter(self._folder))
             self._open = stack.pop_all()
 
@@ -54,41 +55,41 @@ class GenerationWriter:
         """Append a document: the blocks of its parts with their keys, and its title's."""
         _require_verbatim(cut)
         rows = [len(block.counts) for block in blocks]
-        self._add(cut.document, cut.passages, list(zip(keys, rows, strict=True)), len(blocks))
+        self._stored.add(cut.document, cut.passages, list(zip(keys, rows, strict=True)), len(blocks))
+        self._lexical.add([passage.text for passage in cut.passages if not passage.heading])
         for block in blocks:
-            self._add_block(block)
+            self._tokens.add(block)
+            self._dense.add(block.vectors)
         self._tokens.add_title(title)
+        self._count(1, len(cut.passages), sum(rows), len(blocks))
 
-    def take(self, before: Generation, entry: DocumentEntry) -> None:
-        """Append a document as it is in the generation before, which was made by the same recipe."""
-        document = Document(entry.id, entry.title, before.passages.text_of(entry), entry.sha256, ())
-        self._add(document, before.passages.of_document(entry), before.passages.parts_of(entry), entry.parts)
-        if entry.rows:
-            self._add_block(before.block(entry.rows))
-        self._tokens.add_title(before.title_block(entry))
+    def take(self, entries: Sequence[DocumentEntry]) -> None:
+        """Append consecutive documents of the generation before as they are."""
+        before, first, last = self._before, entries[0], entries[-1]
+        assert before
+        self._lexical.add(self._stored.take(entries))
+        rows = range(first.rows.start, last.rows.stop)
+        if rows:
+            self._tokens.take(before.tokens, rows)
+            self._dense.take(rows)
+        titles = before.passages.row_count
+        self._tokens.add_title(before.tokens.block(range(titles + first.number, titles + last.number + 1)))
+        passages = last.numbers.stop - first.numbers.start
+        self._count(len(entries), passages, len(rows), sum(entry.parts for entry in entries))
 
-    def _add(
-        self, document: Document, passages: Sequence[Passage], parts: Sequence[tuple[bytes, int]], count: int
-    ) -> None:
-        self._stored.add(document, passages, parts, count)
-        answers = [passage.text for passage in passages if not passage.heading]
-        self._lexical.add(answers)
-        self._documents += 1
-        self._passages += len(passages)
-        self._rows += len(answers)
-        self.parts += count
+    def _count(self, documents: int, passages: int, rows: int, parts: int) -> None:
+        self._documents += documents
+        self._passages += passages
+        self._rows += rows
+        self.parts += parts
 
-    def _add_block(self, block: Block) -> None:
-        self._tokens.add(block)
-        self._dense.add(block.vectors)
-
-    def write(self, skipped: dict[str, str], before: Generation | None) -> str:
+    def write(self, skipped: dict[str, str]) -> str:
         """Finish all files, the manifest last; return the generation's id."""
+        tokens = self._tokens.write()
         write_head(self._folder / HEAD, self._mixed.head)
-        self._dense.write(before.dense if before else None)
+        self._dense.write()
         self._lexical.write()
         self._stored.write()
-        tokens = self._tokens.write()
         manifest = Manifest(
             format=FORMAT,
             id=self._folder.name,
@@ -104,7 +105,7 @@ class GenerationWriter:
             rows=self._rows,
             tokens=tokens,
             skipped=skipped,
-            files=file_table(self._folder),
+            files=file_table(self._folder, self._tokens.hashed()),
         )
         write_manifest(self._folder, manifest)
         return self._folder.name

@@ -23,6 +23,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 SEEDS = Path(__file__).parent.parent / "seeds"
+# A program that is installed has its modules compiled; where this is set, each start would compile ours again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # From before Sourceline is imported, which tells numpy and others to start one thread: no peer is to inherit that.
 ENVIRONMENT = dict(os.environ)
 WARM = 50  # questions before the clock runs

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -120,13 +121,10 @@ def test_a_build_that_stops_amid_a_document_goes_on_behind_the_last_batch(
     put(documents, {"a.txt": "\n\n".join(paragraphs)})
     monkeypatch.setattr(make, "BATCH", 2)
     encode = CompiledEncoder.encode
-    texts: list[str] = []
 
     def stop(self: CompiledEncoder, wanted: Sequence[str]) -> Iterator[Encoding]:
-        if len(texts) == 4:
-            raise KeyboardInterrupt
-        texts.extend(wanted)
-        return encode(self, wanted)
+        yield from islice(encode(self, wanted), 4)
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(CompiledEncoder, "encode", stop)

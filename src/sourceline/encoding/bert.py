@@ -2,7 +2,7 @@
 
 A question is so short that much of its time goes into what lies around the matrix products. One text has no padding, so
 that no mask is needed; query, key and value come of one product; and no shape depends on anything but the number of
-tokens. Of a model's run that saves a fifth, at 17 tokens and at 170.
+tokens. With what smoothing costs, a model's run takes .86 of the time at 17 tokens and .82 at 170 (AVX2).
 """
 
 from collections.abc import Iterable

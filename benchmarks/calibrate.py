@@ -23,6 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from sourceline.corpus.formats.plain import marks
 from sourceline.encoding.encoders import ENCODERS, prepare_encoder
+from sourceline.encoding.models import find_model
 from sourceline.evaluation.labels import LabelledQuestion, Relevant, read_labels
 from sourceline.index.build import build
 from sourceline.index.rows import Rows
@@ -80,7 +81,7 @@ def collect(folder: Path) -> Iterator[Example]:
     own = [q for q in labelled.questions if not q.answerable and q.paragraph]
     with tempfile.TemporaryDirectory() as scratch:
         compiled = Path(scratch) / "compiled"
-        prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, compiled / ENCODERS)
+        prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), compiled / ENCODERS)
         yield from ask("all", labelled.documents, questions, questions, own, compiled, Path(scratch) / "all")
         for path in sorted(labelled.documents.iterdir()):
             here = [q for q in questions if q.paragraph and q.paragraph.document == path.name]

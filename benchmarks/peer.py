@@ -28,7 +28,7 @@ from urllib.parse import quote
 from serving import ENVIRONMENT, SEEDS, System, measure, rebuild, seed_questions, sourceline_on
 
 from sourceline.encoding.encoders import ENCODERS
-from sourceline.encoding.models import model_folder
+from sourceline.encoding.models import find_model
 from sourceline.evaluation.figures import Figure
 from sourceline.evaluation.plots import ratios, standalone
 from sourceline.index.generation import open_current
@@ -164,7 +164,7 @@ class Bench:
         return folder
 
     def _index_with_peer(self, sentences: Path, folder: Path) -> float:
-        command = [self._python, HERE / "txtai_index.py", sentences, model_folder(DEFAULT_MODEL), folder]
+        command = [self._python, HERE / "txtai_index.py", sentences, find_model(DEFAULT_MODEL).folder, folder]
         done = subprocess.run(command, env=self._offline, check=True, stdout=subprocess.PIPE, text=True)
         return float(done.stdout)
 

@@ -22,7 +22,7 @@ from sourceline.encoding import head as heads
 from sourceline.encoding.encoder import Float32
 from sourceline.encoding.encoders import ENCODERS, prepare_encoder
 from sourceline.encoding.head import Head, plain_head, write_head
-from sourceline.encoding.models import model_digest, model_folder
+from sourceline.encoding.models import find_model
 from sourceline.evaluation.labels import LabelledQuestion, read_labels
 from sourceline.index.build import build
 from sourceline.index.recipe import Recipe
@@ -60,7 +60,7 @@ def main() -> None:
     torch.set_num_threads(1)  # the sums of one thread are the same everywhere
     with tempfile.TemporaryDirectory() as scratch:
         index = Path(scratch)
-        encoder = prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, index / ENCODERS)
+        encoder = prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), index / ENCODERS)
         labelled = read_labels(arguments.set)
         build(labelled.documents, index, DEFAULT_MODEL, recipe=Recipe(head=plain_head(encoder.dimension)))
         searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
@@ -71,7 +71,7 @@ def main() -> None:
             held_out(trainer, examples, arguments.folds)
         if arguments.write:
             folder = Path(heads.__file__).parent / "heads"
-            digest = model_digest(model_folder(DEFAULT_MODEL))
+            digest = find_model(DEFAULT_MODEL).digest
             head = trainer.fit(examples).head(basis)
             head = replace(head, codebook=codebook(searcher, head))
             write_head(folder / "all-MiniLM-L6-v2.safetensors", head, digest)

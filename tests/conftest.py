@@ -8,6 +8,7 @@ import pytest
 
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import ENCODERS, prepare_encoder
+from sourceline.encoding.models import find_model
 from sourceline.index.build import Report, build
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 
@@ -24,14 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index folder that holds nothing but the compiled default model."""
     index = tmp_path_factory.mktemp("compiled")
-    prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, index / ENCODERS)
+    prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), index / ENCODERS)
     return index
 
 
 @pytest.fixture(scope="session")
 def encoder(compiled: Path) -> Encoder:
     """The compiled default model."""
-    return prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, compiled / ENCODERS)
+    return prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), compiled / ENCODERS)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ FILES = sorted(TREES)
 
 # Each stage imports only what stands to its left; those in one place may import each other.
 STAGES = (
-    {"types", "errors", "settings", "durable"},
+    {"types", "errors", "settings", "durable", "printable"},
     {"citations"},
     {"corpus"},
     {"encoding"},

@@ -13,6 +13,7 @@ from sourceline.doctor import Finding
 from sourceline.evaluation.compare import compare
 from sourceline.evaluation.figures import MEASURES, OPEN, Evaluation, Figure, First, Trust
 from sourceline.index.build import Report
+from sourceline.printable import LogFormat, one_line, printable
 from sourceline.types import Answer, Citation, Hit, Location, Passage, Scores, Span, Standing, Status
 from tests.evaluation.outcomes import asked
 
@@ -155,21 +156,21 @@ def test_nothing_in_an_evaluation_is_obeyed_by_the_terminal() -> None:
 
 def test_the_log_keeps_its_lines_and_nothing_in_it_is_obeyed() -> None:
     record = logging.LogRecord("sourceline", logging.ERROR, "a.py", 1, "no %s\nhere", (HOSTILE,), None)
-    assert terminal.LogFormat("sourceline: %(message)s").format(record) == f"sourceline: no {HARMLESS}\nhere"
+    assert LogFormat("sourceline: %(message)s").format(record) == f"sourceline: no {HARMLESS}\nhere"
 
 
 @pytest.mark.parametrize("kept", ["می‌خواهم", "क्‍ष", "👩‍👩‍👧", "naïve 北京 😀", "two\nlines"])
 def test_text_of_any_script_is_shown_as_it_stands(kept: str) -> None:
-    assert terminal.printable(kept) == kept
+    assert printable(kept) == kept
 
 
 @given(st.text())
 def test_what_is_shown_has_the_same_length_and_nothing_that_a_terminal_obeys(written: str) -> None:
-    found = terminal.printable(written)
+    found = printable(written)
     assert len(found) == len(written)
     assert all(now in (was, " ") for was, now in zip(written, found, strict=True))
     assert all(character in "\n\u200c\u200d" or character.isprintable() for character in found)
-    assert "\n" not in terminal.one_line(written)
+    assert "\n" not in one_line(written)
 
 
 def on_terminal(what: Answer, width: int, explain: bool = False) -> str:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from sourceline import __version__, terminal
+from sourceline import __version__
 from sourceline.errors import SourcelineError
+from sourceline.printable import log_to_stderr, one_line
 from sourceline.settings import Settings, load_settings
 from sourceline.types import EncoderKind
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import TaskID
 
 app = typer.Typer(
@@ -26,8 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask a question about your documents; get the exact sentences that answer it, with citations that last.",
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 # Global options may also stand behind the command's name.
 _GLOBAL = ("--documents", "--index", "--model", "--encoder", "--threshold")
@@ -40,7 +39,7 @@ def main() -> None:
     try:
         app(args=globals_first(sys.argv[1:]), prog_name="sourceline")
     except SourcelineError as error:
-        err.print(terminal.one_line(f"sourceline: {error}"), style="red", markup=False, soft_wrap=True)
+        _console(stderr=True).print(one_line(f"sourceline: {error}"), style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -70,7 +69,7 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out.print(f"sourceline {__version__}")
+        typer.echo(f"sourceline {__version__}")
         raise typer.Exit
 
 
@@ -87,7 +86,7 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Read the settings; the command line comes first."""
-    terminal.log_to_stderr()
+    log_to_stderr()
     given = {"documents": documents, "index": index, "model": model, "encoder": encoder, "threshold": threshold}
     context.obj = lambda **more: load_settings(**given, **more)
 
@@ -108,13 +107,14 @@ def serve(
     from sourceline.server.run import run
 
     require_key_off_loopback(settings.host, settings.api_key)
-    run(settings, say=lambda text: err.print(terminal.one_line(text), markup=False, soft_wrap=True))
+    run(settings, say=lambda text: typer.echo(one_line(text), err=True))
 
 
 @app.command("rebuild-index")
 def rebuild_index(context: typer.Context, as_json: Json = False) -> None:
     """Read the documents, encode what is new, publish a new generation. Exit code 1 if a file was skipped."""
     settings: Settings = context.obj()
+    from sourceline import terminal
     from sourceline.index.build import build
 
     with _bar() as show:
@@ -122,6 +122,7 @@ def rebuild_index(context: typer.Context, as_json: Json = False) -> None:
             *(settings.documents, settings.index, settings.model, settings.encoder),
             progress=lambda done: show("encoding", done.done, done.total),
         )
+    out = _console()
     if as_json:
         out.print_json(json.dumps(asdict(report)))
     else:
@@ -143,12 +144,14 @@ def ask(
     settings: Settings = context.obj()
     import time
 
+    from sourceline import terminal
     from sourceline.retrieval.opening import open_searcher
 
     searcher = open_searcher(settings.index, settings.model, settings.encoder, threshold=settings.threshold)
     started = time.perf_counter()
     answer = searcher.ask(question, k, document or ())
     took_ms = (time.perf_counter() - started) * 1000
+    out = _console()
     if as_json:
         from sourceline.server import wire
 
@@ -165,11 +168,13 @@ def cite(
 ) -> None:
     """Look a citation up: the sentence as cited, what became of it, where it stands now."""
     settings: Settings = context.obj()
+    from sourceline import terminal
     from sourceline.citations.ledger import Ledger
     from sourceline.index.generation import open_current
     from sourceline.retrieval.lookup import look_up
 
     found = look_up(citation, open_current(settings.index).passages, Ledger(settings.index))
+    out = _console()
     if as_json:
         from sourceline.server import wire
 
@@ -189,6 +194,7 @@ def evaluate(
 ) -> None:
     """Build a labelled set in a temporary index, ask every question, print the figures beside simpler systems'."""
     settings: Settings = context.obj()
+    from sourceline import terminal
     from sourceline.evaluation import compare, record, report
     from sourceline.evaluation.labels import read_labels
     from sourceline.evaluation.score import evaluate as score
@@ -208,6 +214,7 @@ def evaluate(
         )
     name = labelled_set.resolve().name
     compared = compare.compare(before, evaluation.asked)
+    out = _console()
     out.print(terminal.evaluation(name, evaluation), soft_wrap=not out.is_terminal)
     if old:
         out.print(terminal.comparison(compared), soft_wrap=not out.is_terminal)
@@ -221,13 +228,21 @@ def evaluate(
 def doctor(context: typer.Context) -> None:
     """Check installation, model, index and documents, and say what to do."""
     settings: Settings = context.obj()
+    from sourceline import terminal
     from sourceline.doctor import examine
 
     findings = list(examine(settings.documents, settings.index, settings.model, settings.encoder))
+    out = _console()
     for finding in findings:
         out.print(terminal.finding(finding), soft_wrap=True)
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
 
 
 @contextmanager
@@ -236,6 +251,7 @@ def _bar() -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    err = _console(stderr=True)
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 

@@ -10,7 +10,7 @@ from sourceline import __version__
 from sourceline.citations.ledger import Ledger
 from sourceline.corpus.documents import Skipped, read_documents
 from sourceline.encoding.encoders import ENCODERS, open_encoder
-from sourceline.encoding.models import model_folder
+from sourceline.encoding.models import find_model
 from sourceline.errors import SourcelineError
 from sourceline.index.generation import current_id, open_generation
 from sourceline.types import EncoderKind
@@ -31,7 +31,7 @@ def examine(documents: Path, index: Path, model: str, kind: EncoderKind) -> Iter
     """Look at everything that an answer depends on. Nothing is changed."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
-    yield _look("model", lambda: f"{model} in {model_folder(model)}")
+    yield _look("model", lambda: f"{model} in {find_model(model).folder}")
     yield from _documents(documents)
     yield _look("index", lambda: _index(index, model))
     yield _look("encoder", lambda: _encoder(index, model, kind))

@@ -1,6 +1,5 @@
 """What the commands show on a terminal. Text from documents is never read as markup."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sourceline.printable import one_line, printable
 from sourceline.types import Answer, Citation, Hit, Passage, Standing, Status
 
 if TYPE_CHECKING:  # a command imports only what it does
@@ -16,8 +16,6 @@ if TYPE_CHECKING:  # a command imports only what it does
     from sourceline.evaluation.figures import Evaluation
     from sourceline.index.build import Report
 
-# Line breaks, and what joins and parts letters in Persian, Hindi and emoji.
-_KEPT = "\n\u200c\u200d"
 MOST_FLIPS = 20
 # So many citations of the same text are listed; JSON has them all.
 _ALSO = 5
@@ -165,29 +163,3 @@ def _where(standing: Standing) -> str:
 
 def _place(passage: Passage) -> str:
     return f"{passage.document_id}, line {passage.location.line}"
-
-
-def log_to_stderr() -> None:
-    """Show Sourceline's log on standard error, and of others' what is a warning."""
-    log = logging.StreamHandler()
-    log.setFormatter(LogFormat("sourceline: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[log])
-    logging.getLogger("sourceline").setLevel(logging.INFO)
-
-
-class LogFormat(logging.Formatter):
-    """The log as text: the names of files may stand in it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the lines of one record."""
-        return printable(super().format(record))
-
-
-def one_line(text: str) -> str:
-    """Return the text as one line without control characters, for names and messages."""
-    return printable(text).replace("\n", " ")
-
-
-def printable(text: str) -> str:
-    """Return the text without control characters, which a terminal would obey. Each becomes one blank."""
-    return "".join(character if character.isprintable() or character in _KEPT else " " for character in text)

@@ -3,7 +3,7 @@
 import pytest
 
 from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.models import model_folder
+from sourceline.encoding.models import find_model
 from sourceline.encoding.reference import ReferenceEncoder
 from sourceline.types import DEFAULT_MODEL
 
@@ -11,7 +11,7 @@ from sourceline.types import DEFAULT_MODEL
 @pytest.fixture(scope="session")
 def reference() -> ReferenceEncoder:
     """The default model as sentence-transformers runs it."""
-    return ReferenceEncoder(DEFAULT_MODEL, model_folder(DEFAULT_MODEL))
+    return ReferenceEncoder(find_model(DEFAULT_MODEL))
 
 
 @pytest.fixture(scope="session", params=["compiled", "reference"])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sourceline.encoding.encoder import Encoder, Float32, Tokens, unit
-from sourceline.encoding.models import model_folder
+from sourceline.encoding.models import find_model
 from sourceline.encoding.reference import ReferenceEncoder, load
 from sourceline.types import DEFAULT_MODEL
 from tests.texts import texts
@@ -56,7 +56,7 @@ def test_sentences_of_one_meaning_are_nearer_than_others(each: Encoder) -> None:
 def test_reference_gives_the_very_states_that_sentence_transformers_pools(
     reference: ReferenceEncoder, text: str
 ) -> None:
-    model, _, _ = load(model_folder(DEFAULT_MODEL))
+    model, _, _ = load(find_model(DEFAULT_MODEL).folder)
     states = model.encode(text, output_value="token_embeddings", show_progress_bar=False).cpu().numpy()
     np.testing.assert_allclose(mean(states), model.encode(text, show_progress_bar=False), atol=1e-6)
     (encoding,) = reference.encode([text])

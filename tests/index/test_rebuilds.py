@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sourceline.encoding.compiled import CompiledEncoder
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.head import head_for, plain_head
-from sourceline.encoding.models import model_digest, model_folder
+from sourceline.encoding.models import find_model
 from sourceline.index import build as builds
 from sourceline.index import dense, recipe
 from sourceline.index.build import Report, build
@@ -38,7 +38,7 @@ CORPORA = st.dictionaries(
     min_size=1,
 ).filter(lambda files: any("in" in text for text in files.values()))  # there is a sentence in one of them
 # Named here, for else each build looks for it.
-TRAINED = Recipe(head=head_for(model_digest(model_folder(DEFAULT_MODEL)), 384))
+TRAINED = Recipe(head=head_for(find_model(DEFAULT_MODEL).digest, 384))
 PLAIN = Recipe(head=plain_head(384))
 ONE, TWO = ({"a.md": "\n\n".join(PARAGRAPHS), "b.txt": last} for last in PARAGRAPHS[:2])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.head import head_for, read_head
-from sourceline.encoding.models import model_digest, model_folder
+from sourceline.encoding.models import find_model
 from sourceline.index.build import build
 from sourceline.index.generation import Generation, open_current
 from sourceline.index.recipe import Recipe
@@ -83,7 +83,7 @@ def test_a_generation_keeps_the_head_that_it_was_built_with(documents: Path, ind
     put(documents, {"a.txt": "It opens on Monday.\n"})
     rebuild(documents, index)
     generation = open_current(index)
-    shipped = head_for(model_digest(model_folder(DEFAULT_MODEL)), 384)
+    shipped = head_for(find_model(DEFAULT_MODEL).digest, 384)
     for head in (generation.head, read_head(generation.folder / "head.safetensors")):
         for name in ("projection", "passage", "question", "reliance", "biases", "discounts"):
             np.testing.assert_array_equal(getattr(head, name), getattr(shipped, name))

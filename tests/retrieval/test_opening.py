@@ -6,7 +6,7 @@ import pytest
 
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import ENCODERS, open_encoder
-from sourceline.encoding.models import model_folder
+from sourceline.encoding.models import find_model
 from sourceline.errors import MismatchError, ModelError, NoGenerationError
 from sourceline.index.build import build
 from sourceline.index.generation import current_id
@@ -83,7 +83,7 @@ def test_a_model_without_a_calibration_is_opened_with_a_warning(
     documents: Path, index: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (documents / "a.txt").write_text("The bridge was closed on Monday.")
-    model = str(model_folder(DEFAULT_MODEL))
+    model = str(find_model(DEFAULT_MODEL).folder)
     build(documents, index, model)
     searcher = open_searcher(index, model, EncoderKind.COMPILED)
     assert caplog.messages == [f"{model} has no calibration: its confidence is the default model's, and rough"]

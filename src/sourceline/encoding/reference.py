@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
 
 from sourceline.encoding.encoder import Encoding, Tokens, require_fit, tokenize, vocabulary
-from sourceline.encoding.models import model_digest
+from sourceline.encoding.models import Model
 from sourceline.errors import ModelError
 
 
@@ -42,10 +42,10 @@ def load(folder: Path) -> tuple[SentenceTransformer, Tokenizer, int]:
 class ReferenceEncoder:
     """Encodes with sentence-transformers on the best device there is."""
 
-    def __init__(self, model: str, folder: Path) -> None:
-        self.model = model
-        self.fingerprint = "reference-" + model_digest(folder)[:16]
-        self._encoder, self._tokenizer, self.limit = load(folder)
+    def __init__(self, model: Model) -> None:
+        self.model = model.name
+        self.fingerprint = "reference-" + model.digest[:16]
+        self._encoder, self._tokenizer, self.limit = load(model.folder)
         dimension = self._encoder.get_embedding_dimension()
         assert dimension is not None
         self.dimension = dimension

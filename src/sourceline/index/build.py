@@ -16,6 +16,7 @@ from sourceline.citations.ledger import Ledger
 from sourceline.corpus.documents import Found, Skipped, find_documents
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import ENCODERS, prepare_encoder
+from sourceline.encoding.models import Model, find_model
 from sourceline.errors import (
     BuildError,
     BuildRunningError,
@@ -77,10 +78,10 @@ def build(
     started = time.monotonic()
     try:
         with lock(index):
-            encoder, before = _opened(kind, model, index)
+            original, encoder, before = _opened(kind, model, index)
             _discard_unpublished(index)
             found, skipped = _find(documents)
-            mixed = mix(recipe, encoder, model, sum(one.size for one in found))
+            mixed = mix(recipe, encoder, original, sum(one.size for one in found))
             reusable = before if before and before.manifest.recipe == mixed.digest else None
             with _discarding(index), GenerationWriter(index, encoder, mixed, reusable) as writer:
                 with BlockCache(index / CACHE, mixed.open_codec().code_size, encoder.dimension) as cache:
@@ -116,11 +117,12 @@ def lock(index: Path) -> Iterator[None]:
         held.release()
 
 
-def _opened(kind: EncoderKind, model: str, index: Path) -> tuple[Encoder, Generation | None]:
-    """Return the encoder and the generation before; to verify either takes time that the other need not wait for."""
+def _opened(kind: EncoderKind, model: str, index: Path) -> tuple[Model, Encoder, Generation | None]:
+    """Return the model, its encoder, and the generation before; both are verified, which takes time, at once."""
     with ThreadPoolExecutor(1) as beside:
         before = beside.submit(_open_before, index)
-        return prepare_encoder(kind, model, index / ENCODERS), before.result()
+        original = find_model(model)
+        return original, prepare_encoder(kind, original, index / ENCODERS), before.result()
 
 
 def _open_before(index: Path) -> Generation | None:

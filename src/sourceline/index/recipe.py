@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sourceline.corpus.windows import WINDOW_CHARACTERS
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.head import Head, head_bytes, head_for
-from sourceline.encoding.models import model_digest, model_folder
+from sourceline.encoding.models import Model
 from sourceline.index.codec import Codec, codec_name, open_codec
 from sourceline.index.manifest import FORMAT
 
@@ -43,13 +43,13 @@ class Mixed:
         return open_codec(self.codec, self.head)
 
 
-def mix(recipe: Recipe, encoder: Encoder, model: str, size: int) -> Mixed:
+def mix(recipe: Recipe, encoder: Encoder, model: Model, size: int) -> Mixed:
     """Return the recipe for documents of ``size`` bytes in all.
 
     Raises:
-        ModelError: the model's files are not there, or its head cannot be read.
+        ModelError: the model's head cannot be read.
     """
-    head = recipe.head or head_for(model_digest(model_folder(model)), encoder.dimension)
+    head = recipe.head or head_for(model.digest, encoder.dimension)
     codec = codec_name(head, size > COMPACT_ABOVE)
     made_of = f"{FORMAT}\0{encoder.fingerprint}\0{codec}\0{recipe.titles}\0{recipe.window}\0".encode()
     return Mixed(head, codec, hashlib.sha256(made_of + head_bytes(head)).hexdigest()[:16])

@@ -68,8 +68,9 @@ def match(question: Float32, generation: Generation, rows: list[int]) -> Matches
     documents = passages.documents_of(here)
     titles = passages.row_count + documents
     places = [here, here - 1, here + 1, titles]
-    seen = np.unique(np.concatenate(places))
-    seen = seen[seen >= 0]
+    ordered = np.sort(np.concatenate(places))
+    # Each once, without what would stand before the first row (and without np.unique, which loads numpy.ma first).
+    seen = ordered[np.diff(ordered, prepend=-1) > 0]
     tokens = generation.tokens.gather(seen)
     best = maxsim(question, tokens)
     own, before, after, title = (best[np.searchsorted(seen, place)] for place in places)

@@ -16,8 +16,8 @@ from multiprocessing.context import SpawnProcess
 
 import uvicorn
 
-from sourceline import terminal
 from sourceline.errors import SourcelineError, WorkerError
+from sourceline.printable import log_to_stderr
 from sourceline.server import metrics
 from sourceline.server.start import start
 from sourceline.settings import Settings
@@ -78,7 +78,7 @@ def keep_running(count: int, work: Callable[[], None]) -> None:
 def _serve(settings: Settings, listener: socket.socket) -> None:
     """Serve, in a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process that started it, which ends this one
-    terminal.log_to_stderr()
+    log_to_stderr()
     threading.Thread(target=_end_with_parent, name="parent-watcher", daemon=True).start()
     try:
         app = start(settings)

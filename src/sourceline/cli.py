@@ -2,23 +2,19 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sourceline import __version__
+from sourceline.console import bar, err, out
 from sourceline.errors import SourcelineError
 from sourceline.printable import log_to_stderr, one_line
 from sourceline.settings import Settings, load_settings
 from sourceline.types import EncoderKind
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import TaskID
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,7 +35,7 @@ def main() -> None:
     try:
         app(args=globals_first(sys.argv[1:]), prog_name="sourceline")
     except SourcelineError as error:
-        _console(stderr=True).print(one_line(f"sourceline: {error}"), style="red", markup=False, soft_wrap=True)
+        err().print(one_line(f"sourceline: {error}"), style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -117,16 +113,15 @@ def rebuild_index(context: typer.Context, as_json: Json = False) -> None:
     from sourceline import terminal
     from sourceline.index.build import build
 
-    with _bar() as show:
+    with bar() as show:
         report = build(
             *(settings.documents, settings.index, settings.model, settings.encoder),
             progress=lambda done: show("encoding", done.done, done.total),
         )
-    out = _console()
     if as_json:
-        out.print_json(json.dumps(asdict(report)))
+        out().print_json(json.dumps(asdict(report)))
     else:
-        out.print(terminal.report(report), markup=False, soft_wrap=True)
+        out().print(terminal.report(report), markup=False, soft_wrap=True)
     if report.skipped:
         raise typer.Exit(1)
 
@@ -151,13 +146,12 @@ def ask(
     started = time.perf_counter()
     answer = searcher.ask(question, k, document or ())
     took_ms = (time.perf_counter() - started) * 1000
-    out = _console()
     if as_json:
         from sourceline.server import wire
 
-        out.print_json(wire.dump(wire.answer(answer, explain, took_ms)).decode())
+        out().print_json(wire.dump(wire.answer(answer, explain, took_ms)).decode())
     else:
-        out.print(terminal.answer(answer, explain, out.is_terminal), soft_wrap=not out.is_terminal)
+        out().print(terminal.answer(answer, explain, out().is_terminal), soft_wrap=not out().is_terminal)
 
 
 @app.command()
@@ -174,13 +168,12 @@ def cite(
     from sourceline.retrieval.lookup import look_up
 
     found = look_up(citation, open_current(settings.index).passages, Ledger(settings.index))
-    out = _console()
     if as_json:
         from sourceline.server import wire
 
-        out.print_json(wire.dump(wire.citation(found)).decode())
+        out().print_json(wire.dump(wire.citation(found)).decode())
     else:
-        out.print(terminal.citation(found), soft_wrap=not out.is_terminal)
+        out().print(terminal.citation(found), soft_wrap=not out().is_terminal)
 
 
 @app.command()
@@ -205,7 +198,7 @@ def evaluate(
         compare.require_common(before, ((one.id, one.text) for one in labelled.questions if one.answerable))
     for written in filter(None, (file, page)):
         record.require_writable(written)
-    with _bar() as show:
+    with bar() as show:
         evaluation = score(
             *(labelled, settings.model, settings.encoder, settings.index),
             progress=lambda stage, done: show(stage, done.done, done.total),
@@ -214,10 +207,9 @@ def evaluate(
         )
     name = labelled_set.resolve().name
     compared = compare.compare(before, evaluation.asked)
-    out = _console()
-    out.print(terminal.evaluation(name, evaluation), soft_wrap=not out.is_terminal)
+    out().print(terminal.evaluation(name, evaluation), soft_wrap=not out().is_terminal)
     if old:
-        out.print(terminal.comparison(compared), soft_wrap=not out.is_terminal)
+        out().print(terminal.comparison(compared), soft_wrap=not out().is_terminal)
     if file:
         record.write(file, record.record(name, evaluation))
     if page:
@@ -232,32 +224,7 @@ def doctor(context: typer.Context) -> None:
     from sourceline.doctor import examine
 
     findings = list(examine(settings.documents, settings.index, settings.model, settings.encoder))
-    out = _console()
     for finding in findings:
-        out.print(terminal.finding(finding), soft_wrap=True)
+        out().print(terminal.finding(finding), soft_wrap=True)
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
-
-
-def _console(*, stderr: bool = False) -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Show progress on a terminal; nothing elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    err = _console(stderr=True)
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield show

@@ -14,11 +14,28 @@ SERVING = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
 BUILDING = {"sourceline.index.build", "sourceline.index.make", "markdown_it", "filelock", "rich.progress"}
 MEASURING = {"sourceline.evaluation", "sourceline.doctor", "torch", "transformers", "onnx", "huggingface_hub"}
 ENCODING = {"onnxruntime", "sourceline.encoding.compiled"}
+SHOWING = {"rich", "sourceline.terminal", "numpy.ma"}
+# What a server imports until it has answered once; one that runs could not be asked.
+SERVE = """
+import sys
+from pathlib import Path
+import sourceline.cli, sourceline.server.run, uvicorn
+from sourceline.server import wire
+from sourceline.server.serving import Serving
+from sourceline.server.start import start
+from sourceline.settings import load_settings
+
+settings = load_settings(index=Path(sys.argv[1]))
+start(settings)
+searcher = Serving(settings.index, settings.model, settings.encoder).searcher
+wire.dump(wire.answer(searcher.ask("Who met Pezeshkian?", 5, ()), False, 0))
+print(*sys.modules, file=sys.stderr)
+"""
 
 
-def imported(*arguments: str) -> set[str]:
+def imported(*arguments: str, show: str = SHOW) -> set[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SOURCELINE_")}
-    command = [sys.executable, "-c", SHOW, *arguments]
+    command = [sys.executable, "-c", show, *arguments]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return set(ended.stderr.split())
 
@@ -49,3 +66,9 @@ def test_to_build_nothing_is_imported_that_serves_or_measures(documents: Path, i
     found = imported("rebuild-index", "--documents", str(documents), "--index", str(index))
     assert "sourceline.index.build" in found
     assert not found & (SERVING | MEASURING)
+
+
+def test_to_serve_nothing_is_imported_that_shows_or_measures(seed_index: Path) -> None:
+    found = imported(str(seed_index), show=SERVE)
+    assert found >= SERVING | ENCODING
+    assert not found & (SHOWING | MEASURING)

@@ -1,10 +1,12 @@
 """What many tests need: the real model compiled once, and the seed documents indexed once."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import ENCODERS, prepare_encoder
@@ -13,6 +15,8 @@ from sourceline.index.build import Report, build
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 
 SEEDS = Path(__file__).parent.parent / "seeds"
+# Many tests run the command in a process of its own, which otherwise would compile all modules each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 Rebuild = Callable[[Path, Path], Report]
 
@@ -23,10 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index folder that holds nothing but the compiled default model."""
-    index = tmp_path_factory.mktemp("compiled")
-    prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), index / ENCODERS)
-    return index
+    """An index folder that holds nothing but the compiled default model. Not to be written to."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with FileLock(shared / "compiled.lock"):  # of the processes that test, the first one compiles
+        prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), shared / "compiled" / ENCODERS)
+    return shared / "compiled"
 
 
 @pytest.fixture(scope="session")

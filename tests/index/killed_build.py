@@ -1,4 +1,4 @@
-"""Builds in a process of its own that kills itself before a given step; without one it prints the steps.
+"""Builds in a process that kills itself before a given step; without one it prints the steps.
 
 A step is a call into compiled code that writes: to a file, a folder, a database or an index.
 """
@@ -9,6 +9,7 @@ import pathlib
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -60,5 +61,22 @@ def main(documents: Path, index: Path, kill_before: int | None) -> None:
     print(json.dumps(steps))
 
 
+def fork_for_each(lines: Iterable[str]) -> None:
+    """Build for each line, its documents, index and step, in a process forked off this one, which imported everything.
+
+    Say how each ended.
+    """
+    for line in lines:
+        documents, index, step = json.loads(line)
+        if not (child := os.fork()):
+            signal.alarm(120)  # a build that hangs has not ended as it should
+            main(Path(documents), Path(index), step)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else None)
+    if sys.argv[1:]:
+        main(Path(sys.argv[1]), Path(sys.argv[2]), None)
+    else:
+        fork_for_each(sys.stdin)

@@ -4,9 +4,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -20,6 +22,7 @@ from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
 from tests.index.folder import copy, current, litter, put
 
+ROOT = Path(__file__).parents[2]
 OLD = {
     "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks badly.\n",
     "b.txt": "Seven trams were ordered.\n",
@@ -50,18 +53,36 @@ build(Path(sys.argv[1]), Path(sys.argv[2]), DEFAULT_MODEL)
 ISSUED_NEW = [("a.txt", "The bridge opens on Sunday at nine."), ("c.txt", "The library closes early.")]
 
 
-def run(documents: Path, index: Path, *step: int) -> subprocess.CompletedProcess[str]:
-    return python("-m", "tests.index.killed_build", documents, index, *step)
+@contextmanager
+def killed_builds() -> Iterator[Callable[[Path, Path, int], int]]:
+    """Yield what builds in a process that dies before a step, and returns how it ended; a thread a core may call it."""
+    command = [sys.executable, "-m", "tests.index.killed_build"]
+    with ExitStack() as stack:
+        idle: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
+        for _ in range(os.cpu_count() or 1):
+            forking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+            idle.put(stack.enter_context(forking))  # ends when its standard input is closed
+
+        def build_killed(documents: Path, index: Path, step: int) -> int:
+            forking = idle.get()
+            assert forking.stdin
+            assert forking.stdout
+            forking.stdin.write(json.dumps([str(documents), str(index), step]) + "\n")
+            forking.stdin.flush()
+            ended = int(forking.stdout.readline())
+            idle.put(forking)
+            return ended
+
+        yield build_killed
 
 
 def python(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *map(str, arguments)]
-    root = Path(__file__).parents[2]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=root)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
 
 
 def steps_of(documents: Path, index: Path) -> list[str]:
-    done = run(documents, index)
+    done = python("-m", "tests.index.killed_build", documents, index)
     assert done.returncode == 0, done.stderr
     steps = json.loads(done.stdout)
     assert isinstance(steps, list)
@@ -101,7 +122,7 @@ def test_a_first_build_killed_before_any_step_leaves_none_or_the_new_generation(
 
     def die(step: int) -> str:
         killed = copy(compiled, tmp_path / f"killed-{step}")
-        assert run(documents, killed, step).returncode == -signal.SIGKILL
+        assert build_killed(documents, killed, step) == -signal.SIGKILL
         state = "new"
         try:
             assert current(killed) == NEW
@@ -115,7 +136,7 @@ def test_a_first_build_killed_before_any_step_leaves_none_or_the_new_generation(
 
     steps = steps_of(documents, copy(compiled, tmp_path / "whole"))
     numbers = sample(steps, but=WRITERS)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with killed_builds() as build_killed, ThreadPoolExecutor(os.cpu_count()) as pool:
         states = list(pool.map(die, numbers))
     published = steps.index(PUBLISH)
     assert states == ["none" if number <= published else "new" for number in numbers]
@@ -131,7 +152,7 @@ def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_gene
 
     def die(step: int) -> str:
         killed = copy(index, tmp_path / f"killed-{step}")
-        assert run(documents, killed, step).returncode == -signal.SIGKILL
+        assert build_killed(documents, killed, step) == -signal.SIGKILL
         state = verify_old_or_new(killed)
         build(documents, killed, DEFAULT_MODEL)
         assert verify_old_or_new(killed) == "new"
@@ -140,7 +161,7 @@ def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_gene
 
     steps = steps_of(documents, copy(index, tmp_path / "whole"))
     numbers = sample(steps)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with killed_builds() as build_killed, ThreadPoolExecutor(os.cpu_count()) as pool:
         states = list(pool.map(die, numbers))
     published = steps.index(PUBLISH)
     assert states == ["old" if number <= published else "new" for number in numbers]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sourceline.encoding.encoder import Encoder, Float32, Tokens, unit
+from sourceline.encoding.encoder import Encoder, Float32, Tokens, TooLongError, unit
 from sourceline.encoding.models import find_model
 from sourceline.encoding.reference import ReferenceEncoder, load
 from sourceline.types import DEFAULT_MODEL
@@ -135,7 +135,7 @@ def test_a_text_at_the_limit_is_encoded_whole(each: Encoder) -> None:
 
 @pytest.mark.parametrize("beside", [(), ("Thank you.",)])
 def test_a_text_over_the_limit_is_refused_not_cut(each: Encoder, beside: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="a text of 255 tokens is over the model's limit of 254"):
+    with pytest.raises(TooLongError, match="a text of 255 tokens is over the model's limit of 254"):
         list(each.encode([*beside, "yes " * (each.limit + 1)]))
 
 

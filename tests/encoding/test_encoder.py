@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sourceline.encoding.encoder import Encoder, Tokens, require_fit, token_counter, unit
+from sourceline.encoding.encoder import Encoder, Tokens, TooLongError, require_fit, token_counter, unit
 
 
 def tokens(count: int) -> Tokens:
@@ -17,7 +17,7 @@ def test_vectors_are_scaled_to_length_one_and_a_zero_vector_stays_zero() -> None
 
 def test_more_tokens_than_the_limit_are_refused() -> None:
     require_fit(tokens(7), 7)
-    with pytest.raises(ValueError, match="a text of 8 tokens is over the model's limit of 7"):
+    with pytest.raises(TooLongError, match="a text of 8 tokens is over the model's limit of 7"):
         require_fit(tokens(8), 7)
 
 

@@ -74,16 +74,17 @@ def test_each_row_can_be_taken_out_of_what_was_gathered(tokens: TokenIndex, rows
     gathered = tokens.gather(wanted)
 
     for number, one in enumerate(wanted):
-        vectors, places = gathered.of(number)
-        np.testing.assert_array_equal(vectors, vectors_of(rows[one]))
-        np.testing.assert_array_equal(places, rows[one].starts)
+        part = gathered.part(number)
+        np.testing.assert_array_equal(gathered.vectors[part], vectors_of(rows[one]))
+        np.testing.assert_array_equal(gathered.places[part], rows[one].starts)
 
 
 def test_a_row_without_a_token_has_one_that_matches_nothing(tokens: TokenIndex) -> None:
-    vectors, places = tokens.gather([1, 2, 3]).of(1)
+    gathered = tokens.gather([1, 2, 3])
+    part = gathered.part(1)
 
-    assert vectors.tolist() == [[0.0] * DIMENSION]
-    assert places.tolist() == [0]
+    assert gathered.vectors[part].tolist() == [[0.0] * DIMENSION]
+    assert gathered.places[part].tolist() == [0]
 
 
 def test_titles_have_rows_behind_all_passages_and_count_for_no_idf(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ AXES = np.eye(len(STARTS), dtype=np.float32)  # each token of the passage is lik
 
 
 def shown(question: Float32, vectors: Float32 = AXES, starts: Int32 = STARTS, text: str = TEXT) -> list[str]:
-    return [text[span.start : span.end] for span in highlights(question, text, vectors, starts)]
+    return [text[span.start : span.end] for span in highlights(vectors @ question.T, text, starts)]
 
 
 def content_words(encoder: Encoder, text: str) -> list[str]:
@@ -21,7 +21,7 @@ def content_words(encoder: Encoder, text: str) -> list[str]:
 
 
 def test_the_matched_words_are_shown_in_the_order_of_the_passage() -> None:
-    assert highlights(AXES[[6, 4]], TEXT, AXES, STARTS) == (Span(15, 21), Span(26, 32))
+    assert highlights(AXES[:, [6, 4]], TEXT, STARTS) == (Span(15, 21), Span(26, 32))
     assert shown(AXES[[6, 4]]) == ["bridge", "closed"]
 
 
@@ -47,7 +47,7 @@ def test_function_words_and_punctuation_are_not_shown() -> None:
 
 
 def test_a_question_without_content_words_shows_nothing() -> None:
-    assert highlights(AXES[:0], TEXT, AXES, STARTS) == ()
+    assert highlights(AXES[:, :0], TEXT, STARTS) == ()
 
 
 def test_a_passage_without_tokens_shows_nothing() -> None:

@@ -171,5 +171,14 @@ def test_scores_that_differ_by_more_than_rounding_stay_apart(tmp_path: Path, rea
 
 def test_maxsim_gives_each_token_its_nearest_in_each_passage(tmp_path: Path, real: Generation) -> None:
     generation = stage(tmp_path, real, plain_head(3), [Made([[E1, E2], [[0.5, -0.25, 0]], [[-1, 0, 0]]])])
-    found = maxsim(np.array([E1, E2], dtype=np.float32), generation.tokens.gather([0, 1, 2]))
+    tokens = generation.tokens.gather([0, 1, 2])
+    found = maxsim(tokens.vectors @ np.array([E1, E2], dtype=np.float32).T, tokens)
     assert found.tolist() == [[1, 1], [0.5, -0.25], [-1, 0]]
+
+
+def test_the_cosines_of_a_row_do_not_depend_on_how_much_its_tokens_count(tmp_path: Path, real: Generation) -> None:
+    generation = stage(tmp_path, real, plain_head(3), [Made([[E1], [[0.375, 0.5, 0], [0, 0, 0]], [E3]])])
+    found = match(np.array([E1, E2], dtype=np.float32), generation, [1, 2])
+    cosines, starts = found.cosines_of(1)
+    assert cosines.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]]
+    assert len(starts) == 2

@@ -61,7 +61,7 @@ class Encoder(Protocol):
         """Yield one encoding for each text, in order.
 
         Raises:
-            ValueError: a text has more than ``limit`` tokens. Nothing is ever cut silently.
+            TooLongError: a text has more than ``limit`` tokens. Nothing is ever cut silently.
         """
 
 
@@ -84,13 +84,22 @@ def token_counter(encoder: Encoder, text: str) -> Callable[[int, int], int]:
     return lambda start, end: len(encoder.tokenize(text[start:end]).ids)
 
 
+class TooLongError(ValueError):
+    """A text has more tokens than a model can take at once."""
+
+
 def require_fit(tokens: Tokens, limit: int) -> None:
-    """Raise ValueError if there are more tokens than ``limit``."""
+    """Raise TooLongError if there are more tokens than ``limit``."""
     if len(tokens.ids) > limit:
-        raise ValueError(f"a text of {len(tokens.ids)} tokens is over the model's limit of {limit}")
+        raise TooLongError(f"a text of {len(tokens.ids)} tokens is over the model's limit of {limit}")
 
 
 def unit(vectors: Float32) -> Float32:
     """Return the vectors (…, dimension) scaled to length one; a zero vector stays zero."""
+    return np.asarray(vectors / divisors(vectors), dtype=np.float32)
+
+
+def divisors(vectors: Float32) -> Float32:
+    """Return what the vectors (…, dimension) are to be divided by to be of length one, (…, 1): 1 for a zero vector."""
     lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
-    return np.asarray(vectors / np.where(lengths == 0, 1, lengths), dtype=np.float32)
+    return np.where(lengths == 0, np.float32(1), lengths)

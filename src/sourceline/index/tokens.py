@@ -115,11 +115,10 @@ class Gathered:
     starts: npt.NDArray[np.int64]
     places: Int32
 
-    def of(self, number: int) -> tuple[Float32, Int32]:
-        """Return the vectors of one of the rows, by its place among those asked for, and where its tokens start."""
+    def part(self, number: int) -> slice:
+        """Return which tokens are those of one of the rows, by its place among those asked for."""
         end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.vectors)
-        part = slice(self.starts[number], end)
-        return self.vectors[part], self.places[part]
+        return slice(self.starts[number], end)
 
 
 class TokenIndex:

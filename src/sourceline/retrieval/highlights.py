@@ -6,7 +6,7 @@ from bisect import bisect_right
 import numpy as np
 import numpy.typing as npt
 
-from sourceline.encoding.encoder import Float32, Int32, unit
+from sourceline.encoding.encoder import Float32, Int32
 from sourceline.retrieval.question import EncodedQuestion
 from sourceline.types import Span
 
@@ -34,19 +34,17 @@ def content_tokens(question: EncodedQuestion) -> npt.NDArray[np.bool_]:
     return content[question.tokens.spans[:, 0]]
 
 
-def highlights(question: Float32, text: str, vectors: Float32, starts: Int32) -> tuple[Span, ...]:
+def highlights(cosines: Float32, text: str, starts: Int32) -> tuple[Span, ...]:
     """Return the matched words of a passage, in order, without overlap.
 
     Args:
-        question: the vectors of the question's content tokens, (content tokens, m), of length one.
+        cosines: of the passage's tokens with the question's content tokens, (tokens, content tokens).
         text: the passage's text.
-        vectors: its token vectors, (tokens, m), of any length.
         starts: where its tokens start in it, (tokens,).
     """
-    if not len(question):
+    if not cosines.size:
         return ()
-    cosines = question @ unit(vectors).T
-    nearest, best = cosines.argmax(axis=1), cosines.max(axis=1)
+    nearest, best = cosines.argmax(axis=0), cosines.max(axis=0)
     words = _content_words(text)
     begins = [start for start, _ in words]
     # For each matched token the last word that begins there or before, if it goes on until there.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sourceline.encoding.encoder import Float32, Int32
+from sourceline.encoding.encoder import Float32, Int32, divisors
 from sourceline.index.generation import Generation
 from sourceline.index.tokens import Gathered
 from sourceline.retrieval.question import EncodedQuestion
@@ -24,26 +24,28 @@ _NOTHING = -1.0  # the cosine with what is not there
 class Matches:
     """The best cosine of each token of the question: in each passage, and around it, both (passages, tokens).
 
-    ``seen`` (ascending): the rows that were looked at for that, and ``tokens``, what stands in them.
+    ``seen`` (ascending): the rows that were looked at for that; ``tokens``, what stands in them; and its ``products``
+    with the question's tokens, (tokens of all rows, tokens).
     """
 
     own: Float32
     around: Float32
     seen: npt.NDArray[np.int64]
     tokens: Gathered
+    products: Float32
+
+    def cosines_of(self, row: int) -> tuple[Float32, Int32]:
+        """Return the cosines of the tokens of one row, (its tokens, tokens), and where its tokens start."""
+        part = self.tokens.part(int(np.searchsorted(self.seen, row)))
+        return self.products[part] / divisors(self.tokens.vectors[part]), self.tokens.places[part]
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The ``scores`` of rows, (rows,), and what was compared: the ``question``, (tokens, m), with these matches."""
+    """The ``scores`` of rows, (rows,), and the matches that they come of."""
 
     scores: Float32
-    question: Float32
     matches: Matches
-
-    def tokens_of(self, row: int) -> tuple[Float32, Int32]:
-        """Return the token vectors of one of the rows, (tokens, m), and where its tokens start."""
-        return self.matches.tokens.of(int(np.searchsorted(self.matches.seen, row)))
 
 
 def late_interaction(question: EncodedQuestion, generation: Generation, rows: list[int]) -> Compared:
@@ -55,11 +57,10 @@ def late_interaction(question: EncodedQuestion, generation: Generation, rows: li
     head = generation.head
     weights = head.weights(question.vectors, generation.tokens.idf(question.tokens.ids)) * question.emphasis
     weights /= weights.sum()
-    projected = head.of_question(question.vectors)
-    found = match(projected, generation, rows)
+    found = match(head.of_question(question.vectors), generation, rows)
     lent = np.maximum(found.around - found.own, 0) * head.reliances(question.vectors)
     # Not by `@`: it was once seen to warn of an invalid value here, which could not be brought about again.
-    return Compared(_settled(((found.own + lent) * weights).sum(axis=1)), projected, found)
+    return Compared(_settled(((found.own + lent) * weights).sum(axis=1)), found)
 
 
 def match(question: Float32, generation: Generation, rows: list[int]) -> Matches:
@@ -72,25 +73,26 @@ def match(question: Float32, generation: Generation, rows: list[int]) -> Matches
     # Each once, without what would stand before the first row (and without np.unique, which loads numpy.ma first).
     seen = ordered[np.diff(ordered, prepend=-1) > 0]
     tokens = generation.tokens.gather(seen)
-    best = maxsim(question, tokens)
+    products = tokens.vectors @ question.T
+    best = maxsim(products, tokens)
     own, before, after, title = (best[np.searchsorted(seen, place)] for place in places)
     before[passages.documents_of(here - 1) != documents] = _NOTHING
     # Behind the last row stands the first title.
     after[(here + 1 == passages.row_count) | (passages.documents_of(here + 1) != documents)] = _NOTHING
     discounts = generation.head.discounts
     around = np.maximum(np.maximum(before - discounts[0], after - discounts[1]), title - discounts[2])
-    return Matches(own, around, seen, tokens)
+    return Matches(own, around, seen, tokens, products)
 
 
-def maxsim(question: Float32, passages: Gathered) -> Float32:
-    """Return the best cosine of each token of the question in each passage: (passages, tokens) float32.
+def maxsim(products: Float32, passages: Gathered) -> Float32:
+    """Return the best product of each token of the question in each passage: (passages, tokens) float32.
 
     Args:
-        question: the question's token vectors, (tokens, m), of length one.
-        passages: the passages' token vectors, each as long as it counts.
+        products: of the passages' tokens, each as long as it counts, with the question's, of length one: cosines that
+            are less the less a token counts, (tokens of all passages, tokens).
+        passages: which says where each begins.
     """
-    cosines = passages.vectors @ question.T
-    return np.asarray(np.maximum.reduceat(cosines, passages.starts, axis=0), dtype=np.float32)
+    return np.asarray(np.maximum.reduceat(products, passages.starts, axis=0), dtype=np.float32)
 
 
 def _settled(scores: Float32) -> Float32:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sourceline.corpus.sentences import sentence_spans
 from sourceline.corpus.windows import stretches
-from sourceline.encoding.encoder import Encoder, Float32, Tokens, token_counter, unit
+from sourceline.encoding.encoder import Encoder, Float32, Tokens, TooLongError, token_counter, unit
 from sourceline.errors import QuestionError
 
 MAX_CHARACTERS = 2_000
@@ -73,13 +73,17 @@ def encode_question(encoder: Encoder, text: str) -> EncodedQuestion:
 
 def _encoded(encoder: Encoder, text: str) -> tuple[Tokens, Float32]:
     """Return the tokens of a text of any length and their vectors, (tokens, dimension)."""
-    tokens = encoder.tokenize(text)
-    if not len(tokens.ids):
-        raise QuestionError("the question holds no words")
-    if len(tokens.ids) <= encoder.limit:
+    try:
         (encoding,) = encoder.encode([text])
-        return encoding.tokens, encoding.vectors
-    starts = tokens.spans[:, 0].astype(np.int64)
+    except TooLongError:
+        return _encoded_in_windows(encoder, text)
+    if not len(encoding.tokens.ids):
+        raise QuestionError("the question holds no words")
+    return encoding.tokens, encoding.vectors
+
+
+def _encoded_in_windows(encoder: Encoder, text: str) -> tuple[Tokens, Float32]:
+    starts = encoder.tokenize(text).spans[:, 0].astype(np.int64)
     windows = stretches(0, len(text), starts, encoder.limit, token_counter(encoder, text))
     kept: list[tuple[Tokens, Float32]] = []
     for window, encoding in zip(windows, encoder.encode([text[w.start : w.end] for w in windows]), strict=True):
@@ -92,8 +96,9 @@ def _encoded(encoder: Encoder, text: str) -> tuple[Tokens, Float32]:
 
 def _emphasis(tokens: Tokens, asking: Sequence[tuple[int, int]]) -> Float32:
     """Return how much each token counts: the less for what is only told, the more of it there is."""
-    at = tokens.spans[:, :1]
-    asks = ((at >= [start for start, _ in asking]) & (at < [end for _, end in asking])).any(axis=1)
+    at, asks = tokens.spans[:, 0], np.zeros(len(tokens.ids), dtype=bool)
+    for start, end in asking:
+        asks |= (at >= start) & (at < end)
     count = int(np.count_nonzero(asks))
     return np.where(asks, 1, TOLD * min(1.0, count / max(1, len(tokens.ids) - count))).astype(np.float32)
 

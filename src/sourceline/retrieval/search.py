@@ -125,7 +125,10 @@ class Searcher:
             dense = [neighbor.row for neighbor in index.dense.search(asked.vector, wanted, within)]
             lexical = [neighbor.row for neighbor in index.lexical.search(asked.asking, wanted, within)]
             rows = {*dense, *lexical}
-            twins = dict(zip(rows, rows, strict=True)) | index.passages.twins(rows)
+            twins = dict(zip(rows, rows, strict=True))
+            if not (found := index.passages.twins(rows)):
+                return twins
+            twins |= found
             # Every row has a cosine, so that a list that is not full holds them all.
             if len(set(twins.values())) >= texts or len(dense) < wanted:
                 return {row: twins[row] for ranked in (dense, lexical) for row in _few_of_each(ranked, twins)}
@@ -157,10 +160,11 @@ class Searcher:
         rows = ranking.rows[: len(scores)]
         stored = self.generation.passages.rows(rows)
         also = self._also(stored, within)
-        content = ranking.compared.question[content_tokens(asked)]
+        content = content_tokens(asked)
         found = []
         for at, row in enumerate(rows):
             shown = stored[row]
+            cosines, starts = ranking.compared.matches.cosines_of(row)
             hit = Hit(
                 rank=at + 1,
                 score=ranking.late[at],
@@ -168,7 +172,7 @@ class Searcher:
                 title=shown.title,
                 before=shown.before,
                 after=shown.after,
-                highlights=highlights(content, shown.passage.text, *ranking.compared.tokens_of(row)),
+                highlights=highlights(cosines[:, content], shown.passage.text, starts),
                 scores=scores[at],
                 also=also[row],
             )

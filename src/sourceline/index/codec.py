@@ -4,7 +4,7 @@ A codec depends on the ranking head alone, never on the corpus: a passage has th
 that they can be taken over from one to the next.
 """
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import faiss
 import numpy as np
@@ -51,7 +51,7 @@ def open_codec(name: str, head: Head) -> Codec:
     if name == QUANTISED and head.codebook is not None:
         quantiser = faiss.ProductQuantizer(head.dimension, len(head.codebook), 8)
         faiss.copy_array_to_vector(np.ascontiguousarray(head.codebook).ravel(), quantiser.centroids)
-        return quantiser  # type: ignore[return-value]  # the stubs describe the wrapped functions, not the wrappers
+        return cast(Codec, quantiser)  # the stubs describe the wrapped C++ functions; these are the wrappers
     raise ValueError(f"there is no codec {name!r} for this ranking head")
 
 

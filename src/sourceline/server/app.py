@@ -43,7 +43,7 @@ def create_app(settings: Settings, serving: Serving | None = None) -> FastAPI:
     rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
     metrics = Metrics()
     threads = Threads((os.cpu_count() or 1) // settings.workers + 1)
-    app = FastAPI(
+    app = problems.DescribedApp(
         title="Sourceline",
         version=__version__,
         description=DESCRIPTION,
@@ -55,7 +55,6 @@ def create_app(settings: Settings, serving: Serving | None = None) -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
-    problems.describe(app)
     # Not by include_router, which makes every route a second time.
     app.router.routes += ask_routes(serving, threads).routes
     app.router.routes += example_routes(serving).routes

@@ -58,19 +58,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def describe(app: FastAPI) -> None:
-    """Put the schema that the routes' problems refer to into the app's description."""
-    original = app.openapi
+class DescribedApp(FastAPI):
+    """An app in whose description the schema stands that the routes' problems refer to."""
 
-    def openapi() -> dict[str, Any]:
-        description = original()
+    def openapi(self) -> dict[str, Any]:
+        """Return the description."""
+        description = super().openapi()
         schemas = description["components"]["schemas"]
         schemas["FieldProblem"] = FieldProblem.model_json_schema()
         schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas["Problem"].pop("$defs", None)
         return description
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
 async def _known(_: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import h11
 import uvicorn
@@ -54,9 +54,9 @@ class StrictProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Await the first head."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, transport))  # what asyncio gives to a protocol of streams
         self._set_deadline()
 
     def data_received(self, data: bytes) -> None:

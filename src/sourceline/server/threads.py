@@ -52,7 +52,7 @@ class Threads:
 def _work(function: Callable[[], Any], outcome: asyncio.Future[Any]) -> None:
     try:
         found = function()
-    except Exception as error:
+    except Exception as error:  # whatever it is, it is raised where the call is awaited, and the thread goes on
         _tell(outcome, outcome.set_exception, error)
     else:
         _tell(outcome, outcome.set_result, found)

@@ -48,8 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--documents", type=Path, default=SEEDS, help="what is indexed for sentences a second and size")
-    parser.add_argument("--questions", type=int, default=300, help="asked by the one client in each run")
-    parser.add_argument("--seconds", type=int, default=10, help="of load in each run")
+    parser.add_argument("--seconds", type=int, default=10, help="of load in each run, by one client and by many")
     parser.add_argument("--cache", type=Path, default=HERE.parent / ".peer", help="where txtai is installed")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
@@ -59,7 +58,7 @@ def main() -> None:
         sys.exit("the load generator is missing: apt-get install -y wrk")
     python = installed(arguments.cache)
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(python, Path(scratch), arguments.documents, arguments.questions, arguments.seconds)
+        bench = Bench(python, Path(scratch), arguments.documents, arguments.seconds)
         runs = []
         for number in range(arguments.runs):
             runs.append(bench.run())
@@ -110,10 +109,9 @@ def peer_version(python: Path) -> str:
 class Bench:
     """Both systems, each with an index of the seeds to serve; ``sentences``: how many the documents have."""
 
-    def __init__(self, python: Path, scratch: Path, documents: Path, questions: int, seconds: int) -> None:
+    def __init__(self, python: Path, scratch: Path, documents: Path, seconds: int) -> None:
         """Index the seeds with both, and the documents with Sourceline, whose sentences the peer is given."""
-        self._python, self._scratch, self._documents = python, scratch, documents
-        self._questions, self._seconds = questions, seconds
+        self._python, self._scratch, self._documents, self._seconds = python, scratch, documents, seconds
         # With all the threads that it likes to start.
         self._offline = ENVIRONMENT | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         self.served = scratch / "served"
@@ -142,7 +140,7 @@ class Bench:
         system = self._systems[name]
         lines = ("\t".join(system.request(question)) for question in seed_questions())
         requests.write_text("\n".join(lines) + "\n", "utf-8")
-        return measure(system, self._questions, lambda port: load(port, requests, self._seconds))
+        return measure(system, lambda port: under_load(port, requests, self._seconds))
 
     def _index(self, name: str) -> dict[str, float]:
         if name == OURS:
@@ -176,20 +174,30 @@ class Bench:
         return len(texts)
 
 
-def load(port: int, requests: Path, seconds: int) -> dict[str, float]:
-    """Return the figures of many clients at once, by wrk, after a short run to warm up."""
-    command = ["wrk", "-t1", f"-c{CLIENTS}", "--timeout", "30s", "-s", str(HERE / "load.lua")]
+def under_load(port: int, requests: Path, seconds: int) -> dict[str, float]:
+    """Return the figures of one client that asks one question after the other, and of many at once."""
+    one, many = (load(port, requests, seconds, clients) for clients in (1, CLIENTS))
+    failed = many["refused"] + many["lost"]
+    if one["refused"] or one["lost"]:
+        raise RuntimeError(f"questions of one client were not answered: {one}")
+    return {
+        "p50 at one client, ms": one["p50_ms"],
+        "p99 at one client, ms": one["p99_ms"],
+        f"requests/s at {CLIENTS} clients": (many["requests"] - many["refused"]) / many["seconds"],
+        f"p99 at {CLIENTS} clients, ms": many["p99_ms"],
+        REFUSED: 100 * failed / (many["requests"] + many["lost"]),
+    }
+
+
+def load(port: int, requests: Path, seconds: int, clients: int) -> dict[str, float]:
+    """Return what wrk says, after a short run to warm up."""
+    command = ["wrk", "-t1", f"-c{clients}", "--timeout", "30s", "-s", str(HERE / "load.lua")]
     for lasts in (2, seconds):
         wrk = [*command, f"-d{lasts}s", f"http://127.0.0.1:{port}", "--", str(requests)]
         said = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
         time.sleep(1)  # what was under way when wrk stopped is answered
-    got = json.loads(said.strip().splitlines()[-1])
-    failed = got["refused"] + got["lost"]
-    return {
-        f"requests/s at {CLIENTS} clients": (got["requests"] - got["refused"]) / got["seconds"],
-        f"p99 at {CLIENTS} clients, ms": got["p99_ms"],
-        REFUSED: 100 * failed / (got["requests"] + got["lost"]),
-    }
+    found: dict[str, float] = json.loads(said.strip().splitlines()[-1])
+    return found
 
 
 def compare(runs: Sequence[Mapping[str, Figures]]) -> dict[str, dict[str, Any]]:

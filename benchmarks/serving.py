@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 SEEDS = Path(__file__).parent.parent / "seeds"
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--questions", type=int, default=1000)
     arguments = parser.parse_args()
-    rows = [measure(SOURCELINE, arguments.questions) for _ in range(arguments.starts)]
+    rows = [measure(SOURCELINE, partial(at_one_client, arguments.questions)) for _ in range(arguments.starts)]
     for name in rows[0]:
         values = [row[name] for row in rows]
         print(f"{name:32} {statistics.median(values):8.2f}   ({min(values):.2f} to {max(values):.2f})")
@@ -90,35 +91,38 @@ def seed_questions() -> list[str]:
     return questions
 
 
-def measure(
-    system: System, count: int, under_load: Callable[[int], dict[str, float]] = lambda port: {}
-) -> dict[str, float]:
-    """Return the figures of one start, with those that ``under_load`` takes at the port."""
-    questions = seed_questions()
+def measure(system: System, answering: Callable[[int], dict[str, float]]) -> dict[str, float]:
+    """Return the figures of one start, with those that ``answering`` takes at the port."""
     started = time.perf_counter()
     with serving(system) as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        ask(connection, questions[0], system)
+        ask(connection, seed_questions()[0], system)
         first = time.perf_counter() - started
-        times = answer_times(connection, questions, count, system)
         connection.close()
         return {
             "start to first answer, s": first,
-            "p50 at one client, ms": statistics.median(times),
-            "p99 at one client, ms": statistics.quantiles(times, n=100)[98],
-            **under_load(port),
+            **answering(port),
             "resident, MB": resident_megabytes(process.pid),
         }
 
 
-def answer_times(
-    connection: http.client.HTTPConnection, questions: Sequence[str], count: int, system: System = SOURCELINE
-) -> list[float]:
+def at_one_client(count: int, port: int) -> dict[str, float]:
+    """Return the figures of ``count`` questions, asked of Sourceline one after the other."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    times = answer_times(connection, seed_questions(), count)
+    connection.close()
+    return {
+        "p50 at one client, ms": statistics.median(times),
+        "p99 at one client, ms": statistics.quantiles(times, n=100)[98],
+    }
+
+
+def answer_times(connection: http.client.HTTPConnection, questions: Sequence[str], count: int) -> list[float]:
     """Ask ``count`` questions in turn, after some to warm up; return the milliseconds of each."""
     times = []
     for question in itertools.islice(itertools.cycle(questions), WARM + count):
         before = time.perf_counter()
-        ask(connection, question, system)
+        ask(connection, question)
         times.append((time.perf_counter() - before) * 1000)
     return times[WARM:]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from sourceline.citations.identity import citation_id
 from sourceline.citations.ledger import Ledger
-from sourceline.index.build import Report
 from sourceline.index.generation import Generation, open_current
+from sourceline.index.report import Report
 from sourceline.retrieval.lookup import look_up
 from sourceline.types import Citation, Passage, Standing
 from tests.conftest import Rebuild

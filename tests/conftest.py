@@ -11,7 +11,8 @@ from filelock import FileLock
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import ENCODERS, prepare_encoder
 from sourceline.encoding.models import find_model
-from sourceline.index.build import Report, build
+from sourceline.index.build import build
+from sourceline.index.report import Report
 from sourceline.types import DEFAULT_MODEL, EncoderKind
 
 SEEDS = Path(__file__).parent.parent / "seeds"

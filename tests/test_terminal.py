@@ -12,7 +12,7 @@ from sourceline import terminal
 from sourceline.doctor import Finding
 from sourceline.evaluation.compare import compare
 from sourceline.evaluation.figures import MEASURES, OPEN, Evaluation, Figure, First, Trust
-from sourceline.index.build import Report
+from sourceline.index.report import Report
 from sourceline.printable import LogFormat, one_line, printable
 from sourceline.types import Answer, Citation, Hit, Location, Passage, Scores, Span, Standing, Status
 from tests.evaluation.outcomes import asked

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a command imports only what it does
     from sourceline.doctor import Finding
     from sourceline.evaluation.compare import Comparison, Flip
     from sourceline.evaluation.figures import Evaluation
-    from sourceline.index.build import Report
+    from sourceline.index.report import Report
 
 MOST_FLIPS = 20
 # So many citations of the same text are listed; JSON has them all.

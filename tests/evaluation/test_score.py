@@ -9,7 +9,7 @@ from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, SOURCELINE, 
 from sourceline.evaluation.labels import LabelledQuestion, Relevant, read_labels
 from sourceline.evaluation.score import evaluate, measure, relevance
 from sourceline.evaluation.systems import System, sourceline
-from sourceline.index.make import Progress
+from sourceline.index.report import Progress
 from sourceline.retrieval.opening import open_searcher
 from sourceline.retrieval.search import Searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind

@@ -12,9 +12,10 @@ import pytest
 
 from sourceline.errors import BuildError, BuildRunningError, CorpusError
 from sourceline.index import write
-from sourceline.index.build import build, lock
+from sourceline.index.build import build
 from sourceline.index.generation import CURRENT, GENERATIONS, current_id, open_current
-from sourceline.index.make import Progress
+from sourceline.index.lock import lock
+from sourceline.index.report import Progress
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
 
@@ -131,7 +132,7 @@ def test_of_twenty_builds_at_once_one_runs(documents: Path, index: Path) -> None
 
 def test_the_lock_is_free_after_its_holder_was_killed(index: Path) -> None:
     script = (
-        "import sys, pathlib\nfrom sourceline.index.build import lock\n"
+        "import sys, pathlib\nfrom sourceline.index.lock import lock\n"
         "with lock(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
     )
     holder = subprocess.Popen(

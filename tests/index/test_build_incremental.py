@@ -11,7 +11,7 @@ from sourceline.errors import MismatchError
 from sourceline.index import make
 from sourceline.index.build import build
 from sourceline.index.generation import Generation, open_current
-from sourceline.index.make import Progress
+from sourceline.index.report import Progress
 from sourceline.retrieval.opening import open_searcher
 from sourceline.types import DEFAULT_MODEL, EncoderKind, Scores
 from tests.conftest import SEEDS, Rebuild

@@ -16,7 +16,7 @@ from sourceline.errors import CorpusError
 from sourceline.index import make
 from sourceline.index.build import build
 from sourceline.index.generation import open_current
-from sourceline.index.make import Progress
+from sourceline.index.report import Progress
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
 from tests.index.folder import current, generation_names, put

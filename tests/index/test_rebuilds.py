@@ -17,10 +17,11 @@ from sourceline.encoding.head import head_for, plain_head
 from sourceline.encoding.models import find_model
 from sourceline.index import build as builds
 from sourceline.index import dense, recipe
-from sourceline.index.build import Report, build
+from sourceline.index.build import build
 from sourceline.index.codec import BYTES, EXACT, QUANTISED
 from sourceline.index.generation import Generation, open_current
 from sourceline.index.recipe import Recipe
+from sourceline.index.report import Report
 from sourceline.types import DEFAULT_MODEL
 from tests.index.folder import put
 

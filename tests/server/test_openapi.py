@@ -13,7 +13,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 from starlette.types import Receive, Scope, Send
 
-from sourceline.index.build import lock
+from sourceline.index.lock import lock
 
 ROUTES = [
     ("POST", "/v1/ask"),

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from sourceline.errors import BuildRunningError
-from sourceline.index.build import Report
-from sourceline.index.make import Progress
+from sourceline.index.report import Progress, Report
 from sourceline.server.status import FILE, RebuildStatus, State, StatusFile
 
 STARTED = datetime(2026, 11, 24, 4, 5, 6, 789, tzinfo=UTC)

@@ -17,9 +17,9 @@ from sourceline.evaluation.labels import LabelledQuestion, LabelledSet
 from sourceline.evaluation.statistics import intervals, trust
 from sourceline.evaluation.systems import System, systems
 from sourceline.index.build import build
-from sourceline.index.make import Progress
 from sourceline.index.passages import Passages
 from sourceline.index.recipe import Recipe
+from sourceline.index.report import Progress
 from sourceline.index.rows import Rows
 from sourceline.retrieval.answerability import Calibration, load_calibration
 from sourceline.retrieval.opening import open_searcher

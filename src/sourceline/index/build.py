@@ -7,10 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-import filelock
 
 from sourceline.citations.ledger import Ledger
 from sourceline.corpus.documents import Found, Skipped, find_documents
@@ -19,7 +16,6 @@ from sourceline.encoding.encoders import ENCODERS, prepare_encoder
 from sourceline.encoding.models import Model, find_model
 from sourceline.errors import (
     BuildError,
-    BuildRunningError,
     DamagedError,
     GenerationError,
     MismatchError,
@@ -29,31 +25,16 @@ from sourceline.index import generation as generations
 from sourceline.index.cache import BlockCache
 from sourceline.index.generation import Generation
 from sourceline.index.history import record_citations
-from sourceline.index.make import Maker, Progress
+from sourceline.index.lock import lock
+from sourceline.index.make import Maker
 from sourceline.index.recipe import SHIPPED, Recipe, mix
+from sourceline.index.report import Progress, Report
 from sourceline.index.write import GenerationWriter, check_generation
 from sourceline.types import EncoderKind
 
 log = logging.getLogger(__name__)
 
 CACHE = "cache"
-LOCK = "build.lock"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a build did. Documents by id; ``skipped`` says why; ``encoded`` counts the windows of new text."""
-
-    generation: str
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    removed: tuple[str, ...]
-    skipped: dict[str, str]
-    passages: int
-    windows: int
-    encoded: int
-    seconds: float
 
 
 def build(
@@ -96,25 +77,6 @@ def build(
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
         raise BuildError(f"the build stopped, what was served before is untouched: {error}") from error
-
-
-@contextmanager
-def lock(index: Path) -> Iterator[None]:
-    """Hold the right to build into an index folder; the system frees it when the process ends, however it ends.
-
-    Raises:
-        BuildRunningError: another build holds it.
-    """
-    index.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(index / LOCK)
-    try:
-        held.acquire(blocking=False)
-    except filelock.Timeout as error:
-        raise BuildRunningError(f"another build of {index} is running: wait for it to end") from error
-    try:
-        yield
-    finally:
-        held.release()
 
 
 def _opened(kind: EncoderKind, model: str, index: Path) -> tuple[Model, Encoder, Generation | None]:

@@ -1,7 +1,6 @@
 """Makes the blocks of all documents, and writes them in order: bounded memory, however many documents there are."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from sourceline.corpus.documents import Found, read_document
@@ -13,20 +12,13 @@ from sourceline.index.cut import CutDocument, Part, cut_document
 from sourceline.index.generation import Generation
 from sourceline.index.passages import DocumentEntry
 from sourceline.index.recipe import Mixed, Recipe
+from sourceline.index.report import Progress
 from sourceline.index.write import GenerationWriter
 
 # Blocks are put into the cache in batches of so many parts: at most this much work is lost to an interruption.
 BATCH = 64
 # Documents are encoded in groups of about so many bytes, so that short ones keep all cores busy.
 GROUP = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a build is: ``done`` of ``total`` bytes of new documents are encoded."""
-
-    done: int
-    total: int
 
 
 class Maker:

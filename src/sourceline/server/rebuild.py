@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sourceline.errors import BuildError, SourcelineError
-from sourceline.index.build import Report, build, lock
-from sourceline.index.make import Progress
+from sourceline.index.lock import lock
+from sourceline.index.report import Progress, Report
 from sourceline.server.status import RebuildStatus, State, StatusFile
 from sourceline.types import EncoderKind
 
@@ -111,6 +111,8 @@ class Rebuilds:
 
 def _build(sender: Connection, documents: Path, index: Path, model: str, kind: EncoderKind) -> None:
     """Build, in the child; say how it goes."""
+    from sourceline.index.build import build  # what builds, a server that starts need not import
+
     os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which then ends this process
     with sender, suppress(BrokenPipeError):  # the server was killed, nobody listens

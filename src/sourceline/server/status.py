@@ -12,8 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sourceline import durable
 from sourceline.errors import BuildRunningError
-from sourceline.index.build import Report
-from sourceline.index.make import Progress
+from sourceline.index.report import Progress, Report
 
 FILE = "rebuild.json"
 LOCK = "rebuild.lock"

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from sourceline.index.build import lock
+from sourceline.index.lock import lock
 from tests.conftest import Rebuild
 from tests.server.serving import assert_problem, serve, wait_until
 

@@ -134,7 +134,8 @@ def test_they_are_stored_as_little_endian_arrays(tmp_path: Path, rows: list[Bloc
     write(tmp_path, rows)
 
     assert files(tmp_path) == {"tokens.codes", "tokens.offsets", "tokens.ids", "tokens.starts", "tokens.idf.npy"}
-    vectors = np.fromfile(tmp_path / "tokens.codes", "<f2").reshape(14, DIMENSION)
+    upper_halves = np.fromfile(tmp_path / "tokens.codes", "<u2").astype("<u4")
+    vectors = (upper_halves << 16).view("<f4").reshape(14, DIMENSION)
     np.testing.assert_array_equal(vectors[5:12], vectors_of(rows[3]))
     assert np.fromfile(tmp_path / "tokens.offsets", "<i8").tolist() == [0, 3, 4, 5, 12, 14]
     assert np.fromfile(tmp_path / "tokens.ids", "<u2").tolist() == [0, 1, 2, 0, 0xFFFF, *range(7), 0, 1]

@@ -160,7 +160,7 @@ def test_equal_passages_score_equally_wherever_they_stand(
 
 
 def test_scores_that_differ_by_more_than_rounding_stay_apart(tmp_path: Path, real: Generation) -> None:
-    # As products of two numbers that float16 holds; the first differ by 0.49 of what is rounding, the last by more.
+    # As products of two numbers that bfloat16 holds; the first differ by 0.49 of what is rounding, the last by more.
     question = [[1.0, ROUNDING, 0.0]]
     sentences = [[[0.5, second, 0.0]] for second in (0.0, 0.25, -2.0, 3.0)]
     generation = stage(tmp_path, real, plain_head(3), [Made(sentences)])

@@ -14,7 +14,7 @@ from sourceline.errors import DamagedError, GenerationError, MismatchError
 
 # To be raised with any change of the files, and of how a text is split: citations are compared by document, and one
 # whose bytes are the same is taken to hold the same passages.
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
 MEND = "run `sourceline rebuild-index`"
 # Errors that say nothing of a file's content: whoever sets a generation aside for them loses a whole one.

@@ -10,7 +10,7 @@ from sourceline.encoding.models import Model
 from sourceline.index.codec import Codec, codec_name, open_codec
 from sourceline.index.manifest import FORMAT
 
-# Above so many bytes of documents, token vectors are kept in few bytes: about a million tokens, 400 MB as float16.
+# Above so many bytes of documents, token vectors are kept in few bytes: about a million tokens, 400 MB as bfloat16.
 COMPACT_ABOVE = 4_000_000
 
 

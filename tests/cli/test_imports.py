@@ -19,7 +19,7 @@ SHOWING = {"rich", "sourceline.terminal", "numpy.ma"}
 SERVE = """
 import sys
 from pathlib import Path
-import sourceline.cli, sourceline.server.run, uvicorn
+import sourceline.cli, sourceline.server.run
 from sourceline.server import wire
 from sourceline.server.serving import Serving
 from sourceline.server.start import start

@@ -29,21 +29,17 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             say(f"Building the index of {settings.documents}; the first time also compiles the model.")
             _build_first(settings, say)
         # In any case, so that what cannot be served is told here and once.
-        app = start(settings)
+        server = start(settings)
         _listen(listener, settings.host, settings.port)
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
         say(f"Sourceline answers at http://{name}:{listener.getsockname()[1]}")
         if settings.workers > 1:
             from sourceline.server.workers import serve_with_workers
 
-            del app  # each worker has its own
+            del server  # each worker has its own
             serve_with_workers(settings, listener)
         else:
-            import uvicorn
-
-            from sourceline.server.protocol import http_config
-
-            uvicorn.Server(http_config(app)).run(sockets=[listener])
+            server.run(sockets=[listener])
 
 
 def _allow_descriptors() -> None:

@@ -1,4 +1,4 @@
-"""Makes the app that is served."""
+"""Makes the server."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -7,13 +7,14 @@ from sourceline.server.serving import Serving
 from sourceline.settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from uvicorn import Server
 
 
-def start(settings: Settings) -> "ASGIApp":
-    """Return the app, guarded, ready to answer from the current generation.
+def start(settings: Settings) -> "Server":
+    """Return the server of the app, guarded, ready to answer from the current generation.
 
-    FastAPI is imported while the index is opened: reading, hashing and preparing the model leave the interpreter free.
+    FastAPI and uvicorn are imported while the index is opened: reading, hashing and preparing the model leave the
+    interpreter free.
 
     Raises:
         GenerationError: there is no generation that can be served.
@@ -21,6 +22,9 @@ def start(settings: Settings) -> "ASGIApp":
     """
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(Serving, settings.index, settings.model, settings.encoder, settings.threshold)
-        from sourceline.server.app import create_guarded_app
+        from uvicorn import Server
 
-        return create_guarded_app(settings, opening.result())
+        from sourceline.server.app import create_guarded_app
+        from sourceline.server.protocol import http_config
+
+        return Server(http_config(create_guarded_app(settings, opening.result())))

@@ -14,8 +14,6 @@ from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
-import uvicorn
-
 from sourceline.errors import SourcelineError, WorkerError
 from sourceline.printable import log_to_stderr
 from sourceline.server import metrics
@@ -81,13 +79,11 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     log_to_stderr()
     threading.Thread(target=_end_with_parent, name="parent-watcher", daemon=True).start()
     try:
-        app = start(settings)
+        server = start(settings)
     except SourcelineError as error:
         log.error("%s", error)
         sys.exit(1)
-    from sourceline.server.protocol import http_config
-
-    uvicorn.Server(http_config(app)).run(sockets=[listener])
+    server.run(sockets=[listener])
 
 
 def _end_with_parent() -> None:

@@ -34,7 +34,7 @@ def test_a_generation_says_what_it_is(built: Path, encoder: Encoder) -> None:
     generation = open_current(built)
     manifest = generation.manifest
     assert generation.id == manifest.id == current_id(built) == generation_names(built)[1]
-    assert (manifest.format, manifest.model, manifest.encoder) == (4, DEFAULT_MODEL, "compiled")
+    assert (manifest.format, manifest.model, manifest.encoder) == (5, DEFAULT_MODEL, "compiled")
     assert (manifest.fingerprint, manifest.dimension) == (encoder.fingerprint, 384)
     assert (manifest.codec, len(manifest.recipe)) == ("float16", 16)
     assert (manifest.documents, manifest.passages, manifest.rows) == (1, 2, 1)
@@ -69,7 +69,7 @@ def test_a_generation_in_another_format_is_refused_stays_where_it_is_and_is_repl
 ) -> None:
     names = generation_names(built)
     rewrite(built / "generations" / names[1], format=99)
-    with pytest.raises(MismatchError, match=f"generation {names[1]} is in format 99, not 4: run `sourceline rebuild-"):
+    with pytest.raises(MismatchError, match=f"generation {names[1]} is in format 99, not 5: run `sourceline rebuild-"):
         open_current(built)
     assert generation_names(built) == names
     report = rebuild(documents, built)

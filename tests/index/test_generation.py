@@ -36,7 +36,7 @@ def test_a_generation_says_what_it_is(built: Path, encoder: Encoder) -> None:
     assert generation.id == manifest.id == current_id(built) == generation_names(built)[1]
     assert (manifest.format, manifest.model, manifest.encoder) == (5, DEFAULT_MODEL, "compiled")
     assert (manifest.fingerprint, manifest.dimension) == (encoder.fingerprint, 384)
-    assert (manifest.codec, len(manifest.recipe)) == ("float16", 16)
+    assert (manifest.codec, len(manifest.recipe)) == ("bfloat16", 16)
     assert (manifest.documents, manifest.passages, manifest.rows) == (1, 2, 1)
     assert (manifest.tokens, manifest.skipped) == (7, {})  # the title's too
     for name, (size, digest) in manifest.files.items():

@@ -3,11 +3,14 @@ import logging
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
-from sourceline.encoding.compiled import CARD_FILE, CompiledEncoder
+from sourceline.durable import sha256
+from sourceline.encoding.compiled import CARD_FILE, MODEL_FILE, CompiledEncoder, read_card, write_card
 from sourceline.encoding.encoder import Encoder
 from sourceline.encoding.encoders import ENCODERS, kind_of, open_encoder, prepare_encoder
 from sourceline.encoding.models import Model, find_model
@@ -62,6 +65,25 @@ def test_what_is_not_compiled_any_more_is_refused_with_the_command_that_mends(tm
         open_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, "0123456789abcdef", tmp_path)
     expected = f"no compiled model in {tmp_path / '0123456789abcdef'}: run `sourceline rebuild-index`"
     assert str(error.value) == expected
+
+
+@pytest.mark.parametrize("failure", ["is empty", "is no model", "has an unknown operation", "is of the future"])
+def test_a_compiled_model_that_this_onnxruntime_cannot_load_is_refused_with_the_command_that_mends(
+    compiled: Path, encoder: Encoder, tmp_path: Path, failure: str
+) -> None:
+    folder = shutil.copytree(compiled / ENCODERS / encoder.fingerprint, tmp_path / encoder.fingerprint)
+    model = onnx.load(str(folder / MODEL_FILE))
+    if failure == "is of the future":
+        model.ir_version = 99
+    else:
+        model.graph.node[0].op_type = "NoSuchOperation"
+    written = {"is empty": b"", "is no model": b"no model"}.get(failure, model.SerializeToString())
+    (folder / MODEL_FILE).write_bytes(written)
+    card = read_card(folder)
+    write_card(folder, replace(card, sha256=card.sha256 | {MODEL_FILE: sha256(folder / MODEL_FILE)}))
+    with pytest.raises(ModelError) as error:
+        open_encoder(EncoderKind.COMPILED, DEFAULT_MODEL, encoder.fingerprint, tmp_path)
+    assert str(error.value) == f"the compiled model {folder / MODEL_FILE} does not load: run `sourceline rebuild-index`"
 
 
 def test_another_model_in_the_place_of_the_one_wanted_is_refused(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
 from tokenizers import Tokenizer
 
 from sourceline.durable import sha256
@@ -22,6 +23,11 @@ MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CARD_FILE = "encoder.json"
 INPUT = "ids"  # of the compiled model
+# What onnxruntime raises for a file that it cannot load. The classes have nothing in common but Exception.
+_UNLOADABLE = (
+    *(failures.Fail, failures.InvalidArgument, failures.InvalidGraph, failures.InvalidProtobuf),
+    *(failures.NoSuchFile, failures.NotImplemented, failures.RuntimeException),
+)
 # Part of the fingerprint: to be changed whenever the same model would compile to something else.
 RECIPE = "onnx-int8-perchannel-2"
 
@@ -133,5 +139,5 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # that was done by compiling
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises one of fifteen classes, each directly below Exception
+    except _UNLOADABLE as error:
         raise ModelError(f"the compiled model {path} does not load: run `sourceline rebuild-index`") from error

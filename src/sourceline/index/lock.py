@@ -1,4 +1,4 @@
-"""One build of an index at a time."""
+"""Locks in an index folder: one build at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +13,29 @@ LOCK = "build.lock"
 
 @contextmanager
 def lock(index: Path) -> Iterator[None]:
-    """Hold the right to build into an index folder; the system frees it when the process ends, however it ends.
+    """Hold the right to build into an index folder.
 
     Raises:
         BuildRunningError: another build holds it.
     """
-    index.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(index / LOCK)
+    with held(index / LOCK, f"another build of {index} is running: wait for it to end"):
+        yield
+
+
+@contextmanager
+def held(file: Path, taken: str) -> Iterator[None]:
+    """Hold a lock; the system frees it when the process ends, however it ends. May be left in another thread.
+
+    Raises:
+        BuildRunningError: another holds it; ``taken`` says so.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    holding = filelock.FileLock(file, thread_local=False)
     try:
-        held.acquire(blocking=False)
+        holding.acquire(blocking=False)
     except filelock.Timeout as error:
-        raise BuildRunningError(f"another build of {index} is running: wait for it to end") from error
+        raise BuildRunningError(taken) from error
     try:
         yield
     finally:
-        held.release()
+        holding.release()

@@ -7,11 +7,11 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-import filelock
 from pydantic import TypeAdapter, ValidationError
 
 from sourceline import durable
 from sourceline.errors import BuildRunningError
+from sourceline.index.lock import held
 from sourceline.index.report import Progress, Report
 
 FILE = "rebuild.json"
@@ -50,21 +50,13 @@ class StatusFile:
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Hold the lock; the system frees it when the process ends, however it ends. May be left in another thread.
+        """Hold the lock. May be left in another thread.
 
         Raises:
             BuildRunningError: a rebuild runs that was started over HTTP.
         """
-        self._index.mkdir(parents=True, exist_ok=True)
-        held = filelock.FileLock(self._index / LOCK, thread_local=False)
-        try:
-            held.acquire(blocking=False)
-        except filelock.Timeout as error:
-            raise BuildRunningError("a rebuild is running: wait for it to end") from error
-        try:
+        with held(self._index / LOCK, "a rebuild is running: wait for it to end"):
             yield
-        finally:
-            held.release()
 
     def read(self) -> RebuildStatus:
         """Return how the last rebuild went, or how far it is."""

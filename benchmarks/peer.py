@@ -2,11 +2,12 @@
 
 The latest txtai is installed once, into an environment of its own below ``--cache``; it gets the same model folder, the
 same torch, a hybrid index (dense and BM25) with its content, and its own API server. Each run measures both, one after
-the other, as they ship: one server process, five passages an answer. The seed documents are served; sentences a second
-and the index's size are taken on ``--documents``, which should be a bigger corpus. What works for the peer: it is given
-sentences that are cut already, and its clock runs over ``index()`` and ``save()`` alone, Sourceline's over the whole
-build. The table has medians (least to most); ``ratio``: how many times better than the peer, the median of the runs.
-``--profile`` adds where the time of an answer goes, as ``benchmarks/where.py`` prints it.
+the other, as they ship: one server process, five passages an answer; wrk asks, as one client and as many. The seed
+documents are served; sentences a second and the index's size are taken on ``--documents``, which should be a bigger
+corpus. What works for the peer: it is given sentences that are cut already, and its clock runs over ``index()`` and
+``save()`` alone, Sourceline's over the whole build. The table has medians (least to most); ``ratio``: how many times
+better than the peer, the median of the runs. ``--profile`` adds where the time of an answer goes, as
+``benchmarks/where.py`` prints it.
 """
 
 import argparse

@@ -142,7 +142,7 @@ def test_the_readmes_requests_work(command: str, port: int) -> None:
     ran = subprocess.run(shlex.split(command.replace(":8080", f":{port}")), capture_output=True, text=True, check=True)
     shown = re.search(rf"{re.escape(command)}\n```\s+```json\n(.+?)```", README, re.DOTALL)
     assert shown
-    # Another processor multiplies bytes a little differently.
+    # Processors differ a little in what they compute.
     answer, expected = json.loads(ran.stdout), json.loads(shown[1], parse_float=near)
     for one in (answer, expected):
         del one["generation"], one["took_ms"]

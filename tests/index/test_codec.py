@@ -8,7 +8,7 @@ import pytest
 from sourceline.encoding.encoder import unit
 from sourceline.encoding.head import Head, head_for, plain_head
 from sourceline.encoding.models import find_model
-from sourceline.index.codec import BYTES, EXACT, QUANTISED, codec_name, open_codec
+from sourceline.index.codec import BYTES, QUANTISED, TWO_BYTES, codec_name, open_codec
 from sourceline.types import DEFAULT_MODEL
 
 RANDOM = np.random.default_rng(3)
@@ -20,11 +20,13 @@ def head() -> Head:
 
 
 def test_which_is_used_depends_on_how_much_there_is_and_on_the_head(head: Head) -> None:
-    assert (codec_name(head, False), codec_name(head, True)) == (EXACT, QUANTISED)
-    assert (codec_name(plain_head(384), False), codec_name(plain_head(384), True)) == (EXACT, BYTES)
+    assert (codec_name(head, False), codec_name(head, True)) == (TWO_BYTES, QUANTISED)
+    assert (codec_name(plain_head(384), False), codec_name(plain_head(384), True)) == (TWO_BYTES, BYTES)
 
 
-@pytest.mark.parametrize(("name", "size", "least"), [(EXACT, 384, 0.9999), (QUANTISED, 48, 0.6), (BYTES, 192, 0.998)])
+@pytest.mark.parametrize(
+    ("name", "size", "least"), [(TWO_BYTES, 384, 0.9999), (QUANTISED, 48, 0.6), (BYTES, 192, 0.998)]
+)
 def test_vectors_come_back_near_to_what_they_were(head: Head, name: str, size: int, least: float) -> None:
     vectors = unit(RANDOM.normal(size=(500, 192)).astype(np.float32))
     codec = open_codec(name, head)
@@ -34,7 +36,7 @@ def test_vectors_come_back_near_to_what_they_were(head: Head, name: str, size: i
     assert (unit(codec.decode(codes)) * vectors).sum(axis=1).min() > least
 
 
-@pytest.mark.parametrize("name", [EXACT, QUANTISED, BYTES])
+@pytest.mark.parametrize("name", [TWO_BYTES, QUANTISED, BYTES])
 def test_a_vector_has_the_same_code_whatever_stands_beside_it(head: Head, name: str) -> None:
     vectors = unit(RANDOM.normal(size=(300, 192)).astype(np.float32))
     codec = open_codec(name, head)
@@ -45,7 +47,7 @@ def test_a_vector_has_the_same_code_whatever_stands_beside_it(head: Head, name: 
     np.testing.assert_array_equal(open_codec(name, head).compute_codes(vectors), codes)
 
 
-@pytest.mark.parametrize(("name", "most"), [(EXACT, 0), (QUANTISED, 0), (BYTES, 0.06)])
+@pytest.mark.parametrize(("name", "most"), [(TWO_BYTES, 0), (QUANTISED, 0), (BYTES, 0.06)])
 def test_what_matches_nothing_matches_hardly_anything(head: Head, name: str, most: float) -> None:
     codec = open_codec(name, head)
     assert np.linalg.norm(codec.decode(codec.compute_codes(np.zeros((1, 192), np.float32)))) <= most

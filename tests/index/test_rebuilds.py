@@ -18,7 +18,7 @@ from sourceline.encoding.models import find_model
 from sourceline.index import build as builds
 from sourceline.index import dense, recipe
 from sourceline.index.build import build
-from sourceline.index.codec import BYTES, EXACT, QUANTISED
+from sourceline.index.codec import BYTES, QUANTISED, TWO_BYTES
 from sourceline.index.generation import Generation, open_current
 from sourceline.index.recipe import Recipe
 from sourceline.index.report import Report
@@ -132,7 +132,7 @@ def test_a_corpus_that_becomes_large_or_small_is_encoded_anew(
     monkeypatch.setattr(recipe, "COMPACT_ABOVE", 700)
     index = tmp_path / "index"
     small, large = {"a.txt": PARAGRAPHS[0]}, {"a.txt": PARAGRAPHS[0], "b.txt": PARAGRAPHS[1]}
-    for files, kept_as, encoded in [(small, EXACT, 1), (large, codec, 2), (large, codec, 0), (small, EXACT, 1)]:
+    for files, kept_as, encoded in [(small, TWO_BYTES, 1), (large, codec, 2), (large, codec, 0), (small, TWO_BYTES, 1)]:
         assert made(documents, index, files, made_by).encoded == encoded
         assert open_current(index).manifest.codec == kept_as
     made(documents, tmp_path / "fresh", small, made_by)

@@ -18,7 +18,7 @@ from sourceline.encoding.encoder import unit
 from sourceline.encoding.head import plain_head
 from sourceline.index import dense
 from sourceline.index.block import NO_TOKEN, Block
-from sourceline.index.codec import EXACT, open_codec
+from sourceline.index.codec import TWO_BYTES, open_codec
 from sourceline.index.dense import DenseIndex, DenseWriter
 from sourceline.index.passages import FILE, DocumentEntry, Passages
 from sourceline.index.passages_writer import PassagesWriter
@@ -36,7 +36,7 @@ CONTENTS = [
 NAMES = [f"{name}.md" for name in "abcdef"]
 CORPORA = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(CONTENTS))
 DIMENSION, VOCABULARY = 96, 50
-CODEC = open_codec(EXACT, plain_head(DIMENSION))
+CODEC = open_codec(TWO_BYTES, plain_head(DIMENSION))
 RANDOM = np.random.default_rng(3)
 VECTORS = unit(RANDOM.normal(size=(400, DIMENSION)).astype(np.float32)).astype(np.float16)
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from sourceline.encoding.encoder import Float32, unit
 from sourceline.encoding.head import plain_head
 from sourceline.index.block import NO_TOKEN, Block
-from sourceline.index.codec import EXACT, open_codec
+from sourceline.index.codec import TWO_BYTES, open_codec
 from sourceline.index.tokens import TokenIndex, TokensWriter, idf
 
 DIMENSION, VOCABULARY = 64, 1_000
 LENGTHS = [3, 1, 0, 7, 2]
-CODEC = open_codec(EXACT, plain_head(DIMENSION))
+CODEC = open_codec(TWO_BYTES, plain_head(DIMENSION))
 
 
 def block(ids: Sequence[int], seed: int = 0) -> Block:

@@ -10,7 +10,7 @@ import numpy as np
 from sourceline.encoding.encoder import Float32, Tokens
 from sourceline.encoding.head import Head
 from sourceline.index.block import NO_TOKEN, Block
-from sourceline.index.codec import EXACT, Codec, open_codec
+from sourceline.index.codec import TWO_BYTES, Codec, open_codec
 from sourceline.index.generation import Generation
 from sourceline.index.passages import Passages
 from sourceline.index.passages_writer import PassagesWriter
@@ -31,7 +31,7 @@ class Made:
 
 def stage(folder: Path, real: Generation, head: Head, documents: Sequence[Made]) -> Generation:
     """Return a generation with these documents in the place of its own. Every token of theirs has the id 0."""
-    codec = open_codec(EXACT, head)
+    codec = open_codec(TWO_BYTES, head)
     with TokensWriter(folder, 10) as tokens, PassagesWriter(folder) as stored:
         for number, one in enumerate(documents):
             names = [f"{number}-{ordinal}" for ordinal in range(len(one.sentences) + 1)]

@@ -1,4 +1,4 @@
-"""How token vectors are kept: exact while they are few, compact when they are many.
+"""How token vectors are kept: two bytes a number while they are few, compact when they are many.
 
 A codec depends on the ranking head alone, never on the corpus: a passage has the same codes in every generation, so
 that they can be taken over from one to the next.
@@ -16,7 +16,7 @@ from sourceline.encoding.head import Head
 Codes = npt.NDArray[np.uint8]
 # bfloat16 is the upper half of float32, so that to decode it is to shift: FAISS takes a twelfth of the time that it
 # takes for float16, which was half of late interaction's.
-EXACT, QUANTISED, BYTES = "bfloat16", "pq", "int8"
+TWO_BYTES, QUANTISED, BYTES = "bfloat16", "pq", "int8"
 
 
 class Codec(Protocol):
@@ -36,7 +36,7 @@ class Codec(Protocol):
 def codec_name(head: Head, compact: bool) -> str:
     """Return which codec keeps the token vectors of a head: by its codebook if it has one, else a byte a number."""
     if not compact:
-        return EXACT
+        return TWO_BYTES
     return BYTES if head.codebook is None else QUANTISED
 
 
@@ -46,7 +46,7 @@ def open_codec(name: str, head: Head) -> Codec:
     Raises:
         ValueError: there is none of this name, or the head lacks what it needs.
     """
-    if name == EXACT:
+    if name == TWO_BYTES:
         return faiss.ScalarQuantizer(head.dimension, faiss.ScalarQuantizer.QT_bf16)
     if name == BYTES:
         return _bytes(head.dimension, 1.0)

@@ -21,23 +21,23 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from sourceline.corpus.formats.plain import marks
-from sourceline.encoding.encoders import ENCODERS, prepare_encoder
-from sourceline.encoding.models import find_model
-from sourceline.evaluation.labels import LabelledQuestion, Relevant, read_labels
-from sourceline.index.build import build
-from sourceline.index.rows import Rows
-from sourceline.retrieval import answerability
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.question import encode_question
-from sourceline.retrieval.search import Searcher
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.load import ENCODERS, prepare_encoder
+from sourceline.evaluation.dataset import LabelledQuestion, Relevant, read_labels
+from sourceline.index.row_filter import RowFilter
+from sourceline.indexing.builder import build
+from sourceline.ingest.formats.plain import marks
+from sourceline.search import confidence as answerability
+from sourceline.search.opening import open_searcher
+from sourceline.search.query import encode_query
+from sourceline.search.searcher import Searcher
+from sourceline.types import DEFAULT_MODEL, Backend
 
 SLICE = 12  # paragraphs
 PER_CORPUS = {"all": 2500, "document": 80, "slice": 25}
 # What a kind of question weighs in each size of corpus.
 SHARES = {"answered": 2.0, "near": 0.7, "far": 0.7, "own": 0.6}
-FEATURES = tuple(answerability.Evidence.__dataclass_fields__)
+FEATURES = tuple(answerability.ConfidenceFeatures.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def collect(folder: Path) -> Iterator[Example]:
     questions = [q for q in labelled.questions if q.answerable and q.paragraph]
     own = [q for q in labelled.questions if not q.answerable and q.paragraph]
     with tempfile.TemporaryDirectory() as scratch:
-        compiled = Path(scratch) / "compiled"
-        prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), compiled / ENCODERS)
+        compiled = Path(scratch) / "onnx"
+        prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), compiled / ENCODERS)
         yield from ask("all", labelled.documents, questions, questions, own, compiled, Path(scratch) / "all")
         for path in sorted(labelled.documents.iterdir()):
             here = [q for q in questions if q.paragraph and q.paragraph.document == path.name]
@@ -116,8 +116,8 @@ def ask(
     index.mkdir(parents=True)
     (index / ENCODERS).symlink_to(compiled / ENCODERS)
     build(documents, index, DEFAULT_MODEL)
-    searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
-    everything = Rows.of(entry.rows for entry in searcher.generation.passages.documents)
+    searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
+    everything = RowFilter.of(entry.rows for entry in searcher.snapshot.passages.documents)
     for question in random.sample(inside, min(len(inside), PER_CORPUS[size])):
         assert question.paragraph
         document = question.paragraph.document
@@ -136,30 +136,32 @@ def ask(
         yield Example(size, question.paragraph.document, "own", False, evidence(searcher, question, everything)[1])
 
 
-def evidence(searcher: Searcher, question: LabelledQuestion, within: Rows) -> tuple[bool, npt.NDArray[np.float32]]:
+def evidence(
+    searcher: Searcher, question: LabelledQuestion, row_filter: RowFilter
+) -> tuple[bool, npt.NDArray[np.float32]]:
     """Return whether a question's best passage within these rows answers it, and its features."""
-    asked = encode_question(searcher.encoder, question.text)
-    ranking = searcher.rank(asked, 10, within)
-    first = searcher.generation.passages.rows(ranking.rows[:1])[ranking.rows[0]].passage
+    asked = encode_query(searcher.encoder, question.text)
+    ranking = searcher.rank(asked, 10, row_filter)
+    first = searcher.snapshot.passages.rows(ranking.rows[:1])[ranking.rows[0]].passage
     right = any(
         label.document == first.document_id and label.start < first.end and first.start < label.end
         for label in question.relevant
     )
     (best,) = searcher.scores(asked, ranking, 1)
-    return right, searcher.evidence(asked, ranking, best, within).values()
+    return right, searcher.evidence(asked, ranking, best, row_filter).values()
 
 
-def without(searcher: Searcher, removed: Relevant) -> Rows:
+def without(searcher: Searcher, removed: Relevant) -> RowFilter:
     """Return all rows but those of the passages that overlap what is removed."""
     rows = []
-    for entry in searcher.generation.passages.documents:
+    for entry in searcher.snapshot.passages.documents:
         if entry.id != removed.document:
             rows.append(entry.rows)
             continue
-        for row, passage in searcher.generation.passages.of_rows(entry).items():
+        for row, passage in searcher.snapshot.passages.of_rows(entry).items():
             if not (removed.start < passage.end and passage.start < removed.end):
                 rows.append(range(row, row + 1))
-    return Rows.of(rows)
+    return RowFilter.of(rows)
 
 
 def shifted(question: LabelledQuestion, start: int, end: int) -> LabelledQuestion | None:
@@ -201,7 +203,7 @@ def held_out(examples: Sequence[Example]) -> None:
         calibration = fit([example for example in examples if example.document in half])
         for example in examples:
             if example.document not in half:
-                confidence = calibration.confidence(answerability.Evidence(*example.values.tolist()))
+                confidence = calibration.confidence(answerability.ConfidenceFeatures(*example.values.tolist()))
                 rated.append((example, confidence))
     for size in PER_CORPUS:
         for kind in ("near", "far", "own"):

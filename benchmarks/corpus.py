@@ -17,7 +17,7 @@ from pathlib import Path
 
 import prose
 
-from sourceline.corpus.sentences import sentence_spans
+from sourceline.ingest.sentences import sentence_spans
 
 # What each is about. Books and guides come first, references of libraries last: together some 1.1 million sentences.
 PACKAGES = {

@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-Rows = Sequence[Mapping[str, float]]
+RowFilter = Sequence[Mapping[str, float]]
 
 # Title, the figures in it, and whether its axis is logarithmic.
 _PANELS = (
     ("answer at one client, ms", ("p50 ms", "p99 ms"), True),
     ("memory, MB", ("resident MB", "build MB"), True),
-    ("disk, bytes a sentence", ("generation B", "index B"), False),
+    ("disk, bytes a sentence", ("snapshot B", "index B"), False),
     ("build, s", ("build s",), True),
     ("R@1", ("R@1", "R@1 same"), False),
     ("recall of dense search", ("recall",), False),
@@ -29,7 +29,7 @@ circle.a { fill: var(--one); } circle.b { fill: var(--two); }
 """
 
 
-def draw(rows: Rows) -> str:
+def draw(rows: RowFilter) -> str:
     """Return the SVG of what ``scale.py`` measured."""
     width, height = _ACROSS * _WIDTH, -(-len(_PANELS) // _ACROSS) * _HEIGHT
     parts = [
@@ -43,7 +43,7 @@ def draw(rows: Rows) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _panel(rows: Rows, title: str, names: Sequence[str], logarithmic: bool) -> list[str]:
+def _panel(rows: RowFilter, title: str, names: Sequence[str], logarithmic: bool) -> list[str]:
     sizes = [row["sentences"] for row in rows]
     across = _ticks(min(sizes) * 1.25, max(sizes) / 1.25, True)  # a corpus is only about as large as is said
     values = [row[name] for row in rows for name in names]

@@ -7,16 +7,16 @@ from typing import Any, cast
 
 import numpy as np
 
-from sourceline.encoding.encoder import Float32
-from sourceline.evaluation.labels import LabelledQuestion
-from sourceline.evaluation.score import relevance
+from sourceline.encoders.base import Float32
+from sourceline.evaluation.dataset import LabelledQuestion
+from sourceline.evaluation.evaluate import relevance
 from sourceline.index.dense import DenseIndex
-from sourceline.index.rows import Rows
-from sourceline.retrieval.answerability import load_calibration
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.question import encode_question
-from sourceline.retrieval.search import CANDIDATES, Searcher
-from sourceline.types import DEFAULT_MODEL, EncoderKind, Neighbor
+from sourceline.index.row_filter import RowFilter
+from sourceline.search.confidence import load_calibration
+from sourceline.search.opening import open_searcher
+from sourceline.search.query import encode_query
+from sourceline.search.searcher import CANDIDATES, Searcher
+from sourceline.types import DEFAULT_MODEL, Backend, ScoredRow
 
 _BATCH = 10_000  # vectors at once: with 1,000 questions 120 MB of scores and rows
 
@@ -31,16 +31,16 @@ def quality(
         questions: those that its documents answer.
         everywhere: those of them that are asked of every size.
     """
-    searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
     both = {question.id: question for question in (*questions, *everywhere)}
-    vectors = {id_: encode_question(searcher.encoder, one.text).vector for id_, one in both.items()}
-    exact = Exact(searcher.generation.dense, list(vectors.values()))
-    generation = replace(searcher.generation, dense=cast(DenseIndex, exact))
-    by_exact = Searcher(generation, searcher.encoder, load_calibration(DEFAULT_MODEL))
-    right = relevance(list(both.values()), searcher.generation.passages)
+    vectors = {id_: encode_query(searcher.encoder, one.text).vector for id_, one in both.items()}
+    exact = Exact(searcher.snapshot.dense, list(vectors.values()))
+    snapshot = replace(searcher.snapshot, dense=cast(DenseIndex, exact))
+    by_exact = Searcher(snapshot, searcher.encoder, load_calibration(DEFAULT_MODEL))
+    right = relevance(list(both.values()), searcher.snapshot.passages)
     found = {id_: is_right(searcher, one, right[id_]) for id_, one in both.items()}
     found_exactly = {id_: is_right(by_exact, one, right[id_]) for id_, one in both.items()}
-    recalls = [recall(searcher.generation.dense, exact, vectors[one.id]) for one in questions]
+    recalls = [recall(searcher.snapshot.dense, exact, vectors[one.id]) for one in questions]
     return {
         "questions": len(questions),
         "recall": round(float(np.mean(recalls)), 4),
@@ -78,13 +78,13 @@ class Exact:
             order = np.argpartition(-scores, min(10 * CANDIDATES, scores.shape[1]) - 1, axis=1)[:, : 10 * CANDIDATES]
             scores, ids = np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
         self._known = {
-            vector.tobytes(): sorted(map(Neighbor, map(int, i), map(float, s)), key=lambda one: (-one.score, one.row))
+            vector.tobytes(): sorted(map(ScoredRow, map(int, i), map(float, s)), key=lambda one: (-one.score, one.row))
             for vector, s, i in zip(vectors, scores, ids, strict=True)
         }
 
-    def search(self, vector: Float32, n: int, within: Rows | None) -> list[Neighbor]:
+    def search(self, vector: Float32, n: int, row_filter: RowFilter | None) -> list[ScoredRow]:
         """Return the ``n`` nearest rows, best first, ties by row; at most ten times as many as there are candidates."""
-        assert within is None
+        assert row_filter is None
         return self._known[vector.tobytes()][:n]
 
     def __getattr__(self, name: str) -> Any:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from serving import rebuild
 
-from sourceline.encoding.encoders import ENCODERS, prepare_encoder
-from sourceline.encoding.models import find_model
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.load import ENCODERS, prepare_encoder
+from sourceline.types import DEFAULT_MODEL, Backend
 
 CHARACTERS = 4_000
 
@@ -34,7 +34,7 @@ def main() -> None:
         corpus, index = Path(scratch) / "corpus", Path(scratch) / "index"
         names = write(corpus, islice(pieces(arguments.folder), arguments.documents))
         encoders = Path(scratch) / ENCODERS
-        prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), encoders)
+        prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), encoders)
         shutil.copytree(encoders, index / ENCODERS)
         print(f"{len(names):,} documents, built in {rebuild(corpus, index):.1f} s")
         pairs = []

@@ -16,7 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
-from serving import seed_questions, serving
+from serving import live_index, seed_questions
 
 # Until what is looked for stands in the page and the frame after it was painted; milliseconds by the page's own clock.
 TIMED = """async ([act, selector]) => {
@@ -45,7 +45,7 @@ def main() -> None:
     chromium = shutil.which("chromium")
     if not chromium:
         sys.exit("the browser is missing: apt-get install -y chromium")
-    with serving() as (_, port), sync_playwright() as playwright:
+    with live_index() as (_, port), sync_playwright() as playwright:
         sandbox = [] if os.geteuid() else ["--no-sandbox"]
         browser = playwright.chromium.launch(executable_path=chromium, args=sandbox)
         figures = measure(browser.new_page(), f"http://127.0.0.1:{port}/", arguments.questions)

@@ -28,11 +28,11 @@ from urllib.parse import quote
 
 from serving import ENVIRONMENT, SEEDS, System, measure, rebuild, seed_questions, sourceline_on
 
-from sourceline.encoding.encoders import ENCODERS
-from sourceline.encoding.models import find_model
-from sourceline.evaluation.figures import Figure
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.load import ENCODERS
+from sourceline.evaluation.metrics import Figure
 from sourceline.evaluation.plots import ratios, standalone
-from sourceline.index.generation import open_current
+from sourceline.index.snapshot import open_current
 from sourceline.types import DEFAULT_MODEL
 
 HERE = Path(__file__).parent

@@ -7,11 +7,11 @@ documents of any set is lower.
 import argparse
 from pathlib import Path
 
+from sourceline.config import load_settings
 from sourceline.evaluation import wording
-from sourceline.evaluation.figures import MEASURES, OPEN, SOURCELINE
-from sourceline.evaluation.labels import read_labels
-from sourceline.evaluation.score import evaluate
-from sourceline.settings import load_settings
+from sourceline.evaluation.dataset import read_labels
+from sourceline.evaluation.evaluate import evaluate
+from sourceline.evaluation.metrics import MEASURES, OPEN, SOURCELINE
 
 
 def main() -> int:

@@ -22,12 +22,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import corpus
 import curves
 from exact import quality
-from serving import answer_times, ask, resident_megabytes, serving, sourceline_on
+from serving import answer_times, ask, live_index, resident_megabytes, sourceline_on
 
-import corpus
-from sourceline.evaluation.labels import LabelledQuestion, read_labels
+from sourceline.evaluation.dataset import LabelledQuestion, read_labels
 
 
 def main() -> None:
@@ -154,11 +154,11 @@ def built(place: Path, encoders: Path | None) -> dict[str, float]:
 
 def sizes_on_disk(index: Path, built: Mapping[str, float]) -> dict[str, float]:
     """Return what a sentence takes on disk, and the speed of the build."""
-    (generation,) = (index / "generations").iterdir()
+    (snapshot,) = (index / "snapshots").iterdir()
     model = disk(index / "encoders")  # the same at every size
     return {
         "sentences/s": round(built["sentences"] / built["build s"]),
-        "generation B": round(disk(generation) / built["sentences"]),
+        "snapshot B": round(disk(snapshot) / built["sentences"]),
         "index B": round((disk(index) - model) / built["sentences"]),
     }
 
@@ -172,7 +172,7 @@ def served(place: Path, questions: Sequence[LabelledQuestion]) -> dict[str, floa
     """Return how long the server takes to start and to answer, and its memory after 900 answers."""
     texts = [question.text for question in questions]
     started = time.perf_counter()
-    with serving(sourceline_on(place / "index", place / "documents")) as (process, port):
+    with live_index(sourceline_on(place / "index", place / "documents")) as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port)
         ask(connection, texts[0])
         first = time.perf_counter() - started

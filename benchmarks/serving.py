@@ -94,7 +94,7 @@ def seed_questions() -> list[str]:
 def measure(system: System, answering: Callable[[int], dict[str, float]]) -> dict[str, float]:
     """Return the figures of one start, with those that ``answering`` takes at the port."""
     started = time.perf_counter()
-    with serving(system) as (process, port):
+    with live_index(system) as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port)
         ask(connection, seed_questions()[0], system)
         first = time.perf_counter() - started
@@ -128,7 +128,7 @@ def answer_times(connection: http.client.HTTPConnection, questions: Sequence[str
 
 
 @contextmanager
-def serving(system: System = SOURCELINE) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def live_index(system: System = SOURCELINE) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Run a server on a free port; yield its process and port once it listens."""
     with tempfile.TemporaryFile("w+b") as said:  # a file never fills up, as a pipe does that nobody reads
         process = subprocess.Popen(system.command, env=system.environment, stderr=said)

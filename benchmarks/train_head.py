@@ -18,18 +18,18 @@ import faiss
 import numpy as np
 import torch
 
-from sourceline.encoding import head as heads
-from sourceline.encoding.encoder import Float32
-from sourceline.encoding.encoders import ENCODERS, prepare_encoder
-from sourceline.encoding.head import Head, plain_head, write_head
-from sourceline.encoding.models import find_model
-from sourceline.evaluation.labels import LabelledQuestion, read_labels
-from sourceline.index.build import build
-from sourceline.index.recipe import Recipe
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.question import encode_question
-from sourceline.retrieval.search import Searcher
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.encoders import ranking_head as heads
+from sourceline.encoders.base import Float32
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.load import ENCODERS, prepare_encoder
+from sourceline.encoders.ranking_head import RankingHead, identity_head, write_ranking_head
+from sourceline.evaluation.dataset import LabelledQuestion, read_labels
+from sourceline.indexing.builder import build
+from sourceline.indexing.config import IndexConfig
+from sourceline.search.opening import open_searcher
+from sourceline.search.query import encode_query
+from sourceline.search.searcher import Searcher
+from sourceline.types import DEFAULT_MODEL, Backend
 
 DIMENSION = 192
 PIECES = 48  # bytes that a token is kept in, if there are many
@@ -60,10 +60,10 @@ def main() -> None:
     torch.set_num_threads(1)  # the sums of one thread are the same everywhere
     with tempfile.TemporaryDirectory() as scratch:
         index = Path(scratch)
-        encoder = prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), index / ENCODERS)
+        encoder = prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), index / ENCODERS)
         labelled = read_labels(arguments.set)
-        build(labelled.documents, index, DEFAULT_MODEL, recipe=Recipe(head=plain_head(encoder.dimension)))
-        searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+        build(labelled.documents, index, DEFAULT_MODEL, config=IndexConfig(head=identity_head(encoder.dim)))
+        searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
         basis = principal_directions(searcher)
         trainer = Trainer(searcher, basis)
         examples = list(trainer.examples([q for q in labelled.questions if q.answerable]))
@@ -74,21 +74,21 @@ def main() -> None:
             digest = find_model(DEFAULT_MODEL).digest
             head = trainer.fit(examples).head(basis)
             head = replace(head, codebook=codebook(searcher, head))
-            write_head(folder / "all-MiniLM-L6-v2.safetensors", head, digest)
+            write_ranking_head(folder / "all-MiniLM-L6-v2.safetensors", head, digest)
 
 
 def principal_directions(searcher: Searcher) -> Float32:
     """Return the directions (d, m) that hold most of the token vectors' squared length, not centred."""
-    tokens = searcher.generation.tokens
-    vectors = tokens.gather(range(0, searcher.generation.passages.row_count, 3)).vectors
+    tokens = searcher.snapshot.tokens
+    vectors = tokens.gather(range(0, searcher.snapshot.passages.row_count, 3)).vectors
     _, directions = np.linalg.eigh(vectors.T @ vectors)
     return np.ascontiguousarray(directions[:, ::-1][:, :DIMENSION], dtype=np.float32)
 
 
-def codebook(searcher: Searcher, head: Head) -> Float32:
+def codebook(searcher: Searcher, head: RankingHead) -> Float32:
     """Return what product quantisation keeps the head's token vectors by: (pieces, 256, m / pieces)."""
-    tokens = searcher.generation.tokens
-    vectors = head.of_passage(tokens.gather(range(0, searcher.generation.passages.row_count, 3)).vectors)
+    tokens = searcher.snapshot.tokens
+    vectors = head.project_passage(tokens.gather(range(0, searcher.snapshot.passages.row_count, 3)).vectors)
     quantiser = faiss.ProductQuantizer(DIMENSION, PIECES, 8)
     quantiser.train(vectors)
     found: Float32 = faiss.vector_to_array(quantiser.centroids).reshape(PIECES, 256, DIMENSION // PIECES)
@@ -98,21 +98,21 @@ def codebook(searcher: Searcher, head: Head) -> Float32:
 
 
 class Numbers(torch.nn.Module):
-    """What is learnt; the names are those of ``Head``."""
+    """What is learnt; the names are those of ``RankingHead``."""
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
         self.passage = torch.nn.Parameter(torch.zeros(DIMENSION))
-        self.question = torch.nn.Parameter(torch.zeros(dimension))
-        self.reliance = torch.nn.Parameter(torch.zeros(dimension))
+        self.question = torch.nn.Parameter(torch.zeros(dim))
+        self.context_gate = torch.nn.Parameter(torch.zeros(dim))
         self.biases = torch.nn.Parameter(torch.tensor([3.0, -1.0]))
-        self.discounts = torch.nn.Parameter(torch.tensor([0.05, 0.2, 0.1]))
+        self.context_penalties = torch.nn.Parameter(torch.tensor([0.05, 0.2, 0.1]))
         self.sharpness = torch.nn.Parameter(torch.tensor(3.3))
 
-    def head(self, basis: Float32) -> Head:
+    def head(self, basis: Float32) -> RankingHead:
         """Return the head that was learnt."""
         values = {name: value.detach().numpy() for name, value in self.named_parameters() if name != "sharpness"}
-        return Head(projection=basis, **values)
+        return RankingHead(projection=basis, **values)
 
 
 class Trainer:
@@ -123,10 +123,10 @@ class Trainer:
 
     def examples(self, questions: Sequence[LabelledQuestion]) -> Iterator[Example]:
         """Yield the questions with their candidates."""
-        passages, tokens = self._searcher.generation.passages, self._searcher.generation.tokens
+        passages, tokens = self._searcher.snapshot.passages, self._searcher.snapshot.tokens
         stored = {entry.id: passages.of_rows(entry) for entry in passages.documents}
         for question in questions:
-            asked = encode_question(self._searcher.encoder, question.text)
+            asked = encode_query(self._searcher.encoder, question.text)
             rows = np.array(sorted(self._searcher.rank(asked, 1, None).rows), dtype=np.int64)
             answers = {
                 row
@@ -155,12 +155,12 @@ class Trainer:
     def fit(self, examples: Sequence[Example]) -> Numbers:
         """Return what is learnt from the examples whose answer is among the candidates."""
         torch.manual_seed(0)
-        numbers = Numbers(self._searcher.encoder.dimension)
-        vectors = [numbers.passage, numbers.question, numbers.reliance]
+        numbers = Numbers(self._searcher.encoder.dim)
+        vectors = [numbers.passage, numbers.question, numbers.context_gate]
         optimizer = torch.optim.Adam(
             [
                 {"params": vectors, "rate": VECTOR_RATE},
-                {"params": [numbers.biases, numbers.discounts, numbers.sharpness], "rate": NUMBER_RATE},
+                {"params": [numbers.biases, numbers.context_penalties, numbers.sharpness], "rate": NUMBER_RATE},
             ]
         )
         usable = [example for example in examples if example.answers.any()]
@@ -195,7 +195,7 @@ class Trainer:
 
     def _scores(self, numbers: Numbers, example: Example) -> torch.Tensor:
         """The formula of ``retrieval/late.py``, differentiable."""
-        gathered = self._searcher.generation.tokens.gather(example.wanted)
+        gathered = self._searcher.snapshot.tokens.gather(example.wanted)
         asked = torch.from_numpy(example.vectors)
         question = torch.nn.functional.normalize(asked @ self._basis, dim=1)
         tokens = torch.nn.functional.normalize(torch.from_numpy(gathered.vectors) @ self._basis, dim=1)
@@ -203,13 +203,13 @@ class Trainer:
         lengths = torch.from_numpy(np.diff(np.append(gathered.starts, len(gathered.vectors))))
         best = torch.segment_reduce(tokens @ question.T, "max", lengths=lengths, axis=0)
         own, before, after, title = (best[place] for place in example.places)
-        before = torch.where(example.there[0][:, None], before, -1.0) - numbers.discounts[0]
-        after = torch.where(example.there[1][:, None], after, -1.0) - numbers.discounts[1]
-        around = torch.maximum(torch.maximum(before, after), title - numbers.discounts[2])
+        before = torch.where(example.there[0][:, None], before, -1.0) - numbers.context_penalties[0]
+        after = torch.where(example.there[1][:, None], after, -1.0) - numbers.context_penalties[1]
+        around = torch.maximum(torch.maximum(before, after), title - numbers.context_penalties[2])
         weights = torch.from_numpy(example.idf) * torch.exp(asked @ numbers.question)
         weights = weights / weights.sum()
-        reliance = torch.sigmoid(asked @ numbers.reliance + numbers.biases[1])
-        scores = own @ weights + torch.relu(around - own) @ (weights * reliance)
+        context_gate = torch.sigmoid(asked @ numbers.context_gate + numbers.biases[1])
+        scores = own @ weights + torch.relu(around - own) @ (weights * context_gate)
         return scores * torch.exp(numbers.sharpness)
 
 

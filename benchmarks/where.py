@@ -25,18 +25,18 @@ import sourceline  # noqa: F401  # first: it says how many threads numpy may sta
 import numpy as np
 import onnx
 import onnxruntime
-from serving import SEEDS, ask, rebuild, seed_questions, serving, sourceline_on
+from serving import SEEDS, ask, live_index, rebuild, seed_questions, sourceline_on
 
-from sourceline.corpus.documents import Skipped, read_documents
-from sourceline.encoding import compiled
-from sourceline.encoding.compiled import MODEL_FILE, CompiledEncoder
-from sourceline.encoding.encoders import ENCODERS
-from sourceline.index.cut import cut_document
-from sourceline.retrieval import search
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.search import Searcher
+from sourceline.encoders import onnx as compiled
+from sourceline.encoders.load import ENCODERS
+from sourceline.encoders.onnx import MODEL_FILE, OnnxEncoder
+from sourceline.ingest.chunking import chunk_document
+from sourceline.ingest.loader import SkippedFile, read_documents
+from sourceline.search import searcher as search
+from sourceline.search.opening import open_searcher
+from sourceline.search.searcher import Searcher
 from sourceline.server import wire
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.types import DEFAULT_MODEL, Backend
 
 STAGES = ("tokenise", "encode", "dense", "lexical", "late", "passages", "rest", "JSON")
 SIDES = (512, 1024, 2048)  # of the square matrices whose product shows the peak
@@ -58,14 +58,14 @@ def main() -> None:
 
 def profile(index: Path, documents: Path = SEEDS, repeats: int = 5) -> dict[str, float]:
     """Return milliseconds by stage, and what encoding makes of the machine."""
-    searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
     encoder = searcher.encoder
-    assert isinstance(encoder, CompiledEncoder)  # the peak is that of its kind of arithmetic
+    assert isinstance(encoder, OnnxEncoder)  # the peak is that of its kind of arithmetic
     questions = seed_questions()
     work = work_of_a_token(index / ENCODERS / encoder.fingerprint / MODEL_FILE)
     tokens = float(np.mean([len(encoder.tokenize(question).ids) + SPECIAL for question in questions]))
     bulk = encode_rate(encoder, documents)
-    with serving(sourceline_on(index, documents)) as (_, port):
+    with live_index(sourceline_on(index, documents)) as (_, port):
         # Last, as it leaves the stopwatch in the searcher.
         stages, over_http = answer_times(searcher, port, questions, repeats)
     total = sum(stages.values())
@@ -162,7 +162,7 @@ def answer_times(searcher: Searcher, port: int, questions: list[str], repeats: i
 
 def watched(searcher: Searcher, watch: Stopwatch) -> Callable[[str], object]:
     """Return what answers a question as the server does, with the stopwatch in it."""
-    index, encode = searcher.generation, searcher.encoder.encode
+    index, encode = searcher.snapshot, searcher.encoder.encode
     watch.wrap(compiled, "tokenise", "tokenize")  # what the encoder calls, inside encoding too
     searcher.encoder.encode = watch.timed(  # type: ignore[method-assign]  # what the profile is for
         "encode", lambda texts: iter(list(encode(texts)))
@@ -176,9 +176,9 @@ def watched(searcher: Searcher, watch: Stopwatch) -> Callable[[str], object]:
     return lambda question: write(answer(question, 5))
 
 
-def encode_rate(encoder: CompiledEncoder, documents: Path) -> float:
+def encode_rate(encoder: OnnxEncoder, documents: Path) -> float:
     """Return how many tokens a second are encoded in windows, on all cores: the best of three."""
-    cut = (cut_document(one, encoder) for one in read_documents(documents) if not isinstance(one, Skipped))
+    cut = (chunk_document(one, encoder) for one in read_documents(documents) if not isinstance(one, SkippedFile))
     texts = list(itertools.islice((w.text for one in cut for part in one.parts() for w in part.windows), WINDOWS))
     texts = list(itertools.islice(itertools.cycle(texts), WINDOWS))
     tokens = sum(len(encoder.tokenize(text).ids) + SPECIAL for text in texts)

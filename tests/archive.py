@@ -3,12 +3,11 @@
 import shutil
 from pathlib import Path
 
-from sourceline.citations.identity import citation_id
 from sourceline.citations.ledger import Ledger
-from sourceline.index.generation import Generation, open_current
-from sourceline.index.report import Report
-from sourceline.retrieval.lookup import look_up
-from sourceline.types import Citation, Passage, Standing
+from sourceline.citations.lookup import look_up
+from sourceline.ids import citation_id
+from sourceline.index.snapshot import Snapshot, open_current
+from sourceline.types import BuildReport, Citation, Passage, PassageInContext
 from tests.conftest import Rebuild
 
 
@@ -21,7 +20,7 @@ class Archive:
         self.ledger = Ledger(index)
         self._rebuild = rebuild
 
-    def publish(self, files: dict[str, str]) -> Report:
+    def publish(self, files: dict[str, str]) -> BuildReport:
         """Make the folder hold just these files, and build."""
         shutil.rmtree(self.documents)
         for name, text in files.items():
@@ -30,20 +29,20 @@ class Archive:
             path.write_bytes(text.encode())
         return self._rebuild(self.documents, self.index)
 
-    def forget_generations(self) -> None:
+    def forget_snapshots(self) -> None:
         """Delete what can be built anew; the ledger stays."""
-        shutil.rmtree(self.index / "generations")
+        shutil.rmtree(self.index / "snapshots")
         (self.index / "CURRENT").unlink()
 
-    def generation(self) -> Generation:
+    def snapshot(self) -> Snapshot:
         return open_current(self.index)
 
     def passages(self) -> list[Passage]:
-        passages = self.generation().passages
+        passages = self.snapshot().passages
         return [passage for entry in passages.documents for passage in passages.of_document(entry)]
 
     def look_up(self, citation: str) -> Citation:
-        return look_up(citation, self.generation().passages, self.ledger)
+        return look_up(citation, self.snapshot().passages, self.ledger)
 
     def outcome(self, document_id: str, text: str, occurrence: int = 0) -> tuple[str, str, str] | str:
         """Return a citation's status and, when something stands for it now, in which document and with what text."""
@@ -51,5 +50,5 @@ class Archive:
         return (found.status.value, *_place(found.now)) if found.now else found.status.value
 
 
-def _place(standing: Standing) -> tuple[str, str]:
+def _place(standing: PassageInContext) -> tuple[str, str]:
     return standing.passage.document_id, standing.passage.text

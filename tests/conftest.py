@@ -8,18 +8,17 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.encoders import ENCODERS, prepare_encoder
-from sourceline.encoding.models import find_model
-from sourceline.index.build import build
-from sourceline.index.report import Report
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.load import ENCODERS, prepare_encoder
+from sourceline.indexing.builder import build
+from sourceline.types import DEFAULT_MODEL, Backend, BuildReport
 
 SEEDS = Path(__file__).parent.parent / "seeds"
 # Many tests run the command in a process of its own, which otherwise would compile all modules each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-Rebuild = Callable[[Path, Path], Report]
+Rebuild = Callable[[Path, Path], BuildReport]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,14 +31,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     with FileLock(shared / "compiled.lock"):  # of the processes that test, the first one compiles
-        prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), shared / "compiled" / ENCODERS)
-    return shared / "compiled"
+        prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), shared / "onnx" / ENCODERS)
+    return shared / "onnx"
 
 
 @pytest.fixture(scope="session")
 def encoder(compiled: Path) -> Encoder:
     """The compiled default model."""
-    return prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), compiled / ENCODERS)
+    return prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), compiled / ENCODERS)
 
 
 @pytest.fixture

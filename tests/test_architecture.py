@@ -38,8 +38,8 @@ ONLY = {
     "pydantic_settings": ("settings.py",),
     "typer": ("cli.py",),
     "rich": ("console.py", "terminal.py"),
-    "sourceline.settings": ("cli.py", "server/"),
-    "sourceline.cli": ("__main__.py",),
+    "sourceline.config": ("cli.py", "server/"),
+    "sourceline.cli.main": ("__main__.py",),
 }
 NEVER = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "requests", "urllib.request"}
 WORDS = {"manager", "handler", "helper", "util", "service", "engine", "chunk", "embed", "embedding"}
@@ -58,7 +58,7 @@ def imports(name: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def within(imported: str, package: str) -> bool:
+def row_filter(imported: str, package: str) -> bool:
     return f"{imported}.".startswith(f"{package}.")
 
 
@@ -116,7 +116,7 @@ def test_a_stage_imports_only_what_stands_to_its_left(name: str) -> None:
     own = name.split("/")[0].removesuffix(".py")
     place = rank(own)
     for imported in imports(name):
-        other = imported.split(".")[1] if within(imported, "sourceline") else own
+        other = imported.split(".")[1] if row_filter(imported, "sourceline") else own
         if place is None or other == own or other == "__version__":
             continue
         theirs = rank(other)
@@ -127,9 +127,9 @@ def test_a_stage_imports_only_what_stands_to_its_left(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_a_package_is_imported_only_in_its_place(name: str) -> None:
     for imported in imports(name):
-        assert not any(within(imported, package) for package in NEVER), f"{name} imports {imported}"
+        assert not any(row_filter(imported, package) for package in NEVER), f"{name} imports {imported}"
         for package, places in ONLY.items():
-            if within(imported, package):
+            if row_filter(imported, package):
                 assert name.startswith(places), f"{name} imports {imported}"
 
 

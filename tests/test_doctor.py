@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from sourceline.doctor import Finding, examine
-from sourceline.index.generation import GENERATIONS
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.index.snapshot import SNAPSHOTS
+from sourceline.types import DEFAULT_MODEL, Backend
 from tests.conftest import Rebuild
 
 
 def found(documents: Path, index: Path, model: str = DEFAULT_MODEL) -> dict[str, Finding]:
-    return {finding.subject: finding for finding in examine(documents, index, model, EncoderKind.COMPILED)}
+    return {finding.subject: finding for finding in examine(documents, index, model, Backend.ONNX)}
 
 
 def unwell(findings: dict[str, Finding]) -> dict[str, str]:
@@ -19,7 +19,7 @@ def unwell(findings: dict[str, Finding]) -> dict[str, str]:
 @pytest.fixture
 def built(documents: Path, index: Path, rebuild: Rebuild) -> str:
     (documents / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
-    return rebuild(documents, index).generation
+    return rebuild(documents, index).snapshot
 
 
 def test_all_is_well(documents: Path, index: Path, built: str) -> None:
@@ -27,7 +27,7 @@ def test_all_is_well(documents: Path, index: Path, built: str) -> None:
     assert list(findings) == ["installation", "model", "documents", "index", "encoder", "citations"]
     assert unwell(findings) == {}
     assert findings["documents"].detail == f"1 can be read in {documents}"
-    assert findings["index"].detail == f"generation {built}, 1 documents, 2 passages"
+    assert findings["index"].detail == f"snapshot {built}, 1 documents, 2 passages"
     assert findings["encoder"].detail == "compiled, 384 dimensions"
     assert findings["citations"].detail == "2 were issued"
     assert findings["model"].detail.startswith(f"{DEFAULT_MODEL} in ")
@@ -66,10 +66,10 @@ def test_an_index_of_another_model(documents: Path, index: Path, built: str, tmp
 
 
 def test_a_damaged_index_is_told_and_left_as_it_is(documents: Path, index: Path, built: str) -> None:
-    file = index / GENERATIONS / built / "passages.sqlite"
+    file = index / SNAPSHOTS / built / "passages.sqlite"
     file.write_bytes(file.read_bytes()[:-1])
     before = {path: path.stat().st_mtime_ns for path in index.rglob("*")}
-    told = f"generation {built} is damaged: passages.sqlite is not as it was written: run `sourceline rebuild-index`"
+    told = f"snapshot {built} is damaged: passages.sqlite is not as it was written: run `sourceline rebuild-index`"
     assert unwell(found(documents, index)) == {"index": told, "encoder": told}
     assert {path: path.stat().st_mtime_ns for path in index.rglob("*")} == before
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from sourceline import __version__
-from sourceline.index import manifest
-from sourceline.index.cut import TITLE_SHARE, TITLE_TOKENS
+from sourceline.config import Settings, load_settings
+from sourceline.index import snapshot as manifest
 from sourceline.index.dense import APPROXIMATE_ABOVE
-from sourceline.index.generation import GENERATIONS
-from sourceline.index.recipe import COMPACT_ABOVE
-from sourceline.server import status
+from sourceline.index.snapshot import SNAPSHOTS
+from sourceline.indexing.config import COMPACT_ABOVE
+from sourceline.ingest.chunking import TITLE_SHARE, TITLE_TOKENS
+from sourceline.server import rebuilds as status
 from sourceline.server.app import create_app
-from sourceline.settings import Settings, load_settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -92,13 +92,13 @@ def test_every_dependency_is_explained() -> None:
     assert set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)) == {one.split("==")[0] for one in pinned}
 
 
-def test_every_file_of_a_generation_is_described(seed_index: Path) -> None:
-    (generation,) = (seed_index / GENERATIONS).iterdir()
-    for path in generation.iterdir():
+def test_every_file_of_a_snapshot_is_described(seed_index: Path) -> None:
+    (snapshot,) = (seed_index / SNAPSHOTS).iterdir()
+    for path in snapshot.iterdir():
         assert f"`{path.name}{'/' if path.is_dir() else ''}`" in FORMAT
 
 
-def test_the_format_of_a_generation_is_the_one_described() -> None:
+def test_the_format_of_a_snapshot_is_the_one_described() -> None:
     assert f"This is format {manifest.FORMAT};" in FORMAT
     assert f"above {COMPACT_ABOVE:,} bytes of documents" in FORMAT
     assert f"above {APPROXIMATE_ABOVE:,} rows" in FORMAT
@@ -129,7 +129,7 @@ def test_the_readmes_commands_work(command: str, checkout: Path) -> None:
     subprocess.run([*run, "rebuild-index"], cwd=checkout, check=True, capture_output=True)
     ran = subprocess.run([*run, *shlex.split(command)[1:]], cwd=checkout, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
-    # The lines below it in the README are what it prints, but for times and ids of generations.
+    # The lines below it in the README are what it prints, but for times and ids of snapshots.
     shown = README.split(f"$ {command}\n")[1].split("```")[0].split("$ ")[0]
     printed = normal(ran.stdout).splitlines()
     for line in normal(shown).splitlines():
@@ -145,7 +145,7 @@ def test_the_readmes_requests_work(command: str, port: int) -> None:
     # Processors differ a little in what they compute.
     answer, expected = json.loads(ran.stdout), json.loads(shown[1], parse_float=near)
     for one in (answer, expected):
-        del one["generation"], one["took_ms"]
+        del one["snapshot"], one["took_ms"]
     assert answer == expected
 
 

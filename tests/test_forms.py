@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from sourceline.corpus.documents import read_document
-from sourceline.corpus.sentences import passages
 from sourceline.errors import QuestionError
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.search import Searcher
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.ingest.loader import read_document
+from sourceline.ingest.sentences import passages
+from sourceline.search.opening import open_searcher
+from sourceline.search.searcher import Searcher
+from sourceline.types import DEFAULT_MODEL, Backend
 from tests.conftest import SEEDS
 from tests.server.serving import assert_problem, serve
 
@@ -40,7 +40,7 @@ each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda questi
 
 @pytest.fixture(scope="module")
 def searcher(seed_index: Path) -> Searcher:
-    return open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    return open_searcher(seed_index, DEFAULT_MODEL, Backend.ONNX)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ def refuse(event, arguments):
         raise SystemExit(f"{event}: {arguments}")
 sys.addaudithook(refuse)
 from pathlib import Path
-from sourceline.retrieval.opening import open_searcher
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.search.opening import open_searcher
+from sourceline.types import DEFAULT_MODEL
+from sourceline.types import EncoderKind
 answer = open_searcher(Path(sys.argv[1]), DEFAULT_MODEL, EncoderKind.COMPILED).ask("Who met in Tehran?", 1)
 links = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
 targets = [os.readlink(link) for link in links if os.path.islink(link)]

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.corpus.documents import read_document
-from sourceline.corpus.sentences import passages
 from sourceline.durable import sha256
-from sourceline.evaluation.figures import OPEN, SOURCELINE, Evaluation
-from sourceline.evaluation.labels import LabelledQuestion, read_labels
-from sourceline.evaluation.score import evaluate
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.evaluation.dataset import LabelledQuestion, read_labels
+from sourceline.evaluation.evaluate import evaluate
+from sourceline.evaluation.metrics import OPEN, SOURCELINE, Evaluation
+from sourceline.ingest.loader import read_document
+from sourceline.ingest.sentences import passages
+from sourceline.types import DEFAULT_MODEL, Backend
 from tests.conftest import SEEDS
 
 QUESTIONS = read_labels(SEEDS).questions
@@ -19,7 +19,7 @@ QUESTIONS = read_labels(SEEDS).questions
 @pytest.fixture(scope="module")
 def figures(compiled: Path) -> Evaluation:
     """What is measured on the seed questions."""
-    return evaluate(read_labels(SEEDS), DEFAULT_MODEL, EncoderKind.COMPILED, compiled)
+    return evaluate(read_labels(SEEDS), DEFAULT_MODEL, Backend.ONNX, compiled)
 
 
 def test_the_meeting_is_as_it_was_given() -> None:

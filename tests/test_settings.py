@@ -3,15 +3,15 @@ from pathlib import Path
 
 import pytest
 
+from sourceline.config import Settings, load_settings
 from sourceline.errors import SettingsError
-from sourceline.settings import Settings, load_settings
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.types import DEFAULT_MODEL, Backend
 
 DEFAULTS = {
     "documents": Path("seeds"),
     "index": Path("index"),
     "model": DEFAULT_MODEL,
-    "encoder": EncoderKind.COMPILED,
+    "encoder": Backend.ONNX,
     "threshold": 0.5,
     "host": "127.0.0.1",
     "port": 8080,
@@ -24,7 +24,7 @@ GIVEN: dict[str, tuple[object, str, str]] = {
     "documents": (Path("a"), "b", "'c'"),
     "index": (Path("a"), "b", "'c'"),
     "model": ("a", "b", "'c'"),
-    "encoder": (EncoderKind.COMPILED, "reference", "'compiled'"),
+    "encoder": (Backend.ONNX, "torch", "'compiled'"),
     "threshold": (0.1, "0.2", "0.3"),
     "host": ("::1", "localhost", "'127.0.0.2'"),
     "port": (1, "2", "3"),

@@ -8,13 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from sourceline import terminal
+from sourceline.cli import render as terminal
 from sourceline.doctor import Finding
 from sourceline.evaluation.compare import compare
-from sourceline.evaluation.figures import MEASURES, OPEN, Evaluation, Figure, First, Trust
-from sourceline.index.report import Report
-from sourceline.printable import LogFormat, one_line, printable
-from sourceline.types import Answer, Citation, Hit, Location, Passage, Scores, Span, Standing, Status
+from sourceline.evaluation.metrics import MEASURES, OPEN, Evaluation, Figure, First, Trust
+from sourceline.text import LogFormat, one_line, printable
+from sourceline.types import (
+    Answer,
+    BuildReport,
+    Citation,
+    CitationStatus,
+    Hit,
+    Location,
+    Passage,
+    PassageInContext,
+    Scores,
+    Span,
+)
 from tests.evaluation.outcomes import asked
 
 # What rich itself writes for bold, dim and colours.
@@ -91,8 +101,8 @@ def test_nothing_in_an_answer_is_obeyed_by_the_terminal() -> None:
 
 
 def test_nothing_in_a_citation_is_obeyed_by_the_terminal() -> None:
-    old, new = (Standing(passage(HOSTILE, HOSTILE, HOSTILE), HOSTILE, HOSTILE, HOSTILE) for _ in range(2))
-    found = text(terminal.citation(Citation("abcdefghijklmnop", Status.CHANGED, old, new, 0.5)))
+    old, new = (PassageInContext(passage(HOSTILE, HOSTILE, HOSTILE), HOSTILE, HOSTILE, HOSTILE) for _ in range(2))
+    found = text(terminal.citation(Citation("abcdefghijklmnop", CitationStatus.CHANGED, old, new, 0.5)))
     assert found.splitlines() == [
         "changed: the sentence was edited",
         HARMLESS,
@@ -104,7 +114,7 @@ def test_nothing_in_a_citation_is_obeyed_by_the_terminal() -> None:
 
 
 def test_nothing_in_a_report_or_finding_is_obeyed_by_the_terminal() -> None:
-    report = Report("00000001", (), (), (), (), {f"{HOSTILE}\nb": HOSTILE}, 1, 1, 1, 0.5)
+    report = BuildReport("00000001", (), (), (), (), {f"{HOSTILE}\nb": HOSTILE}, 1, 1, 1, 0.5)
     assert terminal.report(report).splitlines()[-1] == f"skipped {HARMLESS} b: {HARMLESS}"
     assert text(terminal.finding(Finding(HOSTILE, False, f"{HOSTILE}\nb"))) == f"BAD {HARMLESS}: {HARMLESS} b\n"
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from sourceline.corpus.formats import FORMATS
+from sourceline.ingest.formats import FORMATS
 from sourceline.types import Document
 
 _FRAGMENTS = [

@@ -8,7 +8,7 @@ def main() -> None:
     # Imports make some hundred thousand objects that stay: looking for garbage among them every 700 takes a tenth of
     # the time to start.
     gc.set_threshold(50_000, 20, 20)
-    from sourceline.cli import main
+    from sourceline.cli.main import main
 
     main()
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from sourceline import __version__
 from sourceline.citations.ledger import Ledger
-from sourceline.corpus.documents import Skipped, read_documents
-from sourceline.encoding.encoders import ENCODERS, open_encoder
-from sourceline.encoding.models import find_model
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.load import ENCODERS, open_encoder
 from sourceline.errors import SourcelineError
-from sourceline.index.generation import current_id, open_generation
-from sourceline.types import EncoderKind
+from sourceline.index.snapshot import current_id, open_snapshot
+from sourceline.ingest.loader import SkippedFile, read_documents
+from sourceline.types import Backend
 
 _PACKAGES = ("faiss-cpu", "onnxruntime", "tantivy", "tokenizers", "sentence-transformers", "torch")
 
@@ -27,7 +27,7 @@ class Finding:
     detail: str
 
 
-def examine(documents: Path, index: Path, model: str, kind: EncoderKind) -> Iterator[Finding]:
+def examine(documents: Path, index: Path, model: str, kind: Backend) -> Iterator[Finding]:
     """Look at everything that an answer depends on. Nothing is changed."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
@@ -51,7 +51,7 @@ def _documents(folder: Path) -> Iterator[Finding]:
     except SourcelineError as error:
         yield Finding("documents", False, str(error))
         return
-    skipped = [one for one in found if isinstance(one, Skipped)]
+    skipped = [one for one in found if isinstance(one, SkippedFile)]
     readable = len(found) - len(skipped)
     yield Finding("documents", readable > 0, f"{readable} can be read in {folder}")
     for one in skipped:
@@ -62,18 +62,18 @@ def _index(index: Path, model: str) -> str:
     current = current_id(index)
     if current is None:
         raise SourcelineError("none was built yet: run `sourceline rebuild-index`")
-    manifest = open_generation(index, current).manifest
+    manifest = open_snapshot(index, current).manifest
     if manifest.model != model:
         raise SourcelineError(f"built with {manifest.model}, not {model}: run `sourceline rebuild-index`")
-    return f"generation {manifest.id}, {manifest.documents} documents, {manifest.passages:,} passages"
+    return f"snapshot {manifest.id}, {manifest.documents} documents, {manifest.passages:,} passages"
 
 
-def _encoder(index: Path, model: str, kind: EncoderKind) -> str:
+def _encoder(index: Path, model: str, kind: Backend) -> str:
     current = current_id(index)
     if current is None:
         raise SourcelineError("none was compiled yet: run `sourceline rebuild-index`")
-    manifest = open_generation(index, current).manifest
-    encoder = open_encoder(EncoderKind(manifest.encoder), manifest.model, manifest.fingerprint, index / ENCODERS)
+    manifest = open_snapshot(index, current).manifest
+    encoder = open_encoder(Backend(manifest.encoder), manifest.model, manifest.fingerprint, index / ENCODERS)
     (encoding,) = encoder.encode(["Is anybody there?"])
     wanted = "" if manifest.encoder == kind else f", though {kind} is wanted"
     return f"{manifest.encoder}{wanted}, {encoding.vectors.shape[1]} dimensions"

@@ -26,7 +26,7 @@ def sha256(path: Path) -> str:
 class HashedFile:
     """A new file that is written, hashed and flushed to the disk beside all else that a build does.
 
-    For most of a generation is one file. What fails is raised by a later call, at the latest by ``settled``.
+    For most of a snapshot is one file. What fails is raised by a later call, at the latest by ``settled``.
     """
 
     def __init__(self, path: Path) -> None:

@@ -7,8 +7,8 @@
     ├── DocumentError        one file that cannot be read; the build skips and lists it
     ├── CorpusError          no documents to build from
     ├── ModelError           the model is missing, not the one expected, or does not compile
-    ├── GenerationError      an index that cannot be served
-    │   ├── NoGenerationError      none was built yet
+    ├── SnapshotError      an index that cannot be served
+    │   ├── NoSnapshotError      none was built yet
     │   ├── DamagedError           a file is missing or not as it was written
     │   └── MismatchError          built with another model or format
     ├── BuildError           the build could not finish; what was served before is untouched
@@ -43,20 +43,20 @@ class ModelError(SourcelineError):
     """The model is missing, not the one expected, or does not compile."""
 
 
-class GenerationError(SourcelineError):
+class SnapshotError(SourcelineError):
     """An index that cannot be served."""
 
 
-class NoGenerationError(GenerationError):
-    """No generation was published yet."""
+class NoSnapshotError(SnapshotError):
+    """No snapshot was published yet."""
 
 
-class DamagedError(GenerationError):
-    """A file of a generation is missing or not as it was written."""
+class DamagedError(SnapshotError):
+    """A file of a snapshot is missing or not as it was written."""
 
 
-class MismatchError(GenerationError):
-    """A generation built with another model or in another format."""
+class MismatchError(SnapshotError):
+    """A snapshot built with another model or in another format."""
 
 
 class BuildError(SourcelineError):
@@ -87,9 +87,9 @@ class UnknownDocumentError(SourcelineError):
     """A document that is not in the index."""
 
 
-class LabelsError(SourcelineError):
+class DatasetError(SourcelineError):
     """A labelled set that cannot be scored."""
 
 
-class FiguresError(SourcelineError):
+class ResultsError(SourcelineError):
     """A file of figures that cannot be read, compared with or written."""

@@ -11,14 +11,14 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_THRESHOLD = 0.5
 
 
-class EncoderKind(StrEnum):
+class Backend(StrEnum):
     """Which implementation encodes: the model compiled, or sentence-transformers itself."""
 
-    COMPILED = "compiled"
-    REFERENCE = "reference"
+    ONNX = "onnx"
+    TORCH = "torch"
 
 
-class MarkKind(StrEnum):
+class BlockKind(StrEnum):
     """What a format found in the text of a document."""
 
     PARAGRAPH = "paragraph"
@@ -26,14 +26,14 @@ class MarkKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Block:
     """A stretch of a document's text that its format knows something about.
 
     Marks are in the order of the text and do not overlap. Text outside every mark (list bullets, rules) is shown
     in its place but is not searched.
     """
 
-    kind: MarkKind
+    kind: BlockKind
     start: int
     end: int
 
@@ -46,7 +46,7 @@ class Document:
     title: str
     text: str
     sha256: str
-    marks: tuple[Mark, ...]
+    marks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbor:
+class ScoredRow:
     """A row of the index and its score from one index alone.
 
     Rows number the passages that can be answers, all but the headings, in document order.
@@ -131,10 +131,10 @@ class Answer:
     answerable: bool
     confidence: float
     hits: tuple[Hit, ...]
-    generation: str
+    snapshot: str
 
 
-class Status(StrEnum):
+class CitationStatus(StrEnum):
     """What became of a cited sentence."""
 
     CURRENT = "current"
@@ -144,7 +144,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PassageInContext:
     """A passage in its place: what a citation shows. ``before`` and ``after`` are the text around it."""
 
     passage: Passage
@@ -163,7 +163,31 @@ class Citation:
     """
 
     id: str
-    status: Status
-    cited: Standing
-    now: Standing | None
+    status: CitationStatus
+    cited: PassageInContext
+    now: PassageInContext | None
     similarity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildProgress:
+    """How far a build is: ``done`` of ``total`` bytes of new documents are encoded."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did. Documents by id; ``skipped`` says why; ``encoded`` counts the windows of new text."""
+
+    snapshot: str
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    removed: tuple[str, ...]
+    skipped: dict[str, str]
+    passages: int
+    windows: int
+    encoded: int
+    seconds: float

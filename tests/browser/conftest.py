@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
-from sourceline.index.build import build
+from sourceline.config import load_settings
+from sourceline.indexing.builder import build
 from sourceline.server.app import create_guarded_app
-from sourceline.settings import load_settings
 from sourceline.types import DEFAULT_MODEL
 from tests.browser.corpus import write_corpus
 from tests.server.running import listening

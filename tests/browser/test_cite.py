@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from sourceline.index.build import build
-from sourceline.index.generation import open_current
+from sourceline.config import load_settings
+from sourceline.index.snapshot import open_current
+from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
 from sourceline.types import DEFAULT_MODEL
 from tests.browser.asking import ANSWER, MET, ask, copied, marked
 from tests.server.running import listening

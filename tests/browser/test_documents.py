@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from sourceline.index.build import build
+from sourceline.config import load_settings
+from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
 from sourceline.types import DEFAULT_MODEL
 from tests.browser.corpus import HOSTILE_NAME
 from tests.server.running import listening
@@ -50,13 +50,13 @@ def test_the_list_can_be_narrowed(page: Page) -> None:
 
 def test_what_the_index_holds_and_what_was_left_out(page: Page, served: str) -> None:
     page.click("text=Documents")
-    generation = page.request.get(f"{served}/v1/index").json()["generation"]
-    expect(page.locator("#index p").first).to_contain_text(f"6 documents, {generation['passages']} passages, built ")
-    expect(page.locator("#index p").first).to_contain_text(generation["model"])
-    expect(page.locator("#index time")).to_have_attribute("datetime", generation["created"])
+    snapshot = page.request.get(f"{served}/v1/index").json()["snapshot"]
+    expect(page.locator("#index p").first).to_contain_text(f"6 documents, {snapshot['passages']} passages, built ")
+    expect(page.locator("#index p").first).to_contain_text(snapshot["model"])
+    expect(page.locator("#index time")).to_have_attribute("datetime", snapshot["created"])
     expect(page.locator("#index h3")).to_have_text("1 file left out")
     expect(page.locator(".skipped dt")).to_have_text("scanned.txt")
-    expect(page.locator(".skipped dd")).to_have_text(generation["skipped"]["scanned.txt"])
+    expect(page.locator(".skipped dd")).to_have_text(snapshot["skipped"]["scanned.txt"])
 
 
 def test_a_rebuild_is_followed_until_it_is_served(context: BrowserContext, own: str, documents: Path) -> None:

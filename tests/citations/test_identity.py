@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sourceline.citations import identity
-from sourceline.citations.identity import citation_id
-from sourceline.corpus.sentences import passages
+from sourceline import ids as identity
+from sourceline.ids import citation_id
+from sourceline.ingest.sentences import passages
 from tests.texts import document, texts
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)

@@ -9,32 +9,36 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sourceline.citations.identity import citation_id
-from sourceline.citations.ledger import FILE, Fate, Issued, Ledger
+from sourceline.citations.ledger import FILE, Issued, Ledger, Resolution
 from sourceline.errors import LedgerError
-from sourceline.types import Location, Passage, Standing, Status
+from sourceline.ids import citation_id
+from sourceline.types import CitationStatus, Location, Passage, PassageInContext
 from tests.texts import texts
 
 
-def standing(text: str, document: str = "a.txt", occurrence: int = 0, before: str = "", title: str = "A") -> Standing:
+def standing(
+    text: str, document: str = "a.txt", occurrence: int = 0, before: str = "", title: str = "A"
+) -> PassageInContext:
     id_ = citation_id(document, text, occurrence)
-    return Standing(Passage(id_, document, 3, 10, 10 + len(text), text, Location(2, 1, "S")), title, before, "After.")
+    return PassageInContext(
+        Passage(id_, document, 3, 10, 10 + len(text), text, Location(2, 1, "S")), title, before, "After."
+    )
 
 
 def rows(index: Path) -> tuple[set[tuple[object, ...]], list[tuple[object, ...]]]:
     """Return the whole content of the ledger's file."""
     connection = sqlite3.connect(index / FILE)
     issued = set(connection.execute("SELECT * FROM issued"))
-    fates = connection.execute("SELECT * FROM fates ORDER BY number").fetchall()
+    resolutions = connection.execute("SELECT * FROM fates ORDER BY number").fetchall()
     connection.close()
-    return issued, fates
+    return issued, resolutions
 
 
 def test_an_index_without_a_ledger_reads_as_one_that_issued_nothing(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
 
     assert ledger.issued("x") is None
-    assert ledger.fate("x") is None
+    assert ledger.resolution("x") is None
     assert list(ledger.with_texts(["One."])) == []
     assert ledger.check() == 0
     assert list(tmp_path.iterdir()) == []
@@ -42,7 +46,7 @@ def test_an_index_without_a_ledger_reads_as_one_that_issued_nothing(tmp_path: Pa
 
 def test_a_citation_is_read_as_it_was_issued(tmp_path: Path) -> None:
     one = standing("Café\r\n\u202e👍 \u2028x", "ü/é.md", 2, before="»\t")
-    bare = Standing(Passage("id", "b.txt", 0, 0, 2, "B.", Location(1, 1, None)), "B", "", "")
+    bare = PassageInContext(Passage("id", "b.txt", 0, 0, 2, "B.", Location(1, 1, None)), "B", "", "")
     Ledger(tmp_path).record("g1", [one, bare], [])
 
     assert Ledger(tmp_path).issued(one.passage.id) == Issued(one, "g1")
@@ -85,12 +89,12 @@ def test_an_id_that_was_issued_before_keeps_its_first_row(tmp_path: Path) -> Non
 
 def test_the_newest_fate_holds(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    ledger.record("g2", [], [Fate("a", Status.MOVED, "b"), Fate("b", Status.REMOVED, None)])
-    ledger.record("g3", [], [Fate("a", Status.CHANGED, "c")])
+    ledger.record("g2", [], [Resolution("a", CitationStatus.MOVED, "b"), Resolution("b", CitationStatus.REMOVED, None)])
+    ledger.record("g3", [], [Resolution("a", CitationStatus.CHANGED, "c")])
 
-    assert ledger.fate("a") == Fate("a", Status.CHANGED, "c")
-    assert ledger.fate("b") == Fate("b", Status.REMOVED, None)
-    assert ledger.fate("c") is None
+    assert ledger.resolution("a") == Resolution("a", CitationStatus.CHANGED, "c")
+    assert ledger.resolution("b") == Resolution("b", CitationStatus.REMOVED, None)
+    assert ledger.resolution("c") is None
 
 
 def test_finds_every_citation_of_exactly_these_texts(tmp_path: Path) -> None:
@@ -116,15 +120,15 @@ def test_what_is_interrupted_is_not_recorded_at_all(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.record("g1", [standing("One.")], [])
 
-    def interrupted() -> Iterator[Fate]:
-        yield Fate("a", Status.REMOVED, None)
+    def interrupted() -> Iterator[Resolution]:
+        yield Resolution("a", CitationStatus.REMOVED, None)
         raise ValueError("interrupted")
 
     with pytest.raises(ValueError, match="interrupted"):
         ledger.record("g2", [standing("Two.")], interrupted())
 
     assert ledger.issued(standing("Two.").passage.id) is None
-    assert ledger.fate("a") is None
+    assert ledger.resolution("a") is None
     assert ledger.check() == 1
 
 
@@ -178,26 +182,28 @@ _standings = st.builds(
     st.integers(0, 1),
     texts,
 )
-_fates = st.builds(Fate, st.sampled_from(["a", "b", "c"]), st.sampled_from(Status), st.sampled_from([None, "a", "b"]))
+_resolutions = st.builds(
+    Resolution, st.sampled_from(["a", "b", "c"]), st.sampled_from(CitationStatus), st.sampled_from([None, "a", "b"])
+)
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.tuples(st.lists(_standings, max_size=4), st.lists(_fates, max_size=3)), max_size=5))
-def test_the_ledger_is_only_ever_added_to(builds: list[tuple[list[Standing], list[Fate]]]) -> None:
+@given(st.lists(st.tuples(st.lists(_standings, max_size=4), st.lists(_resolutions, max_size=3)), max_size=5))
+def test_the_ledger_is_only_ever_added_to(builds: list[tuple[list[PassageInContext], list[Resolution]]]) -> None:
     with TemporaryDirectory() as folder:
         index = Path(folder)
         ledger = Ledger(index)
         ledger.record("g0", [], [])
         first: dict[str, Issued] = {}
-        for number, (issued, fates) in enumerate(builds):
+        for number, (issued, resolutions) in enumerate(builds):
             issued_before, fates_before = rows(index)
 
-            ledger.record(f"g{number}", issued, fates)
+            ledger.record(f"g{number}", issued, resolutions)
 
             issued_after, fates_after = rows(index)
             assert issued_before <= issued_after
             assert fates_before == fates_after[: len(fates_before)]
-            assert len(fates_after) == len(fates_before) + len(fates)
+            assert len(fates_after) == len(fates_before) + len(resolutions)
             for one in issued:
                 first.setdefault(one.passage.id, Issued(one, f"g{number}"))
             assert {id_: ledger.issued(id_) for id_ in first} == first

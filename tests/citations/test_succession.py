@@ -2,31 +2,35 @@ import doctest
 
 import pytest
 
-from sourceline.citations import succession
-from sourceline.citations.ledger import Fate
-from sourceline.citations.succession import NEAR, renamed_to, returned, similarity, vanished
-from sourceline.corpus.sentences import passages
-from sourceline.index.passages import stand
-from sourceline.types import Standing, Status
+from sourceline.citations import tracking as succession
+from sourceline.citations.ledger import Resolution
+from sourceline.citations.tracking import NEAR, match_missing, match_reappeared, renamed_to, similarity
+from sourceline.index.passage_store import stand
+from sourceline.ingest.sentences import passages
+from sourceline.types import CitationStatus, PassageInContext
 from tests.texts import document
 
-MOVED, CHANGED, REMOVED = Status.MOVED, Status.CHANGED, Status.REMOVED
+MOVED, CHANGED, REMOVED = CitationStatus.MOVED, CitationStatus.CHANGED, CitationStatus.REMOVED
 
 
-def standings(text: str, id_: str = "a.txt") -> list[Standing]:
+def passages_in_context(text: str, id_: str = "a.txt") -> list[PassageInContext]:
     return [stand(passage, "A", text) for passage in passages(document(text, id_))]
 
 
-def told(fates: list[Fate], *known: list[Standing]) -> list[tuple[str, Status, tuple[str, int] | None]]:
+def told(
+    resolutions: list[Resolution], *known: list[PassageInContext]
+) -> list[tuple[str, CitationStatus, tuple[str, int] | None]]:
     """Return fates with texts and places for ids."""
-    by_id = {standing.passage.id: standing.passage for standings in known for standing in standings}
+    by_id = {standing.passage.id: standing.passage for passages_in_context in known for standing in passages_in_context}
     return [
         (
-            by_id[fate.citation].text,
-            fate.status,
-            (by_id[fate.successor].document_id, by_id[fate.successor].ordinal) if fate.successor else None,
+            by_id[resolution.citation].text,
+            resolution.status,
+            (by_id[resolution.successor].document_id, by_id[resolution.successor].ordinal)
+            if resolution.successor
+            else None,
         )
-        for fate in fates
+        for resolution in resolutions
     ]
 
 
@@ -49,9 +53,12 @@ def test_a_text_is_as_similar_to_itself_however_often_its_words_recur() -> None:
 
 
 def test_a_telling_sentence_that_comes_up_elsewhere_moved_there() -> None:
-    old, new = standings("The council met on Monday."), standings("Preface. The council met on Monday.", "b.txt")
+    old, new = (
+        passages_in_context("The council met on Monday."),
+        passages_in_context("Preface. The council met on Monday.", "b.txt"),
+    )
 
-    assert told(list(returned(old, new)), old, new) == [("The council met on Monday.", MOVED, ("b.txt", 1))]
+    assert told(list(match_reappeared(old, new)), old, new) == [("The council met on Monday.", MOVED, ("b.txt", 1))]
 
 
 @pytest.mark.parametrize(
@@ -65,27 +72,27 @@ def test_a_telling_sentence_that_comes_up_elsewhere_moved_there() -> None:
     ],
 )
 def test_a_phrase_moved_only_if_text_beside_it_went_along(before: str, after: str, moved: bool) -> None:
-    old, new = standings(before), standings(after, "b.txt")
-    fates = told(list(returned(old, new)), old, new)
+    old, new = passages_in_context(before), passages_in_context(after, "b.txt")
+    resolutions = told(list(match_reappeared(old, new)), old, new)
 
-    assert ("Thank you." in [text for text, _, _ in fates]) is moved
+    assert ("Thank you." in [text for text, _, _ in resolutions]) is moved
 
 
 def test_the_same_document_is_preferred_and_then_the_place_with_the_same_surroundings() -> None:
     text = "The council met on Monday."
-    old = standings(f"First. {text} Last.")[1:2]
-    elsewhere = standings(f"First. {text} Last.", "b.txt")
-    here = standings(f"{text} So. First. {text} Last.")[:1]
-    both = standings(f"{text} So. First. {text} Last.", "c.txt")
+    old = passages_in_context(f"First. {text} Last.")[1:2]
+    elsewhere = passages_in_context(f"First. {text} Last.", "b.txt")
+    here = passages_in_context(f"{text} So. First. {text} Last.")[:1]
+    both = passages_in_context(f"{text} So. First. {text} Last.", "c.txt")
 
-    assert told(list(returned(old, [*elsewhere, *here])), old, here) == [(text, MOVED, ("a.txt", 0))]
-    assert told(list(returned(old, both)), old, both) == [(text, MOVED, ("c.txt", 3))]
+    assert told(list(match_reappeared(old, [*elsewhere, *here])), old, here) == [(text, MOVED, ("a.txt", 0))]
+    assert told(list(match_reappeared(old, both)), old, both) == [(text, MOVED, ("c.txt", 3))]
 
 
-def vanish(before: str, after: str) -> list[tuple[str, Status, tuple[str, int] | None]]:
+def vanish(before: str, after: str) -> list[tuple[str, CitationStatus, tuple[str, int] | None]]:
     """Return what became of the passages of a document that was edited."""
-    old, new = standings(before), standings(after)
-    return told(list(vanished(old, new, {}, [])), old, new)
+    old, new = passages_in_context(before), passages_in_context(after)
+    return told(list(match_missing(old, new, {}, [])), old, new)
 
 
 def test_an_edited_sentence_changed_into_its_successor() -> None:
@@ -137,15 +144,18 @@ def test_when_one_of_two_equal_sentences_goes_the_later_id_moved_to_the_nearest_
 
 
 def test_a_copy_in_another_document_stands_for_a_lost_sentence_only_if_its_surroundings_agree() -> None:
-    old = standings("One. Thank you. Two.")
-    copy, other = standings("One. Thank you. Two.", "b.txt"), standings("Three. Thank you. Four.", "c.txt")
+    old = passages_in_context("One. Thank you. Two.")
+    copy, other = (
+        passages_in_context("One. Thank you. Two.", "b.txt"),
+        passages_in_context("Three. Thank you. Four.", "c.txt"),
+    )
 
-    assert told(list(vanished(old, [], {}, [*other, *copy])), old, copy) == [
+    assert told(list(match_missing(old, [], {}, [*other, *copy])), old, copy) == [
         ("One.", MOVED, ("b.txt", 0)),
         ("Thank you.", MOVED, ("b.txt", 1)),
         ("Two.", MOVED, ("b.txt", 2)),
     ]
-    assert {fate.status for fate in vanished(old, [], {}, other)} == {REMOVED}
+    assert {resolution.status for resolution in match_missing(old, [], {}, other)} == {REMOVED}
 
 
 def test_a_rewritten_document_of_many_sentences_compares_only_what_is_near() -> None:
@@ -157,7 +167,7 @@ def test_a_rewritten_document_of_many_sentences_compares_only_what_is_near() -> 
 
 
 def test_a_document_was_renamed_to_where_most_of_it_went() -> None:
-    b, c = standings("One. Two.", "b.txt"), standings("Three.", "c.txt")
+    b, c = passages_in_context("One. Two.", "b.txt"), passages_in_context("Three.", "c.txt")
 
     assert renamed_to([*c, *b]) == "b.txt"
     assert renamed_to([*c, *b[:1]]) == "b.txt"

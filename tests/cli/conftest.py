@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.cli import main
+from sourceline.cli.main import main
 from tests.cli.commands import Command, Outcome
 
 

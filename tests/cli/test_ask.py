@@ -105,7 +105,7 @@ def test_json_is_the_answer_of_the_api(sourceline: Command, documents: Path, bri
         ["--index", "INDEX", "ask", "--json", "When does the bridge open?"],
         ["ask", "--json", "When does the bridge open?", "--index", "INDEX"],
         ["ask", "--index=INDEX", "--json", "When does the bridge open?"],
-        ["ask", "--json", "--encoder", "compiled", "When does the bridge open?", "--documents=x", "--index", "INDEX"],
+        ["ask", "--json", "--encoder", "onnx", "When does the bridge open?", "--documents=x", "--index", "INDEX"],
         ["--index", "nowhere", "ask", "--json", "When does the bridge open?", "--index", "INDEX"],
         ["--index", "INDEX", "ask", "--json", "--", "When does the bridge open?"],
     ],

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from sourceline.citations.identity import citation_id
+from sourceline.ids import citation_id
 from tests.cli.commands import Command
 from tests.conftest import Rebuild
 from tests.server.serving import serve

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.index.lock import lock
+from sourceline.indexing.lock import lock
 from tests.cli.commands import Command
 from tests.conftest import Rebuild
 

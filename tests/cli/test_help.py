@@ -5,7 +5,7 @@ from tests.cli.commands import Command
 
 COMMANDS = {
     "serve": "Serve the API, after building the index if there is none.",
-    "rebuild-index": "Read the documents, encode what is new, publish a new generation.",
+    "rebuild-index": "Read the documents, encode what is new, publish a new snapshot.",
     "ask": "Print the sentences that answer a question, best first.",
     "cite": "Look a citation up",
     "evaluate": "Build a labelled set in a temporary index, ask every question, print the figures beside",

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.index.generation import open_current
+from sourceline.index.snapshot import open_current
 
 SHOW = "import sys; from sourceline.__main__ import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
 SERVING = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
-BUILDING = {"sourceline.index.build", "sourceline.index.make", "markdown_it", "filelock", "rich.progress"}
+BUILDING = {"sourceline.indexing.builder", "markdown_it", "filelock", "rich.progress"}
 MEASURING = {"sourceline.evaluation", "sourceline.doctor", "torch", "transformers", "onnx", "huggingface_hub"}
-ENCODING = {"onnxruntime", "sourceline.encoding.compiled"}
-SHOWING = {"rich", "sourceline.terminal", "numpy.ma"}
+ENCODING = {"onnxruntime", "sourceline.encoders.onnx"}
+SHOWING = {"rich", "sourceline.cli.render", "numpy.ma"}
 # What a server imports until it has answered once; one that runs could not be asked.
 SERVE = """
 import sys
 from pathlib import Path
-import sourceline.cli, sourceline.server.run
+import sourceline.cli.main, sourceline.server.run
 from sourceline.server import wire
-from sourceline.server.serving import Serving
-from sourceline.server.start import start
-from sourceline.settings import load_settings
+from sourceline.server.live_index import Serving
+from sourceline.server.run import start
+from sourceline.config import load_settings
 
 settings = load_settings(index=Path(sys.argv[1]))
 start(settings)
@@ -64,7 +64,7 @@ def test_to_cite_no_model_is_imported_either(seed_index: Path, shown_as: list[st
 def test_to_build_nothing_is_imported_that_serves_or_measures(documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     found = imported("rebuild-index", "--documents", str(documents), "--index", str(index))
-    assert "sourceline.index.build" in found
+    assert "sourceline.indexing.builder" in found
     assert not found & (SERVING | MEASURING)
 
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sourceline.index.generation import current_id
-from sourceline.server.schemas.index import ReportBody
+from sourceline.index.snapshot import current_id
+from sourceline.server.models import ReportBody
 from tests.cli.commands import Command
 
 
@@ -17,7 +17,7 @@ def test_a_build_says_what_it_did(sourceline: Command, documents: Path, index: P
     first = sourceline(*arguments)
     built = current_id(index)
     assert first.code == 0
-    assert re.fullmatch(rf"generation {built}: 3 passages, \d+\.\d s", first.out.splitlines()[0])
+    assert re.fullmatch(rf"snapshot {built}: 3 passages, \d+\.\d s", first.out.splitlines()[0])
     assert first.out.splitlines()[1:] == [
         "documents: 2 added, 0 changed, 0 unchanged, 0 removed, 0 skipped",
         "windows: 2 of 2 encoded",
@@ -60,7 +60,7 @@ def test_json_is_the_report_of_the_api(sourceline: Command, documents: Path, ind
     printed = sourceline("rebuild-index", "--documents", documents, "--index", index, "--json").json()
     assert printed == ReportBody.model_validate(printed).model_dump()
     assert printed | {"seconds": 0} == {
-        "generation": current_id(index),
+        "snapshot": current_id(index),
         "added": ["a.txt"],
         "changed": [],
         "unchanged": [],

@@ -2,19 +2,19 @@
 
 import pytest
 
-from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.models import find_model
-from sourceline.encoding.reference import ReferenceEncoder
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.sentence_transformer import SentenceTransformerEncoder
 from sourceline.types import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="session")
-def reference() -> ReferenceEncoder:
+def reference() -> SentenceTransformerEncoder:
     """The default model as sentence-transformers runs it."""
-    return ReferenceEncoder(find_model(DEFAULT_MODEL))
+    return SentenceTransformerEncoder(find_model(DEFAULT_MODEL))
 
 
-@pytest.fixture(scope="session", params=["compiled", "reference"])
-def each(request: pytest.FixtureRequest, encoder: Encoder, reference: ReferenceEncoder) -> Encoder:
+@pytest.fixture(scope="session", params=["onnx", "torch"])
+def each(request: pytest.FixtureRequest, encoder: Encoder, reference: SentenceTransformerEncoder) -> Encoder:
     """One implementation after the other."""
-    return encoder if request.param == "compiled" else reference
+    return encoder if request.param == "onnx" else reference

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sourceline.encoding.encoder import Encoder, Float32, Tokens, TooLongError, unit
-from sourceline.encoding.models import find_model
-from sourceline.encoding.reference import ReferenceEncoder, load
+from sourceline.encoders.base import Encoder, Float32, Tokens, TooLongError, l2_normalize
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.sentence_transformer import SentenceTransformerEncoder, load
 from sourceline.types import DEFAULT_MODEL
 from tests.texts import texts
 
@@ -22,7 +22,7 @@ SENTENCES = (
 
 
 def mean(vectors: Float32) -> Float32:
-    return unit(vectors.mean(axis=0))
+    return l2_normalize(vectors.mean(axis=0))
 
 
 def words(text: str, tokens: Tokens) -> list[str]:
@@ -30,20 +30,20 @@ def words(text: str, tokens: Tokens) -> list[str]:
 
 
 def test_says_what_it_is(each: Encoder) -> None:
-    assert (each.model, each.dimension, each.limit) == (DEFAULT_MODEL, 384, 254)
+    assert (each.model, each.dim, each.limit) == (DEFAULT_MODEL, 384, 254)
 
 
-def test_both_have_fingerprints_of_their_own(encoder: Encoder, reference: ReferenceEncoder) -> None:
+def test_both_have_fingerprints_of_their_own(encoder: Encoder, reference: SentenceTransformerEncoder) -> None:
     assert encoder.fingerprint != reference.fingerprint
 
 
 @pytest.mark.parametrize("text", SENTENCES)
-def test_both_give_nearly_the_same_vectors(encoder: Encoder, reference: ReferenceEncoder, text: str) -> None:
+def test_both_give_nearly_the_same_vectors(encoder: Encoder, reference: SentenceTransformerEncoder, text: str) -> None:
     (ours,), (theirs,) = encoder.encode([text]), reference.encode([text])
     np.testing.assert_array_equal(ours.tokens.ids, theirs.tokens.ids)
     np.testing.assert_array_equal(ours.tokens.spans, theirs.tokens.spans)
     assert mean(ours.vectors) @ mean(theirs.vectors) >= 0.97
-    assert np.median(np.sum(unit(ours.vectors) * unit(theirs.vectors), axis=1)) >= 0.95
+    assert np.median(np.sum(l2_normalize(ours.vectors) * l2_normalize(theirs.vectors), axis=1)) >= 0.95
 
 
 def test_sentences_of_one_meaning_are_nearer_than_others(each: Encoder) -> None:
@@ -54,7 +54,7 @@ def test_sentences_of_one_meaning_are_nearer_than_others(each: Encoder) -> None:
 
 @pytest.mark.parametrize("text", SENTENCES)
 def test_reference_gives_the_very_states_that_sentence_transformers_pools(
-    reference: ReferenceEncoder, text: str
+    reference: SentenceTransformerEncoder, text: str
 ) -> None:
     model, _, _ = load(find_model(DEFAULT_MODEL).folder)
     states = model.encode(text, output_value="token_embeddings", show_progress_bar=False).cpu().numpy()
@@ -96,7 +96,7 @@ def test_spans_follow_the_text_and_never_hold_its_blanks(each: Encoder, text: st
 def test_encoding_tells_the_tokens_that_tokenize_tells(each: Encoder, text: str) -> None:
     (encoding,) = each.encode([text])
     np.testing.assert_array_equal(encoding.tokens.ids, each.tokenize(text).ids)
-    assert encoding.vectors.shape == (len(encoding.tokens.ids), each.dimension)
+    assert encoding.vectors.shape == (len(encoding.tokens.ids), each.dim)
     assert encoding.vectors.dtype == np.float32
 
 

@@ -1,6 +1,6 @@
 """Questions as an evaluation leaves them."""
 
-from sourceline.evaluation.figures import MEASURES, OPEN, SOURCELINE, Asked, First, Outcome
+from sourceline.evaluation.metrics import MEASURES, OPEN, SOURCELINE, Asked, First, Outcome
 
 
 def outcome(right: float | None, first: First | None = None) -> Outcome:

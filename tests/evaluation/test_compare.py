@@ -1,8 +1,8 @@
 import pytest
 
-from sourceline.errors import FiguresError
+from sourceline.errors import ResultsError
 from sourceline.evaluation.compare import Flip, compare, require_common
-from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, SOURCELINE, Asked, Figure, First
+from sourceline.evaluation.metrics import IN_SCOPE, MEASURES, OPEN, SOURCELINE, Asked, Figure, First
 from tests.evaluation.outcomes import asked, outcome
 
 OLD, NEW = First("a", "Old."), First("b", "New.")
@@ -53,5 +53,5 @@ def test_nothing_in_common_is_no_comparison() -> None:
     assert compare([], [asked(1)]) == {}
     require_common([asked(1)], [("other", "Who?"), ("q", "Who?")])
     for old, key in (([], ("q", "Who?")), ([asked(1)], ("q", "What?")), ([asked(None)], ("q", "Who?"))):
-        with pytest.raises(FiguresError, match="there is nothing to compare: no answerable question of this set is in"):
+        with pytest.raises(ResultsError, match="there is nothing to compare: no answerable question of this set is in"):
             require_common(old, [key])

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sourceline.errors import LabelsError
-from sourceline.evaluation.labels import LabelledQuestion, LabelledSet, Relevant, read_labels
+from sourceline.errors import DatasetError
+from sourceline.evaluation.dataset import LabelledQuestion, LabelledSet, Relevant, read_labels
 
 SPAN = {"document": "a.txt", "start": 3, "end": 9}
 
@@ -21,7 +21,7 @@ def read(folder: Path, *lines: str) -> LabelledSet:
 
 
 def refusal(folder: Path, *lines: str) -> str:
-    with pytest.raises(LabelsError) as error:
+    with pytest.raises(DatasetError) as error:
         read(folder, *lines)
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -104,7 +104,7 @@ def test_what_is_no_question_is_refused_with_file_and_line(tmp_path: Path, bad: 
 
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "questions.jsonl").write_bytes(line().encode() + b"\n\xff")
-    with pytest.raises(LabelsError, match="not a labelled question"):
+    with pytest.raises(DatasetError, match="not a labelled question"):
         read_labels(tmp_path)
 
 
@@ -119,6 +119,6 @@ def test_a_set_without_questions_is_refused(tmp_path: Path, lines: list[str]) ->
 
 
 def test_a_folder_without_the_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LabelsError) as error:
+    with pytest.raises(DatasetError) as error:
         read_labels(tmp_path)
     assert str(error.value) == f"cannot read {tmp_path / 'questions.jsonl'}: No such file or directory"

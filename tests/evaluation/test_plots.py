@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from sourceline.evaluation.figures import Figure
+from sourceline.evaluation.metrics import Bin, Figure
 from sourceline.evaluation.plots import (
     BOTTOM,
     LEFT,
@@ -17,7 +17,6 @@ from sourceline.evaluation.plots import (
     risk_coverage,
     standalone,
 )
-from sourceline.evaluation.statistics import Bin
 
 NAMES = ("R@1", "MRR@10")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sourceline.errors import FiguresError
-from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, SOURCELINE, Asked, Evaluation, Figure, First, Trust
-from sourceline.evaluation.record import read_record, record, require_writable, write
+from sourceline.errors import ResultsError
+from sourceline.evaluation.metrics import IN_SCOPE, MEASURES, OPEN, SOURCELINE, Asked, Evaluation, Figure, First, Trust
+from sourceline.evaluation.results import read_record, record, require_writable, write
 from tests.evaluation.outcomes import asked, outcome
 
 FIRST = First("zhiyzuiwnpkr56wq", "She\u2028did.")
@@ -86,7 +86,7 @@ def with_question(**values: Any) -> str:
 )
 def test_what_holds_no_figures_is_refused_in_one_line(tmp_path: Path, bad: str) -> None:
     (tmp_path / "old.json").write_text(bad, "utf-8")
-    with pytest.raises(FiguresError) as error:
+    with pytest.raises(ResultsError) as error:
         read_record(tmp_path / "old.json")
     assert str(error.value).startswith(f"{tmp_path / 'old.json'} holds no figures of `sourceline evaluate --json`: ")
     assert "\n" not in str(error.value)
@@ -95,9 +95,9 @@ def test_what_holds_no_figures_is_refused_in_one_line(tmp_path: Path, bad: str) 
 
 def test_a_file_that_is_not_utf_8_or_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_bytes(b"\xff")
-    with pytest.raises(FiguresError, match="holds no figures"):
+    with pytest.raises(ResultsError, match="holds no figures"):
         read_record(tmp_path / "old.json")
-    with pytest.raises(FiguresError) as error:
+    with pytest.raises(ResultsError) as error:
         read_record(tmp_path / "none.json")
     assert str(error.value) == f"cannot read {tmp_path / 'none.json'}: No such file or directory"
 
@@ -113,7 +113,7 @@ def test_looking_whether_a_file_can_be_written_changes_nothing(tmp_path: Path) -
 @pytest.mark.parametrize(("name", "reason"), [("none/a", "No such file or directory"), (".", "Is a directory")])
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, name: str, reason: str) -> None:
     for attempt in (require_writable, lambda file: write(file, "")):
-        with pytest.raises(FiguresError) as error:
+        with pytest.raises(ResultsError) as error:
             attempt(tmp_path / name)
         assert str(error.value) == f"cannot write {tmp_path / name}: {reason}"
 

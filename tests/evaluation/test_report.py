@@ -5,9 +5,8 @@ from html.parser import HTMLParser
 import pytest
 
 from sourceline.evaluation.compare import compare
-from sourceline.evaluation.figures import MEASURES, OPEN, SOURCELINE, Evaluation, Figure, First
+from sourceline.evaluation.metrics import MEASURES, OPEN, SOURCELINE, Evaluation, Figure, First, trust
 from sourceline.evaluation.report import report
-from sourceline.evaluation.statistics import trust
 from tests.evaluation.outcomes import asked
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'x' </table> \x00\x1b[31m\u202e"

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.errors import CorpusError, LabelsError
-from sourceline.evaluation.figures import IN_SCOPE, MEASURES, OPEN, SOURCELINE, Evaluation, First
-from sourceline.evaluation.labels import LabelledQuestion, Relevant, read_labels
-from sourceline.evaluation.score import evaluate, measure, relevance
-from sourceline.evaluation.systems import System, sourceline
-from sourceline.index.report import Progress
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.search import Searcher
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.errors import CorpusError, DatasetError
+from sourceline.evaluation.baselines import System, sourceline
+from sourceline.evaluation.dataset import LabelledQuestion, Relevant, read_labels
+from sourceline.evaluation.evaluate import evaluate, measure, relevance
+from sourceline.evaluation.metrics import IN_SCOPE, MEASURES, OPEN, SOURCELINE, Evaluation, First
+from sourceline.search.opening import open_searcher
+from sourceline.search.searcher import Searcher
+from sourceline.types import DEFAULT_MODEL, Backend, BuildProgress
 from tests.conftest import Rebuild
 
 BRIDGE, HURT, HARBOUR = "The bridge was closed on Monday.", "Nobody was hurt.", "The harbour stayed open all week."
@@ -34,14 +33,14 @@ def score(folder: Path, compiled: Path, questions: list[dict[str, object]], **fi
     for name, text in files.items():
         (folder / "documents" / f"{name}.txt").write_text(text, "utf-8")
     (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, questions)), "utf-8")
-    return evaluate(read_labels(folder), DEFAULT_MODEL, EncoderKind.COMPILED, compiled)
+    return evaluate(read_labels(folder), DEFAULT_MODEL, Backend.ONNX, compiled)
 
 
 def test_what_overlaps_a_label_answers(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text(TEXT)
     (documents / "b.txt").write_text(TEXT)
     rebuild(documents, index)
-    passages = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED).generation.passages
+    passages = open_searcher(index, DEFAULT_MODEL, Backend.ONNX).snapshot.passages
     bridge, hurt, harbour = (passage.id for passage in passages.of_document(passages.documents[0]))
     end = len(BRIDGE)
 
@@ -58,7 +57,7 @@ def test_what_overlaps_a_label_answers(documents: Path, index: Path, rebuild: Re
     assert answering(Relevant("a.txt", 0, 5), Relevant("a.txt", 60, 61)) == {bridge, harbour}
     assert len(answering(Relevant("a.txt", 0, 5), Relevant("b.txt", 0, 5))) == 2
     for nowhere in [Relevant("c.txt", 0, 5), Relevant("a.txt", end, end + 1), Relevant("a.txt", 900, 905)]:
-        with pytest.raises(LabelsError) as error:
+        with pytest.raises(DatasetError) as error:
             answering(nowhere)
         assert str(error.value) == "question q: no passage stands where its labels say"
 
@@ -66,7 +65,7 @@ def test_what_overlaps_a_label_answers(documents: Path, index: Path, rebuild: Re
 def test_a_passage_has_the_greatest_grade_of_its_labels(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text(TEXT)
     rebuild(documents, index)
-    passages = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED).generation.passages
+    passages = open_searcher(index, DEFAULT_MODEL, Backend.ONNX).snapshot.passages
     bridge, hurt, _ = (passage.id for passage in passages.of_document(passages.documents[0]))
     labels = (Relevant("a.txt", 0, 5, 1), Relevant("a.txt", 4, 40, 3), Relevant("a.txt", 40, 41, 2))
     assert relevance([LabelledQuestion("q", "", labels, True, None)], passages) == {"q": {bridge: 3, hurt: 3}}
@@ -154,7 +153,7 @@ def test_a_scope_is_open_in_a_set_of_one_document_and_refused_if_it_is_none(tmp_
     for folder in ("one", "none"):
         (tmp_path / folder).mkdir()
     assert list(score(tmp_path / "one", compiled, [labelled | {"scope": "a.txt"}], a=TEXT).figures) == [OPEN]
-    with pytest.raises(LabelsError) as error:
+    with pytest.raises(DatasetError) as error:
         score(tmp_path / "none", compiled, [labelled | {"scope": "c.txt"}], a=TEXT)
     assert str(error.value) == "question q: no document with passages is its scope, c.txt"
 
@@ -165,7 +164,7 @@ def test_confidence_and_first_passage_are_those_of_an_answer(
     questions = ["When was the bridge closed?", " Was anybody hurt? ", "Who won the football match?"]
     found = score(tmp_path, compiled, [question(text, text) for text in questions], a=TEXT)
     rebuild(tmp_path / "documents", index)
-    searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
     for one, text in zip(found.asked, questions, strict=True):
         answer = searcher.ask(text, 10)
         assert one.confidence == answer.confidence
@@ -179,9 +178,9 @@ def test_other_systems_can_be_measured(tmp_path: Path, compiled: Path) -> None:
     (tmp_path / "questions.jsonl").write_text(json.dumps(labelled))
 
     def two(searcher: Searcher) -> list[System]:
-        return [sourceline(searcher), System("backwards", lambda _, k, within: [2, 1, 0][:k])]
+        return [sourceline(searcher), System("backwards", lambda _, k, row_filter: [2, 1, 0][:k])]
 
-    found = evaluate(read_labels(tmp_path), DEFAULT_MODEL, EncoderKind.COMPILED, compiled, systems=two)
+    found = evaluate(read_labels(tmp_path), DEFAULT_MODEL, Backend.ONNX, compiled, systems=two)
     assert list(found.figures[OPEN]) == [SOURCELINE, "backwards"]
     assert found.figures[OPEN]["backwards"]["MRR@10"].mean == 0.5
     outcome = found.asked[0].outcomes[OPEN]["backwards"]
@@ -206,7 +205,7 @@ def test_a_set_with_nothing_to_find_has_no_means(tmp_path: Path, compiled: Path)
     ("text", "reason"), [(" ", "the question is empty"), ("\u200b", "the question holds no words")]
 )
 def test_a_question_that_cannot_be_asked_is_named(tmp_path: Path, compiled: Path, text: str, reason: str) -> None:
-    with pytest.raises(LabelsError) as error:
+    with pytest.raises(DatasetError) as error:
         score(tmp_path, compiled, [question("q7", text)], a=TEXT)
     assert str(error.value) == f"question q7: {reason}"
 
@@ -214,12 +213,10 @@ def test_a_question_that_cannot_be_asked_is_named(tmp_path: Path, compiled: Path
 def test_progress_is_told_for_the_building_and_the_asking(tmp_path: Path, compiled: Path) -> None:
     (tmp_path / "a.txt").write_text(TEXT)
     (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps(question(id_, "Who?")) for id_ in "ab"))
-    told: list[tuple[str, Progress]] = []
-    evaluate(
-        read_labels(tmp_path), DEFAULT_MODEL, EncoderKind.COMPILED, compiled, lambda *now: told.append((now[0], now[1]))
-    )
-    encoding = [("encoding", Progress(0, 83)), ("encoding", Progress(83, 83))]
-    assert told == [*encoding, ("asking", Progress(1, 2)), ("asking", Progress(2, 2))]
+    told: list[tuple[str, BuildProgress]] = []
+    evaluate(read_labels(tmp_path), DEFAULT_MODEL, Backend.ONNX, compiled, lambda *now: told.append((now[0], now[1])))
+    encoding = [("encoding", BuildProgress(0, 83)), ("encoding", BuildProgress(83, 83))]
+    assert told == [*encoding, ("asking", BuildProgress(1, 2)), ("asking", BuildProgress(2, 2))]
 
 
 def test_a_set_leaves_nothing_behind(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +246,7 @@ def test_every_stage_can_be_switched_off(tmp_path: Path, compiled: Path) -> None
     (tmp_path / "questions.jsonl").write_text(
         json.dumps(question("q", "When was the bridge closed?", ("a.txt", TEXT, BRIDGE)))
     )
-    found = evaluate(read_labels(tmp_path), DEFAULT_MODEL, EncoderKind.COMPILED, compiled, ablate=True)
+    found = evaluate(read_labels(tmp_path), DEFAULT_MODEL, Backend.ONNX, compiled, ablate=True)
     assert list(found.figures[OPEN])[4:] == [
         "without weights of question tokens",
         "without weights of passage tokens",

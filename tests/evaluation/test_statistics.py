@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from sourceline.evaluation.statistics import Bin, auc, intervals, reliability, risks, trust
+from sourceline.evaluation.metrics import Bin, auc, intervals, reliability, risks, trust
 from tests.evaluation.outcomes import asked
 
 

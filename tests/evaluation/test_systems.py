@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.evaluation.systems import fuse, systems
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.question import encode_question
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.evaluation.baselines import fuse, systems
+from sourceline.search.opening import open_searcher
+from sourceline.search.query import encode_query
+from sourceline.types import DEFAULT_MODEL, Backend
 
 QUESTION = "Which minister did Pezeshkian meet in Tehran?"
 
@@ -28,11 +28,11 @@ def test_ranks_are_fused_with_ties_by_row(lists: list[list[int]], expected: list
 
 
 def test_each_system_ranks_as_its_part_of_the_index_does(seed_index: Path) -> None:
-    searcher = open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED)
-    asked = encode_question(searcher.encoder, QUESTION)
+    searcher = open_searcher(seed_index, DEFAULT_MODEL, Backend.ONNX)
+    asked = encode_query(searcher.encoder, QUESTION)
     found = {system.name: list(system.rank(asked, 5, None)) for system in systems(searcher)}
-    lexical = [neighbor.row for neighbor in searcher.generation.lexical.search(QUESTION, 100, None)]
-    dense = [neighbor.row for neighbor in searcher.generation.dense.search(asked.vector, 100, None)]
+    lexical = [neighbor.row for neighbor in searcher.snapshot.lexical.search(QUESTION, 100, None)]
+    dense = [neighbor.row for neighbor in searcher.snapshot.dense.search(asked.vector, 100, None)]
     assert found == {
         "Sourceline": list(searcher.rank(asked, 5, None).rows[:5]),
         "BM25": lexical[:5],
@@ -43,8 +43,8 @@ def test_each_system_ranks_as_its_part_of_the_index_does(seed_index: Path) -> No
 
 
 def test_each_system_stays_within_the_rows(seed_index: Path) -> None:
-    searcher = open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED)
-    asked = encode_question(searcher.encoder, QUESTION)
+    searcher = open_searcher(seed_index, DEFAULT_MODEL, Backend.ONNX)
+    asked = encode_query(searcher.encoder, QUESTION)
     for system in systems(searcher):
         assert list(system.rank(asked, 10, searcher.rows_of(["meeting.txt"])))
         assert list(system.rank(asked, 10, searcher.rows_of(["other.txt"]))) == []

@@ -1,7 +1,7 @@
 import pytest
 
 from sourceline.evaluation import wording
-from sourceline.evaluation.figures import Evaluation, Figure, Trust
+from sourceline.evaluation.metrics import Evaluation, Figure, Trust
 from tests.evaluation.outcomes import asked
 
 ASKED = tuple(asked(1 if at < 3 else None, id_=str(at)) for at in range(4))

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sourceline.index.build import build
+from sourceline.indexing.builder import build
 from sourceline.types import DEFAULT_MODEL
 
 FILES = {"mkdir", "write", "tofile", "fsync", "rename", "replace", "unlink", "rmdir"}

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from sourceline.encoding.head import plain_head
+from sourceline.encoders.ranking_head import identity_head
 from sourceline.errors import SourcelineError
-from sourceline.index.build import build
-from sourceline.index.generation import open_current
-from sourceline.index.recipe import Recipe
+from sourceline.index.snapshot import open_current
+from sourceline.indexing.builder import build
+from sourceline.indexing.config import IndexConfig
 from sourceline.types import DEFAULT_MODEL
 
 # Of a few bytes, so that it is not the file on which every build fails.
-HEAD = replace(plain_head(384), projection=np.eye(384, 8, dtype=np.float32), passage=np.zeros(8, dtype=np.float32))
+HEAD = replace(identity_head(384), projection=np.eye(384, 8, dtype=np.float32), passage=np.zeros(8, dtype=np.float32))
 
 
 def main(documents: Path, index: Path, kind: int, limits: list[int]) -> None:
@@ -29,12 +29,12 @@ def main(documents: Path, index: Path, kind: int, limits: list[int]) -> None:
         soft, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (limit, hard))
         try:
-            outcome = build(documents, index, DEFAULT_MODEL, recipe=Recipe(head=HEAD)).generation
+            outcome = build(documents, index, DEFAULT_MODEL, config=IndexConfig(head=HEAD)).snapshot
         except SourcelineError as error:
             outcome = f"{type(error).__name__}: {error}"
         finally:
             resource.setrlimit(kind, (soft, hard))
-        names = [path.name for path in (index / "generations").iterdir()]
+        names = [path.name for path in (index / "snapshots").iterdir()]
         print(json.dumps([limit, outcome, before, open_current(index).id, len(names)]), flush=True)
 
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from sourceline.errors import BuildError, BuildRunningError, CorpusError
-from sourceline.index import write
-from sourceline.index.build import build
-from sourceline.index.generation import CURRENT, GENERATIONS, current_id, open_current
-from sourceline.index.lock import lock
-from sourceline.index.report import Progress
-from sourceline.types import DEFAULT_MODEL
+from sourceline.index.snapshot import CURRENT, SNAPSHOTS, current_id, open_current
+from sourceline.indexing import writer as write
+from sourceline.indexing.builder import build
+from sourceline.indexing.lock import lock
+from sourceline.types import DEFAULT_MODEL, BuildProgress
 from tests.conftest import Rebuild
 
 ONE = "The bridge opens on Monday. The roof leaks.\n"
@@ -46,8 +45,8 @@ def test_a_build_reports_what_it_found(documents: Path, index: Path, rebuild: Re
     assert second.removed == ("c.txt",)
     assert second.skipped == {"d.txt": "there is no text in it"}
     assert (second.windows, second.encoded) == (3, 2)
-    assert second.generation > first.generation
-    assert current_id(index) == second.generation
+    assert second.snapshot > first.snapshot
+    assert current_id(index) == second.snapshot
 
 
 def test_text_that_is_known_is_not_encoded_again(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -74,7 +73,7 @@ def test_a_rebuild_gives_the_vectors_of_a_first_build(documents: Path, index: Pa
     put(documents, b=TWO)
     rebuild(documents, index)
     incremental = vectors(index)
-    shutil.rmtree(index / GENERATIONS)
+    shutil.rmtree(index / SNAPSHOTS)
     (index / CURRENT).unlink()
     assert rebuild(documents, index).encoded == 2
     assert np.array_equal(vectors(index), incremental)
@@ -82,24 +81,24 @@ def test_a_rebuild_gives_the_vectors_of_a_first_build(documents: Path, index: Pa
 
 def test_progress_counts_the_bytes_of_new_documents(documents: Path, index: Path) -> None:
     put(documents, a=ONE, b=TWO)
-    told: list[Progress] = []
+    told: list[BuildProgress] = []
     build(documents, index, DEFAULT_MODEL, progress=told.append)
-    assert told == [Progress(0, len(ONE + TWO)), Progress(len(ONE + TWO), len(ONE + TWO))]
+    assert told == [BuildProgress(0, len(ONE + TWO)), BuildProgress(len(ONE + TWO), len(ONE + TWO))]
 
 
-def test_two_generations_are_kept(documents: Path, index: Path, rebuild: Rebuild) -> None:
+def test_two_snapshots_are_kept(documents: Path, index: Path, rebuild: Rebuild) -> None:
     put(documents, a=ONE)
-    ids = [rebuild(documents, index).generation for _ in range(4)]
-    assert sorted(path.name for path in (index / GENERATIONS).iterdir()) == ids[2:]
+    ids = [rebuild(documents, index).snapshot for _ in range(4)]
+    assert sorted(path.name for path in (index / SNAPSHOTS).iterdir()) == ids[2:]
 
 
 def test_without_a_readable_document_what_was_served_stays(documents: Path, index: Path, rebuild: Rebuild) -> None:
     put(documents, a=ONE)
-    generation = rebuild(documents, index).generation
+    snapshot = rebuild(documents, index).snapshot
     (documents / "a.txt").write_bytes(b"\xff")
     with pytest.raises(CorpusError, match=r"no document in .+ can be read: a\.txt: it is not UTF-8: byte 0 is 0xff"):
         rebuild(documents, index)
-    assert open_current(index).id == generation
+    assert open_current(index).id == snapshot
 
 
 def test_of_twenty_builds_at_once_one_runs(documents: Path, index: Path) -> None:
@@ -108,14 +107,14 @@ def test_of_twenty_builds_at_once_one_runs(documents: Path, index: Path) -> None
     done: list[str] = []
     refused: list[str] = []
 
-    def wait(_: Progress) -> None:
+    def wait(_: BuildProgress) -> None:
         assert all_but_one_refused.wait(60)
 
     def attempt() -> None:
         try:
             # The one that runs waits for the others, so that none of them can come after it.
             report = build(documents, index, DEFAULT_MODEL, progress=wait)
-            done.append(report.generation)
+            done.append(report.snapshot)
         except BuildRunningError as error:
             refused.append(str(error))
             if len(refused) == 19:
@@ -132,7 +131,7 @@ def test_of_twenty_builds_at_once_one_runs(documents: Path, index: Path) -> None
 
 def test_the_lock_is_free_after_its_holder_was_killed(index: Path) -> None:
     script = (
-        "import sys, pathlib\nfrom sourceline.index.lock import lock\n"
+        "import sys, pathlib\nfrom sourceline.indexing.lock import lock\n"
         "with lock(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
     )
     holder = subprocess.Popen(
@@ -156,7 +155,7 @@ def test_an_error_of_the_disk_stops_the_build_and_leaves_no_litter(
     number: int, documents: Path, index: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(documents, a=ONE)
-    generation = rebuild(documents, index).generation
+    snapshot = rebuild(documents, index).snapshot
     put(documents, a=TWO)
 
     def refuse(descriptor: int) -> None:
@@ -166,19 +165,19 @@ def test_an_error_of_the_disk_stops_the_build_and_leaves_no_litter(
         broken.setattr(os, "fsync", refuse)
         with pytest.raises(BuildError, match=f"what was served before is untouched: .*{os.strerror(number)}"):
             rebuild(documents, index)
-    assert open_current(index).id == generation
-    assert [path.name for path in (index / GENERATIONS).iterdir()] == [generation]
+    assert open_current(index).id == snapshot
+    assert [path.name for path in (index / SNAPSHOTS).iterdir()] == [snapshot]
     assert rebuild(documents, index).changed == ("a.txt",)
 
 
 def test_a_full_disk_stops_the_build_wherever_it_strikes(documents: Path, index: Path, rebuild: Rebuild) -> None:
     put(documents, a=ONE)
-    generation = rebuild(documents, index).generation
+    snapshot = rebuild(documents, index).snapshot
     put(documents, a="".join(f"Sentence number {number} of a longer report. " for number in range(400)))
     # A limit to the size of any file stands for a full disk: with the signal ignored, a write over it is an error.
     script = (
         "import resource, signal, sys\nfrom pathlib import Path\n"
-        "from sourceline.errors import BuildError\nfrom sourceline.index.build import build\n"
+        "from sourceline.errors import BuildError\nfrom sourceline.indexing.builder import build\n"
         "from sourceline.types import DEFAULT_MODEL\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))\n"
@@ -189,8 +188,8 @@ def test_a_full_disk_stops_the_build_wherever_it_strikes(documents: Path, index:
         command = [sys.executable, "-c", script, str(documents), str(index), str(limit)]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ran.stdout == "stopped\n", ran.stderr
-        assert open_current(index).id == generation
-        assert [path.name for path in (index / GENERATIONS).iterdir()] == [generation]
+        assert open_current(index).id == snapshot
+        assert [path.name for path in (index / SNAPSHOTS).iterdir()] == [snapshot]
     assert rebuild(documents, index).passages == 400
 
 
@@ -214,7 +213,7 @@ def test_a_passage_that_is_not_verbatim_is_never_published(
     documents: Path, index: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(documents, a=ONE)
-    generation = rebuild(documents, index).generation
+    snapshot = rebuild(documents, index).snapshot
 
     def refuse(_: object) -> None:
         raise BuildError("a passage is not verbatim")
@@ -223,4 +222,4 @@ def test_a_passage_that_is_not_verbatim_is_never_published(
     monkeypatch.setattr(write, "_require_verbatim", refuse)
     with pytest.raises(BuildError, match="not verbatim"):
         rebuild(documents, index)
-    assert open_current(index).id == generation
+    assert open_current(index).id == snapshot

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from sourceline.errors import BuildError, CorpusError, ModelError
-from sourceline.index.build import build
+from sourceline.indexing.builder import build
 from tests.conftest import Rebuild
-from tests.index.folder import current, generation_names, litter, put
+from tests.index.folder import current, litter, put, snapshot_names
 
 ONE = {"a.txt": "The bridge opens on Monday.\n", "b.txt": "Seven trams were ordered.\n"}
 TWO = {"a.txt": "The bridge opens on Sunday.\n", "b.txt": "Seven trams were ordered.\n"}
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-def test_whichever_flush_fails_the_old_or_the_new_generation_is_served_whole(
+def test_whichever_flush_fails_the_old_or_the_new_snapshot_is_served_whole(
     documents: Path, index: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     put(documents, ONE)
@@ -81,7 +81,7 @@ def starve(documents: Path, index: Path, resource: str, limits: list[int]) -> li
         ),
     ],
 )
-def test_a_build_that_lacks_a_resource_fails_with_one_line_and_the_generation_before_is_served(
+def test_a_build_that_lacks_a_resource_fails_with_one_line_and_the_snapshot_before_is_served(
     documents: Path, index: Path, rebuild: Rebuild, resource: str, limits: list[int], told: str
 ) -> None:
     put(documents, ONE)
@@ -217,17 +217,17 @@ def test_what_cannot_be_tidied_up_does_not_undo_a_build(
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        f"generation {report.generation} is published; what it does not need could not all be removed: "
+        f"snapshot {report.snapshot} is published; what it does not need could not all be removed: "
         "[Errno 16] cache is held"
     )
 
 
 def test_a_model_that_there_is_not_leaves_what_is_served(documents: Path, index: Path, rebuild: Rebuild) -> None:
     put(documents, ONE)
-    names = [rebuild(documents, index).generation]
+    names = [rebuild(documents, index).snapshot]
     with pytest.raises(ModelError, match=r"has no \.safetensors weights"):
         build(documents, index, str(documents))
-    assert generation_names(index) == names
+    assert snapshot_names(index) == names
     assert current(index) == ONE
 
 

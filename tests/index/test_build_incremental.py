@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from sourceline.errors import MismatchError
-from sourceline.index import make
-from sourceline.index.build import build
-from sourceline.index.generation import Generation, open_current
-from sourceline.index.report import Progress
-from sourceline.retrieval.opening import open_searcher
-from sourceline.types import DEFAULT_MODEL, EncoderKind, Scores
+from sourceline.index.snapshot import Snapshot, open_current
+from sourceline.indexing import builder as make
+from sourceline.indexing.builder import build
+from sourceline.search.opening import open_searcher
+from sourceline.types import DEFAULT_MODEL, Backend, BuildProgress, Scores
 from tests.conftest import SEEDS, Rebuild
-from tests.index.folder import copy, generation_names, litter, put
+from tests.index.folder import copy, litter, put, snapshot_names
 
 # Each of them fills a window of its own.
 PARAGRAPHS = [f"Item {number} is about {topic}. " + f"The council spoke of {topic} at length. " * 12
@@ -45,19 +44,19 @@ def test_each_window_of_new_text_is_encoded_once_and_no_other(documents: Path, i
     assert encoded(c=text(four)) == (0, 1)
 
 
-def stored(generation: Generation) -> Iterator[object]:
+def stored(snapshot: Snapshot) -> Iterator[object]:
     """Yield everything that ranks."""
-    rows = range(generation.passages.row_count)
-    yield generation.dense.vectors(rows).tobytes()
-    gathered = generation.tokens.gather(range(len(generation.tokens)))
+    rows = range(snapshot.passages.row_count)
+    yield snapshot.dense.vectors(rows).tobytes()
+    gathered = snapshot.tokens.gather(range(len(snapshot.tokens)))
     yield from (gathered.vectors.tobytes(), gathered.places.tobytes(), gathered.starts.tobytes())
-    yield generation.tokens.idf(np.arange(40_000, dtype=np.int32)).tobytes()
-    yield [generation.passages.of_document(entry) for entry in generation.passages.documents]
-    yield generation.lexical.search("the council spoke of trams and schools", 100, None)
+    yield snapshot.tokens.idf(np.arange(40_000, dtype=np.int32)).tobytes()
+    yield [snapshot.passages.of_document(entry) for entry in snapshot.passages.documents]
+    yield snapshot.lexical.search("the council spoke of trams and schools", 100, None)
 
 
 def ranking(index: Path, question: str) -> list[tuple[str, Scores]]:
-    searcher = open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
     return [(hit.passage.id, hit.scores) for hit in searcher.ask(question, 100).hits]
 
 
@@ -96,14 +95,14 @@ def test_what_an_interrupted_build_encoded_is_not_encoded_again(
     size = len("Report number 00 was filed.\n")
     monkeypatch.setattr(make, "GROUP", 10 * size)
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: BuildProgress) -> None:
         assert progress.total == count * size
         if progress.done == 10 * size:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         build(documents, index, DEFAULT_MODEL, progress=interrupt)
-    assert generation_names(index) == []
+    assert snapshot_names(index) == []
     report = rebuild(documents, index)
     assert (report.windows, report.encoded) == (count, count - 10)
     assert not (index / "cache").exists()
@@ -116,21 +115,21 @@ def test_what_belongs_to_another_encoder_is_removed_once_nothing_needs_it(
     (index / "cache").mkdir()
     (index / "cache" / "0123456789abcdef.sqlite").write_bytes(b"an older encoder's")
     (index / "encoders" / "0123456789abcdef").mkdir()
-    (index / "generations" / "00000001-20200101T000000Z.damaged").mkdir(parents=True)
-    assert rebuild(documents, index).generation.startswith("00000002-")
+    (index / "snapshots" / "00000001-20200101T000000Z.damaged").mkdir(parents=True)
+    assert rebuild(documents, index).snapshot.startswith("00000002-")
     assert litter(index) == set()
 
 
 def test_a_model_under_another_name_encodes_nothing_anew_and_is_another_index(
     documents: Path, index: Path, rebuild: Rebuild, tmp_path: Path
 ) -> None:
-    from sourceline.encoding.models import find_model
+    from sourceline.encoders.hub import find_model
 
     put(documents, {"a.txt": "Seven trams were ordered.\n"})
     rebuild(documents, index)
     mine = shutil.copytree(find_model(DEFAULT_MODEL).folder, tmp_path / "mine")
     report = build(documents, index, str(mine))
     assert (report.unchanged, report.encoded) == (("a.txt",), 0)
-    assert open_searcher(index, str(mine), EncoderKind.COMPILED).ask("How many trams?", 1).hits[0].rank == 1
+    assert open_searcher(index, str(mine), Backend.ONNX).ask("How many trams?", 1).hits[0].rank == 1
     with pytest.raises(MismatchError, match=r"was built with the model .*mine, not sentence-transformers/"):
-        open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+        open_searcher(index, DEFAULT_MODEL, Backend.ONNX)

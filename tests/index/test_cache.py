@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sourceline.index.block import Block
-from sourceline.index.cache import BlockCache
+from sourceline.index.multivector import EncodedChunk
+from sourceline.indexing.cache import ChunkCache
 
 DIMENSION, SIZE = 8, 6
 FILE = "blocks.sqlite"
 
 
-def block(tokens: int, seed: int = 0) -> Block:
+def block(tokens: int, seed: int = 0) -> EncodedChunk:
     """Return a block of two passages, of one token and of the rest."""
     random_ = np.random.default_rng(seed)
-    return Block(
+    return EncodedChunk(
         np.array([1, tokens - 1], np.uint32),
         random_.integers(0, 30_000, tokens).astype(np.uint32),
         np.arange(tokens, dtype=np.uint16),
@@ -26,17 +26,17 @@ def block(tokens: int, seed: int = 0) -> Block:
     )
 
 
-def open_cache(folder: Path, dimension: int = DIMENSION) -> BlockCache:
-    return BlockCache(folder, SIZE, dimension)
+def open_cache(folder: Path, dim: int = DIMENSION) -> ChunkCache:
+    return ChunkCache(folder, SIZE, dim)
 
 
-def same(kept: Block | None, put: Block) -> bool:
+def same(kept: EncodedChunk | None, put: EncodedChunk) -> bool:
     return kept is not None and all(
-        np.array_equal(getattr(kept, name), getattr(put, name)) for name in Block.__dataclass_fields__
+        np.array_equal(getattr(kept, name), getattr(put, name)) for name in EncodedChunk.__dataclass_fields__
     )
 
 
-def missing(cache: BlockCache, keys: Iterable[bytes]) -> list[bytes]:
+def missing(cache: ChunkCache, keys: Iterable[bytes]) -> list[bytes]:
     return [key for key in keys if cache.get(key) is None]
 
 
@@ -70,7 +70,7 @@ def test_another_block_of_a_key_takes_the_place_of_the_old(tmp_path: Path) -> No
 
 
 def test_a_batch_that_is_interrupted_is_kept_not_at_all(tmp_path: Path) -> None:
-    def interrupted() -> Iterator[tuple[bytes, Block]]:
+    def interrupted() -> Iterator[tuple[bytes, EncodedChunk]]:
         yield b"second", block(2)
         raise KeyboardInterrupt
 
@@ -85,7 +85,7 @@ def test_a_batch_that_is_interrupted_is_kept_not_at_all(tmp_path: Path) -> None:
 def test_a_block_of_another_length_is_absent(tmp_path: Path) -> None:
     with open_cache(tmp_path) as cache:
         cache.put([(b"one", block(5))])
-    with open_cache(tmp_path, dimension=DIMENSION * 2) as cache:
+    with open_cache(tmp_path, dim=DIMENSION * 2) as cache:
         assert cache.get(b"one") is None
 
 

@@ -12,12 +12,12 @@ from queue import SimpleQueue
 
 import pytest
 
-from sourceline.citations.identity import citation_id
 from sourceline.citations.ledger import Ledger
-from sourceline.errors import NoGenerationError, UnknownCitationError
-from sourceline.index.build import build
-from sourceline.index.generation import open_current
-from sourceline.retrieval.lookup import look_up
+from sourceline.citations.lookup import look_up
+from sourceline.errors import NoSnapshotError, UnknownCitationError
+from sourceline.ids import citation_id
+from sourceline.index.snapshot import open_current
+from sourceline.indexing.builder import build
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
 from tests.index.folder import copy, current, litter, put
@@ -44,7 +44,7 @@ WRITERS = ("passages", "lexical", "tokens", "_format_impl", "swigfaiss")
 KILLED_COMPILING = """
 import os, sys
 from pathlib import Path
-from sourceline.index.build import build
+from sourceline.indexing.builder import build
 from sourceline.types import DEFAULT_MODEL
 
 Path.rename = lambda path, target: os.kill(os.getpid(), 9)
@@ -115,7 +115,7 @@ def verify_old_or_new(index: Path) -> str:
     return "new" if new else "old"
 
 
-def test_a_first_build_killed_before_any_step_leaves_none_or_the_new_generation(
+def test_a_first_build_killed_before_any_step_leaves_none_or_the_new_snapshot(
     documents: Path, compiled: Path, tmp_path: Path
 ) -> None:
     put(documents, NEW)
@@ -126,7 +126,7 @@ def test_a_first_build_killed_before_any_step_leaves_none_or_the_new_generation(
         state = "new"
         try:
             assert current(killed) == NEW
-        except NoGenerationError:
+        except NoSnapshotError:
             state = "none"
         build(documents, killed, DEFAULT_MODEL)
         assert current(killed) == NEW
@@ -142,10 +142,10 @@ def test_a_first_build_killed_before_any_step_leaves_none_or_the_new_generation(
     assert states == ["none" if number <= published else "new" for number in numbers]
 
 
-def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_generation(
+def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_snapshot(
     documents: Path, index: Path, rebuild: Rebuild, tmp_path: Path
 ) -> None:
-    for _ in range(2):  # two generations, so that the one to come removes one
+    for _ in range(2):  # two snapshots, so that the one to come removes one
         put(documents, OLD)
         rebuild(documents, index)
     put(documents, NEW)
@@ -175,7 +175,7 @@ def test_a_first_build_killed_while_it_compiles_leaves_nothing_that_the_next_one
     assert python("-c", KILLED_COMPILING, documents, index).returncode == -signal.SIGKILL
     (left,) = (index / "encoders").iterdir()
     assert left.name.startswith(".compiling-")
-    with pytest.raises(NoGenerationError):
+    with pytest.raises(NoSnapshotError):
         open_current(index)
     shutil.copytree(compiled, index, dirs_exist_ok=True)  # in place of compiling again
     rebuild(documents, index)
@@ -200,9 +200,9 @@ def test_everything_is_on_the_disk_before_it_is_published(
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
     put(documents, NEW)
-    generation = index / "generations" / rebuild(documents, index).generation
-    written = {path for path in generation.rglob("*") if path.name != ".tantivy-meta.lock"}
-    order = [generation / "manifest.json", generation, generation.parent, index / ".CURRENT.new", index / "CURRENT"]
-    assert written <= {*done[: done.index(generation)]}
+    snapshot = index / "snapshots" / rebuild(documents, index).snapshot
+    written = {path for path in snapshot.rglob("*") if path.name != ".tantivy-meta.lock"}
+    order = [snapshot / "manifest.json", snapshot, snapshot.parent, index / ".CURRENT.new", index / "CURRENT"]
+    assert written <= {*done[: done.index(snapshot)]}
     assert sorted(map(done.index, order)) == list(map(done.index, order))
     assert done[-2:] == [index / "CURRENT", index]

@@ -5,22 +5,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from sourceline.corpus.documents import read_document
-from sourceline.encoding.encoder import Encoder
-from sourceline.index.cut import TITLE_TOKENS, CutDocument, cut_document
+from sourceline.encoders.base import Encoder
+from sourceline.ingest.chunking import TITLE_TOKENS, ChunkedDocument, chunk_document
+from sourceline.ingest.loader import read_document
 from tests.texts import texts
 
 LONG = "The council spoke of bridges at length on that day. " * 12  # a window of its own
 
 
-def cut(folder: Path, encoder: Encoder, text: str, name: str = "a.md", titles: bool = True) -> CutDocument:
+def cut(folder: Path, encoder: Encoder, text: str, name: str = "a.md", titles: bool = True) -> ChunkedDocument:
     (folder / name).write_text(text, "utf-8", newline="")
-    return cut_document(read_document(folder, name), encoder, titles)
+    return chunk_document(read_document(folder, name), encoder, titles)
 
 
-def encoded(cut: CutDocument) -> list[str]:
+def encoded(cut: ChunkedDocument) -> list[str]:
     """Return the texts of the windows, then the title."""
-    title = cut.title_part()
+    title = cut.title_chunk()
     return [window.text for part in (*cut.parts(), *([title] if title else [])) for window in part.windows]
 
 
@@ -73,7 +73,7 @@ def test_a_title_leaves_room_for_the_text_however_little_the_model_reads(
     class Small:
         """The same encoder, of a model that reads less at once."""
 
-        model, fingerprint, dimension = encoder.model, encoder.fingerprint, encoder.dimension
+        model, fingerprint, dim = encoder.model, encoder.fingerprint, encoder.dim
         tokenize, encode, vocabulary = encoder.tokenize, encoder.encode, encoder.vocabulary
 
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What stands beside the generations: the compiled model, the cache of encodings, the ledger."""
+"""What stands beside the snapshots: the compiled model, the cache of encodings, the ledger."""
 
 import os
 import shutil
@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sourceline.citations.identity import citation_id
 from sourceline.citations.ledger import FILE, Ledger
-from sourceline.encoding.compiled import CARD_FILE, read_card
-from sourceline.encoding.encoder import Encoder, Float32
+from sourceline.citations.lookup import look_up
+from sourceline.encoders.base import Encoder, Float32
+from sourceline.encoders.onnx import CARD_FILE, read_card
 from sourceline.errors import LedgerError, ModelError, UnknownCitationError
-from sourceline.index import build as build_module
-from sourceline.index.generation import open_current
-from sourceline.retrieval.lookup import look_up
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.search import Searcher
-from sourceline.types import DEFAULT_MODEL, Citation, EncoderKind
+from sourceline.ids import citation_id
+from sourceline.index.snapshot import open_current
+from sourceline.indexing import builder as build_module
+from sourceline.search.opening import open_searcher
+from sourceline.search.searcher import Searcher
+from sourceline.types import DEFAULT_MODEL, Backend, Citation
 from tests.conftest import Rebuild
-from tests.index.folder import build_each, current, generation_names, litter, put
+from tests.index.folder import build_each, current, litter, put, snapshot_names
 
 ONE = {"a.txt": "The bridge opens on Monday at nine. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
 TWO = {"a.txt": "The bridge opens on Sunday at nine. The roof leaks.\n", "b.txt": "Seven trams were ordered.\n"}
@@ -30,12 +30,12 @@ KEPT = citation_id("b.txt", "Seven trams were ordered.", 0)
 
 @pytest.fixture
 def built(documents: Path, index: Path, rebuild: Rebuild) -> Path:
-    """An index with two generations, of ONE and of TWO."""
+    """An index with two snapshots, of ONE and of TWO."""
     return build_each(documents, index, rebuild, ONE, TWO)
 
 
 def serve(index: Path) -> Searcher:
-    return open_searcher(index, DEFAULT_MODEL, EncoderKind.COMPILED)
+    return open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
 
 
 def look(index: Path, citation: str) -> Citation:
@@ -43,9 +43,9 @@ def look(index: Path, citation: str) -> Citation:
 
 
 def vectors(index: Path) -> tuple[Float32, Float32]:
-    generation = open_current(index)
-    rows = range(generation.passages.row_count)
-    return generation.dense.vectors(rows), generation.tokens.gather(rows).vectors
+    snapshot = open_current(index)
+    rows = range(snapshot.passages.row_count)
+    return snapshot.dense.vectors(rows), snapshot.tokens.gather(rows).vectors
 
 
 def flip(path: Path, position: int) -> None:
@@ -101,7 +101,7 @@ def test_a_damaged_cache_of_an_interrupted_build_costs_time_but_changes_no_vecto
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(build_module, "check_generation", interrupt)
+        patched.setattr(build_module, "check_snapshot", interrupt)
         with pytest.raises(KeyboardInterrupt):
             rebuild(documents, index)
     cache = index / "cache" / "blocks.sqlite"
@@ -123,7 +123,7 @@ def test_a_damaged_cache_of_an_interrupted_build_costs_time_but_changes_no_vecto
     assert report.windows == 9
     assert report.encoded > 0 if damage in ("garbage", "emptied", "removed") else report.encoded >= 0
     found = vectors(index)
-    shutil.rmtree(index / "generations")
+    shutil.rmtree(index / "snapshots")
     (index / "CURRENT").unlink()
     assert rebuild(documents, index).encoded == 9
     for one, other in zip(vectors(index), found, strict=True):
@@ -154,7 +154,7 @@ def test_a_damaged_ledger_is_an_error_and_what_is_current_still_resolves(
     built: Path, documents: Path, rebuild: Rebuild, damage: str
 ) -> None:
     assert look(built, CHANGED).status == "changed"
-    names = generation_names(built)
+    names = snapshot_names(built)
     damage_ledger(built, damage)
     damaged = (built / FILE).read_bytes()
     assert look(built, KEPT).status == "current"
@@ -165,7 +165,7 @@ def test_a_damaged_ledger_is_an_error_and_what_is_current_still_resolves(
         rebuild(documents, built)
     assert (built / FILE).read_bytes() == damaged
     assert current(built) == TWO
-    assert generation_names(built) == names
+    assert snapshot_names(built) == names
 
 
 def test_whatever_bit_of_the_ledger_is_flipped_no_text_is_shown_but_as_it_was_cited(

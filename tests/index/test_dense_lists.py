@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sourceline.encoding.encoder import Float32, unit
+from sourceline.encoders.base import Float32, l2_normalize
 from sourceline.index import dense
 from sourceline.index.dense import PROBED, DenseIndex, DenseWriter
-from sourceline.index.rows import Rows
+from sourceline.index.row_filter import RowFilter
 
 DIMENSION, ROWS = 96, 4_000
 RANDOM = np.random.default_rng(5)
@@ -18,21 +18,21 @@ RANDOM = np.random.default_rng(5)
 def near(places: Float32) -> Float32:
     """Return vectors of length one near these places, as float16 holds them."""
     noise = 0.05 * RANDOM.normal(size=places.shape)
-    return unit((places + noise).astype(np.float32)).astype(np.float16).astype(np.float32)
+    return l2_normalize((places + noise).astype(np.float32)).astype(np.float16).astype(np.float32)
 
 
 # Sentences about a hundred matters. Every 50th is the same one; some say nothing at all.
-MATTERS = unit(RANDOM.normal(size=(100, DIMENSION)).astype(np.float32))
+MATTERS = l2_normalize(RANDOM.normal(size=(100, DIMENSION)).astype(np.float32))
 VECTORS = near(MATTERS[RANDOM.integers(0, 100, ROWS)])
 VECTORS[::50] = VECTORS[0]
 VECTORS[77::1_000] = 0
-QUESTIONS = unit(near(VECTORS[RANDOM.integers(1, 50, 40)]))
+QUESTIONS = l2_normalize(near(VECTORS[RANDOM.integers(1, 50, 40)]))
 FILTERS = {
-    "few": Rows.of([range(9, 15)]),
-    "scattered": Rows.of(range(at, at + 3) for at in range(0, ROWS, 40)),
-    "many": Rows.of([range(100, 3_900)]),
-    "all but one": Rows.of([range(17), range(18, ROWS)]),
-    "all": Rows.of([range(ROWS)]),
+    "few": RowFilter.of([range(9, 15)]),
+    "scattered": RowFilter.of(range(at, at + 3) for at in range(0, ROWS, 40)),
+    "many": RowFilter.of([range(100, 3_900)]),
+    "all but one": RowFilter.of([range(17), range(18, ROWS)]),
+    "all": RowFilter.of([range(ROWS)]),
 }
 
 
@@ -66,7 +66,7 @@ def centers(index: DenseIndex) -> Float32:
 
 
 def test_as_many_lists_as_the_square_root_of_the_rows_asks_for(index: DenseIndex) -> None:
-    assert (len(index), index.dimension, len(centers(index))) == (ROWS, DIMENSION, int(4 * ROWS**0.5))
+    assert (len(index), index.dim, len(centers(index))) == (ROWS, DIMENSION, int(4 * ROWS**0.5))
     assert len(centers(index)) > 4 * PROBED
 
 
@@ -99,14 +99,14 @@ def test_below_a_filter_there_are_as_many_as_were_asked_for_if_there_are_so_many
     index: DenseIndex, monkeypatch: pytest.MonkeyPatch, name: str, exactly: bool
 ) -> None:
     monkeypatch.setattr(dense, "FEW", ROWS if exactly else 0)
-    within = FILTERS[name]
+    row_filter = FILTERS[name]
     for question in QUESTIONS[:5]:
         for n in (1, 10, 300, ROWS + 1):
-            rows = [neighbor.row for neighbor in index.search(question, n, within)]
-            assert len(rows) == len(set(rows)) == min(n, len(within))
-            assert all(row in within for row in rows)
+            rows = [neighbor.row for neighbor in index.search(question, n, row_filter)]
+            assert len(rows) == len(set(rows)) == min(n, len(row_filter))
+            assert all(row in row_filter for row in rows)
     assert len(index.search(QUESTIONS[0], ROWS + 1, None)) == ROWS
-    assert index.search(QUESTIONS[0], 10, Rows.of([])) == []
+    assert index.search(QUESTIONS[0], 10, RowFilter.of([])) == []
 
 
 @pytest.mark.parametrize("name", ["few", "scattered"])
@@ -120,14 +120,14 @@ def test_a_filter_of_few_rows_is_searched_exactly(index: DenseIndex, name: str) 
 
 
 @pytest.mark.parametrize("few", [0, ROWS])
-@pytest.mark.parametrize("within", [None, FILTERS["all but one"], FILTERS["scattered"]])
+@pytest.mark.parametrize("row_filter", [None, FILTERS["all but one"], FILTERS["scattered"]])
 def test_equal_sentences_are_in_the_order_of_their_rows_even_where_they_are_cut(
-    index: DenseIndex, monkeypatch: pytest.MonkeyPatch, few: int, within: Rows | None
+    index: DenseIndex, monkeypatch: pytest.MonkeyPatch, few: int, row_filter: RowFilter | None
 ) -> None:
     monkeypatch.setattr(dense, "FEW", few)
-    equal = [row for row in range(0, ROWS, 50) if within is None or row in within]
+    equal = [row for row in range(0, ROWS, 50) if row_filter is None or row in row_filter]
     for n in range(1, len(equal) + 1):
-        assert [neighbor.row for neighbor in index.search(VECTORS[0], n, within)] == equal[:n]
+        assert [neighbor.row for neighbor in index.search(VECTORS[0], n, row_filter)] == equal[:n]
 
 
 def test_a_rebuild_keeps_the_lists_and_what_is_in_them(index: DenseIndex, tmp_path: Path) -> None:

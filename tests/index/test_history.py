@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.citations.identity import citation_id
-from sourceline.citations.ledger import FILE, Fate, Issued
-from sourceline.types import Location, Passage, Standing, Status
+from sourceline.citations.ledger import FILE, Issued, Resolution
+from sourceline.ids import citation_id
+from sourceline.types import CitationStatus, Location, Passage, PassageInContext
 from tests.archive import Archive
 from tests.conftest import Rebuild
 
@@ -28,13 +28,13 @@ def test_the_first_build_issues_every_passage_as_it_stands(archive: Archive) -> 
     report = archive.publish({"b.md": f"# Report\n\nIntro.\n\n> {TRADE} Thanks.\n", "a.txt": "One."})
 
     assert archive.ledger.issued(citation_id("b.md", TRADE, 0)) == Issued(
-        Standing(
+        PassageInContext(
             Passage(citation_id("b.md", TRADE, 0), "b.md", 2, 20, 44, TRADE, Location(5, 3, "Report")),
             title="Report",
             before="# Report\n\nIntro.\n\n> ",
             after=" Thanks.\n",
         ),
-        report.generation,
+        report.snapshot,
     )
     assert archive.ledger.check() == len(archive.passages()) == 5
     assert table(archive, "fates") == []
@@ -68,13 +68,13 @@ def test_a_build_records_what_is_new_and_what_became_of_what_is_gone(archive: Ar
     new = citation_id("a.txt", TRADE_EDITED, 0)
     issued = archive.ledger.issued(new)
     assert issued is not None
-    assert issued.generation == report.generation
+    assert issued.snapshot == report.snapshot
     assert len(table(archive, "issued")) == len(before) + 1
-    assert archive.ledger.fate(citation_id("a.txt", TRADE, 0)) == Fate(
-        citation_id("a.txt", TRADE, 0), Status.CHANGED, new
+    assert archive.ledger.resolution(citation_id("a.txt", TRADE, 0)) == Resolution(
+        citation_id("a.txt", TRADE, 0), CitationStatus.CHANGED, new
     )
-    assert archive.ledger.fate(citation_id("a.txt", "Nobody else spoke.", 0)) == Fate(
-        citation_id("a.txt", "Nobody else spoke.", 0), Status.REMOVED, None
+    assert archive.ledger.resolution(citation_id("a.txt", "Nobody else spoke.", 0)) == Resolution(
+        citation_id("a.txt", "Nobody else spoke.", 0), CitationStatus.REMOVED, None
     )
     assert len(table(archive, "fates")) == 2
 
@@ -88,28 +88,28 @@ def test_nothing_that_was_recorded_is_ever_altered(archive: Archive) -> None:
         {"d.txt": "Nothing is left."},
     ]
     issued: list[tuple[object, ...]] = []
-    fates: list[tuple[object, ...]] = []
+    resolutions: list[tuple[object, ...]] = []
     for state in states:
         archive.publish(state)
 
         assert set(issued) <= set(table(archive, "issued"))
-        assert fates == table(archive, "fates")[: len(fates)]
-        issued, fates = table(archive, "issued"), table(archive, "fates")
+        assert resolutions == table(archive, "fates")[: len(resolutions)]
+        issued, resolutions = table(archive, "issued"), table(archive, "fates")
         known = {row[0] for row in issued}
         assert {passage.id for passage in archive.passages()} <= known
     assert len(issued) == len({row[0] for row in issued}) == 13
 
 
-def test_a_ledger_without_generations_is_added_to(archive: Archive) -> None:
+def test_a_ledger_without_snapshots_is_added_to(archive: Archive) -> None:
     archive.publish({"a.txt": f"One. {TRADE}"})
     before = table(archive, "issued")
-    archive.forget_generations()
+    archive.forget_snapshots()
 
     archive.publish({"b.txt": f"One. {TRADE}", "c.txt": "Two."})
 
     assert set(before) < set(table(archive, "issued"))
-    assert archive.ledger.fate(citation_id("a.txt", TRADE, 0)) == Fate(
-        citation_id("a.txt", TRADE, 0), Status.MOVED, citation_id("b.txt", TRADE, 0)
+    assert archive.ledger.resolution(citation_id("a.txt", TRADE, 0)) == Resolution(
+        citation_id("a.txt", TRADE, 0), CitationStatus.MOVED, citation_id("b.txt", TRADE, 0)
     )
 
 
@@ -121,4 +121,4 @@ def test_a_lost_ledger_learns_of_the_passages_that_go(archive: Archive) -> None:
 
     old, new = citation_id("a.txt", TRADE, 0), citation_id("a.txt", TRADE_EDITED, 0)
     assert archive.ledger.issued(old) is not None
-    assert archive.ledger.fate(old) == Fate(old, Status.CHANGED, new)
+    assert archive.ledger.resolution(old) == Resolution(old, CitationStatus.CHANGED, new)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.index.lexical import MANY, LexicalIndex, LexicalWriter
-from sourceline.index.rows import Rows
+from sourceline.index.bm25 import MANY, BM25Index, BM25Writer
+from sourceline.index.row_filter import RowFilter
 
 # Six sentences of 3, 3, 4, 2, 3 and 9 words: 4 on average. (Up to 39 words tantivy stores a length exactly.)
 SENTENCES = [
@@ -17,16 +17,16 @@ SENTENCES = [
 ]
 
 
-def indexed(folder: Path, *parts: list[str]) -> LexicalIndex:
-    writer = LexicalWriter(folder)
+def indexed(folder: Path, *parts: list[str]) -> BM25Index:
+    writer = BM25Writer(folder)
     for part in parts:
         writer.add(part)
     writer.write()
-    return LexicalIndex(folder)
+    return BM25Index(folder)
 
 
 @pytest.fixture
-def lexical(tmp_path: Path) -> LexicalIndex:
+def lexical(tmp_path: Path) -> BM25Index:
     return indexed(tmp_path, SENTENCES[:2], SENTENCES[2:])
 
 
@@ -39,11 +39,11 @@ def share(times: int, words: int, average: float = 4) -> float:
     return times * 2.2 / (times + 1.2 * (0.25 + 0.75 * words / average))
 
 
-def rows(index: LexicalIndex, text: str, n: int = 10, within: Rows | None = None) -> list[int]:
-    return [neighbor.row for neighbor in index.search(text, n, within)]
+def rows(index: BM25Index, text: str, n: int = 10, row_filter: RowFilter | None = None) -> list[int]:
+    return [neighbor.row for neighbor in index.search(text, n, row_filter)]
 
 
-def test_one_word_scores_as_worked_by_hand(lexical: LexicalIndex) -> None:
+def test_one_word_scores_as_worked_by_hand(lexical: BM25Index) -> None:
     found = lexical.search("council", 10, None)
 
     # In 3 of 6 sentences, so its idf is log 2. Row 2: 2·2.2 / (2 + 1.2·1) = 1.375; rows 0, 4: 2.2 / (1 + 1.2·.8125).
@@ -53,7 +53,7 @@ def test_one_word_scores_as_worked_by_hand(lexical: LexicalIndex) -> None:
     )
 
 
-def test_the_scores_of_several_words_are_added(lexical: LexicalIndex) -> None:
+def test_the_scores_of_several_words_are_added(lexical: BM25Index) -> None:
     found = {neighbor.row: neighbor.score for neighbor in lexical.search("council budgets trees", 10, None)}
 
     assert found == pytest.approx(
@@ -68,7 +68,7 @@ def test_the_scores_of_several_words_are_added(lexical: LexicalIndex) -> None:
     )
 
 
-def test_a_word_asked_for_twice_counts_once(lexical: LexicalIndex) -> None:
+def test_a_word_asked_for_twice_counts_once(lexical: BM25Index) -> None:
     assert lexical.search("council Councils COUNCIL", 10, None) == lexical.search("council", 10, None)
     assert lexical.ceiling("council Councils COUNCIL") == lexical.ceiling("council")
 
@@ -88,9 +88,7 @@ def test_a_word_asked_for_twice_counts_once(lexical: LexicalIndex) -> None:
         ("money", []),
     ],
 )
-def test_words_match_by_stem_whatever_their_case_and_accents(
-    lexical: LexicalIndex, word: str, found: list[int]
-) -> None:
+def test_words_match_by_stem_whatever_their_case_and_accents(lexical: BM25Index, word: str, found: list[int]) -> None:
     assert rows(lexical, word) == found
 
 
@@ -118,7 +116,7 @@ def test_words_match_by_stem_whatever_their_case_and_accents(
         "text:council",
     ],
 )
-def test_no_character_of_a_question_is_query_syntax(lexical: LexicalIndex, question: str) -> None:
+def test_no_character_of_a_question_is_query_syntax(lexical: BM25Index, question: str) -> None:
     assert lexical.search(question, 10, None) == lexical.search("council", 10, None)
 
 
@@ -129,9 +127,9 @@ def test_a_word_that_a_query_language_gives_a_meaning_is_a_word_like_another(tmp
 
 
 @pytest.mark.parametrize("question", ["", " \n", "?!", "…", "👍", "x" * 65])
-def test_a_question_without_a_word_finds_nothing(lexical: LexicalIndex, question: str) -> None:
+def test_a_question_without_a_word_finds_nothing(lexical: BM25Index, question: str) -> None:
     assert lexical.search(question, 10, None) == []
-    assert lexical.search(question, 10, Rows.of([range(0, 6)])) == []
+    assert lexical.search(question, 10, RowFilter.of([range(0, 6)])) == []
     assert lexical.scores(question, [0, 5]).tolist() == [0, 0]
     assert lexical.ceiling(question) == 0
 
@@ -147,11 +145,11 @@ def test_a_question_without_a_word_finds_nothing(lexical: LexicalIndex, question
     ],
 )
 def test_a_filter_leaves_rows_out_and_changes_no_score(
-    lexical: LexicalIndex, within: list[range], found: list[int]
+    lexical: BM25Index, row_filter: list[range], found: list[int]
 ) -> None:
     everywhere = {neighbor.row: neighbor for neighbor in lexical.search("council", 10, None)}
 
-    assert lexical.search("council", 10, Rows.of(within)) == [everywhere[row] for row in found]
+    assert lexical.search("council", 10, RowFilter.of(row_filter)) == [everywhere[row] for row in found]
 
 
 def test_ties_are_in_the_order_of_their_rows_even_where_they_are_cut(tmp_path: Path) -> None:
@@ -161,15 +159,15 @@ def test_ties_are_in_the_order_of_their_rows_even_where_they_are_cut(tmp_path: P
     assert len(index) == 600
     for n in (1, 2, 199, 200, 201, 399, 400, 401, 600):
         assert rows(index, "red doors", n) == expected[:n]
-        assert rows(index, "red doors", n, Rows.of([range(0, 600)])) == expected[:n]
+        assert rows(index, "red doors", n, RowFilter.of([range(0, 600)])) == expected[:n]
 
 
-def test_nothing_asked_for_finds_nothing(lexical: LexicalIndex) -> None:
+def test_nothing_asked_for_finds_nothing(lexical: BM25Index) -> None:
     assert lexical.search("council", 0, None) == []
     assert lexical.scores("council", []).tolist() == []
 
 
-def test_scores_are_those_of_search_and_0_for_rows_without_a_word(lexical: LexicalIndex) -> None:
+def test_scores_are_those_of_search_and_0_for_rows_without_a_word(lexical: BM25Index) -> None:
     found = {neighbor.row: neighbor.score for neighbor in lexical.search("council budgets", 10, None)}
 
     scores = lexical.scores("council budgets", [5, 4, 3, 2, 1, 0, 2])
@@ -177,7 +175,7 @@ def test_scores_are_those_of_search_and_0_for_rows_without_a_word(lexical: Lexic
     assert scores.tolist() == [0, found[4], 0, found[2], found[1], found[0], found[2]]
 
 
-def test_the_ceiling_is_what_no_passage_can_pass(lexical: LexicalIndex) -> None:
+def test_the_ceiling_is_what_no_passage_can_pass(lexical: BM25Index) -> None:
     # "money" is in no sentence, and still counts.
     assert lexical.ceiling("council budgets, money") == pytest.approx((idf(3) + idf(2) + idf(0)) * 2.2)
     assert lexical.search("trees", 1, None)[0].score < lexical.ceiling("trees") == pytest.approx(idf(1) * 2.2)
@@ -192,7 +190,7 @@ def test_a_passage_that_repeats_a_word_comes_near_the_ceiling(tmp_path: Path) ->
 
 
 def test_no_lock_is_left_in_the_folder_that_was_written(tmp_path: Path) -> None:
-    writer = LexicalWriter(tmp_path)
+    writer = BM25Writer(tmp_path)
     writer.add(SENTENCES)
     writer.write()
 
@@ -204,14 +202,14 @@ def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lexical").mkdir()
 
     with pytest.raises(ValueError, match="FileDoesNotExist"):
-        LexicalIndex(tmp_path)
+        BM25Index(tmp_path)
 
 
 def test_an_accent_beside_its_letter_is_the_same_word(tmp_path: Path) -> None:
-    writer = LexicalWriter(tmp_path)
+    writer = BM25Writer(tmp_path)
     writer.add(["The e\u0301cole opens.", "Nothing else."])
     writer.write()
-    assert [neighbor.row for neighbor in LexicalIndex(tmp_path).search("\u00e9cole", 5, None)] == [0]
+    assert [neighbor.row for neighbor in BM25Index(tmp_path).search("\u00e9cole", 5, None)] == [0]
 
 
 def test_among_many_sentences_a_word_of_more_than_a_fifth_of_them_finds_nothing_beside_others(tmp_path: Path) -> None:

@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sourceline.encoding.compiled import CompiledEncoder
-from sourceline.encoding.encoder import Encoder, Encoding, Tokens
+from sourceline.encoders.base import Encoder, Encoding, Tokens
+from sourceline.encoders.onnx import OnnxEncoder
 from sourceline.errors import CorpusError
-from sourceline.index import make
-from sourceline.index.build import build
-from sourceline.index.generation import open_current
-from sourceline.index.report import Progress
-from sourceline.types import DEFAULT_MODEL
+from sourceline.index.snapshot import open_current
+from sourceline.indexing import builder as make
+from sourceline.indexing.builder import build
+from sourceline.types import DEFAULT_MODEL, BuildProgress
 from tests.conftest import Rebuild
-from tests.index.folder import current, generation_names, put
+from tests.index.folder import current, put, snapshot_names
 
 ONE = {"a.txt": "The bridge opens on Monday.\n", "b.txt": "Seven trams were ordered.\n"}
 OVERLONG = "Then the chair read out " + "the names of all members, " * 60 + "and left."
@@ -48,22 +47,22 @@ def test_an_unchanged_document_is_neither_read_again_nor_goes_through_the_encode
     rebuild(documents, index)
     (documents / "b.txt").write_text("Nine trams were ordered.\n")
     texts: list[str] = []
-    tokenize = CompiledEncoder.tokenize
+    tokenize = OnnxEncoder.tokenize
 
-    def told_of(self: CompiledEncoder, text: str) -> Tokens:
+    def told_of(self: OnnxEncoder, text: str) -> Tokens:
         texts.append(text)
         return tokenize(self, text)
 
-    monkeypatch.setattr(CompiledEncoder, "tokenize", told_of)
+    monkeypatch.setattr(OnnxEncoder, "tokenize", told_of)
     opened = watch(monkeypatch, "", lambda: None, 0)
-    told: list[Progress] = []
+    told: list[BuildProgress] = []
     report = build(documents, index, DEFAULT_MODEL, progress=told.append)
     assert (report.unchanged, report.changed, report.encoded) == (("a.txt",), ("b.txt",), 1)
     assert [opened.count(name) for name in ONE] == [1, 2]
     assert texts
     assert not any("bridge" in text for text in texts)
     size = len("Nine trams were ordered.\n")
-    assert told == [Progress(0, size), Progress(size, size)]
+    assert told == [BuildProgress(0, size), BuildProgress(size, size)]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,7 @@ def test_if_all_documents_go_between_finding_and_reading_there_is_none(
     watch(monkeypatch, "a.txt", (documents / "a.txt").unlink, 2)
     with pytest.raises(CorpusError, match=r"can be read: a\.txt: it cannot be read: No such file"):
         rebuild(documents, index)
-    assert generation_names(index) == []
+    assert snapshot_names(index) == []
 
 
 def test_a_build_that_stops_amid_a_document_goes_on_behind_the_last_batch(
@@ -120,17 +119,17 @@ def test_a_build_that_stops_amid_a_document_goes_on_behind_the_last_batch(
     paragraphs = [f"Item {number}. " + "The council spoke of it at length. " * 15 for number in range(7)]
     put(documents, {"a.txt": "\n\n".join(paragraphs)})
     monkeypatch.setattr(make, "BATCH", 2)
-    encode = CompiledEncoder.encode
+    encode = OnnxEncoder.encode
 
-    def stop(self: CompiledEncoder, wanted: Sequence[str]) -> Iterator[Encoding]:
+    def stop(self: OnnxEncoder, wanted: Sequence[str]) -> Iterator[Encoding]:
         yield from islice(encode(self, wanted), 4)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(CompiledEncoder, "encode", stop)
+        patched.setattr(OnnxEncoder, "encode", stop)
         with pytest.raises(KeyboardInterrupt):
             rebuild(documents, index)
-    assert generation_names(index) == []
+    assert snapshot_names(index) == []
     assert (index / "cache" / "blocks.sqlite").is_file()
     report = rebuild(documents, index)
     assert (report.windows, report.encoded) == (7, 3)
@@ -143,8 +142,8 @@ def test_a_passage_over_the_models_limit_is_one_part_of_several_windows(
     put(documents, {"a.txt": f"It rained.\n\n{OVERLONG}\n\nIt snowed.\n"})
     report = rebuild(documents, index)
     assert (report.windows, report.encoded) == (3, 3)
-    generation = open_current(index)
-    places = generation.tokens.gather([1]).places
+    snapshot = open_current(index)
+    places = snapshot.tokens.gather([1]).places
     np.testing.assert_array_equal(places, encoder.tokenize(OVERLONG).spans[:, 0])  # each token once, none lost
     # The parts beside it can change without it.
     put(documents, {"a.txt": f"It hailed.\n\n{OVERLONG}\n\nIt snowed.\n"})
@@ -153,7 +152,7 @@ def test_a_passage_over_the_models_limit_is_one_part_of_several_windows(
     assert rebuild(documents, index).encoded == 1
 
 
-def test_a_generation_is_published_though_nobody_can_look_for_what_to_remove(
+def test_a_snapshot_is_published_though_nobody_can_look_for_what_to_remove(
     documents: Path, index: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(documents, ONE)
@@ -171,5 +170,5 @@ def test_a_generation_is_published_though_nobody_can_look_for_what_to_remove(
         patched.setattr(Path, "replace", replace)
         report = rebuild(documents, index)
     assert current(index) == ONE
-    assert open_current(index).id == report.generation
+    assert open_current(index).id == report.snapshot
     assert [record.levelno for record in caplog.records] == [logging.WARNING]

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.corpus.sentences import passages as split
-from sourceline.index.passages import CONTEXT, DocumentEntry, Passages, stand
-from sourceline.index.passages_writer import PassagesWriter
-from sourceline.types import Document, Location, Passage, Standing
+from sourceline.index.passage_store import CONTEXT, DocumentEntry, PassageStore, PassageStoreWriter, stand
+from sourceline.ingest.sentences import passages as split
+from sourceline.types import Document, Location, Passage, PassageInContext
 from tests.texts import document
 
 LONG = f"{'a' * 70}. Mid one 👍. {'b' * 70}."
@@ -32,7 +31,7 @@ def rows_of(documents: list[Document]) -> list[Passage]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    writer = PassagesWriter(tmp_path)
+    writer = PassageStoreWriter(tmp_path)
     for one in DOCUMENTS:
         writer.add(one, split(one))
     writer.write()
@@ -40,11 +39,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stored(folder: Path) -> Passages:
-    return Passages(folder, 2)
+def stored(folder: Path) -> PassageStore:
+    return PassageStore(folder, 2)
 
 
-def by_id(passages: Passages, id_: str) -> DocumentEntry:
+def by_id(passages: PassageStore, id_: str) -> DocumentEntry:
     entry = passages.entry(id_)
     assert entry is not None
     return entry
@@ -60,7 +59,7 @@ def times_open(file: Path) -> int:
 
 
 def test_documents_are_listed_in_order_with_their_passages_and_the_rows_of_those_that_can_be_answers(
-    stored: Passages,
+    stored: PassageStore,
 ) -> None:
     assert (len(stored), stored.row_count) == (9, 7)
     assert [(e.id, e.title, e.sha256) for e in stored.documents] == [(d.id, d.title, d.sha256) for d in DOCUMENTS]
@@ -68,7 +67,7 @@ def test_documents_are_listed_in_order_with_their_passages_and_the_rows_of_those
     assert [e.rows for e in stored.documents] == [range(3), range(3, 6), range(6, 6), range(6, 7), range(7, 7)]
 
 
-def test_every_passage_comes_back_as_it_was_written(stored: Passages) -> None:
+def test_every_passage_comes_back_as_it_was_written(stored: PassageStore) -> None:
     expected = {row: (one, TITLES[one.document_id]) for row, one in enumerate(rows_of(DOCUMENTS))}
 
     found = stored.rows(range(len(expected)))
@@ -76,7 +75,7 @@ def test_every_passage_comes_back_as_it_was_written(stored: Passages) -> None:
     assert {row: (shown.passage, shown.title) for row, shown in found.items()} == expected
 
 
-def test_beside_a_passage_stand_its_neighbours_in_the_document_headings_too(stored: Passages) -> None:
+def test_beside_a_passage_stand_its_neighbours_in_the_document_headings_too(stored: PassageStore) -> None:
     found = stored.rows(range(7))
 
     assert [(found[row].before, found[row].passage.text, found[row].after) for row in range(7)] == [
@@ -90,33 +89,35 @@ def test_beside_a_passage_stand_its_neighbours_in_the_document_headings_too(stor
     ]
 
 
-def test_passages_that_say_the_same_are_known_by_the_first_of_their_rows(stored: Passages) -> None:
+def test_passages_that_say_the_same_are_known_by_the_first_of_their_rows(stored: PassageStore) -> None:
     ids = {row: shown.passage.id for row, shown in stored.rows(range(7)).items()}
 
-    assert stored.twins(range(-1, 9)) == {0: 0, 6: 0}
-    assert stored.twins([5, 6]) == {6: 0}
-    assert stored.with_twins([1, 0]) == [(0, 0, ids[0]), (0, 6, ids[6])]
-    assert {row: shown.twin for row, shown in stored.rows(range(7)).items() if shown.twin is not None} == {0: 0, 6: 0}
+    assert stored.duplicates(range(-1, 9)) == {0: 0, 6: 0}
+    assert stored.duplicates([5, 6]) == {6: 0}
+    assert stored.with_duplicates([1, 0]) == [(0, 0, ids[0]), (0, 6, ids[6])]
+    assert {
+        row: shown.duplicate_of for row, shown in stored.rows(range(7)).items() if shown.duplicate_of is not None
+    } == {0: 0, 6: 0}
 
 
 def test_any_number_of_rows_may_be_asked_for(tmp_path: Path) -> None:
-    writer = PassagesWriter(tmp_path)
+    writer = PassageStoreWriter(tmp_path)
     one = document("Yes.\n" * 2_500)
     writer.add(one, split(one))
     writer.write()
 
-    assert Passages(tmp_path, 1).twins(range(2_500)) == dict.fromkeys(range(2_500), 0)
-    assert len(Passages(tmp_path, 1).with_twins(range(2_500))) == 2_500
+    assert PassageStore(tmp_path, 1).duplicates(range(2_500)) == dict.fromkeys(range(2_500), 0)
+    assert len(PassageStore(tmp_path, 1).with_duplicates(range(2_500))) == 2_500
 
 
-def test_a_documents_rows_hold_no_heading(stored: Passages) -> None:
+def test_a_documents_rows_hold_no_heading(stored: PassageStore) -> None:
     found = [{row: passage.text for row, passage in stored.of_rows(entry).items()} for entry in stored.documents]
 
     assert found[0] == {0: "We met.", 1: "We left.", 2: "It rained."}
     assert found[2:] == [{}, {6: "We met."}, {}]
 
 
-def test_rows_that_there_are_not_are_left_out(stored: Passages) -> None:
+def test_rows_that_there_are_not_are_left_out(stored: PassageStore) -> None:
     written = rows_of(DOCUMENTS)
 
     found = stored.rows([-1, 2, len(written), 0, 2, 10**12])
@@ -125,50 +126,52 @@ def test_rows_that_there_are_not_are_left_out(stored: Passages) -> None:
     assert stored.rows([]) == {}
 
 
-def test_a_document_gives_its_own_passages_in_order(stored: Passages) -> None:
+def test_a_document_gives_its_own_passages_in_order(stored: PassageStore) -> None:
     for entry, one in zip(stored.documents, DOCUMENTS, strict=True):
         assert stored.of_document(entry) == list(split(one))
 
 
-def test_a_document_gives_its_text_unchanged(stored: Passages) -> None:
+def test_a_document_gives_its_text_unchanged(stored: PassageStore) -> None:
     assert [stored.text_of(entry) for entry in stored.documents] == [one.text for one in DOCUMENTS]
 
 
-def test_an_entry_is_found_by_its_exact_id(stored: Passages) -> None:
+def test_an_entry_is_found_by_its_exact_id(stored: PassageStore) -> None:
     assert [stored.entry(entry.id) for entry in stored.documents] == stored.documents
     assert [stored.entry(id_) for id_ in ("", "plan.md", "D/PLAN.MD", "%", "long.txt ")] == [None] * 5
 
 
-def test_a_passage_stands_between_64_characters_of_its_document(stored: Passages) -> None:
+def test_a_passage_stands_between_64_characters_of_its_document(stored: PassageStore) -> None:
     passage = split(DOCUMENTS[1])[1]
 
     assert passage.text == "Mid one 👍."
-    assert stored.standing(passage.id) == Standing(passage, "long", "a" * 62 + ". ", " " + "b" * 63)
+    assert stored.standing(passage.id) == PassageInContext(passage, "long", "a" * 62 + ". ", " " + "b" * 63)
 
 
-def test_there_is_less_around_a_passage_near_an_edge(stored: Passages) -> None:
+def test_there_is_less_around_a_passage_near_an_edge(stored: PassageStore) -> None:
     heading, met, left, rained = split(DOCUMENTS[0])
 
-    assert stored.standing(heading.id) == Standing(heading, "Plan", "# ", "\n\nWe met. We left.\n\nIt rained.\n")
-    assert stored.standing(met.id) == Standing(met, "Plan", "# Plan\n\n", " We left.\n\nIt rained.\n")
-    assert stored.standing(left.id) == Standing(left, "Plan", "# Plan\n\nWe met. ", "\n\nIt rained.\n")
-    assert stored.standing(rained.id) == Standing(rained, "Plan", "# Plan\n\nWe met. We left.\n\n", "\n")
+    assert stored.standing(heading.id) == PassageInContext(
+        heading, "Plan", "# ", "\n\nWe met. We left.\n\nIt rained.\n"
+    )
+    assert stored.standing(met.id) == PassageInContext(met, "Plan", "# Plan\n\n", " We left.\n\nIt rained.\n")
+    assert stored.standing(left.id) == PassageInContext(left, "Plan", "# Plan\n\nWe met. ", "\n\nIt rained.\n")
+    assert stored.standing(rained.id) == PassageInContext(rained, "Plan", "# Plan\n\nWe met. We left.\n\n", "\n")
 
 
 @pytest.mark.parametrize("citation", ["", "aaaaaaaaaaaaaaaa", "' OR 1=1 --"])
-def test_an_unknown_id_stands_nowhere(stored: Passages, citation: str) -> None:
+def test_an_unknown_id_stands_nowhere(stored: PassageStore, citation: str) -> None:
     assert stored.standing(citation) is None
 
 
-def test_equal_sentences_are_all_found_each_in_its_place(stored: Passages) -> None:
-    found = stored.standing_texts({"We met.", "It rained.", "We", "never said"})
+def test_equal_sentences_are_all_found_each_in_its_place(stored: PassageStore) -> None:
+    found = stored.find_texts({"We met.", "It rained.", "We", "never said"})
 
     assert [(one.passage.document_id, one.passage.text, one.after) for one in found] == [
         ("d/plan.md", "We met.", " We left.\n\nIt rained.\n"),
         ("d/plan.md", "It rained.", "\n"),
         ("ü/会议.txt", "We met.", "\r\n"),
     ]
-    assert stored.standing_texts(set()) == []
+    assert stored.find_texts(set()) == []
 
 
 @pytest.mark.parametrize("start", [0, 1, CONTEXT - 1, CONTEXT, CONTEXT + 1, 150])
@@ -184,7 +187,7 @@ def test_standing_counts_in_characters(start: int) -> None:
     assert standing.before + passage.text + standing.after in text
 
 
-def test_many_threads_read_at_once_over_two_connections(stored: Passages) -> None:
+def test_many_threads_read_at_once_over_two_connections(stored: PassageStore) -> None:
     written = rows_of(DOCUMENTS)
 
     def read(turn: int) -> bool:
@@ -204,7 +207,7 @@ def test_many_threads_read_at_once_over_two_connections(stored: Passages) -> Non
         assert list(threads.map(read, range(600))) == [True] * 600
 
 
-def test_an_error_while_reading_gives_the_connection_back(stored: Passages) -> None:
+def test_an_error_while_reading_gives_the_connection_back(stored: PassageStore) -> None:
     for _ in range(5):
         with pytest.raises(OverflowError):
             stored.rows([2**70])
@@ -212,7 +215,7 @@ def test_an_error_while_reading_gives_the_connection_back(stored: Passages) -> N
     assert stored.text_of(stored.documents[1]) == LONG
 
 
-def test_what_is_open_can_be_read_after_it_was_deleted(folder: Path, stored: Passages) -> None:
+def test_what_is_open_can_be_read_after_it_was_deleted(folder: Path, stored: PassageStore) -> None:
     shutil.rmtree(folder)
 
     with ThreadPoolExecutor(4) as threads:
@@ -223,14 +226,14 @@ def test_what_is_open_can_be_read_after_it_was_deleted(folder: Path, stored: Pas
 
 def test_reading_writes_nothing_beside_the_file(folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    Passages(folder, 2).rows([0])
+    PassageStore(folder, 2).rows([0])
 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(before) == ["passages.sqlite"]
 
 
 def test_files_are_open_as_long_as_somebody_may_read_and_no_longer(folder: Path) -> None:
-    passages = Passages(folder, 3)
+    passages = PassageStore(folder, 3)
     assert times_open(folder / "passages.sqlite") == 3
 
     del passages  # the last reference, whose end is what closes
@@ -241,11 +244,11 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "passages.sqlite").write_bytes(b"not a database" * 100)
 
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
-        Passages(tmp_path, 1)
+        PassageStore(tmp_path, 1)
 
 
 def test_a_file_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
-        Passages(tmp_path, 1)
+        PassageStore(tmp_path, 1)
 
     assert list(tmp_path.iterdir()) == []

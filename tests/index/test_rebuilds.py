@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sourceline.encoding.compiled import CompiledEncoder
-from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.head import head_for, plain_head
-from sourceline.encoding.models import find_model
-from sourceline.index import build as builds
-from sourceline.index import dense, recipe
-from sourceline.index.build import build
-from sourceline.index.codec import BYTES, QUANTISED, TWO_BYTES
-from sourceline.index.generation import Generation, open_current
-from sourceline.index.recipe import Recipe
-from sourceline.index.report import Report
-from sourceline.types import DEFAULT_MODEL
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.onnx import OnnxEncoder
+from sourceline.encoders.ranking_head import find_ranking_head, identity_head
+from sourceline.index import dense
+from sourceline.index.multivector import BYTES, QUANTISED, TWO_BYTES
+from sourceline.index.snapshot import Snapshot, open_current
+from sourceline.indexing import builder as builds
+from sourceline.indexing import config as config
+from sourceline.indexing.builder import build
+from sourceline.indexing.config import IndexConfig
+from sourceline.types import DEFAULT_MODEL, BuildReport
 from tests.index.folder import put
 
 TOKENS = ["tokens.codes", "tokens.ids", "tokens.starts", "tokens.offsets", "tokens.idf.npy"]
@@ -39,15 +39,15 @@ CORPORA = st.dictionaries(
     min_size=1,
 ).filter(lambda files: any("in" in text for text in files.values()))  # there is a sentence in one of them
 # Named here, for else each build looks for it.
-TRAINED = Recipe(head=head_for(find_model(DEFAULT_MODEL).digest, 384))
-PLAIN = Recipe(head=plain_head(384))
+TRAINED = IndexConfig(head=find_ranking_head(find_model(DEFAULT_MODEL).digest, 384))
+PLAIN = IndexConfig(head=identity_head(384))
 ONE, TWO = ({"a.md": "\n\n".join(PARAGRAPHS), "b.txt": last} for last in PARAGRAPHS[:2])
 
 
 @pytest.fixture(autouse=True)
 def _quick(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Open the model once, and encode a text once."""
-    assert isinstance(encoder, CompiledEncoder)
+    assert isinstance(encoder, OnnxEncoder)
     monkeypatch.setattr(encoder, "_encode", cache(encoder._encode))
     monkeypatch.setattr(builds, "prepare_encoder", lambda *_: encoder)
 
@@ -55,19 +55,19 @@ def _quick(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def compact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep whatever there is as a large corpus is kept."""
-    monkeypatch.setattr(recipe, "COMPACT_ABOVE", 0)
+    monkeypatch.setattr(config, "COMPACT_ABOVE", 0)
     monkeypatch.setattr(dense, "APPROXIMATE_ABOVE", 0)
     monkeypatch.setattr(dense, "LISTS", 1)
 
 
-def rows_of(generation: Generation) -> Iterator[tuple[object, ...]]:
+def rows_of(snapshot: Snapshot) -> Iterator[tuple[object, ...]]:
     """Yield everything that is in the database."""
-    with closing(sqlite3.connect(generation.folder / "passages.sqlite")) as connection:
+    with closing(sqlite3.connect(snapshot.folder / "passages.sqlite")) as connection:
         for table in ("documents", "passages", "parts"):
             yield from connection.execute(f"SELECT '{table}', * FROM {table} ORDER BY 2")
 
 
-def require_same(one: Generation, other: Generation) -> None:
+def require_same(one: Snapshot, other: Snapshot) -> None:
     assert one.manifest.codec == other.manifest.codec
     assert list(rows_of(one)) == list(rows_of(other))
     exact = [] if one.dense.approximate else ["dense.faiss"]
@@ -80,7 +80,7 @@ def require_same(one: Generation, other: Generation) -> None:
         assert one.lexical.search(question, 1_000, None) == other.lexical.search(question, 1_000, None)
 
 
-def require_that_steps_do_not_show(corpora: list[dict[str, str]], made_by: Recipe = TRAINED) -> None:
+def require_that_steps_do_not_show(corpora: list[dict[str, str]], made_by: IndexConfig = TRAINED) -> None:
     with TemporaryDirectory() as root:
         documents, steps, fresh = (Path(root) / name for name in ("documents", "steps", "fresh"))
         documents.mkdir()
@@ -90,9 +90,9 @@ def require_that_steps_do_not_show(corpora: list[dict[str, str]], made_by: Recip
         require_same(open_current(steps), open_current(fresh))
 
 
-def made(documents: Path, index: Path, files: dict[str, str], made_by: Recipe = TRAINED) -> Report:
+def made(documents: Path, index: Path, files: dict[str, str], made_by: IndexConfig = TRAINED) -> BuildReport:
     put(documents, files)
-    return build(documents, index, DEFAULT_MODEL, recipe=made_by)
+    return build(documents, index, DEFAULT_MODEL, config=made_by)
 
 
 @settings(deadline=None, max_examples=20)
@@ -127,9 +127,9 @@ def test_what_a_document_repeats_is_taken_over_from_its_place(documents: Path, t
 
 @pytest.mark.parametrize(("made_by", "codec"), [(TRAINED, QUANTISED), (PLAIN, BYTES)])
 def test_a_corpus_that_becomes_large_or_small_is_encoded_anew(
-    documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_by: Recipe, codec: str
+    documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_by: IndexConfig, codec: str
 ) -> None:
-    monkeypatch.setattr(recipe, "COMPACT_ABOVE", 700)
+    monkeypatch.setattr(config, "COMPACT_ABOVE", 700)
     index = tmp_path / "index"
     small, large = {"a.txt": PARAGRAPHS[0]}, {"a.txt": PARAGRAPHS[0], "b.txt": PARAGRAPHS[1]}
     for files, kept_as, encoded in [(small, TWO_BYTES, 1), (large, codec, 2), (large, codec, 0), (small, TWO_BYTES, 1)]:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sourceline.index.rows import Rows
+from sourceline.index.row_filter import RowFilter
 
 
 @pytest.mark.parametrize(
@@ -20,16 +20,16 @@ from sourceline.index.rows import Rows
 def test_ranges_that_touch_are_joined_and_empty_ones_are_left_out(
     ranges: list[range], joined: tuple[range, ...]
 ) -> None:
-    assert Rows.of(ranges).ranges == joined
+    assert RowFilter.of(ranges).ranges == joined
 
 
 def test_the_bitmap_has_the_lowest_bit_first() -> None:
-    rows = Rows.of([range(0, 2), range(9, 11)])
+    rows = RowFilter.of([range(0, 2), range(9, 11)])
 
     assert len(rows) == 4
     assert rows.bitmap(11).tolist() == [0b00000011, 0b00000110]
-    assert Rows.of([]).bitmap(9).tolist() == [0, 0]
-    assert Rows.of([]).bitmap(0).tolist() == []
+    assert RowFilter.of([]).bitmap(9).tolist() == [0, 0]
+    assert RowFilter.of([]).bitmap(0).tolist() == []
 
 
 @given(st.lists(st.integers(0, 12), max_size=12))
@@ -38,7 +38,7 @@ def test_rows_are_the_same_however_they_are_asked(steps: list[int]) -> None:
     ranges = [range(start, end) for start, end in zip(edges[::2], edges[1::2], strict=False)]
     total = edges[-1] + 3
 
-    rows = Rows.of(ranges)
+    rows = RowFilter.of(ranges)
 
     named = [row for wanted in ranges for row in wanted]
     assert [row for wanted in rows.ranges for row in wanted] == named

@@ -1,4 +1,4 @@
-"""What a generation takes over from the one before is what it would have been written anew, file by file."""
+"""What a snapshot takes over from the one before is what it would have been written anew, file by file."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -13,16 +13,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sourceline.corpus.sentences import passages as split
-from sourceline.encoding.encoder import unit
-from sourceline.encoding.head import plain_head
+from sourceline.encoders.base import l2_normalize
+from sourceline.encoders.ranking_head import identity_head
 from sourceline.index import dense
-from sourceline.index.block import NO_TOKEN, Block
-from sourceline.index.codec import TWO_BYTES, open_codec
 from sourceline.index.dense import DenseIndex, DenseWriter
-from sourceline.index.passages import FILE, DocumentEntry, Passages
-from sourceline.index.passages_writer import PassagesWriter
-from sourceline.index.tokens import TokenIndex, TokensWriter
+from sourceline.index.multivector import (
+    NO_TOKEN,
+    TWO_BYTES,
+    EncodedChunk,
+    MultiVectorIndex,
+    MultiVectorWriter,
+    open_codec,
+)
+from sourceline.index.passage_store import FILE, DocumentEntry, PassageStore, PassageStoreWriter
+from sourceline.ingest.sentences import passages as split
 from tests.texts import document
 
 # Twins within a document and across them, headings without an answer, answers without a heading.
@@ -36,9 +40,9 @@ CONTENTS = [
 NAMES = [f"{name}.md" for name in "abcdef"]
 CORPORA = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(CONTENTS))
 DIMENSION, VOCABULARY = 96, 50
-CODEC = open_codec(TWO_BYTES, plain_head(DIMENSION))
+CODEC = open_codec(TWO_BYTES, identity_head(DIMENSION))
 RANDOM = np.random.default_rng(3)
-VECTORS = unit(RANDOM.normal(size=(400, DIMENSION)).astype(np.float32)).astype(np.float16)
+VECTORS = l2_normalize(RANDOM.normal(size=(400, DIMENSION)).astype(np.float32)).astype(np.float16)
 
 
 def named(**numbers: int) -> dict[str, str]:
@@ -54,11 +58,11 @@ def tables(folder: Path) -> list[list[tuple[object, ...]]]:
 def write(folder: Path, corpus: dict[str, str], before: Path | None = None) -> list[str]:
     """Write a corpus, with what is unchanged taken over in runs; return the texts that were taken."""
     folder.mkdir()
-    entries = {entry.id: entry for entry in Passages(before, 1).documents} if before else {}
+    entries = {entry.id: entry for entry in PassageStore(before, 1).documents} if before else {}
     documents = [replace(document(text, name), sha256=text) for name, text in sorted(corpus.items())]
     texts: list[str] = []
     run: list[DocumentEntry] = []
-    with PassagesWriter(folder, before) as writer:
+    with PassageStoreWriter(folder, before) as writer:
         for one in documents:
             entry = entries.get(one.id)
             taken = entry is not None and entry.sha256 == one.sha256
@@ -105,13 +109,13 @@ def test_passages_that_are_twins_no_more_have_none(tmp_path: Path) -> None:
     assert (passage[0], passage[1], passage[8], passage[12]) == (0, 0, "Trade grew!", None)
 
 
-def block(counts: Sequence[int]) -> Block:
+def block(counts: Sequence[int]) -> EncodedChunk:
     total = sum(counts)
     ids = RANDOM.integers(0, VOCABULARY, total).astype(np.uint32)
     ids[RANDOM.random(total) < 0.1] = NO_TOKEN
     starts = RANDOM.integers(0, 99, total).astype(np.uint16)
     codes = CODEC.compute_codes(RANDOM.normal(size=(total, DIMENSION)).astype(np.float32))
-    return Block(np.array(counts, np.uint32), ids, starts, codes, np.zeros((len(counts), 4), np.float16))
+    return EncodedChunk(np.array(counts, np.uint32), ids, starts, codes, np.zeros((len(counts), 4), np.float16))
 
 
 def token_files(folder: Path) -> dict[str, bytes]:
@@ -123,22 +127,22 @@ def test_tokens_byte_by_byte(tmp_path: Path, vocabulary: int) -> None:
     one, two, three, title = block([3, 1, 4]), block([2, 2]), block([5]), block([1])
     for name in ("before", "after", "fresh"):
         (tmp_path / name).mkdir()
-    with TokensWriter(tmp_path / "before", vocabulary) as writer:
+    with MultiVectorWriter(tmp_path / "before", vocabulary) as writer:
         for each in (one, three):
             writer.add(each)
             writer.add_title(title)
         writer.write()
-    before = TokenIndex(tmp_path / "before", CODEC)
-    with TokensWriter(tmp_path / "after", vocabulary) as writer:
+    before = MultiVectorIndex(tmp_path / "before", CODEC)
+    with MultiVectorWriter(tmp_path / "after", vocabulary) as writer:
         writer.take(before, range(1, 3))
         writer.add(two)
         writer.take(before, range(3, 4))
         writer.add_title(before.block(range(4, 6)))
         assert writer.write() == 5 + 4 + 5 + 2
         known = writer.hashed()
-    with TokensWriter(tmp_path / "fresh", vocabulary) as writer:
+    with MultiVectorWriter(tmp_path / "fresh", vocabulary) as writer:
         rest = slice(3, None)
-        writer.add(Block(one.counts[1:], one.ids[rest], one.starts[rest], one.codes[rest], one.vectors[1:]))
+        writer.add(EncodedChunk(one.counts[1:], one.ids[rest], one.starts[rest], one.codes[rest], one.vectors[1:]))
         for each in (two, three):
             writer.add(each)
         for _ in range(2):

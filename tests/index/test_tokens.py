@@ -8,34 +8,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sourceline.encoding.encoder import Float32, unit
-from sourceline.encoding.head import plain_head
-from sourceline.index.block import NO_TOKEN, Block
-from sourceline.index.codec import TWO_BYTES, open_codec
-from sourceline.index.tokens import TokenIndex, TokensWriter, idf
+from sourceline.encoders.base import Float32, l2_normalize
+from sourceline.encoders.ranking_head import identity_head
+from sourceline.index.multivector import (
+    NO_TOKEN,
+    TWO_BYTES,
+    EncodedChunk,
+    MultiVectorIndex,
+    MultiVectorWriter,
+    idf,
+    open_codec,
+)
 
 DIMENSION, VOCABULARY = 64, 1_000
 LENGTHS = [3, 1, 0, 7, 2]
-CODEC = open_codec(TWO_BYTES, plain_head(DIMENSION))
+CODEC = open_codec(TWO_BYTES, identity_head(DIMENSION))
 
 
-def block(ids: Sequence[int], seed: int = 0) -> Block:
+def block(ids: Sequence[int], seed: int = 0) -> EncodedChunk:
     """Return a made-up passage of these tokens."""
     random = np.random.default_rng(seed)
     count = len(ids) or 1
-    vectors = unit(random.normal(size=(count, DIMENSION)).astype(np.float32)) * bool(len(ids))
+    vectors = l2_normalize(random.normal(size=(count, DIMENSION)).astype(np.float32)) * bool(len(ids))
     starts = np.cumsum(random.integers(1, 9, count)) if len(ids) else np.zeros(1)
     numbers = np.array(list(ids) or [NO_TOKEN], np.uint32)
     none = np.zeros((1, 4), np.float16)
-    return Block(np.array([count], np.uint32), numbers, starts.astype(np.uint16), CODEC.compute_codes(vectors), none)
+    return EncodedChunk(
+        np.array([count], np.uint32), numbers, starts.astype(np.uint16), CODEC.compute_codes(vectors), none
+    )
 
 
-def vectors_of(block: Block) -> Float32:
+def vectors_of(block: EncodedChunk) -> Float32:
     return CODEC.decode(block.codes)
 
 
-def write(folder: Path, blocks: list[Block], vocabulary: int = VOCABULARY) -> int:
-    with TokensWriter(folder, vocabulary) as writer:
+def write(folder: Path, blocks: list[EncodedChunk], vocabulary: int = VOCABULARY) -> int:
+    with MultiVectorWriter(folder, vocabulary) as writer:
         for one in blocks:
             writer.add(one)
         return writer.write()
@@ -46,22 +54,24 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.fixture
-def rows() -> list[Block]:
+def rows() -> list[EncodedChunk]:
     return [block(range(length), seed) for seed, length in enumerate(LENGTHS)]
 
 
 @pytest.fixture
-def tokens(tmp_path: Path, rows: list[Block]) -> TokenIndex:
+def tokens(tmp_path: Path, rows: list[EncodedChunk]) -> MultiVectorIndex:
     assert write(tmp_path, rows) == 14  # the row without a token has one all the same
-    return TokenIndex(tmp_path, CODEC)
+    return MultiVectorIndex(tmp_path, CODEC)
 
 
-def test_every_row_and_token_is_counted(tokens: TokenIndex) -> None:
+def test_every_row_and_token_is_counted(tokens: MultiVectorIndex) -> None:
     assert (len(tokens), tokens.tokens) == (5, 14)
 
 
 @pytest.mark.parametrize("wanted", [[0], [4], [0, 1, 3, 4], [3, 0], [4, 4, 1]])
-def test_what_is_gathered_is_what_was_written(tokens: TokenIndex, rows: list[Block], wanted: list[int]) -> None:
+def test_what_is_gathered_is_what_was_written(
+    tokens: MultiVectorIndex, rows: list[EncodedChunk], wanted: list[int]
+) -> None:
     gathered = tokens.gather(wanted)
 
     np.testing.assert_array_equal(gathered.vectors, np.concatenate([vectors_of(rows[one]) for one in wanted]))
@@ -69,7 +79,7 @@ def test_what_is_gathered_is_what_was_written(tokens: TokenIndex, rows: list[Blo
     assert gathered.starts.tolist() == np.cumsum([0, *(LENGTHS[one] for one in wanted[:-1])]).tolist()
 
 
-def test_each_row_can_be_taken_out_of_what_was_gathered(tokens: TokenIndex, rows: list[Block]) -> None:
+def test_each_row_can_be_taken_out_of_what_was_gathered(tokens: MultiVectorIndex, rows: list[EncodedChunk]) -> None:
     wanted = [3, 0, 4]
     gathered = tokens.gather(wanted)
 
@@ -79,7 +89,7 @@ def test_each_row_can_be_taken_out_of_what_was_gathered(tokens: TokenIndex, rows
         np.testing.assert_array_equal(gathered.places[part], rows[one].starts)
 
 
-def test_a_row_without_a_token_has_one_that_matches_nothing(tokens: TokenIndex) -> None:
+def test_a_row_without_a_token_has_one_that_matches_nothing(tokens: MultiVectorIndex) -> None:
     gathered = tokens.gather([1, 2, 3])
     part = gathered.part(1)
 
@@ -89,14 +99,14 @@ def test_a_row_without_a_token_has_one_that_matches_nothing(tokens: TokenIndex) 
 
 def test_titles_have_rows_behind_all_passages_and_count_for_no_idf(tmp_path: Path) -> None:
     titles = [block([1, 2], 7), block([], 0), block([5], 8)]
-    with TokensWriter(tmp_path, VOCABULARY) as writer:
+    with MultiVectorWriter(tmp_path, VOCABULARY) as writer:
         writer.add_title(titles[0])  # as they come, between the passages
         writer.add(block([3, 5]))
         writer.add_title(titles[1])
         writer.add(block([5]))
         writer.add_title(titles[2])
         assert writer.write() == 3 + 2 + 1 + 1
-    tokens = TokenIndex(tmp_path, CODEC)
+    tokens = MultiVectorIndex(tmp_path, CODEC)
 
     assert len(tokens) == 5
     expected = np.concatenate([vectors_of(title) for title in titles])
@@ -114,7 +124,7 @@ def test_idf_is_worked_by_hand() -> None:
 def test_idf_counts_passages_not_tokens(tmp_path: Path) -> None:
     write(tmp_path, [block([3, 3, 3, 5]), block([5]), block([]), block([1, 5])])
 
-    found = TokenIndex(tmp_path, CODEC).idf(np.array([3, 5, 1, 0, 4, 6, 30_000], np.int32))
+    found = MultiVectorIndex(tmp_path, CODEC).idf(np.array([3, 5, 1, 0, 4, 6, 30_000], np.int32))
 
     # Of 4 passages: token 3 in one, 5 in three, 1 in one, the others in none, be they below or above all that occur.
     once, thrice, never = math.log(5 / 1.5), math.log(5 / 3.5), math.log(5 / 0.5)
@@ -124,13 +134,13 @@ def test_idf_counts_passages_not_tokens(tmp_path: Path) -> None:
 def test_an_index_of_nothing_but_rows_without_tokens_can_be_read(tmp_path: Path) -> None:
     assert write(tmp_path, [block([]), block([])]) == 2
 
-    tokens = TokenIndex(tmp_path, CODEC)
+    tokens = MultiVectorIndex(tmp_path, CODEC)
 
     assert tokens.gather([0, 1]).vectors.tolist() == [[0.0] * DIMENSION] * 2
     assert tokens.idf(np.array([7], np.int32)).tolist() == pytest.approx([math.log(2.5 / 0.5 + 1)])
 
 
-def test_they_are_stored_as_little_endian_arrays(tmp_path: Path, rows: list[Block]) -> None:
+def test_they_are_stored_as_little_endian_arrays(tmp_path: Path, rows: list[EncodedChunk]) -> None:
     write(tmp_path, rows)
 
     assert files(tmp_path) == {"tokens.codes", "tokens.offsets", "tokens.ids", "tokens.starts", "tokens.idf.npy"}
@@ -148,24 +158,26 @@ def test_ids_take_the_bytes_that_the_vocabulary_needs(tmp_path: Path, vocabulary
     write(tmp_path, written, vocabulary)
 
     assert (tmp_path / "tokens.ids").stat().st_size == 4 * size
-    tokens = TokenIndex(tmp_path, CODEC)
+    tokens = MultiVectorIndex(tmp_path, CODEC)
     for row, one in enumerate(written):
         assert same(tokens.block(range(row, row + 1), one.vectors), one)
-    # The last passages of a generation are a block as well.
+    # The last passages of a snapshot are a block as well.
     both = tokens.block(range(1, 3), np.zeros((2, 4), np.float16))
     assert (both.counts.tolist(), both.ids.tolist()) == ([1, 1], [NO_TOKEN, vocabulary - 1])
     known, never = tokens.idf(np.array([vocabulary - 1, 1], np.int32)).tolist()
     assert (known, never) == pytest.approx((math.log1p(1.5 / 2.5), math.log1p(3.5 / 0.5)))
 
 
-def same(one: Block, other: Block) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in Block.__dataclass_fields__)
+def same(one: EncodedChunk, other: EncodedChunk) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in EncodedChunk.__dataclass_fields__)
 
 
 @given(st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=6), min_size=1, max_size=6))
 def test_passages_in_one_block_are_those_in_several(passages: list[list[int]]) -> None:
     blocks = [block(ids, seed) for seed, ids in enumerate(passages)]
-    joined = Block(*(np.concatenate([getattr(b, name) for b in blocks]) for name in Block.__dataclass_fields__))
+    joined = EncodedChunk(
+        *(np.concatenate([getattr(b, name) for b in blocks]) for name in EncodedChunk.__dataclass_fields__)
+    )
     with TemporaryDirectory() as one, TemporaryDirectory() as several:
         write(Path(one), [joined])
         write(Path(several), blocks)

@@ -4,8 +4,8 @@ import unicodedata
 import pytest
 from hypothesis import given
 
-from sourceline.index import twins
-from sourceline.index.twins import TwinsFinder, same
+from sourceline.index import passage_store as duplicates
+from sourceline.index.passage_store import DuplicateFinder, same
 from tests.texts import texts
 
 
@@ -48,11 +48,11 @@ def test_what_twins_have_in_common_is_words_or_the_text_itself(text: str) -> Non
 
 
 def test_the_first_of_each_text_is_named() -> None:
-    finder = TwinsFinder()
+    finder = DuplicateFinder()
     for row, text in enumerate(["One.", "Two.", "one", "Three.", "TWO", "“one”"]):
         finder.add(text, row)
-    assert finder.twins == {0: 0, 2: 0, 5: 0, 1: 1, 4: 1}
+    assert finder.duplicates == {0: 0, 2: 0, 5: 0, 1: 1, 4: 1}
 
 
 def test_the_examples_in_the_documentation_hold() -> None:
-    assert doctest.testmod(twins).failed == 0
+    assert doctest.testmod(duplicates).failed == 0

@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from sourceline.index.build import build
+from sourceline.config import load_settings
+from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import SEEDS
 from tests.server.serving import CORPUS, get_document

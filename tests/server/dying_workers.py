@@ -6,9 +6,9 @@ import socket
 import sys
 from pathlib import Path
 
+from sourceline.config import load_settings
 from sourceline.errors import WorkerError
 from sourceline.server.workers import keep_running, serve_with_workers
-from sourceline.settings import load_settings
 
 
 def die() -> None:

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from sourceline.config import load_settings
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
 
 NON_ASCII = "minutes/Año 2025 – Zürich.md"
 BRACKETS = "minutes/notes [draft] 100%.txt"

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from sourceline.config import load_settings
 from sourceline.errors import SettingsError
 from sourceline.server.app import create_guarded_app
 from sourceline.server.loopback import require_key_off_loopback
-from sourceline.settings import load_settings
 from tests.server.serving import assert_problem, serve
 
 KEY = "s3cret-ключ"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from sourceline.config import load_settings
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
 from tests.server.running import Address, listening
 from tests.server.serving import JSON, assert_problem, post_raw
 

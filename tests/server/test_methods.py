@@ -6,8 +6,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from sourceline.config import load_settings
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
 from tests.server.running import listening
 
 PATHS = [

@@ -13,7 +13,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 from starlette.types import Receive, Scope, Send
 
-from sourceline.index.lock import lock
+from sourceline.indexing.lock import lock
 
 ROUTES = [
     ("POST", "/v1/ask"),
@@ -73,7 +73,8 @@ def test_what_describes_the_api_is_made_when_it_is_asked_for() -> None:
     code = """
 import sourceline.server.app
 from fastapi.openapi.models import OpenAPI
-from sourceline.server.schemas.questions import AskRequest, AskResponse
+from sourceline.server.models import AskRequest
+from sourceline.server.models import AskResponse
 print(OpenAPI.__pydantic_complete__, AskRequest.__pydantic_complete__, AskResponse.__pydantic_complete__)
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sourceline.index.generation import current_id
+from sourceline.index.snapshot import current_id
 from tests.conftest import Rebuild
 from tests.server.serving import wait_until
 
@@ -71,8 +71,8 @@ def rebuild_over_http(port: int) -> None:
     assert request(port, "GET", "/v1/index")[1]["rebuild"]["state"] == "succeeded"
 
 
-def wait_until_served(port: int, generation: str) -> None:
-    wait_until(lambda: request(port, "GET", "/v1/index")[1]["generation"]["id"] == generation)
+def wait_until_served(port: int, snapshot: str) -> None:
+    wait_until(lambda: request(port, "GET", "/v1/index")[1]["snapshot"]["id"] == snapshot)
 
 
 class Asker(threading.Thread):
@@ -123,7 +123,7 @@ def test_no_question_fails_and_every_citation_resolves_while_edited_documents_ar
 ) -> None:
     folders = ["--documents", str(documents), "--index", str(index)]
     write(documents, texts_of_round(0))
-    published = {rebuild(documents, index).generation: texts_of_round(0)}
+    published = {rebuild(documents, index).snapshot: texts_of_round(0)}
     with served(folders) as (process, port):
         stop = threading.Event()
         askers = [Asker(port, stop), Asker(port, stop)]
@@ -135,10 +135,10 @@ def test_no_question_fails_and_every_citation_resolves_while_edited_documents_ar
                 rebuild_over_http(port)
             else:
                 subprocess.run([sys.executable, "-m", "sourceline", *folders, "rebuild-index"], check=True)
-            generation = current_id(index)
-            assert generation
-            published[generation] = texts_of_round(number)
-            wait_until_served(port, generation)
+            snapshot = current_id(index)
+            assert snapshot
+            published[snapshot] = texts_of_round(number)
+            wait_until_served(port, snapshot)
             if number == 2:
                 descriptors = len(os.listdir(f"/proc/{process}/fd"))
         stop.set()
@@ -151,7 +151,7 @@ def test_no_question_fails_and_every_citation_resolves_while_edited_documents_ar
         passages = {passage["citation"]: passage for answer in answers for passage in answer["passages"]}
         for answer in answers:
             for passage in answer["passages"]:
-                text = published[answer["generation"]][passage["document"]["id"]]
+                text = published[answer["snapshot"]][passage["document"]["id"]]
                 assert text[passage["location"]["start"] : passage["location"]["end"]] == passage["text"]
         status, found = request(port, "POST", "/v1/citations/lookup", {"citations": list(passages)})
         assert status == 200

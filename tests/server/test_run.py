@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sourceline.index.generation import current_id
+from sourceline.index.snapshot import current_id
 from tests.conftest import Rebuild
 from tests.server.running import children, exchange, is_alive, running, start
 from tests.server.serving import wait_until
@@ -22,8 +22,9 @@ import sys
 from pathlib import Path
 from fastapi.testclient import TestClient
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.config import load_settings
+from sourceline.types import DEFAULT_MODEL
+from sourceline.types import EncoderKind
 with TestClient(create_app(load_settings(documents=Path(sys.argv[1]), index=Path(sys.argv[2])))) as client:
     assert client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()["passages"]
 print(*sorted({name.split(".")[0] for name in sys.modules}))
@@ -41,16 +42,16 @@ def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Pa
         "skipped  [31mempty.txt: there is no text in it",
     ]
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."
-    assert answer["generation"] == current_id(index)
+    assert answer["snapshot"] == current_id(index)
 
 
 def test_the_next_start_serves_what_was_built(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
-    built = rebuild(documents, index).generation
+    built = rebuild(documents, index).snapshot
     (documents / "a.txt").unlink()
     with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
         assert len(server.said) == 1
-        assert client.get("/v1/index").json()["generation"]["id"] == built
+        assert client.get("/v1/index").json()["snapshot"]["id"] == built
 
 
 def test_bytes_that_no_client_would_send_are_refused(documents: Path, index: Path, rebuild: Rebuild) -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from sourceline.errors import BuildRunningError
-from sourceline.index.report import Progress, Report
-from sourceline.server.status import FILE, RebuildStatus, State, StatusFile
+from sourceline.server.rebuilds import FILE, RebuildStatus, State, StatusFile
+from sourceline.types import BuildProgress, BuildReport
 
 STARTED = datetime(2026, 11, 24, 4, 5, 6, 789, tzinfo=UTC)
-RUNNING = RebuildStatus(State.RUNNING, STARTED, progress=Progress(1, 2))
-REPORT = Report("00000001-20261124T040506Z", ("ä.txt",), (), (), (), {"b.txt": "empty"}, 3, 2, 1, 0.5)
-SUCCEEDED = RebuildStatus(State.SUCCEEDED, STARTED, STARTED, Progress(2, 2), REPORT)
+RUNNING = RebuildStatus(State.RUNNING, STARTED, progress=BuildProgress(1, 2))
+REPORT = BuildReport("00000001-20261124T040506Z", ("ä.txt",), (), (), (), {"b.txt": "empty"}, 3, 2, 1, 0.5)
+SUCCEEDED = RebuildStatus(State.SUCCEEDED, STARTED, STARTED, BuildProgress(2, 2), REPORT)
 FAILED = RebuildStatus(State.FAILED, STARTED, STARTED, error="no document")
 
 
@@ -33,7 +33,7 @@ def test_while_its_owner_lives_a_rebuild_runs(tmp_path: Path) -> None:
 def test_a_rebuild_without_an_owner_has_failed(tmp_path: Path) -> None:
     StatusFile(tmp_path).write(RUNNING)
     found = StatusFile(tmp_path).read()
-    assert (found.state, found.started, found.progress) == (State.FAILED, STARTED, Progress(1, 2))
+    assert (found.state, found.started, found.progress) == (State.FAILED, STARTED, BuildProgress(1, 2))
     assert found.error == "the server's process that had started it ended"
     with StatusFile(tmp_path).claim():  # to read it was not to own it
         pass

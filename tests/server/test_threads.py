@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from sourceline.config import load_settings
 from sourceline.errors import QuestionError
-from sourceline.retrieval.search import Searcher
+from sourceline.search.searcher import Searcher
 from sourceline.server.app import create_app
 from sourceline.server.threads import Threads
-from sourceline.settings import load_settings
 from sourceline.types import Answer
 from tests.server.serving import wait_until
 
@@ -93,13 +93,13 @@ def test_one_that_outlives_its_loop_takes_no_thread_with_it() -> None:
 
 
 def test_what_was_found_is_not_kept() -> None:
-    class Found:
+    class SourceFile:
         pass
 
     threads = Threads(1)
 
-    async def ask() -> weakref.ref[Found]:
-        return weakref.ref(await threads.call(Found))
+    async def ask() -> weakref.ref[SourceFile]:
+        return weakref.ref(await threads.call(SourceFile))
 
     kept = asyncio.run(ask())
     wait_until(lambda: kept() is None)

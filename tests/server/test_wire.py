@@ -9,17 +9,15 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from sourceline.server import wire
-from sourceline.server.schemas.base import LocationBody
-from sourceline.server.schemas.citations import CitationBody
-from sourceline.server.schemas.questions import AskResponse
-from sourceline.types import Answer, Citation, Hit, Location, Passage, Scores, Span, Standing, Status
+from sourceline.server.models import AskResponse, CitationBody, LocationBody
+from sourceline.types import Answer, Citation, CitationStatus, Hit, Location, Passage, PassageInContext, Scores, Span
 
 PASSAGE = Passage("id1", "minutes/a.md", 3, 10, 31, "Der Zug “hält” 😀 hier.", Location(4, 2, "Fahrplan"))
 BARE = Passage("id2", "b.txt", 0, 0, 5, "So\u2028so", Location(1, 1))
 HIT = Hit(1, 0.1, PASSAGE, "Minutes", "", "Danach.", (Span(0, 3), Span(8, 14)), Scores(0.5, 1e-7, 0.1), ("id7", "id8"))
 BARE_HIT = Hit(2, 1 / 3, BARE, "B", "davor", "", (), Scores(-0.25, 0.0, 1 / 3))
-STANDING = Standing(PASSAGE, "Minutes", "", "Danach.")
-MOVED = Standing(BARE, "B", "davor", "")
+STANDING = PassageInContext(PASSAGE, "Minutes", "", "Danach.")
+MOVED = PassageInContext(BARE, "B", "davor", "")
 
 
 def assert_fits(schema: type[BaseModel], body: wire.Body) -> Any:
@@ -35,7 +33,7 @@ def test_an_answer_is_what_its_schema_says(explain: bool) -> None:
     answer = Answer("Wo hält der Zug?", True, 0.98765, (HIT, BARE_HIT), "g1")
     found = assert_fits(AskResponse, wire.answer(answer, explain, 1.23456))
     first, second = found["passages"]
-    assert (found["confidence"], found["took_ms"], found["generation"]) == (0.9877, 1.235, "g1")
+    assert (found["confidence"], found["took_ms"], found["snapshot"]) == (0.9877, 1.235, "g1")
     assert first["location"] == {"start": 10, "end": 31, "line": 4, "paragraph": 2, "section": "Fahrplan"}
     assert first["highlights"] == [{"start": 0, "end": 3}, {"start": 8, "end": 14}]
     assert first["also"] == ["id7", "id8"]
@@ -53,17 +51,17 @@ def test_an_answer_without_passages_is_what_its_schema_says() -> None:
 @pytest.mark.parametrize(
     ("status", "now", "similarity", "successor"),
     [
-        (Status.CURRENT, STANDING, None, None),
-        (Status.MOVED, MOVED, None, ("id2", 1.0)),
-        (Status.CHANGED, MOVED, 0.123456, ("id2", 0.1235)),
-        (Status.REMOVED, None, None, None),
+        (CitationStatus.CURRENT, STANDING, None, None),
+        (CitationStatus.MOVED, MOVED, None, ("id2", 1.0)),
+        (CitationStatus.CHANGED, MOVED, 0.123456, ("id2", 0.1235)),
+        (CitationStatus.REMOVED, None, None, None),
     ],
 )
 def test_a_citation_is_what_its_schema_says(
-    status: Status, now: Standing | None, similarity: float | None, successor: tuple[str, float] | None
+    status: CitationStatus, now: PassageInContext | None, similarity: float | None, successor: tuple[str, float] | None
 ) -> None:
     found = assert_fits(CitationBody, wire.citation(Citation("id1", status, STANDING, now, similarity)))
-    shown = "b.txt" if status is Status.MOVED else "minutes/a.md"
+    shown = "b.txt" if status is CitationStatus.MOVED else "minutes/a.md"
     assert (found["status"], found["text"], found["document"]["id"]) == (status.value, PASSAGE.text, shown)
     assert found["cited"]["document"] == {"id": "minutes/a.md", "title": "Minutes"}
     assert [selector["type"] for selector in found["selectors"]] == ["TextQuoteSelector", "TextPositionSelector"]

@@ -1,8 +1,8 @@
-"""Every citation ever issued, and what became of it. Append-only; lives outside the generations; never forgets.
+"""Every citation ever issued, and what became of it. Append-only; lives outside the snapshots; never forgets.
 
 One SQLite file in write-ahead mode, so that lookups never wait for a build. ``issued`` has one row for each id, as it
-was when the id was first given out. ``fates`` has one row each time that a build found an id gone: the newest one
-holds, and only while the id is not in the generation that is served (a sentence can come back).
+was when the id was first given out. ``resolutions`` has one row each time that a build found an id gone: the newest one
+holds, and only while the id is not in the snapshot that is served (a sentence can come back).
 """
 
 import hashlib
@@ -15,12 +15,12 @@ from typing import Any
 
 from sourceline.durable import sync
 from sourceline.errors import LedgerError
-from sourceline.types import Location, Passage, Standing, Status
+from sourceline.types import CitationStatus, Location, Passage, PassageInContext
 
 FILE = "ledger.sqlite"
 _SCHEMA = """
 CREATE TABLE issued (
-    id TEXT PRIMARY KEY, generation TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,
+    id TEXT PRIMARY KEY, snapshot TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
     line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
     text TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, text_hash INTEGER NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE issued (
 ) WITHOUT ROWID;
 CREATE INDEX issued_text ON issued (text_hash);
 CREATE TABLE fates (
-    number INTEGER PRIMARY KEY, citation TEXT NOT NULL, generation TEXT NOT NULL, status TEXT NOT NULL, successor TEXT
+    number INTEGER PRIMARY KEY, citation TEXT NOT NULL, snapshot TEXT NOT NULL, status TEXT NOT NULL, successor TEXT
 );
 CREATE INDEX fates_citation ON fates (citation);
 """
@@ -38,18 +38,18 @@ _RESTORE = "restore it from a backup"
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A citation as it was first given out, by the build of ``generation``."""
+    """A citation as it was first given out, by the build of ``snapshot``."""
 
-    standing: Standing
-    generation: str
+    standing: PassageInContext
+    snapshot: str
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Resolution:
     """What a build found to have become of a citation: ``moved`` or ``changed`` into ``successor``, or ``removed``."""
 
     citation: str
-    status: Status
+    status: CitationStatus
     successor: str | None
 
 
@@ -63,10 +63,10 @@ class Ledger:
         """Return whether a citation was ever recorded."""
         return self._path.exists()
 
-    def record(self, generation: str, issued: Iterable[Standing], fates: Iterable[Fate]) -> None:
+    def record(self, snapshot: str, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]) -> None:
         """Append what a build issues and what it found gone, in one transaction, flushed to the disk.
 
-        An id that was issued before keeps its first row. To be called before the generation is published: an id that
+        An id that was issued before keeps its first row. To be called before the snapshot is published: an id that
         a reader can see must be in the ledger.
 
         Raises:
@@ -76,11 +76,14 @@ class Ledger:
             _add_heading(connection)
             connection.executemany(
                 "INSERT OR IGNORE INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (_issued_row(standing, generation) for standing in issued),
+                (_issued_row(standing, snapshot) for standing in issued),
             )
             connection.executemany(
-                "INSERT INTO fates (citation, generation, status, successor) VALUES (?, ?, ?, ?)",
-                ((fate.citation, generation, fate.status.value, fate.successor) for fate in fates),
+                "INSERT INTO fates (citation, snapshot, status, successor) VALUES (?, ?, ?, ?)",
+                (
+                    (resolution.citation, snapshot, resolution.status.value, resolution.successor)
+                    for resolution in resolutions
+                ),
             )
 
     def issued(self, citation: str) -> Issued | None:
@@ -93,7 +96,7 @@ class Ledger:
             found = connection.execute("SELECT * FROM issued WHERE id = ?", (citation,)).fetchone()
         return None if found is None else _issued(found)
 
-    def fate(self, citation: str) -> Fate | None:
+    def resolution(self, citation: str) -> Resolution | None:
         """Return what the newest build that found this id gone says of it."""
         with self._open() as connection:
             found = connection.execute(
@@ -102,11 +105,11 @@ class Ledger:
             ).fetchone()
         if found is None:
             return None
-        if found[0] not in {*Status}:
+        if found[0] not in {*CitationStatus}:
             raise LedgerError(f"{self._path} is damaged: {citation} has no status: {_RESTORE}")
-        return Fate(citation, Status(found[0]), found[1])
+        return Resolution(citation, CitationStatus(found[0]), found[1])
 
-    def with_texts(self, texts: Iterable[str]) -> Iterator[Standing]:
+    def with_texts(self, texts: Iterable[str]) -> Iterator[PassageInContext]:
         """Yield every citation ever issued for exactly one of these texts."""
         wanted = list(dict.fromkeys(texts))
         with self._open() as connection:
@@ -177,10 +180,10 @@ def _text_hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
-def _issued_row(standing: Standing, generation: str) -> tuple[str | int | None, ...]:
+def _issued_row(standing: PassageInContext, snapshot: str) -> tuple[str | int | None, ...]:
     p = standing.passage
     return (
-        *(p.id, generation, p.document_id, standing.title, p.ordinal, p.start, p.end),
+        *(p.id, snapshot, p.document_id, standing.title, p.ordinal, p.start, p.end),
         *(p.location.line, p.location.paragraph, p.location.section),
         *(p.text, standing.before, standing.after, _text_hash(p.text), p.heading),
     )
@@ -189,7 +192,7 @@ def _issued_row(standing: Standing, generation: str) -> tuple[str | int | None, 
 def _issued(row: tuple[Any, ...]) -> Issued:
     (
         id_,
-        generation,
+        snapshot,
         document,
         title,
         ordinal,
@@ -207,4 +210,4 @@ def _issued(row: tuple[Any, ...]) -> Issued:
     if not isinstance(text, str) or _text_hash(text) != text_hash:
         raise LedgerError(f"the record of citations is damaged: the text of {id_} is not as it was cited: {_RESTORE}")
     passage = Passage(id_, document, ordinal, start, end, text, Location(line, paragraph, section), heading == [1])
-    return Issued(Standing(passage, title, before, after), generation)
+    return Issued(PassageInContext(passage, title, before, after), snapshot)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sourceline.errors import FiguresError
-from sourceline.evaluation.figures import MEASURES, SOURCELINE, Asked, Figure, First, Outcome
-from sourceline.evaluation.statistics import intervals
+from sourceline.errors import ResultsError
+from sourceline.evaluation.metrics import MEASURES, SOURCELINE, Asked, Figure, First, Outcome, intervals
 
 Key = tuple[str, str]
 
@@ -43,7 +42,7 @@ def require_common(old: Iterable[Asked], questions: Iterable[Key]) -> None:
         FiguresError: no answerable question is in both, with the same id and text.
     """
     if not {(one.id, one.question) for one in old if one.answerable} & set(questions):
-        raise FiguresError("there is nothing to compare: no answerable question of this set is in the old figures")
+        raise ResultsError("there is nothing to compare: no answerable question of this set is in the old figures")
 
 
 def compare(old: Sequence[Asked], new: Sequence[Asked]) -> dict[str, Comparison]:

@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from sourceline.evaluation.figures import Figure
-from sourceline.evaluation.statistics import Bin, Float64
+from sourceline.evaluation.metrics import Bin, Figure, Float64
 
 WIDTH, HEIGHT = 460, 340
 LEFT, RIGHT, TOP, BOTTOM = 60, 440, 14, 290

@@ -6,8 +6,7 @@ from html import escape
 from sourceline import __version__
 from sourceline.evaluation import plots, wording
 from sourceline.evaluation.compare import Comparison, Flip
-from sourceline.evaluation.figures import MEASURES, OPEN, SOURCELINE, Asked, Evaluation, First
-from sourceline.evaluation.statistics import reliability, risks
+from sourceline.evaluation.metrics import MEASURES, OPEN, SOURCELINE, Asked, Evaluation, First, reliability, risks
 
 MOST = 20  # questions in each list
 _KEPT = "\n\u200c\u200d"  # what joins and parts letters in Persian, Hindi and emoji

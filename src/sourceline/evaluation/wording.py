@@ -1,6 +1,6 @@
 """Figures as they are written, on the terminal and in the report."""
 
-from sourceline.evaluation.figures import Evaluation, Figure
+from sourceline.evaluation.metrics import Evaluation, Figure
 
 
 def number(value: float) -> str:
@@ -36,7 +36,7 @@ def difference(figure: Figure) -> str:
 def summary(evaluation: Evaluation) -> str:
     """Return how much was measured.
 
-    >>> from sourceline.evaluation.figures import Trust
+    >>> from sourceline.evaluation.metrics import Trust
     >>> summary(Evaluation(2458, {}, Trust(0.5, None, 0, 0, 0, 0), ()))
     '2,458 passages, 0 questions, 0 answerable'
     """

@@ -13,9 +13,9 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from sourceline.encoding.encoder import Float32
-from sourceline.index.rows import Rows
-from sourceline.types import Neighbor
+from sourceline.encoders.base import Float32
+from sourceline.index.row_filter import RowFilter
+from sourceline.types import ScoredRow
 
 Int64 = npt.NDArray[np.int64]
 FILE = "dense.faiss"
@@ -38,9 +38,9 @@ class DenseWriter:
     Its lists are those of the index ``before``, if it has about as many as are wanted.
     """
 
-    def __init__(self, folder: Path, dimension: int, before: "DenseIndex | None" = None) -> None:
+    def __init__(self, folder: Path, dim: int, before: "DenseIndex | None" = None) -> None:
         self._folder = folder
-        self._dimension = dimension
+        self._dimension = dim
         self._before = before
         self._raw = (folder / _RAW).open("wb")
         self._origins: list[Int64] = []  # of each row: which one it is in the index before, or _NEW
@@ -132,7 +132,7 @@ class DenseWriter:
 
 
 class DenseIndex:
-    """The sentence vectors of one generation."""
+    """The sentence vectors of one snapshot."""
 
     def __init__(self, folder: Path) -> None:
         """Open the index. Its checksum must have been verified: FAISS loads damaged files without a word."""
@@ -146,7 +146,7 @@ class DenseIndex:
         return int(self._index.ntotal)
 
     @property
-    def dimension(self) -> int:
+    def dim(self) -> int:
         """Length of a vector."""
         return int(self._index.d)
 
@@ -183,27 +183,27 @@ class DenseIndex:
                 into.add_entries(number, len(ids), faiss.swig_ptr(ids), faiss.swig_ptr(codes))
         target.ntotal = len(taken)
 
-    def search(self, vector: Float32, n: int, within: Rows | None) -> list[Neighbor]:
+    def search(self, vector: Float32, n: int, row_filter: RowFilter | None) -> list[ScoredRow]:
         """Return the up to ``n`` rows with the greatest cosine to ``vector`` (dimension,), best first, ties by row.
 
         All of them are found, and if there are fewer than ``n`` these are all; the order is exact among what is
         found. An approximate index can miss one that another list holds.
         """
-        n = min(n, len(self) if within is None else len(within))
+        n = min(n, len(self) if row_filter is None else len(row_filter))
         if n == 0:
             return []
-        if self._lists is not None and within is not None and len(within) <= FEW:
-            return self._search_few(vector, n, within)
-        probed = self._probed(within)
-        found = self._search(vector, n, within, probed)
+        if self._lists is not None and row_filter is not None and len(row_filter) <= FEW:
+            return self._search_few(vector, n, row_filter)
+        probed = self._probed(row_filter)
+        found = self._search(vector, n, row_filter, probed)
         if self._lists is not None and len(found) < n and probed < self._lists.nlist:
-            found = self._search(vector, n, within, self._lists.nlist)
+            found = self._search(vector, n, row_filter, self._lists.nlist)
         return found
 
-    def _search(self, vector: Float32, n: int, within: Rows | None, probed: int) -> list[Neighbor]:
+    def _search(self, vector: Float32, n: int, row_filter: RowFilter | None, probed: int) -> list[ScoredRow]:
         given: dict[str, object] = {}
-        if within is not None:
-            bitmap = within.bitmap(len(self))  # FAISS keeps only a pointer to it
+        if row_filter is not None:
+            bitmap = row_filter.bitmap(len(self))  # FAISS keeps only a pointer to it
             given["sel"] = faiss.IDSelectorBitmap(len(self), faiss.swig_ptr(bitmap))
         kind = faiss.SearchParameters
         if self._lists is not None:
@@ -216,16 +216,16 @@ class DenseIndex:
             _, scores, rows = self._index.range_search(vector[None, :], below, params=parameters)
         return _ranked(rows, scores, n)
 
-    def _search_few(self, vector: Float32, n: int, within: Rows) -> list[Neighbor]:
-        rows = np.concatenate([np.arange(wanted.start, wanted.stop) for wanted in within.ranges])
+    def _search_few(self, vector: Float32, n: int, row_filter: RowFilter) -> list[ScoredRow]:
+        rows = np.concatenate([np.arange(wanted.start, wanted.stop) for wanted in row_filter.ranges])
         return _ranked(rows, self.vectors(rows.tolist()) @ vector, n)
 
-    def _probed(self, within: Rows | None) -> int:
+    def _probed(self, row_filter: RowFilter | None) -> int:
         """Return how many lists to search: the more, the fewer of their rows may be returned."""
         if self._lists is None:
             return 0
         lists = int(self._lists.nlist)
-        wanted = max(PROBED, lists * PROBED_SHARE) * (1 if within is None else len(self) / len(within))
+        wanted = max(PROBED, lists * PROBED_SHARE) * (1 if row_filter is None else len(self) / len(row_filter))
         return min(lists, int(wanted))
 
     def scores(self, vector: Float32, rows: Sequence[int]) -> Float32:
@@ -240,6 +240,6 @@ class DenseIndex:
         return stored
 
 
-def _ranked(rows: npt.NDArray[np.int64], scores: Float32, n: int) -> list[Neighbor]:
-    found = [Neighbor(int(row), float(score)) for row, score in zip(rows, scores, strict=True) if row >= 0]
+def _ranked(rows: npt.NDArray[np.int64], scores: Float32, n: int) -> list[ScoredRow]:
+    found = [ScoredRow(int(row), float(score)) for row, score in zip(rows, scores, strict=True) if row >= 0]
     return sorted(found, key=lambda neighbor: (-neighbor.score, neighbor.row))[:n]

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sourceline.server.errors import problem
 from sourceline.server.loopback import is_loopback
-from sourceline.server.problems import problem
 
 # The page holds nothing of the documents; it asks for the key and sends it with what it asks.
 _OPEN = {"/healthz", "/readyz", "/"}

@@ -4,13 +4,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sourceline.server.problems import problem
+from sourceline.server.errors import problem
 
 # For those who watch the server, above all when it is full.
 UNCOUNTED = {"/healthz", "/readyz", "/metrics"}
 
 
-class IntakeMiddleware:
+class LimitsMiddleware:
     """Answers 503 to more than ``capacity`` requests at once, and 413 to a body of more than ``most`` bytes.
 
     A request takes its place when all of it is here: one whose body comes slowly keeps nobody out.

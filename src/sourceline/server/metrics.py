@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sourceline.index.generation import Generation
+from sourceline.index.snapshot import Snapshot
 
 # Where the workers' figures are; prometheus_client looks at it when it is imported.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -46,27 +46,27 @@ class Metrics:
         self._requests_of(method, route, str(status)).inc()
         self._seconds_of(route).observe(seconds)
 
-    def text(self, generation: Generation) -> bytes:
+    def text(self, snapshot: Snapshot) -> bytes:
         """Return everything in Prometheus' text format."""
         counted, served = self._registry, CollectorRegistry()
         if FOLDER in os.environ:
             counted = CollectorRegistry()
             MultiProcessCollector(counted)
-        served.register(_Served(generation))
+        served.register(_Served(snapshot))
         return generate_latest(counted) + generate_latest(served)
 
 
 class _Served(Collector):
     """What is served, which needs no counting."""
 
-    def __init__(self, generation: Generation) -> None:
-        self._generation = generation
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        info = GaugeMetricFamily("sourceline_generation_info", "The generation that is served.", labels=["generation"])
-        info.add_metric([self._generation.id], 1)
+        info = GaugeMetricFamily("sourceline_snapshot_info", "The snapshot that is served.", labels=["snapshot"])
+        info.add_metric([self._snapshot.id], 1)
         yield info
-        yield GaugeMetricFamily("sourceline_passages", "Passages that are served.", len(self._generation.passages))
+        yield GaugeMetricFamily("sourceline_passages", "Passages that are served.", len(self._snapshot.passages))
 
 
 class MetricsMiddleware:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from sourceline.server.problems import problem
+from sourceline.server.errors import problem
 
 # How long a client may take for the head of a request, from its first byte or from connecting; and then for the body.
 HEAD_SECONDS = 10

@@ -5,12 +5,37 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from sourceline.config import Settings
 from sourceline.errors import BuildError, SettingsError
-from sourceline.index.generation import current_id
-from sourceline.server.start import start
-from sourceline.settings import Settings
+from sourceline.index.snapshot import current_id
+from sourceline.server.live_index import LiveIndex
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+
+def start(settings: Settings) -> "Server":
+    """Return the server of the app, guarded, ready to answer from the current snapshot.
+
+    FastAPI and uvicorn are imported while the index is opened: reading, hashing and preparing the model leave the
+    interpreter free.
+
+    Raises:
+        SnapshotError: there is no snapshot that can be served.
+        ModelError: its encoder cannot be opened.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(LiveIndex, settings.index, settings.model, settings.encoder, settings.threshold)
+        from uvicorn import Server
+
+        from sourceline.server.app import create_guarded_app
+        from sourceline.server.protocol import http_config
+
+        return Server(http_config(create_guarded_app(settings, opening.result())))
 
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:
@@ -19,7 +44,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     Raises:
         SettingsError: the address cannot be listened on.
         BuildError: the first build failed.
-        GenerationError, ModelError: the index cannot be served.
+        SnapshotError, ModelError: the index cannot be served.
         WorkerError: the workers do not stay alive.
     """
     _allow_descriptors()
@@ -69,8 +94,7 @@ def _listen(listener: socket.socket, host: str, port: int) -> None:
 
 def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
     """Build in a process of its own: what compiling needs of memory is gone when it ends."""
-    from sourceline.server.rebuild import Rebuilds
-    from sourceline.server.status import State
+    from sourceline.server.rebuilds import Rebuilds, State
 
     rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
     interrupt = signal.getsignal(signal.SIGINT)

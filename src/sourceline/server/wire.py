@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic_core import to_json
 
-from sourceline.types import Answer, Citation, Hit, Passage, Standing, Status
+from sourceline.types import Answer, Citation, CitationStatus, Hit, Passage, PassageInContext
 
 Body = dict[str, object]  # without the fields that there is nothing for
 
@@ -24,7 +24,7 @@ def answer(answer: Answer, explain: bool, took_ms: float) -> Body:
         "answerable": answer.answerable,
         "confidence": round(answer.confidence, 4),
         "passages": [_hit(hit, explain) for hit in answer.hits],
-        "generation": answer.generation,
+        "snapshot": answer.snapshot,
         "took_ms": round(took_ms, 3),
     }
 
@@ -44,7 +44,7 @@ def location(passage: Passage) -> Body:
 
 def citation(citation: Citation) -> Body:
     """Return a citation that was looked up."""
-    stands = citation.status in (Status.CURRENT, Status.MOVED)
+    stands = citation.status in (CitationStatus.CURRENT, CitationStatus.MOVED)
     shown = citation.now if stands and citation.now else citation.cited
     found: Body = {
         **_place(shown),
@@ -64,7 +64,7 @@ def citation(citation: Citation) -> Body:
         "url": _url(citation.id),
         "cited": _place(citation.cited),
     }
-    if citation.now and citation.status is not Status.CURRENT:
+    if citation.now and citation.status is not CitationStatus.CURRENT:
         found["successor"] = _successor(citation.now, citation.similarity)
     return found
 
@@ -87,7 +87,7 @@ def _hit(hit: Hit, explain: bool) -> Body:
     return found
 
 
-def _place(standing: Standing) -> Body:
+def _place(standing: PassageInContext) -> Body:
     return {
         "document": {"id": standing.passage.document_id, "title": standing.title},
         "location": location(standing.passage),
@@ -95,7 +95,7 @@ def _place(standing: Standing) -> Body:
     }
 
 
-def _successor(now: Standing, similarity: float | None) -> Body:
+def _successor(now: PassageInContext, similarity: float | None) -> Body:
     return {
         **_place(now),
         "citation": now.passage.id,

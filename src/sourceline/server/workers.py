@@ -14,11 +14,11 @@ from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
+from sourceline.config import Settings
 from sourceline.errors import SourcelineError, WorkerError
-from sourceline.printable import log_to_stderr
 from sourceline.server import metrics
-from sourceline.server.start import start
-from sourceline.settings import Settings
+from sourceline.server.run import start
+from sourceline.text import log_to_stderr
 
 log = logging.getLogger(__name__)
 

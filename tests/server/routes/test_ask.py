@@ -38,12 +38,12 @@ def citations_of(client: TestClient, document: str) -> set[str]:
 
 def test_the_answering_sentence_comes_first_with_all_that_the_contract_names(client: TestClient) -> None:
     answer = ask(client, "Which foreign minister met Pezeshkian in Tehran?")
-    assert answer.keys() == {"question", "answerable", "confidence", "passages", "generation", "took_ms"}
+    assert answer.keys() == {"question", "answerable", "confidence", "passages", "snapshot", "took_ms"}
     assert answer["question"] == "Which foreign minister met Pezeshkian in Tehran?"
     assert answer["answerable"] is True
     assert 0.5 <= answer["confidence"] <= 1
     assert answer["took_ms"] > 0
-    assert answer["generation"] == client.get("/v1/index").json()["generation"]["id"]
+    assert answer["snapshot"] == client.get("/v1/index").json()["snapshot"]["id"]
     first = answer["passages"][0]
     score = first.pop("score")
     assert 0 < score <= 1
@@ -111,7 +111,7 @@ def test_k_is_how_many_passages_come_best_first(client: TestClient) -> None:
     assert scores == sorted(scores, reverse=True)
     assert ask(client, question, k=1)["passages"] == twenty[:1]
     assert ask(client, question)["passages"] == twenty[:5]
-    total = client.get("/v1/index").json()["generation"]["rows"]
+    total = client.get("/v1/index").json()["snapshot"]["rows"]
     assert len(ask(client, question, k=100)["passages"]) == total
 
 

@@ -18,7 +18,7 @@ def test_all_documents_are_listed_by_id(client: TestClient, corpus: Path) -> Non
         {"id": NON_ASCII, "title": "Budget", "passages": 3, "sha256": sha256(NON_ASCII)},
         {"id": BRACKETS, "title": "notes [draft] 100%", "passages": 2, "sha256": sha256(BRACKETS)},
     ]
-    assert listed["generation"] == client.get("/v1/index").json()["generation"]["id"]
+    assert listed["snapshot"] == client.get("/v1/index").json()["snapshot"]["id"]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, in
     seconds = families["sourceline_request_seconds"].samples
     counts = {sample.labels["route"]: sample.value for sample in seconds if sample.name.endswith("_count")}
     assert counts["/v1/ask"] == 4
-    (generation,) = families["sourceline_generation_info"].samples
-    assert (generation.labels, generation.value) == ({"generation": report.generation}, 1)
+    (snapshot,) = families["sourceline_snapshot_info"].samples
+    assert (snapshot.labels, snapshot.value) == ({"snapshot": report.snapshot}, 1)
     (passages,) = families["sourceline_passages"].samples
     assert passages.value == 2

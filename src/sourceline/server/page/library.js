@@ -7,7 +7,7 @@ import { address } from "./place.js";
 
 const MOST = 500; // documents that are listed at once
 const EVERY = 400; // milliseconds between two looks at a rebuild
-const LATE = 10; // so many more looks for the new generation to be served
+const LATE = 10; // so many more looks for the new snapshot to be served
 
 export async function show(signal) {
   forgetAnswers();
@@ -36,7 +36,7 @@ async function follow(state, first, signal) {
 }
 
 /** What was built is served a moment after it is built; a rebuild that failed changes nothing. */
-const isServed = ({ generation, rebuild }) => rebuild.state === "failed" || generation.id === rebuild.report?.generation;
+const isServed = ({ snapshot, rebuild }) => rebuild.state === "failed" || snapshot.id === rebuild.report?.snapshot;
 
 async function start(state, index, signal) {
   try {
@@ -53,14 +53,14 @@ function ended({ state, error, report }) {
   else note(`Rebuilt in ${report.seconds.toFixed(1)} s.`);
 }
 
-function standing({ generation, rebuild }, onclick) {
+function standing({ snapshot, rebuild }, onclick) {
   const runs = rebuild.state === "running";
-  const when = new Date(generation.created);
-  const skipped = Object.entries(generation.skipped);
+  const when = new Date(snapshot.created);
+  const skipped = Object.entries(snapshot.skipped);
   return [
-    make("p", {}, `${count(generation.documents, "document")}, ${count(generation.passages, "passage")}, built `,
-      make("time", { datetime: generation.created }, when.toLocaleString("en", { dateStyle: "long", timeStyle: "short" })),
-      " with ", make("bdi", {}, generation.model), "."),
+    make("p", {}, `${count(snapshot.documents, "document")}, ${count(snapshot.passages, "passage")}, built `,
+      make("time", { datetime: snapshot.created }, when.toLocaleString("en", { dateStyle: "long", timeStyle: "short" })),
+      " with ", make("bdi", {}, snapshot.model), "."),
     make("p", { class: "copies" },
       make("button", { type: "button", id: "rebuild", disabled: runs, onclick }, runs ? "Rebuilding …" : "Rebuild the index")),
     runs && make("p", {}, make("label", { for: "rebuilding" }, "Encoding "),

@@ -13,21 +13,21 @@ from starlette.types import Receive, Scope, Send
 
 from sourceline.errors import QuestionError
 from sourceline.server import wire
+from sourceline.server.errors import responses
 from sourceline.server.intake import again
-from sourceline.server.problems import responses
-from sourceline.server.schemas.questions import AskQuery, AskRequest, AskResponse
-from sourceline.server.serving import Serving
+from sourceline.server.live_index import LiveIndex
+from sourceline.server.models import AskQuery, AskRequest, AskResponse
 from sourceline.server.threads import Threads
 
 
-def ask_routes(serving: Serving, threads: Threads) -> APIRouter:
+def ask_routes(live_index: LiveIndex, threads: Threads) -> APIRouter:
     """Return the routes that answer questions."""
     router = APIRouter(tags=["questions"], responses=responses(421, 401, 413, 422, 503))
 
     async def ask(question: str, k: int, documents: Sequence[str], explain: bool) -> Response:
         def answer() -> bytes:
             started = time.perf_counter()
-            found = serving.searcher.ask(question, k, documents)
+            found = live_index.searcher.ask(question, k, documents)
             return wire.dump(wire.answer(found, explain, (time.perf_counter() - started) * 1000))
 
         return Response(await threads.call(answer), media_type="application/json")

@@ -2,26 +2,26 @@
 
 from fastapi import APIRouter
 
+from sourceline.citations.lookup import look_up
 from sourceline.errors import UnknownCitationError
-from sourceline.retrieval.lookup import look_up
 from sourceline.server import wire
-from sourceline.server.problems import responses
-from sourceline.server.schemas.citations import CitationBody, LookupRequest, LookupResponse
-from sourceline.server.serving import Serving
-from sourceline.types import Citation, Status
+from sourceline.server.errors import responses
+from sourceline.server.live_index import LiveIndex
+from sourceline.server.models import CitationBody, LookupRequest, LookupResponse
+from sourceline.types import Citation, CitationStatus
 
 
-def citation_routes(serving: Serving) -> APIRouter:
+def citation_routes(live_index: LiveIndex) -> APIRouter:
     """Return the routes that look citations up."""
     router = APIRouter(tags=["citations"], responses=responses(421, 401, 413, 422, 503))
 
     def find(citation: str) -> Citation:
-        found = look_up(citation, serving.searcher.generation.passages, serving.ledger)
-        if found.status is Status.CURRENT:
+        found = look_up(citation, live_index.searcher.snapshot.passages, live_index.ledger)
+        if found.status is CitationStatus.CURRENT:
             return found
-        # The id may be of a generation that was published a moment ago.
-        serving.refresh()
-        return look_up(citation, serving.searcher.generation.passages, serving.ledger)
+        # The id may be of a snapshot that was published a moment ago.
+        live_index.refresh()
+        return look_up(citation, live_index.searcher.snapshot.passages, live_index.ledger)
 
     @router.get(
         "/v1/citations/{citation}",

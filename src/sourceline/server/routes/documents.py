@@ -4,25 +4,25 @@ from fastapi import APIRouter
 
 from sourceline.errors import UnknownDocumentError
 from sourceline.server import wire
-from sourceline.server.problems import responses
-from sourceline.server.schemas.documents import DocumentEntryBody, DocumentResponse, DocumentsResponse
-from sourceline.server.serving import Serving
+from sourceline.server.errors import responses
+from sourceline.server.live_index import LiveIndex
+from sourceline.server.models import DocumentEntryBody, DocumentResponse, DocumentsResponse
 from sourceline.types import Passage
 
 
-def document_routes(serving: Serving) -> APIRouter:
+def document_routes(live_index: LiveIndex) -> APIRouter:
     """Return the routes that show documents."""
     router = APIRouter(tags=["documents"], responses=responses(421, 401, 422, 503))
 
     @router.get("/v1/documents")
     def list_documents() -> DocumentsResponse:
         """Return all documents of the index."""
-        generation = serving.searcher.generation
+        snapshot = live_index.searcher.snapshot
         documents = [
             DocumentEntryBody(id=entry.id, title=entry.title, passages=len(entry.numbers), sha256=entry.sha256)
-            for entry in generation.passages.documents
+            for entry in snapshot.passages.documents
         ]
-        return DocumentsResponse(documents=documents, generation=generation.id)
+        return DocumentsResponse(documents=documents, snapshot=snapshot.id)
 
     @router.get(
         "/v1/documents/{document:path}",
@@ -32,17 +32,17 @@ def document_routes(serving: Serving) -> APIRouter:
     )
     def get_document(document: str) -> wire.Body:
         """Return a document's text with its passages and their citations. The id may hold slashes."""
-        generation = serving.searcher.generation
-        entry = generation.passages.entry(document)
+        snapshot = live_index.searcher.snapshot
+        entry = snapshot.passages.entry(document)
         if entry is None:
             raise UnknownDocumentError("no document with this id is in the index")
         return {
             "id": entry.id,
             "title": entry.title,
             "sha256": entry.sha256,
-            "text": generation.passages.text_of(entry),
-            "passages": [_passage(passage) for passage in generation.passages.of_document(entry)],
-            "generation": generation.id,
+            "text": snapshot.passages.text_of(entry),
+            "passages": [_passage(passage) for passage in snapshot.passages.of_document(entry)],
+            "snapshot": snapshot.id,
         }
 
     return router

@@ -3,13 +3,13 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from sourceline.server.errors import responses
+from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics
-from sourceline.server.problems import responses
-from sourceline.server.schemas.problems import Health
-from sourceline.server.serving import Serving
+from sourceline.server.models import Health
 
 
-def health_routes(serving: Serving, metrics: Metrics) -> APIRouter:
+def health_routes(live_index: LiveIndex, metrics: Metrics) -> APIRouter:
     """Return the routes for those who run the server."""
     router = APIRouter(tags=["operation"], responses=responses(421))
 
@@ -21,12 +21,12 @@ def health_routes(serving: Serving, metrics: Metrics) -> APIRouter:
     @router.get("/readyz", responses=responses(503))
     async def is_ready() -> Health:
         """Answer once questions are answered."""
-        assert serving.searcher
+        assert live_index.searcher
         return Health()
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **responses(401)})
     async def get_metrics() -> Response:
         """Return counts and times in Prometheus' text format."""
-        return Response(metrics.text(serving.searcher.generation), media_type=metrics.MEDIA_TYPE)
+        return Response(metrics.text(live_index.searcher.snapshot), media_type=metrics.MEDIA_TYPE)
 
     return router

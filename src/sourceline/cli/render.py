@@ -1,0 +1,165 @@
+"""What the commands show on a terminal. Text from documents is never read as markup."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sourceline.text import one_line, printable
+from sourceline.types import Answer, Citation, CitationStatus, Hit, Passage, PassageInContext
+
+if TYPE_CHECKING:  # a command imports only what it does
+    from sourceline.doctor import Finding
+    from sourceline.evaluation.compare import Comparison, Flip
+    from sourceline.evaluation.metrics import Evaluation
+    from sourceline.types import BuildReport
+
+MOST_FLIPS = 20
+# So many citations of the same text are listed; JSON has them all.
+_ALSO = 5
+_MEANING = {
+    CitationStatus.CURRENT: "stands as cited",
+    CitationStatus.MOVED: "the same sentence now stands elsewhere",
+    CitationStatus.CHANGED: "the sentence was edited",
+    CitationStatus.REMOVED: "the sentence is gone",
+}
+
+
+def report(report: "BuildReport") -> str:
+    """Return what a build did, as lines."""
+    counts = {name: len(getattr(report, name)) for name in ("added", "changed", "unchanged", "removed", "skipped")}
+    lines = [
+        f"snapshot {report.snapshot}: {report.passages:,} passages, {report.seconds:.1f} s",
+        "documents: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
+        f"windows: {report.encoded:,} of {report.windows:,} encoded",
+        *(f"skipped {document}: {reason}" for document, reason in report.skipped.items()),
+    ]
+    return "\n".join(map(one_line, lines))
+
+
+def answer(answer: Answer, explain: bool, on_terminal: bool = False) -> RenderableType:
+    """Return an answer: how sure, then each passage with its citation.
+
+    On a terminal in colour, with the sentences beside each passage, as wide as the terminal; else a line a thing.
+    """
+    sure = f"confidence {answer.confidence:.0%}"
+    if not answer.hits:
+        verdict = Text("No passage was found.")
+    elif answer.answerable:
+        verdict = Text(f"Answered, {sure}.", style="green")
+    else:
+        verdict = Text(f"The documents do not seem to answer this ({sure}). The nearest passages:", style="yellow")
+    show = _framed if on_terminal else _lines
+    return Group(verdict, *(part for hit in answer.hits for part in show(hit, explain)))
+
+
+def citation(citation: Citation) -> RenderableType:
+    """Return a citation: status, the text as cited, and where it stands now."""
+    lines = [
+        Text(f"{citation.status.value}: {_MEANING[citation.status]}", style="bold"),
+        Text(printable(citation.cited.passage.text)),
+        Text(f"  cited from {_where(citation.cited)}", style="dim"),
+    ]
+    if citation.now and citation.status is not CitationStatus.CURRENT:
+        alike = "" if citation.similarity is None else f" (similarity {citation.similarity:.2f})"
+        lines.append(Text(f"now{alike}:", style="bold"))
+        lines.append(Text(printable(citation.now.passage.text)))
+        lines.append(Text(f"  {_where(citation.now)} · {citation.now.passage.id}", style="dim"))
+    return Group(*lines)
+
+
+def evaluation(name: str, evaluation: "Evaluation") -> RenderableType:
+    """Return the figures of a labelled set: a block for each place that was searched, a row for each system.
+
+    Lines of text and not a table, which would be squeezed where there is no terminal.
+    """
+    from sourceline.evaluation import wording
+    from sourceline.evaluation.metrics import MEASURES, OPEN
+
+    lines = [Text(one_line(f"{name}: {wording.summary(evaluation)}"), style="bold")]
+    for where, figures in evaluation.figures.items():
+        rows: list[tuple[str, Sequence[str]]] = [(f"{where}, {evaluation.answerable(where):,} questions", MEASURES)]
+        rows += [(system, [wording.mean(values[one]) for one in MEASURES]) for system, values in figures.items()]
+        width = max(len(first) for first, _ in rows)
+        lines.append(Text(""))
+        for row, (first, cells) in enumerate(rows):
+            text = "  ".join([first.ljust(width), *(cell.ljust(10) for cell in cells)])
+            lines.append(Text(text.rstrip(), style="" if row else "bold"))
+        if where == OPEN:
+            lines.append(Text(wording.confidence(evaluation)))
+    return Group(*lines, *([] if evaluation.figures else [Text(wording.confidence(evaluation))]))
+
+
+def comparison(compared: Mapping[str, "Comparison"]) -> RenderableType:
+    """Return what changed since other figures, and the questions that were won and lost."""
+    from sourceline.evaluation import wording
+
+    lines: list[Text] = []
+    for where, one in compared.items():
+        lines += [Text(""), Text(f"new - old, {where}, {one.questions:,} questions", style="bold")]
+        lines += [Text(f"{name:8} {wording.difference(figure)}") for name, figure in one.differences.items()]
+        lines += _flips("won", "green", one.won) + _flips("lost", "red", one.lost)
+    return Group(*lines)
+
+
+def _flips(verb: str, style: str, flips: Sequence["Flip"]) -> list[Text]:
+    lines = [Text(f"{verb} at R@1: {len(flips):,}", style=style)]
+    for flip in flips[:MOST_FLIPS]:
+        lines.append(Text(one_line(f"  {flip.id}: {flip.question}")))
+        for when, first in (("then", flip.then), ("now", flip.now)):
+            shown = f"{first.text} · {first.citation}" if first else "–"
+            lines.append(Text(one_line(f"    {when:4} {shown}"), style="dim"))
+    return lines
+
+
+def finding(finding: "Finding") -> RenderableType:
+    """Return one line of the doctor's."""
+    mark = Text("ok  ", style="green") if finding.well else Text("BAD ", style="red")
+    return mark + Text(one_line(f"{finding.subject}: {finding.detail}"))
+
+
+def _lines(hit: Hit, explain: bool) -> list[RenderableType]:
+    indented = [Text("   ") + line for line in _details(hit, explain)]
+    return [Text(""), Text(f"{hit.rank}. ") + _sentence(hit, "bold"), *indented]
+
+
+def _framed(hit: Hit, explain: bool) -> list[RenderableType]:
+    """Return a hit with its neighbours; where a line is broken the next one begins below it, not below the rank."""
+    beside = [Text(printable(text), style="dim") for text in (hit.before, hit.after)]
+    passage = Text(" ").join(text for text in (beside[0], _sentence(hit, "bold yellow"), beside[1]) if text)
+    frame = Table.grid(padding=(0, 1, 0, 0))
+    frame.add_column(justify="right", no_wrap=True, style="bold")
+    frame.add_column(overflow="fold")
+    frame.add_row(f"{hit.rank}.", Group(passage, *_details(hit, explain)))
+    return [Text(""), frame]
+
+
+def _sentence(hit: Hit, matched: str) -> Text:
+    text = Text(printable(hit.passage.text))
+    for span in hit.highlights:
+        text.stylize(matched, span.start, span.end)
+    return text
+
+
+def _details(hit: Hit, explain: bool) -> list[Text]:
+    """Return where a hit stands, its citation, and what else is known of it."""
+    where = one_line(f"{hit.title} · {_place(hit.passage)} · ")
+    lines = [Text.assemble((where, "dim"), (hit.passage.id, "cyan"))]
+    if hit.also:
+        more = f" and {len(hit.also) - _ALSO:,} more" if len(hit.also) > _ALSO else ""
+        lines.append(Text(f"also: {' '.join(hit.also[:_ALSO])}{more}", style="dim"))
+    if explain:
+        scores = hit.scores
+        detail = f"late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.lexical:.2f}"
+        lines.append(Text(detail, style="dim"))
+    return lines
+
+
+def _where(standing: PassageInContext) -> str:
+    return one_line(f"{standing.title} · {_place(standing.passage)}")
+
+
+def _place(passage: Passage) -> str:
+    return f"{passage.document_id}, line {passage.location.line}"

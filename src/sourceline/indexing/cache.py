@@ -1,0 +1,81 @@
+"""Blocks that a build has made and not published yet, so that one that was interrupted goes on where it stopped.
+
+It is removed once the snapshot is published: from then on the next build takes its blocks from there.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from sourceline.index.multivector import EncodedChunk, unpack
+
+_TABLE = "CREATE TABLE blocks (key BLOB PRIMARY KEY, checksum INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+# Any other error (no space, no permission) is not mended by removing the file.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY}
+
+
+class ChunkCache:
+    """Blocks by the key of their part. What is damaged reads as absent."""
+
+    def __init__(self, folder: Path, code_size: int, dim: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._code_size = code_size
+        self._dimension = dim
+        path = folder / "blocks.sqlite"
+        try:
+            self._connection = _open(path)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it read
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _DAMAGED:
+                raise
+            path.unlink()  # only a cache
+            self._connection = _open(path)
+
+    def __enter__(self) -> "ChunkCache":
+        """Use as a context manager to close it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self._connection.close()
+
+    def get(self, key: bytes) -> EncodedChunk | None:
+        """Return a block."""
+        found = self._connection.execute("SELECT checksum, data FROM blocks WHERE key = ?", (key,)).fetchone()
+        if found is None or _checksum(key, found[1]) != found[0]:
+            return None
+        try:
+            return unpack(found[1], self._code_size, self._dimension)
+        except ValueError:
+            return None  # damaged in a way that the checksum does not see
+
+    def put(self, blocks: Iterable[tuple[bytes, EncodedChunk]]) -> None:
+        """Keep blocks; what is kept survives a build that is interrupted later."""
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)",
+                ((key, _checksum(key, data), data) for key, data in ((key, block.pack()) for key, block in blocks)),
+            )
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path)
+    connection.text_factory = bytes  # what is damaged need not be UTF-8
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        tables = "SELECT sql FROM sqlite_master WHERE type = 'table'"
+        if not connection.execute(tables).fetchall():
+            connection.execute(_TABLE)
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        connection.execute("PRAGMA user_version = 1")  # a damaged header can say that it must not be written to
+        if verdict != b"ok" or connection.execute(tables).fetchall() != [(_TABLE.encode(),)]:
+            raise sqlite3.DatabaseError("the cache is damaged")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _checksum(key: bytes, data: bytes) -> int:
+    return zlib.crc32(data, zlib.crc32(key))

@@ -23,6 +23,7 @@ def load_model(folder: Path) -> tuple[SentenceTransformer, Tokenizer, int]:
         ModelError: it is not a sentence-transformers model with a transformer and a fast tokenizer.
     """
     transformers_logging.disable_progress_bar()
+    torch.set_num_threads(os.cpu_count() or 1)  # the command line sets one, for what serves
     try:
         model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
@@ -44,8 +45,6 @@ class SentenceTransformerEncoder:
     def __init__(self, model: Model) -> None:
         self.model = model.name
         self.fingerprint = "torch-" + model.digest[:16]
-        # The command line sets one thread for what serves; building uses all cores.
-        torch.set_num_threads(os.cpu_count() or 1)
         self._encoder, self._tokenizer, self.max_tokens = load_model(model.folder)
         dim = self._encoder.get_embedding_dimension()
         assert dim is not None

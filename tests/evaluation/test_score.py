@@ -28,7 +28,7 @@ def question(id_: str, text: str, *spans: tuple[str, str, str]) -> dict[str, obj
     return {"id": id_, "question": text, "relevant": relevant, "answerable": bool(spans)}
 
 
-def score(folder: Path, compiled: Path, questions: list[dict[str, object]], **files: str) -> Evaluation:
+def score(folder: Path, exported: Path, questions: list[dict[str, object]], **files: str) -> Evaluation:
     (folder / "documents").mkdir()
     for name, text in files.items():
         (folder / "documents" / f"{name}.txt").write_text(text, "utf-8")
@@ -89,7 +89,7 @@ def test_measures_by_hand() -> None:
     assert found["low"] == found["none"] == dict.fromkeys(MEASURES, 0)
 
 
-def test_a_set_is_built_asked_and_measured(tmp_path: Path, compiled: Path) -> None:
+def test_a_set_is_built_asked_and_measured(tmp_path: Path, exported: Path) -> None:
     works = f"{ROOF} {COST}"
     found = score(
         tmp_path,
@@ -128,7 +128,7 @@ def test_a_set_is_built_asked_and_measured(tmp_path: Path, compiled: Path) -> No
     assert found.trust.auc == 1
 
 
-def test_questions_with_a_scope_are_asked_within_it_too(tmp_path: Path, compiled: Path) -> None:
+def test_questions_with_a_scope_are_asked_within_it_too(tmp_path: Path, exported: Path) -> None:
     other = f"{ROOF} The bridge was closed on Sunday night."
     labelled = [
         question("inside", "When was the bridge closed?", ("b.txt", other, "The bridge was closed on Sunday night."))
@@ -148,7 +148,7 @@ def test_questions_with_a_scope_are_asked_within_it_too(tmp_path: Path, compiled
     }
 
 
-def test_a_scope_is_open_in_a_set_of_one_document_and_refused_if_it_is_none(tmp_path: Path, compiled: Path) -> None:
+def test_a_scope_is_open_in_a_set_of_one_document_and_refused_if_it_is_none(tmp_path: Path, exported: Path) -> None:
     labelled = question("q", "When was the bridge closed?", ("a.txt", TEXT, BRIDGE))
     for folder in ("one", "none"):
         (tmp_path / folder).mkdir()
@@ -159,7 +159,7 @@ def test_a_scope_is_open_in_a_set_of_one_document_and_refused_if_it_is_none(tmp_
 
 
 def test_confidence_and_first_passage_are_those_of_an_answer(
-    tmp_path: Path, compiled: Path, index: Path, rebuild: Rebuild
+    tmp_path: Path, exported: Path, index: Path, rebuild: Rebuild
 ) -> None:
     questions = ["When was the bridge closed?", " Was anybody hurt? ", "Who won the football match?"]
     found = score(tmp_path, compiled, [question(text, text) for text in questions], a=TEXT)
@@ -172,7 +172,7 @@ def test_confidence_and_first_passage_are_those_of_an_answer(
         assert one.outcomes[OPEN][SOURCELINE].first == First(passage.id, passage.text)
 
 
-def test_other_systems_can_be_measured(tmp_path: Path, compiled: Path) -> None:
+def test_other_systems_can_be_measured(tmp_path: Path, exported: Path) -> None:
     (tmp_path / "a.txt").write_text(TEXT)
     labelled = question("q", "When was the bridge closed?", ("a.txt", TEXT, HURT))
     (tmp_path / "questions.jsonl").write_text(json.dumps(labelled))
@@ -188,7 +188,7 @@ def test_other_systems_can_be_measured(tmp_path: Path, compiled: Path) -> None:
     assert outcome.first.text == HARBOUR
 
 
-def test_what_stands_below_the_tenth_place_does_not_count(tmp_path: Path, compiled: Path) -> None:
+def test_what_stands_below_the_tenth_place_does_not_count(tmp_path: Path, exported: Path) -> None:
     text = " ".join(f"The bridge was closed on day {number}." for number in range(30)) + " Cats sleep."
     labelled = [question("low", "On which day was the bridge closed?", ("a.txt", text, "Cats"))]
     found = score(tmp_path, compiled, labelled, a=text)
@@ -196,7 +196,7 @@ def test_what_stands_below_the_tenth_place_does_not_count(tmp_path: Path, compil
     assert found.trust.auc is None
 
 
-def test_a_set_with_nothing_to_find_has_no_means(tmp_path: Path, compiled: Path) -> None:
+def test_a_set_with_nothing_to_find_has_no_means(tmp_path: Path, exported: Path) -> None:
     found = score(tmp_path, compiled, [question("never", "Who won?")], a=TEXT)
     assert (found.figures, found.trust.auc, found.trust.right) == ({}, None, 0)
 
@@ -204,13 +204,13 @@ def test_a_set_with_nothing_to_find_has_no_means(tmp_path: Path, compiled: Path)
 @pytest.mark.parametrize(
     ("text", "reason"), [(" ", "the question is empty"), ("\u200b", "the question holds no words")]
 )
-def test_a_question_that_cannot_be_asked_is_named(tmp_path: Path, compiled: Path, text: str, reason: str) -> None:
+def test_a_question_that_cannot_be_asked_is_named(tmp_path: Path, exported: Path, text: str, reason: str) -> None:
     with pytest.raises(DatasetError) as error:
         score(tmp_path, compiled, [question("q7", text)], a=TEXT)
     assert str(error.value) == f"question q7: {reason}"
 
 
-def test_progress_is_told_for_the_building_and_the_asking(tmp_path: Path, compiled: Path) -> None:
+def test_progress_is_told_for_the_building_and_the_asking(tmp_path: Path, exported: Path) -> None:
     (tmp_path / "a.txt").write_text(TEXT)
     (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps(question(id_, "Who?")) for id_ in "ab"))
     told: list[tuple[str, BuildProgress]] = []
@@ -219,7 +219,7 @@ def test_progress_is_told_for_the_building_and_the_asking(tmp_path: Path, compil
     assert told == [*encoding, ("asking", BuildProgress(1, 2)), ("asking", BuildProgress(2, 2))]
 
 
-def test_a_set_leaves_nothing_behind(tmp_path: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_leaves_nothing_behind(tmp_path: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     before = sorted(compiled.rglob("*"))
@@ -228,19 +228,19 @@ def test_a_set_leaves_nothing_behind(tmp_path: Path, compiled: Path, monkeypatch
     assert sorted(compiled.rglob("*")) == before
 
 
-def test_a_set_without_documents_is_refused(tmp_path: Path, compiled: Path) -> None:
+def test_a_set_without_documents_is_refused(tmp_path: Path, exported: Path) -> None:
     with pytest.raises(CorpusError):
         score(tmp_path, compiled, [question("never", "Who won?")])
 
 
-def test_a_twin_is_as_right_as_the_copy_that_is_labelled(tmp_path: Path, compiled: Path) -> None:
+def test_a_twin_is_as_right_as_the_copy_that_is_labelled(tmp_path: Path, exported: Path) -> None:
     asked = [question("q", "When was the bridge closed?", ("b.txt", BRIDGE, BRIDGE))]
     found = score(tmp_path, compiled, asked, a=BRIDGE, b=BRIDGE)
     (one,) = found.asked
     assert one.outcomes[OPEN][SOURCELINE].measures == dict.fromkeys(MEASURES, 1.0)
 
 
-def test_every_stage_can_be_switched_off(tmp_path: Path, compiled: Path) -> None:
+def test_every_stage_can_be_switched_off(tmp_path: Path, exported: Path) -> None:
     (tmp_path / "documents").mkdir()
     (tmp_path / "documents" / "a.txt").write_text(TEXT)
     (tmp_path / "questions.jsonl").write_text(

@@ -1,1 +1,1 @@
-"""The routes of the API, one file for each thing that is asked for."""
+"""The routes, a file for each subject."""

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from sourceline.ids import citation_id
-from tests.cli.commands import Command
+from tests.support.commands import Command
 from tests.conftest import Rebuild
 from tests.server.serving import serve
 

@@ -1,7 +1,7 @@
 import pytest
 
 from sourceline import __version__
-from tests.cli.commands import Command
+from tests.support.commands import Command
 
 COMMANDS = {
     "serve": "Serve the API, after building the index if there is none.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sourceline.index.snapshot import current_id
 from sourceline.server.models import ReportBody
-from tests.cli.commands import Command
+from tests.support.commands import Command
 
 
 def test_a_build_says_what_it_did(sourceline: Command, documents: Path, index: Path) -> None:

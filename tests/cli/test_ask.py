@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Command
 from tests.conftest import Rebuild
 from tests.server.serving import serve
+from tests.support.commands import Command
 
 BRIDGE = "The bridge opens on Monday."
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from tests.support.commands import Command
 from tests.conftest import Rebuild
+from tests.support.commands import Command
 
 
 def test_exit_code_0_if_everything_is_fine(sourceline: Command, documents: Path, index: Path, rebuild: Rebuild) -> None:

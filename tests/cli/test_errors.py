@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sourceline.index.snapshot import build_lock
-from tests.support.commands import Command
 from tests.conftest import Rebuild
+from tests.support.commands import Command
 
 
 def one_line(message: str) -> str:

@@ -4,18 +4,20 @@ from sourceline import __version__
 from tests.support.commands import Command
 
 COMMANDS = {
-    "serve": "Serve the API, after building the index if there is none.",
+    "serve": "Serve the page and the API, after building the index if there is none.",
     "rebuild-index": "Read the documents, encode what is new, publish a new snapshot.",
     "ask": "Print the sentences that answer a question, best first.",
     "cite": "Look a citation up",
-    "evaluate": "Build a labelled set in a temporary index, ask every question, print the figures beside",
-    "doctor": "Check installation, model, index and documents, and say what to do.",
+    "documents": "List the documents of the index, and the files that were left out.",
+    "evaluate": "Build a labelled set in a temporary index, ask every question, print the metrics beside",
+    "doctor": "Check installation, model, documents, index and citations, and say what to do.",
 }
 OPTIONS = {
     "serve": ("--host", "--port"),
     "rebuild-index": ("--json",),
     "ask": ("-k", "--document", "--explain", "--json"),
     "cite": ("--json",),
+    "documents": ("--json",),
     "evaluate": ("--json", "--compare", "--report"),
     "doctor": (),
 }

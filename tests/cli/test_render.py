@@ -102,10 +102,8 @@ def test_nothing_in_an_answer_is_obeyed_by_the_terminal() -> None:
 
 
 def test_nothing_in_a_citation_is_obeyed_by_the_terminal() -> None:
-    old, new = (
-        PassageInContext(passage(HOSTILE, HOSTILE, HOSTILE), HOSTILE, Context(HOSTILE, HOSTILE), HOSTILE, HOSTILE)
-        for _ in range(2)
-    )
+    hostile = passage(HOSTILE, HOSTILE, HOSTILE)
+    old = new = PassageInContext(hostile, HOSTILE, Context(HOSTILE, HOSTILE), HOSTILE, HOSTILE)
     printed = text(render.citation(Citation("abcdefghijklmnop", CitationStatus.CHANGED, old, new, 0.5)))
     assert printed.splitlines() == [
         "changed: the sentence was edited",

@@ -40,7 +40,7 @@ def test_help_lists_every_command_and_global_option(sourceline: Command) -> None
     assert (long.code, long.err) == (0, "")
     listed = [line.split()[1] for line in long.out.splitlines() if line.startswith("│")]
     assert [word for word in listed if word in COMMANDS] == list(COMMANDS)
-    assert {"--documents", "--index", "--model", "--encoder", "--version"} <= set(listed)
+    assert {"--documents", "--index", "--model", "--backend", "--version"} <= set(listed)
 
 
 def test_no_command_shows_the_help(sourceline: Command) -> None:

@@ -68,7 +68,7 @@ def test_the_version_is_printed(sourceline: Command) -> None:
         (["cite"], "Missing argument 'ID'."),
         (["evaluate"], "Missing argument 'SET'."),
         (["serve", "--port", "http"], "Invalid value for '--port'"),
-        (["doctor", "--encoder", "other"], "Invalid value for '--encoder'"),
+        (["doctor", "--backend", "other"], "Invalid value for '--backend'"),
         (["rebuild-index", "--index"], "Option '--index' requires an argument."),
     ],
 )

@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog,
 
 from sourceline.config import load_settings
 from sourceline.indexing.builder import build
-from sourceline.server.app import create_guarded_app
+from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL
 from tests.browser.corpus import write_corpus
-from tests.server.running import listening
+from tests.support.server import listening
 
 INSTALL = "apt-get update && apt-get install -y --no-install-recommends chromium"
 
@@ -47,7 +47,7 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     write_corpus(documents)
     shutil.copytree(exported, index, dirs_exist_ok=True)
     build(documents, index, DEFAULT_MODEL)
-    with listening(create_guarded_app(load_settings(documents=documents, index=index))) as (host, port):
+    with listening(create_app(load_settings(documents=documents, index=index))) as (host, port):
         yield f"http://{host}:{port}"
 
 

@@ -15,7 +15,7 @@ from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL
 from tests.browser.asking import ANSWER, MET, ask, copied, marked
-from tests.server.running import listening
+from tests.support.server import listening
 
 pytestmark = pytest.mark.enable_socket
 

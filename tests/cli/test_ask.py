@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Rebuild
-from tests.server.serving import serve
+from tests.support.api import serve
 from tests.support.commands import Command
 
 BRIDGE = "The bridge opens on Monday."

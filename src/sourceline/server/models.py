@@ -3,7 +3,6 @@
 Small values (``Context``, ``Span``, ``Scores``, …) are the domain's own types. The command line prints the same JSON.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -156,29 +155,20 @@ class Filters(_Model):
     )
 
 
-class _AskOptions(_Model):
-    model_config = ConfigDict(strict=True)
-
-    k: K = 5
-    filters: Filters | None = None
-    explain: Explain = False
-
-    @property
-    def documents(self) -> Sequence[str]:
-        """The patterns of the filter; empty if there is none."""
-        return self.filters.documents if self.filters else ()
-
-
-class AskRequest(_AskOptions):
+class AskRequest(_Model):
     """A question."""
 
     model_config = ConfigDict(
+        strict=True,
         json_schema_extra=_example(
             {"question": _QUESTION, "k": 3, "filters": {"documents": ["meeting*"]}, "explain": False}
-        )
+        ),
     )
 
     question: Question
+    k: K = 5
+    filters: Filters | None = None
+    explain: Explain = False
 
 
 class AskQuery(_Model):
@@ -192,14 +182,18 @@ class AskQuery(_Model):
     explain: Explain = False
 
 
-class BatchRequest(_AskOptions):
+class BatchRequest(_Model):
     """Up to 100 questions."""
 
     model_config = ConfigDict(
-        json_schema_extra=_example({"questions": [_QUESTION, "How many pilgrims travel each year?"], "k": 1})
+        strict=True,
+        json_schema_extra=_example({"questions": [_QUESTION, "How many pilgrims travel each year?"], "k": 1}),
     )
 
     questions: list[Question] = Field(min_length=1, max_length=MAX_BATCH)
+    k: K = 5
+    filters: Filters | None = None
+    explain: Explain = False
 
 
 class AnswerPassage(_Model):

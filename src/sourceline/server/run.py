@@ -34,7 +34,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             say(f"Building the index of {settings.documents}; the first time also exports the model.")
             _build_first(settings, say)
         # Also before workers start, so that what cannot be served is told here and once.
-        server = prepare(settings)
+        server = start(settings)
         _listen(listener, settings)
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
         say(f"Sourceline answers at http://{name}:{listener.getsockname()[1]}")
@@ -47,7 +47,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             server.run(sockets=[listener])
 
 
-def prepare(settings: Settings) -> "Server":
+def start(settings: Settings) -> "Server":
     """Return a server that is ready to answer from the current snapshot.
 
     FastAPI and uvicorn are imported while the index is opened: reading, hashing and preparing the model leave the

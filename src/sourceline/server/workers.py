@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 from sourceline.config import Settings
 from sourceline.errors import SourcelineError, WorkerError
 from sourceline.server.metrics import FOLDER_VARIABLE
-from sourceline.server.run import prepare
+from sourceline.server.run import start
 from sourceline.text import log_to_stderr
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     log_to_stderr()
     threading.Thread(target=_end_with_parent, name="parent-watcher", daemon=True).start()
     try:
-        server = prepare(settings)
+        server = start(settings)
     except SourcelineError as error:
         log.error("%s", error)
         sys.exit(1)

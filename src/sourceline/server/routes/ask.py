@@ -1,7 +1,7 @@
 """Questions."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
@@ -12,7 +12,7 @@ from sourceline.api import Index
 from sourceline.errors import QuestionError
 from sourceline.server.dependencies import LiveIndexDependency
 from sourceline.server.errors import blame_field, problems
-from sourceline.server.models import AskQuery, AskRequest, AskResponse, BatchRequest, BatchResponse
+from sourceline.server.models import AskQuery, AskRequest, AskResponse, BatchRequest, BatchResponse, Filters
 
 router = APIRouter(tags=["questions"], responses=problems(401, 413, 421, 422, 503))
 
@@ -22,7 +22,7 @@ def ask(body: AskRequest, live_index: LiveIndexDependency) -> AskResponse:
     """Return the passages that answer a question, best first."""
     started = time.perf_counter()
     with blame_field("body.question"):
-        answer = live_index.index.ask(body.question, body.k, body.documents)
+        answer = live_index.index.ask(body.question, body.k, _patterns(body.filters))
     return AskResponse.from_answer(answer, _milliseconds_since(started), body.explain)
 
 
@@ -45,12 +45,16 @@ async def ask_batch(body: BatchRequest, live_index: LiveIndexDependency) -> Batc
 
 
 def _answer_each(body: BatchRequest, index: Index) -> Iterator[AskResponse]:
-    answers = index.ask_many(body.questions, body.k, body.documents)
+    answers = index.ask_many(body.questions, body.k, _patterns(body.filters))
     for number in range(len(body.questions)):
         started = time.perf_counter()
         with blame_field(f"body.questions.{number}"):
             answer = next(answers)
         yield AskResponse.from_answer(answer, _milliseconds_since(started), body.explain)
+
+
+def _patterns(filters: Filters | None) -> Sequence[str]:
+    return filters.documents if filters else ()
 
 
 def _milliseconds_since(started: float) -> float:

@@ -1,4 +1,4 @@
-"""What the tests of the server share: the corpus that is served, and what is promised of every failure."""
+"""The API as the tests call it in this process, a corpus with awkward names, and what is promised of every failure."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
@@ -23,11 +24,16 @@ CORPUS = {
 JSON = {"content-type": "application/json"}
 
 
+def client_of(app: FastAPI) -> TestClient:
+    """Return a client on this machine. An error that no handler turned into an answer fails the test."""
+    return TestClient(app, base_url="http://localhost")
+
+
 @contextmanager
 def serve(documents: Path, index: Path, api_key: str = "") -> Iterator[TestClient]:
     """Serve an index of one's own."""
     app = create_app(load_settings(documents=documents, index=index, api_key=api_key))
-    with TestClient(app) as client:
+    with client_of(app) as client:
         yield client
 
 
@@ -40,9 +46,9 @@ def get_document(client: TestClient, document: str) -> dict[str, Any]:
     """Return a document as it is served."""
     response = client.get(f"/v1/documents/{quote(document)}")
     assert response.status_code == 200, response.text
-    found = response.json()
-    assert isinstance(found, dict)
-    return found
+    content = response.json()
+    assert isinstance(content, dict)
+    return content
 
 
 def assert_problem(response: Response, status: int, *sent: str) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def assert_problem(response: Response, status: int, *sent: str) -> dict[str, Any
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Look again until it holds; the test's own time is not what is measured."""
+    """Try again until it holds; how long that takes is not what is tested."""
     for _ in range(600):
         if holds():
             return

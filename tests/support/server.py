@@ -23,8 +23,10 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True)
 class Running:
+    """A server in a process of its own."""
+
     process: subprocess.Popen[str]
-    said: list[str]
+    said: list[str]  # the lines on its standard error
     url: str
 
     @property
@@ -76,9 +78,10 @@ def listening(app: ASGIApp) -> Iterator[Address]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that a process started, without the one that Python starts to look after them."""
+    """Return the processes that a process started, without Python's own resource tracker."""
     listed = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return sorted(int(child) for one in listed for child in one if "resource_tracker" not in command(int(child)))
+    pids = [int(child) for of_thread in listed for child in of_thread]
+    return sorted(child for child in pids if "resource_tracker" not in command(child))
 
 
 def command(pid: int) -> str:

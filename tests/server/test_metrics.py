@@ -1,16 +1,9 @@
 from pathlib import Path
 
-from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Rebuild
-from tests.server.serving import serve
-
-
-def test_the_server_is_alive_and_ready(client: TestClient) -> None:
-    for path in ("/healthz", "/readyz"):
-        response = client.get(path)
-        assert (response.status_code, response.json()) == (200, {"status": "ok"})
+from tests.support.api import serve
 
 
 def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -23,6 +16,8 @@ def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, in
         client.get("/v1/ask", params={"question": "When?"})
         client.get("/v1/documents/a.txt")
         client.get("/v1/citations/onetwothree")
+        client.get("/static/main.js")
+        client.head("/healthz")
         client.get("/no/such/route")
         client.request("BREW", "/pot")
         response = client.get("/metrics")
@@ -39,6 +34,8 @@ def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, in
         ("GET", "/v1/ask", "200"): 1,
         ("GET", "/v1/documents/{document:path}", "200"): 1,
         ("GET", "/v1/citations/{citation}", "404"): 1,
+        ("GET", "/static", "200"): 1,
+        ("GET", "/healthz", "200"): 1,
         ("(any)", "(none)", "404"): 2,
     }
     seconds = families["sourceline_request_seconds"].samples

@@ -1,15 +1,18 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sourceline.config import load_settings
 from sourceline.server.app import create_app
 from tests.conftest import Rebuild
-from tests.server.serving import JSON, assert_problem, post_raw, serve
+from tests.support.api import JSON, assert_problem, post_raw, serve
 
 SENT = "canary"  # stands in what is sent and must not come back
 
@@ -62,6 +65,32 @@ NOT_JSON: dict[str, str | bytes] = {
 }
 
 
+# Odd, and not all of it wrong.
+ODD: dict[str, str | bytes] = {
+    "a key twice, the last one good": '{"question": 1, "question": "Who?"}',
+    "a key twice, the last one bad": '{"question": "Who?", "question": 1}',
+    "k twice": '{"question": "Who met him?", "k": 1, "k": 2}',
+    "k as 1e0": '{"question": "Who?", "k": 1e0}',
+    "k as -0": '{"question": "Who?", "k": -0}',
+    "k as 01": '{"question": "Who?", "k": 01}',
+    "a pair of surrogates": '{"question": "\\ud83d\\ude00 who?"}',
+    "escapes": '{"q\\u0075estion": "\\u0057ho\\/\\n?"}',
+    "UTF-8 with a mark": b"\xef\xbb\xbf" + b'{"question": "Who?"}',
+    "UTF-16": '{"question": "Who?"}'.encode("utf-16"),
+    "UTF-32": '{"question": "Who?"}'.encode("utf-32-le"),
+    "blanks around": ' \t\r\n{"question": "Who?"}\n ',
+    "a form feed before": '\f{"question": "Who?"}',
+    "something behind": '{"question": "Who?"} {}',
+    "a comma behind": '{"question": "Who?",}',
+    "NaN in an unknown field": '{"question": "Who?", "x": NaN}',
+    "a delete character": '{"question": "Who\x7f?"}',
+    "nulls": '{"question": "Who?", "filters": null}',
+    "2,000 emoji": json.dumps({"question": "😀" * 1_999 + "a"}, ensure_ascii=False),
+    "2,001 emoji": json.dumps({"question": "😀" * 2_000 + "a"}),
+    "NUL in a pattern": '{"question": "Who?", "filters": {"documents": ["\\u0000"]}}',
+}
+
+
 @pytest.mark.parametrize("body", INVALID.values(), ids=INVALID.keys())
 def test_a_body_that_does_not_fit_is_refused(client: TestClient, body: str) -> None:
     assert_problem(post_raw(client, body), 422, SENT, "12345")
@@ -70,6 +99,46 @@ def test_a_body_that_does_not_fit_is_refused(client: TestClient, body: str) -> N
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_a_body_that_is_not_json_is_refused(client: TestClient, body: str | bytes) -> None:
     assert_problem(post_raw(client, body), 400, SENT, "99999", "[[")
+
+
+def test_odd_json_is_read_or_refused(client: TestClient) -> None:
+    statuses = {name: post_raw(client, body).status_code for name, body in ODD.items()}
+    assert set(statuses.values()) == {200, 400, 422}
+    assert [name for name, status in statuses.items() if status == 200] == [
+        "a key twice, the last one good",
+        "k twice",
+        "a pair of surrogates",
+        "escapes",
+        "UTF-8 with a mark",
+        "UTF-16",
+        "UTF-32",
+        "blanks around",
+        "a delete character",
+        "nulls",
+        "2,000 emoji",
+        "NUL in a pattern",
+    ]
+
+
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "question": st.text(max_size=20) | st.integers() | st.none(),
+        "k": st.integers(-1, 102) | st.floats() | st.booleans() | st.text(max_size=3),
+        "explain": st.booleans() | st.integers(0, 1) | st.none(),
+        "filters": st.none()
+        | st.fixed_dictionaries({}, optional={"documents": st.lists(st.text(max_size=3) | st.integers(), max_size=3)}),
+        "x": st.integers(),
+    },
+)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(FIELDS)
+def test_any_object_is_answered_or_refused(client: TestClient, fields: dict[str, Any]) -> None:
+    response = post_raw(client, json.dumps(fields))
+    if response.status_code != 200:
+        assert_problem(response, 422)
 
 
 @pytest.mark.parametrize(
@@ -128,38 +197,84 @@ def test_each_field_that_does_not_fit_is_named_by_its_place(client: TestClient) 
     ]
 
 
-@pytest.mark.parametrize("path", ["/v1/ask", "/v1/citations/lookup"])
+BATCHES = {
+    "no questions": "{}",
+    "an empty list": '{"questions": []}',
+    "a question that is no list": f'{{"questions": "{SENT}"}}',
+    "an empty question": f'{{"questions": ["{SENT}", ""]}}',
+    "no words": f'{{"questions": ["{SENT}", "\\u200b"]}}',
+    "NUL": f'{{"questions": ["{SENT}\\u0000"]}}',
+    "101 questions": json.dumps({"questions": [SENT] * 101}),
+    "one question": f'{{"question": "{SENT}"}}',
+    "k of 0": f'{{"questions": ["{SENT}"], "k": 0}}',
+    "an unknown field": f'{{"questions": ["a"], "{SENT}": 1}}',
+    "an unknown filter": f'{{"questions": ["a"], "filters": {{"{SENT}": ["{SENT}"]}}}}',
+}
+
+
+@pytest.mark.parametrize("body", BATCHES.values(), ids=BATCHES.keys())
+def test_a_batch_that_does_not_fit_is_refused(client: TestClient, body: str) -> None:
+    assert_problem(post_raw(client, body, "/v1/ask/batch"), 422, SENT)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "location"),
+    [
+        ("POST", "/v1/ask", {"json": {"question": "\u200b"}}, "body.question"),
+        ("GET", "/v1/ask", {"params": {"question": "\u200b"}}, "query.question"),
+        ("POST", "/v1/ask/batch", {"json": {"questions": ["Who?", "\u200b", "Why?"]}}, "body.questions.1"),
+    ],
+)
+def test_a_question_without_words_is_named_by_its_place(
+    client: TestClient, method: str, path: str, sent: dict[str, Any], location: str
+) -> None:
+    problem = assert_problem(client.request(method, path, **sent), 422)
+    assert problem["detail"] == "the question cannot be answered"
+    assert problem["errors"] == [{"location": location, "message": "the question holds no words"}]
+
+
+@pytest.mark.parametrize("path", ["/v1/ask", "/v1/citations/lookup", "/v1/ask/batch"])
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp", SENT])
 def test_a_body_of_another_type_is_refused(client: TestClient, path: str, kind: str | None) -> None:
     headers = {} if kind is None else {"content-type": kind}
     assert_problem(client.post(path, content='{"question": "a"}', headers=headers), 415, SENT)
 
 
-def test_the_type_may_name_its_character_set(client: TestClient) -> None:
-    for kind in ("application/json; charset=utf-8", "Application/JSON"):
+def test_every_type_of_json_is_read(client: TestClient) -> None:
+    for kind in (
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/vnd.api+json",
+        " application/json ",
+    ):
         assert client.post("/v1/ask", content='{"question": "Who?"}', headers={"content-type": kind}).is_success
 
 
 @pytest.mark.parametrize("path", [f"/{SENT}", "/v1", f"/v1/{SENT}", "/v2/ask", "//v1/ask", "/v1/citations"])
 def test_an_unknown_route_is_not_found(client: TestClient, path: str) -> None:
-    assert_problem(client.get(f"http://testserver{path}"), 404, SENT)
+    assert_problem(client.get(f"http://localhost{path}"), 404, SENT)
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/v1/ask", "GET, POST"),
-        ("PUT", "/v1/citations/x", "GET"),
-        ("PATCH", "/v1/documents/a/b", "GET"),
+        ("DELETE", "/v1/ask", "GET, HEAD, POST"),
+        ("PUT", "/v1/citations/x", "GET, HEAD"),
+        ("PATCH", "/v1/documents/a/b", "GET, HEAD"),
         ("GET", "/v1/index/rebuild", "POST"),
-        ("POST", "/v1/index", "GET"),
-        ("POST", "/healthz", "GET"),
-        ("POST", "/docs", "GET"),
+        ("HEAD", "/v1/ask/batch", "POST"),
+        ("POST", "/v1/index", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/docs", "GET, HEAD"),
+        ("POST", "/openapi.json", "GET, HEAD"),
+        ("POST", "/static/main.js", "GET, HEAD"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(client: TestClient, method: str, path: str, allowed: str) -> None:
     response = client.request(method, path)
-    assert_problem(response, 405)
+    assert response.status_code == 405
+    if method != "HEAD":
+        assert_problem(response, 405)
     assert ", ".join(sorted(response.headers["allow"].split(", "))) == allowed
 
 
@@ -179,9 +294,10 @@ def test_the_unexpected_is_logged_and_not_told(
 ) -> None:
     app = create_app(load_settings(documents=corpus, index=corpus_index))
     add_failing_route(app)
-    response = TestClient(app, raise_server_exceptions=False).post("/fail", content=SENT, headers=JSON)
+    client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
+    response = client.post("/fail", content=SENT, headers=JSON)
     problem = assert_problem(response, 500, SENT, "Traceback", "RuntimeError")
-    assert problem["detail"] == "an unexpected error; it was logged"
+    assert problem["detail"] == "an unexpected error occurred; it was logged"
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.getMessage() == "unexpected error in POST /fail"
     assert record.exc_info is not None

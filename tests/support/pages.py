@@ -104,10 +104,15 @@ def docs() -> list[Path]:
 
 
 def steps(block: Block) -> Iterator[tuple[str, str]]:
-    """Yield each command of a ``console`` block with what is shown below it."""
+    """Yield each command of a ``console`` block with what is shown below it.
+
+    A backslash at the end of a line continues the command on the next one.
+    """
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        command, _, shown = part.partition("\n")
-        yield command, shown
+        match = re.fullmatch(r"((?:[^\n]*\\\n)*[^\n]*)\n(.*)", part, re.DOTALL)
+        assert match
+        command, shown = match.groups()
+        yield command.replace("\\\n", ""), shown
 
 
 def require_same_text(shown: str, printed: str) -> None:
@@ -118,7 +123,7 @@ def require_same_text(shown: str, printed: str) -> None:
     """
     figures: list[float] = []
     pattern = ""
-    for line in shown.splitlines():
+    for line in shown.rstrip("\n").splitlines():
         pattern += "(?:.*\n)*?" if line == "…" else f"{_line_pattern(line, figures)}\n"
     match = re.fullmatch(pattern, printed.rstrip("\n") + "\n" if printed.strip() else "")
     assert match, f"the page shows\n{shown}\nand this was printed:\n{printed}"

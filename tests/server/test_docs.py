@@ -13,7 +13,7 @@ def test_every_route_is_described_and_nothing_is_loaded_from_elsewhere(app: Fast
         for method in methods:
             assert f"<h2>{method.upper()} {path}</h2>" in shown.text
     assert not re.search(r"<script|<style|<img|src=|https?://|@import|url\(", shown.text)
-    assert re.findall(r'<link [^>]*href="([^"]*)"', shown.text) == ["/page/icon.svg", "/page/docs.css"]
+    assert re.findall(r'<link [^>]*href="([^"]*)"', shown.text) == ["/static/icon.svg", "/static/docs.css"]
 
 
 def test_the_description_is_shown_as_text() -> None:

@@ -12,7 +12,7 @@ from tests.server.running import listening
 
 PATHS = [
     "/",
-    "/page/main.js",
+    "/static/main.js",
     "/docs",
     "/openapi.json",
     "/healthz",

@@ -11,7 +11,7 @@ from sourceline.server.loopback import is_loopback
 
 # The page holds nothing of the documents; it asks for the key and sends it with what it asks.
 _OPEN = {"/healthz", "/readyz", "/"}
-_OPEN_FOLDER = "/page/"
+_OPEN_FOLDER = "/static/"
 
 
 class KeyMiddleware:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-FOLDER = "page"
+FOLDER = "static"
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 # Nothing but the files of this server, and no text that becomes markup or script, whatever a document holds.
 _POLICY = (

@@ -17,7 +17,7 @@ def page(openapi: dict[str, Any]) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="/page/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/page/docs.css">'
+        '<link rel="icon" href="/static/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/static/docs.css">'
         f"<main><h1>{title}</h1><p>{escape(openapi['info'].get('description', ''))} "
         'The same for programs: <a href="/openapi.json">/openapi.json</a>.</p>'
         f"{''.join(routes)}<h2>Schemas</h2>{''.join(schemas)}</main></html>"

@@ -34,12 +34,12 @@ def test_the_page_is_at_the_root(client: TestClient) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_file_is_served_as_what_it_is(client: TestClient, name: str) -> None:
-    response = client.get(f"/page/{name}")
+    response = client.get(f"/static/{name}")
     assert response.content == (FOLDER / name).read_bytes()
     assert response.headers["content-type"] == f"{TYPES[name.rpartition('.')[2]]}; charset=utf-8"
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", *(f"/page/{name}" for name in NAMES)])
+@pytest.mark.parametrize("path", ["/", "/docs", *(f"/static/{name}" for name in NAMES)])
 def test_a_browser_is_told_to_run_nothing_else(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     assert set(headers["content-security-policy"].split("; ")) == POLICY
@@ -47,7 +47,7 @@ def test_a_browser_is_told_to_run_nothing_else(client: TestClient, path: str) ->
     assert headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("path", ["/", "/page/style.css"])
+@pytest.mark.parametrize("path", ["/", "/static/style.css"])
 def test_what_the_browser_has_already_is_not_sent_again(client: TestClient, path: str) -> None:
     first = client.get(path)
     assert first.headers["cache-control"] == "no-cache"
@@ -58,17 +58,17 @@ def test_what_the_browser_has_already_is_not_sent_again(client: TestClient, path
 
 @pytest.mark.parametrize("name", ["none.js", "..%2Fapp.py", "%2e%2e%2fassets.py", "", "index.html%00"])
 def test_nothing_but_the_pages_files_is_served(client: TestClient, name: str) -> None:
-    assert_problem(client.get(f"/page/{name}"), 404)
+    assert_problem(client.get(f"/static/{name}"), 404)
 
 
-@pytest.mark.parametrize("path", ["/", *(f"/page/{name}" for name in NAMES)])
+@pytest.mark.parametrize("path", ["/", *(f"/static/{name}" for name in NAMES)])
 def test_the_page_needs_no_key_and_holds_nothing_of_the_documents(guarded: TestClient, path: str) -> None:
     response = guarded.get(path)
     assert response.status_code == 200
     assert "Pezeshkian" not in response.text
 
 
-@pytest.mark.parametrize("path", ["/page/..%2fv1%2fdocuments", "/page/%2e%2e/v1/documents", "/page/x/../../v1/index"])
+@pytest.mark.parametrize("path", ["/static/..%2fv1%2fdocuments", "/static/%2e%2e/v1/documents", "/static/x/../../v1/index"])
 def test_the_pages_folder_is_no_way_around_the_key(guarded: TestClient, path: str) -> None:
     response = guarded.get(path)
     assert response.status_code in {401, 404}
@@ -85,7 +85,7 @@ def test_every_file_is_used_and_nothing_is_loaded_from_elsewhere() -> None:
     for name in set(NAMES) - {"index.html", "docs.css"}:
         assert any(name in text for other, text in texts.items() if other != name)
     for module in (name for name in NAMES if name.endswith(".js") and name != "main.js"):
-        assert f'<link rel="modulepreload" href="/page/{module}">' in texts["index.html"]
+        assert f'<link rel="modulepreload" href="/static/{module}">' in texts["index.html"]
     names = "http://www.w3.org/ns/anno.jsonld", "http://www.w3.org/2000/svg"  # of a vocabulary: never fetched
     elsewhere = [url for text in texts.values() for url in re.findall(r"https?://[^\s\"')]+|@import|url\(", text)]
     assert set(elsewhere) <= set(names)

@@ -17,7 +17,7 @@ def page_routes(app: FastAPI) -> APIRouter:
     async def home(request: Request) -> Response:
         return _send(assets["index.html"], request)
 
-    @router.get("/page/{name}")
+    @router.get("/static/{name}")
     async def asset(name: str, request: Request) -> Response:
         if name not in assets:
             raise HTTPException(404, "the page has no such file")

@@ -1,22 +1,21 @@
-// What the server is asked. Every failure is an Error whose message says what happened and what to do.
+// The HTTP API. Every failure becomes an Error whose message says what happened and what to do about it.
 
 import { find } from "./dom.js";
 
 const KEY = "sourceline-key";
-// What to do about a failure, by its status.
 const ADVICE = {
-  404: "Is the link whole?",
-  409: "", // what is to be done is said already
+  404: "Check that the link is complete.",
+  409: "", // the server's message says it all
   422: "Change the question and ask again.",
   503: "Try again in a moment.",
 };
-let asking = null;
 
 export const ask = (question, k, signal) => call("/v1/ask", { body: { question, k }, signal });
 export const citation = (id, signal) => call(`/v1/citations/${encodeURIComponent(id)}`, { signal });
 export const documents = (signal) => call("/v1/documents", { signal });
-export const text = (id, signal) => call(`/v1/documents/${id.split("/").map(encodeURIComponent).join("/")}`, { signal });
-export const examples = (signal) => call("/v1/examples", { signal });
+export function readDocument(id, signal) {
+  return call(`/v1/documents/${id.split("/").map(encodeURIComponent).join("/")}`, { signal });
+}
 export const index = (signal) => call("/v1/index", { signal });
 export const rebuild = () => call("/v1/index/rebuild", { method: "POST" });
 
@@ -30,42 +29,44 @@ async function call(path, { method, body, signal } = {}) {
     response = await fetch(path, request);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server does not answer. Is it running? Start it with “sourceline serve”, then try again.");
+    throw new Error("The server does not respond. If it is down, start it with “sourceline serve”, then try again.");
   }
   if (response.status === 401) {
     await askForKey(key);
     return call(path, { method, body, signal });
   }
-  if (!response.ok) throw await failure(response);
+  if (!response.ok) throw await errorFrom(response);
   return response.json().catch((error) => {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server’s answer cannot be read. Try again; does anything stand between it and this page?");
+    throw new Error("The server’s answer is not valid JSON. Try again; a proxy may have replaced it.");
   });
 }
 
-async function failure(response) {
+async function errorFrom(response) {
   const problem = await response.json().catch(() => ({}));
-  const details = (problem.errors ?? []).map((one) => one.message);
-  const said = [problem.detail ?? `the server answered ${response.status}`, ...details].join("; ");
-  const advice = ADVICE[response.status] ?? "Try again; if it stays so, the server’s log says more.";
-  const message = `${said[0].toUpperCase()}${said.slice(1)}. ${advice}`.trim();
+  const fields = (problem.errors ?? []).map(({ message }) => message);
+  const detail = [problem.detail ?? `the server answered ${response.status}`, ...fields].join("; ");
+  const advice = ADVICE[response.status] ?? "Try again; if it keeps happening, look at the server’s log.";
+  const message = `${detail[0].toUpperCase()}${detail.slice(1)}. ${advice}`.trim();
   return Object.assign(new Error(message), { status: response.status });
 }
 
-/** Ask for the key once, however many requests need it; `tried` is the one that was refused. */
-function askForKey(tried) {
+let keyPrompt = null;
+
+/** Ask for the API key once, however many requests are waiting for it. `refused` is the key that was just tried. */
+function askForKey(refused) {
   const dialog = find("#key");
-  asking ??= new Promise((done) => {
-    if (tried) find("#key-note").textContent = "That was not the key. Try again.";
+  keyPrompt ??= new Promise((resolve) => {
+    if (refused) find("#key-note").textContent = "That key is not valid. Try again.";
     dialog.addEventListener("close", () => {
-      // A header holds no other characters, so that no key does.
+      // A header cannot hold other characters, so a key has none.
       sessionStorage.setItem(KEY, find("#key-field").value.replace(/[^\x21-\x7e]/g, ""));
       find("#key-field").value = "";
-      asking = null;
-      done();
+      keyPrompt = null;
+      resolve();
     }, { once: true });
     dialog.addEventListener("cancel", (event) => event.preventDefault());
     dialog.showModal();
   });
-  return asking;
+  return keyPrompt;
 }

@@ -1,35 +1,39 @@
-// A citation: what became of it, and its three forms to copy.
+// A citation: what has become of the sentence, and its three forms to copy.
 
-import { difference } from "./difference.js";
-import { find, make, note, verbatim } from "./dom.js";
-import { linkOf, place } from "./place.js";
+import { linkTo } from "./address.js";
+import { diff } from "./diff.js";
+import { find, make, makeQuote, showToast } from "./dom.js";
 
-const MEANING = {
-  current: "It stands as cited.",
+const STATUS = {
+  current: "The sentence stands in the document as cited.",
   moved: "The same sentence now stands elsewhere.",
   changed: "The sentence was edited after it was cited.",
-  removed: "The sentence is gone from the documents.",
+  removed: "The sentence is no longer in the documents.",
 };
 
-/** “quote” — Title (id), line 3. Cited 2026-11-24. And its link. */
-export function asText({ citation, text, document, location }) {
-  const today = new Date();
-  const date = [today.getFullYear(), today.getMonth() + 1, today.getDate()].map((n) => String(n).padStart(2, "0"));
-  const where = `${document.title} (${document.id}), ${place(location)}`;
-  return `“${text}” — ${where}. Cited ${date.join("-")}. ${linkOf({ cite: citation })}`;
+/** Return "line 3, page 2, Speaker, 10:02, section “Budget”", as far as it is known. */
+export function describeLocation({ line, page, speaker, time, section }) {
+  const parts = [`line ${line}`, page && `page ${page}`, speaker, time, section && `section “${section}”`];
+  return parts.filter(Boolean).join(", ");
 }
 
-export const asLink = ({ citation }) => linkOf({ cite: citation });
+/** Return: “quote” — Title (id), line 3. Cited 2026-11-24. And the link. */
+export function quoteWithSource({ citation, text, document, location }) {
+  const now = new Date();
+  const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0"));
+  const source = `${document.title} (${document.id}), ${describeLocation(location)}`;
+  return `“${text}” — ${source}. Cited ${date.join("-")}. ${linkTo({ cite: citation })}`;
+}
 
-/** A W3C Web Annotation with the selectors as they are served. */
-export function asJson({ citation, status, document, selectors, cited }) {
+/** Return a W3C Web Annotation with the selectors of the API. */
+function annotation({ citation, status, document, selectors, cited }) {
   return JSON.stringify({
     "@context": "http://www.w3.org/ns/anno.jsonld",
-    id: linkOf({ cite: citation }),
+    id: linkTo({ cite: citation }),
     type: "Annotation",
     motivation: "identifying",
     created: new Date().toISOString(),
-    target: { source: linkOf({ document: document.id }), selector: selectors },
+    target: { source: linkTo({ document: document.id }), selector: selectors },
     "sourceline:citation": citation,
     "sourceline:status": status,
     "sourceline:document": document,
@@ -37,12 +41,12 @@ export function asJson({ citation, status, document, selectors, cited }) {
   }, null, 2);
 }
 
-/** Copy, or where the browser forbids it, show what is to be copied. */
-export async function copy(text, what) {
+/** Copy a text, or show it to be copied by hand where the browser has no clipboard (no HTTPS) or forbids it. */
+export async function copy(text, description) {
   try {
     await navigator.clipboard.writeText(text);
-    note(`Copied: ${what}.`);
-  } catch { // no clipboard without HTTPS, or not allowed: then by hand
+    showToast(`Copied ${description}.`);
+  } catch {
     const field = find("#copy-text");
     field.value = text;
     find("#copy").showModal();
@@ -50,38 +54,38 @@ export async function copy(text, what) {
   }
 }
 
-/** The card of a citation: its state and how to take it along. `near` is the sentence where a removed one stood. */
-export function card(found, near) {
-  const shown = { ...found, document: found.cited.document, location: found.cited.location };
-  const button = (label, text, what) => make("button", { type: "button", onclick: () => copy(text(), what) }, label);
-  return make("div", { class: `card ${found.status}` },
+/** Return a button that copies what `text` returns. `description` says what that is, once it is copied. */
+export const copyButton = (label, text, description) =>
+  make("button", { type: "button", onclick: () => copy(text(), description) }, label);
+
+/** Return the card of a citation. `nearby` is the sentence that stands where a removed one stood, if any does. */
+export function card(citation, nearby) {
+  const { document, location } = citation.cited;
+  return make("div", { class: `card ${citation.status}` },
     make("h3", {}, "Citation"),
-    make("p", { class: "state" }, MEANING[found.status]),
-    ...compared(found, near),
-    make("p", { class: "where" }, found.status === "current" ? "" : "Cited from ",
-      make("bdi", {}, shown.document.title), `, ${place(shown.location)} · `,
-      make("code", {}, found.citation)),
-    make("p", { class: "copies" },
-      button("Copy link", () => asLink(found), "the link"),
-      button("Copy text", () => asText(shown), "the quote with its source"),
-      button("Copy JSON", () => asJson(found), "the W3C annotation")));
+    make("p", { class: "state" }, STATUS[citation.status]),
+    ...comparison(citation, nearby),
+    make("p", { class: "source" }, citation.status === "current" ? "" : "Cited from ",
+      make("bdi", {}, document.title), `, ${describeLocation(location)} · `, make("code", {}, citation.citation)),
+    make("p", { class: "actions" },
+      copyButton("Copy link", () => linkTo({ cite: citation.citation }), "the link"),
+      copyButton("Copy text", () => quoteWithSource({ ...citation, document, location }), "the quote with its source"),
+      copyButton("Copy JSON", () => annotation(citation), "the W3C annotation")));
 }
 
-/** The text as cited, what stands there now, and the difference. */
-function compared({ status, text, successor }, near) {
+/** Return the text as cited, what stands there now, and the difference. */
+function comparison({ status, text, successor }, nearby) {
+  const quote = (title, ...parts) => [make("h4", {}, title), makeQuote("blockquote", {}, ...parts)];
   if (status === "current") return [];
-  const quote = (title, ...parts) => [make("h4", {}, title), verbatim("blockquote", {}, ...parts)];
   if (status === "removed") {
-    const now = near ? quote("What stands near its old place now", near) : quote("Now", "The document is gone, too.");
+    const now = nearby ? quote("In its old place now", nearby) : quote("Now", "The document is gone, too.");
     return [...quote("As cited", text), ...now];
   }
-  const now = successor.document;
-  const where = make("p", { class: "where" }, "Now in ", make("bdi", {}, now.title), `, ${place(successor.location)}`);
-  if (status === "moved") {
-    return [...quote("As cited and as it stands now", text), where];
-  }
-  const parts = difference(text, successor.text);
+  const source = make("p", { class: "source" },
+    "Now in ", make("bdi", {}, successor.document.title), `, ${describeLocation(successor.location)}`);
+  if (status === "moved") return [...quote("As cited and as it stands now", text), source];
+  const parts = diff(text, successor.text);
   const side = (kind, tag) => parts.filter((part) => part.kind === "same" || part.kind === kind)
     .map((part) => (part.kind === "same" ? part.text : make(tag, {}, part.text)));
-  return [...quote("As cited", ...side("old", "del")), ...quote("As it stands now", ...side("new", "ins")), where];
+  return [...quote("As cited", ...side("old", "del")), ...quote("As it stands now", ...side("new", "ins")), source];
 }

@@ -1,8 +1,8 @@
-// Elements are made here and nowhere else, and text reaches them as text nodes only: nothing is ever parsed as markup.
+// Creates elements and shows status messages. Text only ever becomes text nodes: nothing is parsed as markup.
 
 export const find = (selector) => document.querySelector(selector);
 
-/** Make an element. Properties that start with "on" are listeners; null, undefined and false are left out. */
+/** Create an element. Properties starting with "on" are listeners; null, undefined and false are left out. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -14,45 +14,52 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** A stretch of a document's text, shown in the direction of its own letters. */
-export const verbatim = (tag, properties, ...children) => make(tag, { dir: "auto", ...properties }, ...children);
+/** Create an element for text of a document, which takes its direction from its own letters. */
+export const makeQuote = (tag, properties, ...children) => make(tag, { dir: "auto", ...properties }, ...children);
 
-/** Return text.slice for offsets that count code points, as the API's do; JavaScript counts UTF-16 units. */
-export function slicer(text) {
+/** Return text.slice for offsets in code points, as the API has them; JavaScript counts UTF-16 units. */
+export function codePointSlicer(text) {
   if (!/[\ud800-\udfff]/.test(text)) return (start, end) => text.slice(start, end);
-  const points = Array.from(text);
-  return (start, end) => points.slice(start, end).join("");
+  let [points, units] = [0, 0]; // the last offset that was converted: most callers move forward
+  function toUnits(offset) {
+    if (offset < points) [points, units] = [0, 0];
+    for (; points < offset && units < text.length; points += 1) units += text.codePointAt(units) > 0xffff ? 2 : 1;
+    return units;
+  }
+  return (start, end) => text.slice(toUnits(start), end === undefined ? undefined : toUnits(end));
 }
 
-/** Say how it went: it is shown, and read out by a screen reader. */
-export function say(text, kind = "") {
+/** Show the outcome of a request; screen readers announce it. */
+export function showStatus(text, kind = "") {
   const status = find("#status");
   status.className = kind;
   status.textContent = text;
 }
 
-let noted = 0;
+let toastTimer = 0;
 
-/** Say something small, which goes away by itself. */
-export function note(text) {
-  clearTimeout(noted);
-  find("#note").textContent = text;
-  noted = setTimeout(() => (find("#note").textContent = ""), 4000);
+/** Show a short message that disappears by itself. */
+export function showToast(text) {
+  clearTimeout(toastTimer);
+  find("#toast").textContent = text;
+  toastTimer = setTimeout(() => (find("#toast").textContent = ""), 4000);
 }
 
-export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+/** Return a number with its noun: "1 passage", "2,000 passages". */
+export const counted = (number, singular, plural = `${singular}s`) =>
+  `${number.toLocaleString("en")} ${number === 1 ? singular : plural}`;
 
-let waiting = 0;
+let pending = 0;
 
-/** Show that something is under way, if it takes long enough to be noticed. */
-export async function waitingFor(promise) {
-  waiting += 1;
+/** Show the progress bar while a promise is pending, unless it settles too soon to be noticed. */
+export async function withProgress(promise) {
+  pending += 1;
   const timer = setTimeout(() => (find("#progress").hidden = false), 150);
   try {
     return await promise;
   } finally {
     clearTimeout(timer);
-    waiting -= 1;
-    if (!waiting) find("#progress").hidden = true;
+    pending -= 1;
+    if (!pending) find("#progress").hidden = true;
   }
 }

@@ -1,10 +1,10 @@
-// Shows what the address asks for. Links change the address; so do back, forward and reload.
+// Shows the state that the address asks for. Links change the address; so do back, forward and reload.
 
+import { addressOf, currentState, go, onStateChange } from "./address.js";
 import * as answers from "./answers.js";
-import { find, say, waitingFor } from "./dom.js";
-import { listen } from "./keys.js";
-import * as library from "./library.js";
-import { address, go, read } from "./place.js";
+import * as documents from "./documents.js";
+import { find, showStatus, withProgress } from "./dom.js";
+import * as keyboard from "./keyboard.js";
 import * as reader from "./reader.js";
 
 let current = new AbortController();
@@ -13,48 +13,50 @@ async function show() {
   current.abort();
   current = new AbortController();
   const { signal } = current;
-  const state = read();
+  const state = currentState();
+  // An opened document scrolls to its own place; the browser would only scroll it away from there, on back and reload.
+  history.scrollRestoration = state.cite || state.document ? "manual" : "auto";
   if (find("#question").value.trim() !== state.q) find("#question").value = state.q;
   document.title = [state.q || (state.view && "Documents"), "Sourceline"].filter(Boolean).join(" – ");
-  const results = await waitingFor(Promise.allSettled([main(state, signal), reader.show(state, signal)]));
+  const results = await withProgress(Promise.allSettled([showMain(state, signal), reader.show(state, signal)]));
   if (signal.aborted) return;
   reader.markAnswers(answers.passages(), state);
   const failed = results.find(({ status }) => status === "rejected");
-  if (failed) say(failed.reason.message, "error");
+  if (failed) showStatus(failed.reason.message, "error");
 }
 
-/** What stands in the first column. */
-function main(state, signal) {
-  const alone = !state.q && !state.view && (state.cite || state.document);
-  find("#answers").hidden = Boolean(alone);
-  if (state.view === "documents") return library.show(signal);
+/** Show what belongs in the first column: answers, documents, or nothing if a link opened a document alone. */
+function showMain(state, signal) {
+  const isEmpty = !state.q && !state.view;
+  const hasDocument = Boolean(state.cite || state.document);
+  find("#answers").hidden = isEmpty && hasDocument;
+  find("#intro").hidden = !isEmpty || hasDocument;
+  if (state.view) return documents.show(signal);
   if (state.q) return answers.show(state, signal);
-  if (!alone) return answers.showExamples(signal);
   answers.forget();
   find("#answers").replaceChildren();
-  say("");
+  showStatus("");
   return undefined;
 }
 
-/** Follow a link to this page without loading it again; who selects text does not follow. */
+/** Follow a link of this page without loading it again, unless the click ended a selection of text. */
 function follow(event) {
-  const link = event.target.closest("a[href]");
-  const target = link?.getAttribute("href");
-  if (!target || !(target === "/" || target.startsWith("/?"))) return;
-  if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const address = event.target.closest("a[href]")?.getAttribute("href");
+  if (!address || !(address === "/" || address.startsWith("/?"))) return;
+  if (event.defaultPrevented || event.button) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   if (event.detail && !document.getSelection().isCollapsed) return;
-  go(target);
+  go(address);
 }
 
 find("#ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  answers.forget(); // asked again, it is answered again
+  answers.forget(); // so that the same question is asked again
   reader.forget();
   const q = find("#question").value.trim();
-  if (q) go(address({ q }));
+  if (q) go(addressOf({ q }));
 });
 document.addEventListener("click", follow);
-window.addEventListener("popstate", show);
-listen();
-show();
+keyboard.listen();
+onStateChange(show);

@@ -1,137 +1,158 @@
-// A document, read beside the answers: one sentence is marked, and every other can be cited.
+// A document beside the answers: the cited sentence is marked, and every other sentence can be cited.
 
+import { addressOf } from "./address.js";
 import * as api from "./api.js";
 import { card } from "./citation.js";
-import { count, find, make, slicer, verbatim } from "./dom.js";
-import { address } from "./place.js";
+import { codePointSlicer, counted, find, make, makeQuote } from "./dom.js";
+import { keepInView, letGo } from "./scroll.js";
 
-let open = null; // the document that is shown: { id, base, text, sentences: Map of citation -> element, passages }
+// The document on the page: {
+//   id, title, passages,
+//   text: its element, sentences: a Map from citations to the elements in it,
+//   base: the address of the page without the document,
+//   focusable: the one sentence that Tab reaches, marked: the cited one, hits: those that are answers }
+let opened = null;
 
-export const forget = () => (open = null);
+export const forget = () => (opened = null);
 
 export async function show(state, signal) {
-  const panel = find("#reader");
-  if (!state.cite && !state.document) return close(panel);
+  const pane = find("#reader");
+  if (!state.cite && !state.document) return close(pane);
   try {
-    const found = state.cite ? await api.citation(state.cite, signal) : null;
-    await point(panel, found, state, signal);
+    const citation = state.cite ? await api.citation(state.cite, signal) : null;
+    await open(pane, citation, state, signal);
   } catch (error) {
-    if (error.name !== "AbortError") close(panel);
+    if (error.name !== "AbortError") close(pane);
     throw error;
   }
   return undefined;
 }
 
-function close(panel) {
-  panel.hidden = true;
-  panel.replaceChildren();
+function close(pane) {
+  letGo();
+  pane.hidden = true;
+  pane.replaceChildren();
   forget();
 }
 
-/** Open the document where a sentence is to be seen today, or that is asked for, and mark the sentence. */
-async function point(panel, found, state, signal) {
-  const here = found?.status === "removed" ? found.cited : found?.successor ?? found;
-  const id = here?.document.id ?? state.document;
-  const marked = found && found.status !== "removed" ? here.citation : null;
-  const base = address({ ...state, cite: null, document: null }); // the sentences' links hold it
-  if (open?.id !== id || open.base !== base || (marked && !open.sentences.has(marked))) {
-    open = { base, ...(await read(id, state, found, signal)) };
-  }
-  const near = found?.status === "removed" ? nearest(found.cited.location) : null;
-  panel.replaceChildren(...top(base, found, near), open.text);
-  panel.hidden = false;
-  mark(marked ?? near?.citation, marked);
+/** Open the document in which the cited sentence stands today, or the one that the address names. */
+async function open(pane, citation, state, signal) {
+  const removed = citation?.status === "removed";
+  const source = removed ? citation.cited : citation?.successor ?? citation;
+  const id = source?.document.id ?? state.document;
+  const marked = citation && !removed ? source.citation : null;
+  const base = addressOf({ ...state, cite: null, document: null }); // the document's links start with it
+  const isOpen = opened?.id === id && opened.base === base && (!marked || opened.sentences.has(marked));
+  if (!isOpen) opened = { ...(await load(id, removed && citation.cited, state, signal)), base };
+  const nearby = removed ? lastPassageUpTo(citation.cited.location.line) : null;
+  pane.replaceChildren(...header(citation, nearby), opened.text);
+  pane.hidden = false;
+  focus(pane, marked ?? nearby?.citation, marked);
 }
 
-/** Fetch a document and make its elements. That it is gone is no failure for one whose sentence is gone. */
-async function read(id, state, found, signal) {
+/** Fetch a document and create its elements. If a removed sentence was cited, the document may be gone, too. */
+async function load(id, removed, state, signal) {
   try {
-    return elements(await api.text(id, signal), state);
+    return render(await api.readDocument(id, signal), state);
   } catch (error) {
-    if (error.status !== 404 || found?.status !== "removed") throw error;
-    return { id, title: found.cited.document.title, passages: [], sentences: new Map(), text: make("div", {}) };
+    if (error.status !== 404 || !removed) throw error;
+    return { id, title: removed.document.title, passages: [], sentences: new Map(), hits: [], text: make("div") };
   }
 }
 
-function elements({ id, title, text, passages }, state) {
-  const cut = slicer(text);
+function render({ id, title, text, passages }, state) {
+  // Copying one link is three times as fast as creating thousands.
+  const template = make("a", { class: "sentence", tabindex: -1, draggable: "false" });
+  const address = addressOf({ ...state, view: null, cite: null, document: null });
+  const prefix = `${address}${address.includes("?") ? "&" : "?"}`;
+  const slice = codePointSlicer(text);
   const body = make("div", { class: "text" });
   const sentences = new Map();
-  let [done, block, paragraph] = [0, null, null];
-  for (const passage of passages) {
-    const { start, end, paragraph: of } = passage.location;
-    const gap = cut(done, start);
-    if (of !== paragraph) {
-      block = verbatim(passage.heading ? "h3" : "p", { class: "block" });
+  let [position, block, paragraph] = [0, null, null];
+  for (const { citation, heading, location } of passages) {
+    const gap = slice(position, location.start);
+    if (location.paragraph !== paragraph) {
+      block = makeQuote(heading ? "h3" : "p", { class: "block" });
       body.append(block);
-      paragraph = of;
+      paragraph = location.paragraph;
       if (gap.trim()) block.append(make("span", { class: "gap" }, gap.trim(), " "));
     } else block.append(gap);
-    const href = address({ ...state, view: null, cite: passage.citation });
-    const sentence = make("a", { class: "sentence", href, tabindex: -1, draggable: "false" }, cut(start, end));
-    sentences.set(passage.citation, sentence);
+    const sentence = template.cloneNode();
+    sentence.href = `${prefix}cite=${encodeURIComponent(citation)}`;
+    sentence.textContent = slice(location.start, location.end);
+    sentences.set(citation, sentence);
     block.append(sentence);
-    done = end;
+    position = location.end;
   }
-  const tail = cut(done).trim();
-  if (tail) body.append(verbatim("p", { class: "block gap" }, tail));
-  return { id, title, passages, sentences, text: body };
+  const rest = slice(position).trim();
+  if (rest) body.append(makeQuote("p", { class: "block gap" }, rest));
+  return { id, title, passages, sentences, hits: [], text: body };
 }
 
-function top(base, found, near) {
+function header(citation, nearby) {
+  const closing = { class: "close", href: opened.base, "aria-label": "Close the document", onclick: focusAnswer };
   return [
-    make("div", { class: "bar" },
-      make("h2", {}, make("bdi", {}, open.title)),
-      make("a", { class: "close", href: base, "aria-label": "Close the document" }, "Close")),
-    make("p", { class: "where" }, make("bdi", {}, open.id), ` · ${count(open.passages.length, "passage")}`),
-    found && card(found, near?.text),
+    make("div", { class: "bar" }, make("h2", {}, make("bdi", {}, opened.title)), make("a", closing, "Close")),
+    make("p", { class: "source" }, make("bdi", {}, opened.id), ` · ${counted(opened.passages.length, "passage")}`),
+    citation && card(citation, nearby?.text),
     make("p", { id: "jumps" }),
   ].filter(Boolean);
 }
 
-/** The last passage that stands at or above the line where a removed one stood. */
-function nearest({ line }) {
-  return open.passages.findLast((passage) => passage.location.line <= line) ?? open.passages[0] ?? null;
+/** Put the focus back on the answer from which the document was opened. */
+const focusAnswer = () => find(".answer .open[aria-current]")?.focus();
+
+function lastPassageUpTo(line) {
+  return opened.passages.findLast((passage) => passage.location.line <= line) ?? opened.passages[0] ?? null;
 }
 
-/** Mark a sentence, or without one only scroll to a place; Tab comes to it. */
-function mark(citation, marked) {
-  for (const sentence of open.sentences.values()) {
-    sentence.removeAttribute("aria-current");
-    sentence.tabIndex = -1;
+/** Focus the sentence of a citation, or without one the document's beginning, and bring it into view. */
+function focus(pane, citation, marked) {
+  opened.marked?.removeAttribute("aria-current");
+  const sentence = opened.sentences.get(citation);
+  makeFocusable(sentence ?? opened.sentences.values().next().value);
+  opened.marked = marked ? sentence : null;
+  opened.marked?.setAttribute("aria-current", "true");
+  (sentence ?? pane).focus({ preventScroll: true });
+  if (sentence) {
+    keepInView(pane, sentence);
+  } else {
+    letGo();
+    pane.scrollTop = 0;
+    pane.scrollIntoView({ block: "start", behavior: "instant" });
   }
-  const target = open.sentences.get(citation) ?? open.sentences.values().next().value;
-  if (target) target.tabIndex = 0;
-  if (marked) target.setAttribute("aria-current", "true");
-  const focused = citation && target ? target : find("#reader");
-  focused.focus({ preventScroll: true });
-  focused.scrollIntoView({ block: citation ? "center" : "start" });
 }
 
-/** Mark the answers that stand in this document, with links from each to the next. */
+function makeFocusable(sentence) {
+  if (opened.focusable) opened.focusable.tabIndex = -1;
+  if (sentence) sentence.tabIndex = 0;
+  opened.focusable = sentence;
+}
+
+/** Mark the answers that stand in this document, and link each to the next. */
 export function markAnswers(answers, state) {
-  if (!open) return;
-  for (const sentence of open.sentences.values()) sentence.classList.remove("hit");
-  const here = open.passages.filter(({ citation }) => answers.some((answer) => answer.citation === citation));
-  for (const { citation } of here) open.sentences.get(citation).classList.add("hit");
-  if (!here.length) return;
-  const at = here.findIndex(({ citation }) => citation === state.cite);
-  const link = (to, rel, words) => make("a", { rel, href: address({ ...state, cite: to.citation }) }, words);
-  const after = here[(at + 1) % here.length];
-  const before = here[(Math.max(at, 0) - 1 + here.length) % here.length];
-  const several = here.length > 1 || at < 0;
-  find("#jumps").replaceChildren(
-    at < 0 ? `${count(here.length, "answer")} in this document. ` : `Answer ${at + 1} of ${here.length} in this document. `,
-    ...(several ? [link(before, "prev", "Previous"), " ", link(after, "next", "Next")] : []));
+  if (!opened) return;
+  for (const sentence of opened.hits) sentence.classList.remove("hit");
+  const citations = new Set(answers.map(({ citation }) => citation));
+  const hits = opened.passages.filter(({ citation }) => citations.has(citation));
+  opened.hits = hits.map(({ citation }) => opened.sentences.get(citation));
+  for (const sentence of opened.hits) sentence.classList.add("hit");
+  if (!hits.length) return;
+  const index = hits.findIndex(({ citation }) => citation === state.cite);
+  const link = (hit, rel, label) => make("a", { rel, href: addressOf({ ...state, cite: hit.citation }) }, label);
+  const next = hits[(index + 1) % hits.length];
+  const previous = hits[(Math.max(index, 0) - 1 + hits.length) % hits.length];
+  const hasOthers = hits.length > 1 || index < 0;
+  const answer = index < 0 ? counted(hits.length, "answer") : `Answer ${index + 1} of ${hits.length}`;
+  find("#jumps").replaceChildren(`${answer} in this document. `,
+    ...(hasOthers ? [link(previous, "prev", "Previous"), " ", link(next, "next", "Next")] : []));
 }
 
-/** Move the focus by so many sentences. */
-export function move(by) {
-  const sentences = [...(open?.sentences.values() ?? [])];
+/** Move the focus by a number of sentences. */
+export function moveFocus(by) {
+  const sentences = [...(opened?.sentences.values() ?? [])];
   if (!sentences.length) return;
-  const at = sentences.findIndex((sentence) => sentence.tabIndex === 0);
-  const target = sentences[Math.min(sentences.length - 1, Math.max(0, at + by))];
-  sentences[at].tabIndex = -1;
-  target.tabIndex = 0;
-  target.focus();
+  const index = sentences.indexOf(opened.focusable);
+  makeFocusable(sentences[Math.min(sentences.length - 1, Math.max(0, index + by))]);
+  opened.focusable.focus();
 }

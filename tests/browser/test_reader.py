@@ -3,14 +3,14 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.asking import MET, ask, cite_of, marked
+from tests.browser.asking import MET, ask, cite_of, marked, message_of
 
 pytestmark = pytest.mark.enable_socket
 
 IN_VIEW = "e => { const r = e.getBoundingClientRect(); return r.top >= 0 && r.bottom <= innerHeight }"
 
 
-def test_choosing_an_answer_opens_its_document_beside_it_at_the_sentence(page: Page) -> None:
+def test_an_answer_opens_its_document_beside_the_answers_at_the_sentence(page: Page) -> None:
     ask(page, "What should regional disputes be addressed through?")
     page.click(".answer .open >> nth=0")
     sentence = marked(page)
@@ -24,7 +24,7 @@ def test_choosing_an_answer_opens_its_document_beside_it_at_the_sentence(page: P
     expect(page.locator(".answer .open").first).to_have_attribute("aria-current", "true")
 
 
-def test_on_a_narrow_screen_it_opens_below(page: Page) -> None:
+def test_on_a_narrow_screen_a_document_opens_below_the_answers(page: Page) -> None:
     page.set_viewport_size({"width": 480, "height": 800})
     ask(page, MET)
     page.click(".answer .open >> nth=2")
@@ -51,7 +51,7 @@ def test_headings_are_headings_and_paragraphs_paragraphs(page: Page, served: str
     expect(page.locator("#reader .text p")).to_have_count(3)
 
 
-def test_one_can_jump_between_the_answers_in_this_document(page: Page) -> None:
+def test_previous_and_next_jump_between_the_answers_in_a_document(page: Page) -> None:
     ask(page, MET)
     page.click(".answer .open >> nth=0")
     here = page.locator("#reader .hit")
@@ -69,19 +69,19 @@ def test_one_can_jump_between_the_answers_in_this_document(page: Page) -> None:
     expect(marked(page)).to_have_text(order[0] or "")
 
 
-def test_any_other_sentence_can_be_chosen_to_be_cited(page: Page, served: str) -> None:
+def test_any_sentence_of_a_document_can_be_cited(page: Page, served: str) -> None:
     ask(page, MET)
     page.click(".answer .open >> nth=0")
     other = page.locator("#reader .sentence").nth(7)
     other.click()
     expect(other).to_have_attribute("aria-current", "true")
-    found = page.request.get(f"{served}/v1/citations/{cite_of(page.url)}").json()
-    assert found["text"] == other.text_content()
-    expect(page.locator(".card code")).to_have_text(found["citation"])
+    citation = page.request.get(f"{served}/v1/citations/{cite_of(page.url)}").json()
+    assert citation["text"] == other.text_content()
+    expect(page.locator(".card code")).to_have_text(citation["citation"])
     expect(page.locator(".answer")).to_have_count(5)
 
 
-def test_selecting_text_does_not_choose_the_sentence(page: Page, served: str) -> None:
+def test_selecting_text_does_not_open_a_citation(page: Page, served: str) -> None:
     page.goto(f"{served}/?document=meeting.txt")
     box = page.locator("#reader .sentence").nth(3).bounding_box()
     assert box
@@ -93,7 +93,7 @@ def test_selecting_text_does_not_choose_the_sentence(page: Page, served: str) ->
     assert cite_of(page.url) is None
 
 
-def test_the_document_is_closed_again(page: Page) -> None:
+def test_closing_a_document_keeps_the_answers(page: Page) -> None:
     ask(page, MET)
     page.click(".answer .open >> nth=1")
     expect(marked(page)).to_be_visible()
@@ -105,9 +105,9 @@ def test_the_document_is_closed_again(page: Page) -> None:
     expect(marked(page)).to_be_visible()
 
 
-def test_a_document_that_is_not_there_is_told(page: Page, served: str) -> None:
+def test_a_document_that_is_not_in_the_index_is_an_error(page: Page, served: str) -> None:
     page.goto(f"{served}/?document=none.txt")
-    expect(page.locator("#status.error")).to_have_text("No document with this id is in the index. Is the link whole?")
+    expect(page.locator("#status.error")).to_have_text(message_of(page, f"{served}/v1/documents/none.txt"))
 
 
 def test_the_question_stays_when_a_shared_sentence_is_opened(page: Page, served: str) -> None:
@@ -118,9 +118,9 @@ def test_the_question_stays_when_a_shared_sentence_is_opened(page: Page, served:
     expect(marked(page)).to_have_class(re.compile("hit"))
 
 
-def test_an_error_leaves_when_something_else_is_opened(page: Page, served: str) -> None:
+def test_an_error_disappears_when_something_else_is_opened(page: Page, served: str) -> None:
     page.goto(f"{served}/?q=Who+met+Pezeshkian&cite=cnever")
-    expect(page.locator("#status.error")).to_have_text("No citation with this id was ever issued. Is the link whole?")
+    expect(page.locator("#status.error")).to_have_text(message_of(page, f"{served}/v1/citations/cnever"))
     expect(page.locator(".answer")).to_have_count(5)
     page.click(".answer .open >> nth=0")
     marked(page)
@@ -130,7 +130,7 @@ def test_an_error_leaves_when_something_else_is_opened(page: Page, served: str) 
     expect(page.locator("#reader")).to_be_hidden()
 
 
-def test_sentences_keep_the_question_that_is_asked_now(page: Page, served: str) -> None:
+def test_the_links_of_sentences_keep_the_current_question(page: Page, served: str) -> None:
     page.goto(f"{served}/?document=meeting.txt")
     expect(page.locator("#reader .sentence")).to_have_count(48)
     ask(page, MET)

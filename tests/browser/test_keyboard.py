@@ -18,7 +18,7 @@ def citations(page: Page) -> list[str | None]:
 
 
 @pytest.mark.parametrize(("down", "up"), [("ArrowDown", "ArrowUp"), ("j", "k")])
-def test_one_goes_from_answer_to_answer(page: Page, down: str, up: str) -> None:
+def test_arrows_and_letters_move_from_answer_to_answer(page: Page, down: str, up: str) -> None:
     ask(page, MET)
     press(page, "ArrowDown")
     order = citations(page)
@@ -33,7 +33,7 @@ def test_one_goes_from_answer_to_answer(page: Page, down: str, up: str) -> None:
     expect(page.locator("#question")).to_be_focused()
 
 
-def test_everything_from_question_to_citation_goes_by_keys(page: Page, served: str) -> None:
+def test_asking_reading_and_citing_work_without_a_mouse(page: Page, served: str) -> None:
     page.keyboard.type(MET)
     press(page, "Enter")
     expect(page.locator(".answer")).to_have_count(5)
@@ -49,7 +49,7 @@ def test_everything_from_question_to_citation_goes_by_keys(page: Page, served: s
     fourth = page.locator("#reader .sentence").nth(3)
     expect(fourth).to_have_attribute("aria-current", "true")
     press(page, "c")
-    expect(page.locator("#note")).to_have_text("Copied: the link.")
+    expect(page.locator("#toast")).to_have_text("Copied the link.")
     assert copied(page) == f"{served}/?cite={cite_of(page.url)}"
     press(page, "Escape")
     expect(page.locator("#reader")).to_be_hidden()
@@ -58,7 +58,7 @@ def test_everything_from_question_to_citation_goes_by_keys(page: Page, served: s
     assert page.evaluate("String(getSelection())") == MET
 
 
-def test_escape_goes_back_to_the_answer_that_was_open(page: Page) -> None:
+def test_escape_closes_the_document_and_returns_to_its_answer(page: Page) -> None:
     ask(page, MET)
     press(page, "ArrowDown", "ArrowDown", "Enter")
     marked(page)
@@ -71,12 +71,12 @@ def test_escape_goes_back_to_the_answer_that_was_open(page: Page) -> None:
 def test_c_copies_the_link_of_an_answer_that_is_not_open(page: Page, served: str) -> None:
     ask(page, MET)
     press(page, "ArrowDown", "ArrowDown", "c")
-    expect(page.locator("#note")).to_have_text("Copied: the link.")
+    expect(page.locator("#toast")).to_have_text("Copied the link.")
     assert copied(page) == f"{served}/?cite={citations(page)[1]}"
 
 
-def test_the_keys_are_listed(page: Page) -> None:
-    expect(page.locator(".examples a").first).to_be_visible()
+def test_the_shortcuts_are_listed(page: Page) -> None:
+    expect(page.locator("#question")).to_be_focused()
     press(page, "Tab", "Tab", "?")
     expect(page.locator("#help")).to_be_visible()
     press(page, "Escape")
@@ -85,15 +85,15 @@ def test_the_keys_are_listed(page: Page) -> None:
     expect(page.locator("#help dt")).to_have_count(7)
 
 
-def test_keys_are_letters_in_a_field(page: Page) -> None:
+def test_shortcuts_are_plain_letters_in_a_text_field(page: Page) -> None:
     page.keyboard.type("j/k?ncp")
     expect(page.locator("#question")).to_have_value("j/k?ncp")
     expect(page.locator("#help")).to_be_hidden()
 
 
-def test_single_letters_can_be_switched_off(page: Page) -> None:
+def test_single_key_shortcuts_can_be_turned_off(page: Page) -> None:
     page.click("#help-button")
-    page.uncheck("#letters")
+    page.uncheck("#shortcuts")
     press(page, "Escape")
     page.reload()
     ask(page, MET)
@@ -104,7 +104,7 @@ def test_single_letters_can_be_switched_off(page: Page) -> None:
     assert page.evaluate(FOCUSED) == citations(page)[1]
 
 
-def test_tab_reaches_everything_and_the_focus_is_seen(page: Page) -> None:
+def test_tab_reaches_every_control_and_the_focus_is_visible(page: Page) -> None:
     ask(page, MET)
     page.click(".answer .open >> nth=0")
     marked(page)

@@ -14,67 +14,70 @@ def test_the_field_has_the_focus_and_enter_asks(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".answer .sentence").first).to_have_text(ANSWER)
     expect(page.locator("#status")).to_have_text(
-        re.compile(r"answered: \d+ % sure that the first of 5 passages answers\.")
+        re.compile(r"answered: \d+% sure that the first of 5 passages is the answer\.")
     )
 
 
-def test_answers_are_those_of_the_api_with_neighbours_words_and_place(page: Page, served: str) -> None:
+def test_answers_show_sentence_neighbours_highlights_and_source_of_each_passage_of_the_api(
+    page: Page, served: str
+) -> None:
     ask(page, MET)
     passages = page.request.post(f"{served}/v1/ask", data={"question": MET}).json()["passages"]
     answers = page.locator(".answer")
     expect(answers.locator(".sentence")).to_have_text([passage["text"] for passage in passages])
     for number, passage in enumerate(passages):
         item = answers.nth(number)
-        beside = [text.strip() for text in passage["context"].values() if text]
-        assert [text.strip() for text in item.locator(".beside").all_text_contents()] == beside
+        neighbours = [text.strip() for text in passage["context"].values() if text]
+        assert [text.strip() for text in item.locator(".context").all_text_contents()] == neighbours
         words = [passage["text"][span["start"] : span["end"]] for span in passage["highlights"]]
         assert item.locator("mark").all_text_contents() == words
-        expect(item.locator(".where")).to_contain_text(f"line {passage['location']['line']}")
+        expect(item.locator(".source")).to_contain_text(f"line {passage['location']['line']}")
         expect(item.locator(".title")).to_have_text(passage["document"]["title"])
     colours = [
         answers.first.locator(selector).evaluate("e => getComputedStyle(e).color")
-        for selector in (".beside", ".sentence")
+        for selector in (".context", ".sentence")
     ]
     assert colours[0] != colours[1]
 
 
-def test_page_speaker_and_time_are_shown_where_they_are_known(page: Page) -> None:
-    def know(route: Route) -> None:
+def test_page_speaker_and_time_of_a_passage_are_shown(page: Page) -> None:
+    def add_details(route: Route) -> None:
         answer = route.fetch().json()
         answer["passages"][0]["location"] |= {"page": 7, "speaker": "The chair", "time": "10:02"}
         route.fulfill(json=answer)
 
-    page.route("**/v1/ask", know)
+    page.route("**/v1/ask", add_details)
     ask(page, MET)
-    where = "meeting, line 1, page 7, The chair, 10:02"
-    expect(page.locator(".answer .where").first).to_have_text(f"{where} · meeting.txt")
+    location = "line 1, page 7, The chair, 10:02"
+    expect(page.locator(".answer .source").first).to_have_text(f"meeting, {location} · meeting.txt")
     page.click("text=Copy citation >> nth=0")
-    expect(page.locator("#note")).to_be_visible()
-    assert f"— meeting (meeting.txt), {where.removeprefix('meeting, ')}. Cited " in copied(page)
+    expect(page.locator("#toast")).to_be_visible()
+    assert f"— meeting (meeting.txt), {location}. Cited " in copied(page)
 
 
-def test_highlights_stand_right_behind_letters_that_javascript_counts_twice(page: Page) -> None:
+def test_highlights_are_right_after_characters_outside_the_basic_plane(page: Page) -> None:
     ask(page, "How many new trams 😀 did the council vote for?")
     first = page.locator(".answer").first
     expect(first.locator(".sentence")).to_have_text("The council voted for seven new trams 😀.")
     assert "trams" in first.locator("mark").all_text_contents()
-    expect(first.locator(".where")).to_contain_text("section “Trams”")
+    expect(first.locator(".source")).to_contain_text("section “Trams”")
 
 
-def test_twins_are_shown_once_with_a_way_to_the_others(page: Page) -> None:
+def test_duplicates_are_shown_once_with_links_to_the_others(page: Page) -> None:
     ask(page, "What does the school get?")
     first = page.locator(".answer").first
     expect(first.locator(".sentence")).to_have_text("The school gets a new roof.")
-    expect(first.locator("summary")).to_have_text("The same stands in 1 other place")
+    expect(first.locator("summary")).to_have_text("The same sentence stands in 1 other place")
     first.locator("summary").click()
-    first.locator(".also a").click()
+    first.locator(".duplicates a").click()
     expect(page.locator("#reader .sentence[aria-current]")).to_have_text("The school gets a new roof.")
 
 
-def test_what_the_documents_do_not_say_is_said_plainly(page: Page) -> None:
+def test_a_question_that_the_documents_do_not_answer_gets_that_verdict_and_the_closest_passages(page: Page) -> None:
     ask(page, "What is the boiling point of tungsten?")
-    expect(page.locator("#status")).to_contain_text("The documents do not seem to answer this")
-    expect(page.locator("#status")).to_have_text(re.compile(r"\(\d+ % sure that they do\)\. The nearest passages:$"))
+    expect(page.locator("#status.not-answered")).to_have_text(
+        re.compile(r"^The documents do not seem to answer this \(\d+% sure that they do\)\. The closest passages:$")
+    )
     expect(page.locator(".answer")).to_have_count(5)
 
 
@@ -102,27 +105,30 @@ def test_back_forward_reload_and_a_shared_address_show_the_same(page: Page, cont
     assert other.title() == "What does the school get? – Sourceline"
 
 
-def test_the_empty_page_offers_questions_of_these_documents(page: Page, served: str) -> None:
-    questions = page.request.get(f"{served}/v1/examples").json()["questions"]
-    assert questions
-    expect(page.locator(".examples a")).to_have_text(questions)
-    page.click(".examples a >> nth=0")
-    expect(page.locator("#question")).to_have_value(questions[0])
-    expect(page.locator("#status")).to_contain_text("answered")
+def test_the_empty_page_says_what_it_is_until_a_question_is_asked(page: Page) -> None:
+    expect(page.locator("#intro")).to_have_text(re.compile(r"^Sourceline answers with .*sentences.*citation.*\.$"))
+    expect(page.locator("#question")).to_have_attribute("placeholder", "In your own words")
+    expect(page.locator("main a")).to_have_count(0)
+    ask(page, MET)
+    expect(page.locator("#intro")).to_be_hidden()
+    page.click(".brand")
+    expect(page.locator("#intro")).to_be_visible()
+    expect(page.locator(".answer")).to_have_count(0)
+    expect(page.locator("#question")).to_have_value("")
 
 
-def test_waiting_is_shown(page: Page) -> None:
-    def later(route: Route) -> None:
+def test_a_progress_bar_is_shown_while_an_answer_is_pending(page: Page) -> None:
+    def answer_late(route: Route) -> None:
         expect(page.locator("#progress")).to_be_visible()
         route.continue_()
 
-    page.route("**/v1/ask", later)
+    page.route("**/v1/ask", answer_late)
     ask(page, MET)
     expect(page.locator("#progress")).to_be_hidden()
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "said"),
+    ("status", "body", "message"),
     [
         (
             503,
@@ -133,33 +139,33 @@ def test_waiting_is_shown(page: Page) -> None:
         (
             500,
             {"detail": "an unexpected error; it was logged"},
-            "An unexpected error; it was logged. Try again; if it stays so, the server’s log says more.",
+            "An unexpected error; it was logged. Try again; if it keeps happening, look at the server’s log.",
         ),
         (502, None, "The server answered 502."),
     ],
 )
-def test_an_error_says_what_happened_and_asking_again_works(
-    page: Page, status: int, body: dict[str, str] | None, said: str
+def test_an_error_says_what_happened_and_the_question_can_be_asked_again(
+    page: Page, status: int, body: dict[str, str] | None, message: str
 ) -> None:
     page.route(
         "**/v1/ask", lambda route: route.fulfill(status=status, **({"json": body} if body else {"body": "<html>"}))
     )
     page.fill("#question", MET)
     page.press("#question", "Enter")
-    expect(page.locator("#status.error")).to_contain_text(said)
+    expect(page.locator("#status.error")).to_contain_text(message)
     page.unroute("**/v1/ask")
     ask(page, MET)
     expect(page.locator("#status.answered")).to_be_visible()
 
 
-def test_a_server_that_is_gone_is_told(page: Page) -> None:
+def test_a_server_that_does_not_respond_is_reported(page: Page) -> None:
     page.route("**/v1/ask", lambda route: route.abort())
     page.fill("#question", MET)
     page.press("#question", "Enter")
-    expect(page.locator("#status.error")).to_contain_text("Is it running? Start it with “sourceline serve”")
+    expect(page.locator("#status.error")).to_contain_text("start it with “sourceline serve”")
 
 
-def test_only_the_last_of_two_questions_is_answered(page: Page) -> None:
+def test_the_answer_to_an_earlier_question_never_replaces_that_to_a_later_one(page: Page) -> None:
     held: list[Route] = []
     page.route("**/v1/ask", lambda route: route.continue_() if held else held.append(route))
     page.fill("#question", MET)

@@ -1,14 +1,16 @@
-// What changed between two sentences, word by word: a longest common subsequence.
+// The difference between two sentences, word by word, from their longest common subsequence.
 
-const MOST = 600; // words; longer texts are shown as wholly different
+const MAX_WORDS = 600; // the table has the square of it; longer texts are shown as wholly different
 const WORDS = /\s+|[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
 
 /** Return [{ text, kind }] in reading order; `kind` is "same", "old" or "new". */
-export function difference(before, after) {
+export function diff(before, after) {
   const old = before.match(WORDS) ?? [];
   const now = after.match(WORDS) ?? [];
-  if (old.length > MOST || now.length > MOST) return [{ text: before, kind: "old" }, { text: after, kind: "new" }];
-  const common = lengths(old, now);
+  if (old.length > MAX_WORDS || now.length > MAX_WORDS) {
+    return [{ text: before, kind: "old" }, { text: after, kind: "new" }];
+  }
+  const common = commonLengths(old, now);
   const parts = [];
   const add = (text, kind) => {
     if (parts.at(-1)?.kind === kind) parts.at(-1).text += text;
@@ -26,8 +28,8 @@ export function difference(before, after) {
   return parts;
 }
 
-/** Return, for each pair of places, how many words what is behind them has in common. */
-function lengths(old, now) {
+/** Return the table of the longest common subsequence: entry [i][j] is its length for old[i..] and now[j..]. */
+function commonLengths(old, now) {
   const common = Array.from({ length: old.length + 1 }, () => new Uint16Array(now.length + 1));
   for (let i = old.length - 1; i >= 0; i -= 1) {
     for (let j = now.length - 1; j >= 0; j -= 1) {

@@ -80,6 +80,15 @@ class Ledger:
         """Return whether a citation was ever recorded."""
         return self._path.exists()
 
+    def upgrade(self) -> None:
+        """Bring a ledger of an older version to this one's tables. Until then it cannot be read.
+
+        Raises:
+            LedgerError: it cannot be written; nothing was.
+        """
+        with self._open(writable=True):
+            pass
+
     def record(self, snapshot: str, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]) -> None:
         """Append what a build issues and what it found gone, in one transaction, flushed to the disk.
 

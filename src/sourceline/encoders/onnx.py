@@ -38,8 +38,8 @@ _UNLOADABLE = (
     *(failures.Fail, failures.InvalidArgument, failures.InvalidGraph, failures.InvalidProtobuf),
     *(failures.NoSuchFile, failures.NotImplemented, failures.RuntimeException),
 )
-# Part of the fingerprint: to be changed whenever the same model would be exported to something else.
-EXPORT_VERSION = "onnx-int8-perchannel-2"
+# Part of the fingerprint: to be changed whenever the same model would be exported to something else, its card included.
+EXPORT_VERSION = "onnx-int8-perchannel-3"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Builds in a process of its own under ever higher limits of a resource; prints what each build came to.
+"""Builds in a process of its own under ever higher limits of a resource; prints what came of each build.
 
 Each limit comes with a documents folder's new text, so that every build has something to encode.
 """

@@ -7,7 +7,7 @@ from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.ids import citation_id
 from sourceline.index.snapshot import Snapshot, open_current
-from sourceline.types import BuildReport, Citation, Passage, PassageInContext
+from sourceline.types import BuildReport, Citation, Passage
 from tests.conftest import Rebuild
 
 
@@ -38,17 +38,15 @@ class Archive:
         return open_current(self.index)
 
     def passages(self) -> list[Passage]:
-        passages = self.snapshot().passages
-        return [passage for entry in passages.documents for passage in passages.of_document(entry)]
+        store = self.snapshot().passages
+        return [passage for entry in store.documents for passage in store.of_document(entry)]
 
     def look_up(self, citation: str) -> Citation:
         return look_up(citation, self.snapshot().passages, self.ledger)
 
     def outcome(self, document_id: str, text: str, occurrence: int = 0) -> tuple[str, str, str] | str:
         """Return a citation's status and, when something stands for it now, in which document and with what text."""
-        found = self.look_up(citation_id(document_id, text, occurrence))
-        return (found.status.value, *_place(found.now)) if found.now else found.status.value
-
-
-def _place(standing: PassageInContext) -> tuple[str, str]:
-    return standing.passage.document_id, standing.passage.text
+        citation = self.look_up(citation_id(document_id, text, occurrence))
+        if citation.now is None:
+            return citation.status.value
+        return citation.status.value, citation.now.passage.document_id, citation.now.passage.text

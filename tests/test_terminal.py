@@ -10,8 +10,6 @@ from rich.console import Console, RenderableType
 
 from sourceline.cli import render as terminal
 from sourceline.doctor import Finding
-from sourceline.evaluation.compare import compare
-from sourceline.evaluation.metrics import MEASURES, OPEN, Evaluation, Figure, First, Trust
 from sourceline.text import LogFormat, one_line, printable
 from sourceline.types import (
     Answer,
@@ -25,7 +23,6 @@ from sourceline.types import (
     Scores,
     Span,
 )
-from tests.evaluation.outcomes import asked
 
 # What rich itself writes for bold, dim and colours.
 STYLE = re.compile(r"\x1b\[(?:\d+;?)*m")
@@ -117,51 +114,6 @@ def test_nothing_in_a_report_or_finding_is_obeyed_by_the_terminal() -> None:
     report = BuildReport("00000001", (), (), (), (), {f"{HOSTILE}\nb": HOSTILE}, 1, 1, 1, 0.5)
     assert terminal.report(report).splitlines()[-1] == f"skipped {HARMLESS} b: {HARMLESS}"
     assert text(terminal.finding(Finding(HOSTILE, False, f"{HOSTILE}\nb"))) == f"BAD {HARMLESS}: {HARMLESS} b\n"
-
-
-def evaluation(*names: str) -> Evaluation:
-    figures = {name: dict.fromkeys(MEASURES, Figure(0.75, 0.5, 1)) for name in names}
-    return Evaluation(1200, {OPEN: figures}, Trust(0.5, None, 0.25, 0.5, 1, 1), (asked(1),))
-
-
-def test_the_figures_stand_in_columns() -> None:
-    assert text(terminal.evaluation("set", evaluation("Sourceline", "a longer name than the rest"))).splitlines() == [
-        "set: 1,200 passages, 1 questions, 1 answerable",
-        "",
-        "open, 1 questions            R@1         R@5         R@10        MRR@10      nDCG@10",
-        "Sourceline                   .750 ±.250  .750 ±.250  .750 ±.250  .750 ±.250  .750 ±.250",
-        "a longer name than the rest  .750 ±.250  .750 ±.250  .750 ±.250  .750 ±.250  .750 ±.250",
-        "confidence: AUC –, ECE .250, area under risk–coverage .500;",
-        "at .5: 100 of 100 answers shown hold the answer, 100 of 100 questions shown",
-    ]
-
-
-def test_a_set_with_nothing_to_find_has_only_what_confidence_is_worth() -> None:
-    found = text(terminal.evaluation("set", Evaluation(1, {}, Trust(0.5, None, 0.25, 1, 0, 0), (asked(None),))))
-    assert found.splitlines()[1:] == [
-        "confidence: AUC –, ECE .250, area under risk–coverage 1.000;",
-        "at .5: 0 of 100 questions shown",
-    ]
-
-
-def test_what_changed_is_shown_with_the_first_of_the_flips() -> None:
-    old = [asked(at % 2, 0.5, f"q{at}", "Who?", First("a", "Old.")) for at in range(50)]
-    new = [asked(1, 0.5, f"q{at}", "Who?") for at in range(50)]
-    lines = text(terminal.comparison(compare(old, new))).splitlines()
-    assert lines[1] == "new - old, open, 50 questions"
-    assert lines[2].startswith("R@1      +.500 [+.")
-    assert lines[7:11] == ["won at R@1: 25", "  q0: Who?", "    then Old. · a", "    now  –"]
-    assert (lines[-2], lines[-1]) == ("    now  –", "lost at R@1: 0")
-    assert sum(line.startswith("  q") for line in lines) == 20
-
-
-def test_nothing_in_an_evaluation_is_obeyed_by_the_terminal() -> None:
-    found = text(terminal.evaluation(HOSTILE, evaluation("Sourceline")))
-    assert found.splitlines()[0] == f"{HARMLESS}: 1,200 passages, 1 questions, 1 answerable"
-    hostile = f"{HOSTILE}\nb"
-    compared = compare([asked(0, 0.5, hostile, hostile, First(HOSTILE, hostile))], [asked(1, 0.5, hostile, hostile)])
-    lines = text(terminal.comparison(compared)).splitlines()
-    assert lines[8:10] == [f"  {HARMLESS} b: {HARMLESS} b", f"    then {HARMLESS} b · {HARMLESS}"]
 
 
 def test_the_log_keeps_its_lines_and_nothing_in_it_is_obeyed() -> None:

@@ -30,16 +30,21 @@ from sourceline.text import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 MOST_LISTED = 20  # questions in each list
 PLOTTED = ("R@1", "MRR@10")
 # Plots are drawn in the colours of the light page; each is then replaced by the variable of its name.
 LIGHT = {"ink": "#1c1c1c", "paper": "#ffffff", "faint": "#dcdcdc", "one": "#0b62c4", "two": "#b8460e"}
 DARK = {"ink": "#e8e8e8", "paper": "#161616", "faint": "#3c3c3c", "one": "#74b4ff", "two": "#ff9d66"}
-_COLORS = ":root {{ color-scheme: light dark; {} }} @media (prefers-color-scheme: dark) {{ :root {{ {} }} }}".format(
-    *("".join(f"--{name}: {color}; " for name, color in palette.items()).strip() for palette in (LIGHT, DARK))
+_LIGHT_VARIABLES, _DARK_VARIABLES = (
+    " ".join(f"--{name}: {color};" for name, color in palette.items()) for palette in (LIGHT, DARK)
 )
-_PLOT_STYLE: dict[str, Any] = {
+_COLORS = (
+    f":root {{ color-scheme: light dark; {_LIGHT_VARIABLES} }}\n"
+    f"@media (prefers-color-scheme: dark) {{ :root {{ {_DARK_VARIABLES} }} }}"
+)
+_PLOT_STYLE: "dict[RcKeyType, Any]" = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "sourceline",  # the same plot gives the same file
     "font.size": 10,
@@ -58,7 +63,7 @@ _PLOT_STYLE: dict[str, Any] = {
     "legend.frameon": False,
 }
 # Names of groups that matplotlib repeats in every plot; in a page with several plots they would not be unique.
-_GROUP_ID = re.compile(r' id="[\w.]+_\d+"')
+_GROUP_ID = re.compile(r' id="[\w.]+_\d{1,5}"')
 _FONT = re.compile(r"font-family: [^;\"]+")
 
 
@@ -197,10 +202,10 @@ def plot_reliability(title: str, bins: Sequence[ReliabilityBin]) -> str:
 def draw_quality(figure: "Figure", systems: Mapping[str, Mapping[str, Estimate]]) -> None:
     """Draw a row for each system, the first on top."""
     axes = figure.add_subplot()
-    rows = np.arange(len(systems))
+    rows = range(len(systems))
     for measure, color, shift in zip(PLOTTED, ("one", "two"), (-0.13, 0.13), strict=True):
         estimates = [values[measure] for values in systems.values()]
-        draw_intervals(axes, estimates, rows + shift, LIGHT[color], measure)
+        draw_intervals(axes, estimates, [row + shift for row in rows], LIGHT[color], measure)
     axes.set_yticks(rows, list(systems))
     axes.invert_yaxis()
     axes.set_xlim(-0.01, 1.01)
@@ -209,7 +214,9 @@ def draw_quality(figure: "Figure", systems: Mapping[str, Mapping[str, Estimate]]
     figure.legend(loc="outside lower right", ncols=len(PLOTTED))
 
 
-def draw_intervals(axes: "Axes", estimates: Sequence[Estimate], y: Float64, color: str, label: str = "") -> None:
+def draw_intervals(
+    axes: "Axes", estimates: Sequence[Estimate], y: Sequence[float], color: str, label: str = ""
+) -> None:
     """Draw each mean as a point on its interval."""
     axes.hlines(y, [e.low for e in estimates], [e.high for e in estimates], color=color, linewidth=2)
     axes.plot([e.mean for e in estimates], y, "o", color=color, markersize=5, label=label)

@@ -21,24 +21,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import sourceline  # noqa: F401  # before numpy: it limits the threads that numpy starts, as in the server
+# As in the server: a single thread for libraries that read this when they are imported.
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
-# isort: split
 import numpy as np
 import onnx
 import onnxruntime
 from serving import SEEDS, ask, rebuild, running, seed_questions, sourceline_on
 
-from sourceline.encoders import onnx as onnx_backend
+from sourceline.encoders import base
+from sourceline.encoders.base import EncoderInput, Int64
 from sourceline.encoders.load import ENCODERS
 from sourceline.encoders.onnx import MODEL_FILE, OnnxEncoder
+from sourceline.evaluation.evaluate import open_searcher
 from sourceline.ingest.chunking import chunk_document
-from sourceline.ingest.loader import SkippedFile, read_documents
+from sourceline.ingest.loader import read_document, scan_folder
 from sourceline.search import searcher as searcher_module
-from sourceline.search.opening import open_searcher
 from sourceline.search.searcher import Searcher
-from sourceline.server import wire
-from sourceline.types import DEFAULT_MODEL, Backend
+from sourceline.server.models import AskResponse
+from sourceline.types import Answer
 
 STAGES = ("tokenize", "encode", "dense", "BM25", "late interaction", "passages", "rest", "JSON")
 SIDES = (512, 1024, 2048)  # of the square matrices whose product measures the peak
@@ -60,7 +61,7 @@ def main() -> None:
 
 def profile(index: Path, documents: Path = SEEDS, repeats: int = 5) -> dict[str, float]:
     """Return milliseconds by stage, and how well encoding uses the processor."""
-    searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
+    searcher = open_searcher(index)
     encoder = searcher.encoder
     assert isinstance(encoder, OnnxEncoder)  # the peak is that of its kind of arithmetic
     questions = seed_questions()
@@ -165,27 +166,36 @@ def answer_times(searcher: Searcher, port: int, questions: list[str], repeats: i
 def watched(searcher: Searcher, watch: Stopwatch) -> Callable[[str], object]:
     """Return what answers a question as the server does, with the stopwatch in it."""
     index, encode = searcher.snapshot, searcher.encoder.encode
-    watch.wrap(onnx_backend, "tokenize", "tokenize")  # what the encoder calls, inside encoding too
+    watch.wrap(base, "tokenize", "tokenize")  # what the encoder calls, inside encoding too
     searcher.encoder.encode = watch.timed(  # type: ignore[method-assign]  # what the profile is for
-        "encode", lambda texts: iter(list(encode(texts)))
+        "encode", lambda inputs: iter(list(encode(inputs)))
     )
     watch.wrap(index.dense, "dense", "search", "scores")
-    watch.wrap(index.lexical, "BM25", "search", "scores", "ceiling")
+    watch.wrap(index.bm25, "BM25", "search", "scores", "max_score")
     watch.wrap(index.passages, "passages", "rows", "duplicates", "with_duplicates")
     watch.wrap(searcher_module, "late interaction", "late_interaction")
     ask_searcher = watch.timed("rest", searcher.ask)
-    write = watch.timed("JSON", lambda answer: wire.dump(wire.answer(answer, False, 0.0)))
+    write = watch.timed("JSON", write_json)
     return lambda question: write(ask_searcher(question, 5))
+
+
+def write_json(answer: Answer) -> str:
+    """Return an answer as the server sends it."""
+    return AskResponse.from_answer(answer, 0.0).model_dump_json(exclude_none=True)
 
 
 def encode_rate(encoder: OnnxEncoder, documents: Path) -> float:
     """Return how many tokens a second are encoded in chunks, on all cores: the best of three."""
-    readable = (document for document in read_documents(documents) if not isinstance(document, SkippedFile))
-    chunked = (chunk_document(document, encoder) for document in readable)
-    chunks = (window.text for document in chunked for chunk in document.parts() for window in chunk.windows)
-    texts = list(itertools.islice(itertools.cycle(itertools.islice(chunks, CHUNKS)), CHUNKS))
-    tokens = sum(len(encoder.tokenize(text).ids) + SPECIAL_TOKENS for text in texts)
-    return tokens / min(seconds(lambda: list(encoder.encode(texts))) for _ in range(3))
+
+    def token_starts(text: str) -> Int64:
+        return encoder.tokenize(text).spans[:, 0].astype(np.int64)
+
+    read = (read_document(documents, file.document_id) for file in scan_folder(documents).files)
+    chunked = (chunk_document(document, token_starts, encoder.max_tokens) for document in read)
+    chunks = (EncoderInput(chunk.text, chunk.prefix) for document in chunked for chunk in document.chunks)
+    inputs = list(itertools.islice(itertools.cycle(itertools.islice(chunks, CHUNKS)), CHUNKS))
+    tokens = sum(len(encoder.tokenize(item.prefix + item.text).ids) + SPECIAL_TOKENS for item in inputs)
+    return tokens / min(seconds(lambda: list(encoder.encode(inputs))) for _ in range(3))
 
 
 def operations_per_token(model: Path) -> float:

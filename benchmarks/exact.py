@@ -9,14 +9,13 @@ import numpy as np
 
 from sourceline.encoders.base import Float32
 from sourceline.evaluation.dataset import Question
-from sourceline.evaluation.evaluate import build_qrels
+from sourceline.evaluation.evaluate import build_qrels, open_searcher
 from sourceline.index.dense import DenseIndex
 from sourceline.index.row_filter import RowFilter
 from sourceline.search.confidence import load_calibration
-from sourceline.search.opening import open_searcher
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import CANDIDATES, Searcher
-from sourceline.types import DEFAULT_MODEL, Backend, ScoredRow
+from sourceline.types import DEFAULT_MODEL, ScoredRow
 
 _BATCH = 10_000  # vectors at once: with 1,000 questions 120 MB of scores and rows
 # As many times a question's candidates are kept: where texts are repeated, a searcher asks for more.
@@ -31,7 +30,7 @@ def approximation_loss(index: Path, questions: Sequence[Question], common: Seque
         questions: those that its documents answer.
         common: those of them that are asked at every size of the corpus.
     """
-    searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
+    searcher = open_searcher(index)
     every = {question.id: question for question in (*questions, *common)}
     vectors = {id_: encode_query(searcher.encoder, question.text).vector for id_, question in every.items()}
     exact = ExactDense(searcher.snapshot.dense, list(vectors.values()))

@@ -36,7 +36,7 @@ def main() -> None:
         corpus, index = Path(scratch) / "corpus", Path(scratch) / "index"
         names = write_documents(corpus, islice(split_documents(arguments.folder), arguments.documents))
         encoders = Path(scratch) / ENCODERS
-        prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), encoders)
+        prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), Path(scratch))
         shutil.copytree(encoders, index / ENCODERS)
         print(f"{len(names):,} documents, built in {rebuild(corpus, index):.1f} s")
         pairs = []

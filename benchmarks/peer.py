@@ -31,7 +31,7 @@ from urllib.parse import quote
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from serving import ENVIRONMENT, SEEDS, Server, measure, rebuild, seed_questions, sourceline_on
+from serving import SEEDS, Server, measure, rebuild, seed_questions, sourceline_on
 
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.load import ENCODERS
@@ -117,8 +117,7 @@ class Bench:
     def __init__(self, python: Path, scratch: Path, documents: Path, seconds: int) -> None:
         """Index the seeds with both, and the documents with Sourceline, whose sentences txtai is given."""
         self._python, self._scratch, self._documents, self._seconds = python, scratch, documents, seconds
-        # With all the threads that it likes to start.
-        self._offline = ENVIRONMENT | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        self._offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         self.served = scratch / "served"
         rebuild(SEEDS, self.served)
         write_sentences(self.served, scratch / "seeds.json")
@@ -177,7 +176,7 @@ class Bench:
 def write_sentences(index: Path, file: Path) -> int:
     """Write the sentences of an index as JSON; return how many there are."""
     store = open_current(index).passages
-    texts = [passage.text for entry in store.documents for passage in store.of_rows(entry).values()]
+    texts = [passage.text for entry in store.documents for passage in store.answers_of(entry).values()]
     file.write_text(json.dumps(texts), "utf-8")
     return len(texts)
 

@@ -27,7 +27,7 @@ def main() -> int:
     print("|---|---|---|" + "---|" * len(MEASURES))
     reached = True
     for folder in arguments.sets:
-        evaluation = evaluate(read_dataset(folder), settings.model, settings.encoder, settings.index)
+        evaluation = evaluate(read_dataset(folder), settings.model, settings.backend, settings.index)
         for setting, systems in evaluation.metrics.items():
             for system, values in systems.items():
                 name = f"{evaluation.dataset}, {setting} | {evaluation.answerable(setting):,} | {system}"

@@ -28,8 +28,6 @@ from pathlib import Path
 SEEDS = Path(__file__).parent.parent / "seeds"
 # An installed program has its modules compiled; where this is set, every start would compile ours again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# Other systems get the environment without what Sourceline may set when it is imported.
-ENVIRONMENT = dict(os.environ)
 WARM_UP = 50  # questions before the clock runs
 _COMMAND = (sys.executable, "-m", "sourceline")
 _ADDRESS = re.compile(r"http://\S+?:(\d+)")

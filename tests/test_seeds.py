@@ -9,7 +9,7 @@ from sourceline.evaluation.dataset import Question, read_dataset
 from sourceline.evaluation.evaluate import evaluate
 from sourceline.evaluation.metrics import OPEN, SOURCELINE, Evaluation
 from sourceline.ingest.loader import read_document
-from sourceline.ingest.sentences import passages
+from sourceline.ingest.sentences import split_passages
 from sourceline.types import DEFAULT_MODEL, Backend
 from tests.conftest import SEEDS
 
@@ -17,9 +17,9 @@ QUESTIONS = read_dataset(SEEDS).questions
 
 
 @pytest.fixture(scope="module")
-def evaluation(compiled: Path) -> Evaluation:
+def evaluation(exported: Path) -> Evaluation:
     """The evaluation of the seed questions."""
-    return evaluate(read_dataset(SEEDS), DEFAULT_MODEL, Backend.ONNX, compiled)
+    return evaluate(read_dataset(SEEDS), DEFAULT_MODEL, Backend.ONNX, exported)
 
 
 def test_the_meeting_is_as_it_was_given() -> None:
@@ -39,7 +39,7 @@ def test_every_label_covers_exactly_one_passage(question: Question) -> None:
     assert question.relevant
     for label in question.relevant:
         document = read_document(SEEDS, label.document)
-        places = [(passage.start, passage.end) for passage in passages(document)]
+        places = [(passage.start, passage.end) for passage in split_passages(document)]
         assert places.count((label.start, label.end)) == 1
 
 

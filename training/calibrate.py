@@ -30,11 +30,11 @@ from sourceline.encoders.base import Float32
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.load import ENCODERS, prepare_encoder
 from sourceline.evaluation.dataset import Question, Relevant, read_dataset
+from sourceline.evaluation.evaluate import open_searcher
 from sourceline.index.row_filter import RowFilter
 from sourceline.indexing.builder import build
-from sourceline.ingest.formats.plain import marks
+from sourceline.ingest.formats import plain
 from sourceline.search.confidence import Calibration, ConfidenceFeatures
-from sourceline.search.opening import open_searcher
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import Searcher
 from sourceline.types import DEFAULT_MODEL, Backend
@@ -89,7 +89,7 @@ def collect_examples(folder: Path) -> Iterator[Example]:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         exported = scratch / "onnx"
-        prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), exported / ENCODERS)
+        prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), exported)
         yield from ask("all", dataset.documents, answerable, answerable, own, exported, scratch / "all")
         for path in sorted(dataset.documents.iterdir()):
             inside = [question for question in answerable if _document(question) == path.name]
@@ -114,7 +114,7 @@ def collect_examples(folder: Path) -> Iterator[Example]:
 
 def split(text: str) -> list[tuple[int, int]]:
     """Return the offsets of the corpora that a document becomes: the whole, then every other slice of paragraphs."""
-    paragraphs = marks(text)
+    paragraphs = plain.parse(text)
     slices = (paragraphs[at : at + SLICE] for at in range(0, len(paragraphs), 2 * SLICE))
     return [(0, len(text)), *((part[0].start, part[-1].end) for part in slices if len(part) == SLICE)]
 
@@ -142,8 +142,8 @@ def ask(
     index.mkdir(parents=True)
     (index / ENCODERS).symlink_to(exported / ENCODERS)
     build(documents, index, DEFAULT_MODEL)
-    searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
-    all_rows = RowFilter.of(entry.rows for entry in searcher.snapshot.passages.documents)
+    searcher = open_searcher(index)
+    all_rows = RowFilter.from_ranges(entry.rows for entry in searcher.snapshot.passages.documents)
     for question in random.sample(inside, min(len(inside), PER_CORPUS[size])):
         assert question.paragraph
         correct, features = examine(searcher, question, all_rows)
@@ -168,8 +168,8 @@ def examine(searcher: Searcher, question: Question, rows: RowFilter) -> tuple[bo
         label.document == top.document_id and label.start < top.end and top.start < label.end
         for label in question.relevant
     )
-    (best,) = searcher.scores(query, ranking, 1)
-    return correct, searcher.evidence(query, ranking, best, rows).values()
+    (best,) = searcher.component_scores(query, ranking, 1)
+    return correct, searcher.features(query, ranking, best, rows).values()
 
 
 def rows_without(searcher: Searcher, removed: Relevant) -> RowFilter:
@@ -180,10 +180,10 @@ def rows_without(searcher: Searcher, removed: Relevant) -> RowFilter:
         if entry.id != removed.document:
             ranges.append(entry.rows)
             continue
-        for row, passage in store.of_rows(entry).items():
+        for row, passage in store.answers_of(entry).items():
             if not (removed.start < passage.end and passage.start < removed.end):
                 ranges.append(range(row, row + 1))
-    return RowFilter.of(ranges)
+    return RowFilter.from_ranges(ranges)
 
 
 def shift(question: Question, start: int, end: int) -> Question | None:

@@ -25,12 +25,12 @@ import torch
 from sourceline.encoders import ranking_head
 from sourceline.encoders.base import Float32
 from sourceline.encoders.hub import find_model
-from sourceline.encoders.load import ENCODERS, prepare_encoder
+from sourceline.encoders.load import prepare_encoder
 from sourceline.encoders.ranking_head import RankingHead, identity_head, write_ranking_head
 from sourceline.evaluation.dataset import Question, read_dataset
+from sourceline.evaluation.evaluate import open_searcher
 from sourceline.indexing.builder import build
 from sourceline.indexing.config import IndexConfig
-from sourceline.search.opening import open_searcher
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import Searcher
 from sourceline.types import DEFAULT_MODEL, Backend
@@ -71,10 +71,10 @@ def main() -> None:
     torch.set_num_threads(1)  # the sums of a single thread are the same everywhere
     with tempfile.TemporaryDirectory() as scratch:
         index, model = Path(scratch), find_model(DEFAULT_MODEL)
-        encoder = prepare_encoder(Backend.ONNX, model, index / ENCODERS)
+        encoder = prepare_encoder(Backend.ONNX, model, index)
         dataset = read_dataset(arguments.set)
         build(dataset.documents, index, DEFAULT_MODEL, config=IndexConfig(head=identity_head(encoder.dim)))
-        searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
+        searcher = open_searcher(index)
         projection = principal_directions(searcher)
         trainer = Trainer(searcher, projection)
         examples = list(trainer.examples([question for question in dataset.questions if question.answerable]))
@@ -137,7 +137,7 @@ class Trainer:
     def examples(self, questions: Sequence[Question]) -> Iterator[Example]:
         """Yield the questions with their candidates."""
         store, tokens = self._searcher.snapshot.passages, self._searcher.snapshot.tokens
-        passages = {entry.id: store.of_rows(entry) for entry in store.documents}
+        passages = {entry.id: store.answers_of(entry) for entry in store.documents}
         for question in questions:
             query = encode_query(self._searcher.encoder, question.text)
             candidates = np.array(sorted(self._searcher.rank(query, 1, None).rows), dtype=np.int64)
@@ -214,7 +214,7 @@ class Trainer:
         query = torch.nn.functional.normalize(vectors @ self._projection, dim=1)
         tokens = torch.nn.functional.normalize(torch.from_numpy(gathered.vectors) @ self._projection, dim=1)
         tokens = tokens * torch.sigmoid(tokens @ parameters.passage + parameters.biases[0])[:, None]
-        lengths = torch.from_numpy(np.diff(np.append(gathered.starts, len(gathered.vectors))))
+        lengths = torch.from_numpy(np.diff(np.append(gathered.row_starts, len(gathered.vectors))))
         best = torch.segment_reduce(tokens @ query.T, "max", lengths=lengths, axis=0)
         self_sim, before, after, title = (best[position] for position in example.positions)
         before = torch.where(example.neighbors[0][:, None], before, -1.0) - parameters.context_penalties[0]

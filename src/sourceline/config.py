@@ -1,4 +1,4 @@
-"""The one table of settings: environment, ``sourceline.toml``, command line and README all come from it."""
+"""The one table of settings: environment, ``sourceline.toml``, command line and docs all come from it."""
 
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOURCELINE_", extra="forbid", frozen=True)
 
     documents: Path = Field(Path("seeds"), description="The folder of documents, .txt and .md.")
-    index: Path = Field(Path("index"), description="The folder of the index, the compiled model and the ledger.")
+    index: Path = Field(Path("index"), description="The folder of the index, the exported model and the ledger.")
     model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
-    encoder: Backend = Field(
-        Backend.ONNX, description="compiled, or reference: sentence-transformers itself, as on a GPU."
-    )
+    backend: Backend = Field(Backend.ONNX, description="onnx, or torch: sentence-transformers itself, as for a GPU.")
     threshold: float = Field(
         DEFAULT_THRESHOLD, ge=0, le=1, description="The least confidence with which a question counts as answered."
     )
-    host: str = Field("127.0.0.1", description="The address to serve on; another than loopback needs api_key.")
-    port: int = Field(8080, ge=0, le=65535, description="The port to serve on; 0 takes a free one.")
+    host: str = Field("127.0.0.1", description="The address to listen on; any but loopback needs api_key.")
+    port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     workers: int = Field(1, ge=1, le=64, description="How many processes answer, each with an encoder of its own.")
     capacity: int = Field(64, ge=1, description="How many requests a process takes in at once; more are answered 503.")
     api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY.")
@@ -50,14 +48,14 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=FILE)
 
 
-def load_settings(**given: object) -> Settings:
-    """Return the settings; ``given`` (what is not None) comes first.
+def load_settings(**overrides: object) -> Settings:
+    """Return the settings; ``overrides`` that are not None come first.
 
     Raises:
         SettingsError: a value that cannot be used, or a name in the file that is no setting.
     """
     try:
-        values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        values: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
         return Settings(**values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -1,25 +1,32 @@
-"""Text and the log as a terminal may show them: what stands in a document or in a file's name cannot command it."""
+"""Text that is compared, and text that a terminal may show."""
 
 import logging
+import unicodedata
 
-# Line breaks, and what joins and parts letters in Persian, Hindi and emoji.
+_PLAIN = str.maketrans(dict.fromkeys("\"'“”„‟«»‹›‘’‚‛") | dict.fromkeys("‐‑‒–—―−", "-"))
+# Line breaks, and the joiners that Persian, Hindi and emoji need.
 _KEPT = "\n\u200c\u200d"
 
 
-def log_to_stderr() -> None:
-    """Show Sourceline's log on standard error, and of others' what is a warning."""
-    log = logging.StreamHandler()
-    log.setFormatter(LogFormat("sourceline: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[log])
-    logging.getLogger("sourceline").setLevel(logging.INFO)
+def normalize_text(text: str) -> str:
+    """Return what duplicates have in common: the text without case, quotes, kinds of dash and space, closing marks.
+
+    Marks inside the text stay, for "$5" is not "€5" and "-5" is not "5". A text of closing marks alone is kept.
+
+    >>> normalize_text("“Trade  grew”"), normalize_text("trade grew."), normalize_text("?!")
+    ('trade grew', 'trade grew', '?!')
+    """
+    if text.isascii():  # the same result in less time, and most texts are
+        folded = text.lower().replace('"', "").replace("'", "")
+    else:
+        folded = unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)
+        folded = unicodedata.normalize("NFKC", folded)  # a removed quote may have stood between a letter and its accent
+    return " ".join(folded.split()).rstrip(" .,;:!?") or text
 
 
-class LogFormat(logging.Formatter):
-    """The log as text: the names of files may stand in it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the lines of one record."""
-        return printable(super().format(record))
+def printable(text: str) -> str:
+    """Return the text with each control character, which a terminal would obey, replaced by a blank."""
+    return "".join(character if character.isprintable() or character in _KEPT else " " for character in text)
 
 
 def one_line(text: str) -> str:
@@ -27,6 +34,17 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", " ")
 
 
-def printable(text: str) -> str:
-    """Return the text without control characters, which a terminal would obey. Each becomes one blank."""
-    return "".join(character if character.isprintable() or character in _KEPT else " " for character in text)
+class PrintableFormatter(logging.Formatter):
+    """Log records without control characters: names of files stand in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of one record."""
+        return printable(super().format(record))
+
+
+def log_to_stderr() -> None:
+    """Show Sourceline's log on standard error, and other libraries' warnings."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("sourceline: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("sourceline").setLevel(logging.INFO)

@@ -41,11 +41,11 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def served(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of the corpus. Nothing is to be rebuilt there."""
     documents, index = (tmp_path_factory.mktemp(name) for name in ("documents", "browser-index"))
     write_corpus(documents)
-    shutil.copytree(compiled, index, dirs_exist_ok=True)
+    shutil.copytree(exported, index, dirs_exist_ok=True)
     build(documents, index, DEFAULT_MODEL)
     with listening(create_guarded_app(load_settings(documents=documents, index=index))) as (host, port):
         yield f"http://{host}:{port}"

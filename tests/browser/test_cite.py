@@ -46,9 +46,9 @@ class Edited:
 
 
 @pytest.fixture(scope="module")
-def edited(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edited]:
+def edited(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edited]:
     documents, index = (tmp_path_factory.mktemp(name) for name in ("edited", "edited-index"))
-    shutil.copytree(compiled, index, dirs_exist_ok=True)
+    shutil.copytree(exported, index, dirs_exist_ok=True)
     citations: dict[str, str] = {}
     for state in (BEFORE, AFTER):
         for path in documents.iterdir():

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import Command
+from tests.support.commands import Command
 
 QUESTIONS: list[dict[str, Any]] = [
     {"id": "1", "question": "When does the bridge open?", "relevant": [{"document": "a.txt", "start": 0, "end": 27}]},

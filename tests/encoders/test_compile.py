@@ -23,8 +23,8 @@ def require(monkeypatch: pytest.MonkeyPatch, cosine: float) -> None:
     monkeypatch.setattr(compiling, "_COSINE_MIN", cosine)
 
 
-def test_the_card_of_the_default_model(compiled: Path, encoder: Encoder) -> None:
-    folder = compiled / ENCODERS / encoder.fingerprint
+def test_the_card_of_the_default_model(exported: Path, encoder: Encoder) -> None:
+    folder = exported / encoder.fingerprint
     card = read_card(folder)
     assert replace(card, cosine_mean=0, cosine_min=0, sha256={}, precision="") == replace(
         card, model=DEFAULT_MODEL, fingerprint=folder.name, dim=384, limit=254,
@@ -107,8 +107,8 @@ def test_the_fingerprint_is_of_the_model_alone(small_model: Model, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
-def test_a_damaged_file_is_refused(compiled: Path, encoder: Encoder, tmp_path: Path, name: str, damage: str) -> None:
-    folder = shutil.copytree(compiled / ENCODERS / encoder.fingerprint, tmp_path / "onnx")
+def test_a_damaged_file_is_refused(exported: Path, encoder: Encoder, tmp_path: Path, name: str, damage: str) -> None:
+    folder = shutil.copytree(exported / ENCODERS / encoder.fingerprint, tmp_path / "onnx")
     data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 4
     match damage:
@@ -123,8 +123,8 @@ def test_a_damaged_file_is_refused(compiled: Path, encoder: Encoder, tmp_path: P
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": 1}', "\ud800"])
-def test_an_unreadable_card_is_refused(compiled: Path, encoder: Encoder, tmp_path: Path, content: str) -> None:
-    folder = shutil.copytree(compiled / ENCODERS / encoder.fingerprint, tmp_path / "onnx")
+def test_an_unreadable_card_is_refused(exported: Path, encoder: Encoder, tmp_path: Path, content: str) -> None:
+    folder = shutil.copytree(exported / ENCODERS / encoder.fingerprint, tmp_path / "onnx")
     (folder / CARD_FILE).write_text(content, "utf-8", errors="surrogatepass")
     with pytest.raises(ModelError, match=r"no compiled model in .*: run `sourceline rebuild-index`"):
         OnnxEncoder(DEFAULT_MODEL, folder)

@@ -32,19 +32,19 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
 
-def test_a_model_is_compiled_only_once(compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_model_is_compiled_only_once(exported: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    encoder = prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), compiled / ENCODERS)
+    encoder = prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), exported)
     assert backend_of(encoder) is Backend.ONNX
     assert caplog.messages == []
 
 
-def test_a_model_compiled_under_another_name_goes_by_the_name_it_is_asked_for(compiled: Path) -> None:
+def test_a_model_compiled_under_another_name_goes_by_the_name_it_is_asked_for(exported: Path) -> None:
     folder = str(find_model(DEFAULT_MODEL).folder)
-    encoder = prepare_encoder(Backend.ONNX, find_model(folder), compiled / ENCODERS)
+    encoder = prepare_encoder(Backend.ONNX, find_model(folder), exported)
     assert isinstance(encoder, OnnxEncoder)
     assert (encoder.model, encoder.card.model) == (folder, DEFAULT_MODEL)
-    assert open_encoder(Backend.ONNX, folder, encoder.fingerprint, compiled / ENCODERS).model == folder
+    assert open_encoder(Backend.ONNX, folder, encoder.fingerprint, exported).model == folder
 
 
 def test_the_reference_can_be_chosen(small_model: Model, tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_the_reference_can_be_chosen(small_model: Model, tmp_path: Path) -> None
     assert not (tmp_path / "store").exists()
 
 
-def test_what_a_snapshot_was_built_with_is_opened(compiled: Path, encoder: Encoder) -> None:
-    opened = open_encoder(Backend.ONNX, DEFAULT_MODEL, encoder.fingerprint, compiled / ENCODERS)
+def test_what_a_snapshot_was_built_with_is_opened(exported: Path, encoder: Encoder) -> None:
+    opened = open_encoder(Backend.ONNX, DEFAULT_MODEL, encoder.fingerprint, exported)
     assert isinstance(opened, OnnxEncoder)
     assert opened.fingerprint == encoder.fingerprint
 
@@ -70,9 +70,9 @@ def test_what_is_not_compiled_any_more_is_refused_with_the_command_that_mends(tm
 
 @pytest.mark.parametrize("failure", ["is empty", "is no model", "has an unknown operation", "is of the future"])
 def test_a_compiled_model_that_this_onnxruntime_cannot_load_is_refused_with_the_command_that_mends(
-    compiled: Path, encoder: Encoder, tmp_path: Path, failure: str
+    exported: Path, encoder: Encoder, tmp_path: Path, failure: str
 ) -> None:
-    folder = shutil.copytree(compiled / ENCODERS / encoder.fingerprint, tmp_path / encoder.fingerprint)
+    folder = shutil.copytree(exported / ENCODERS / encoder.fingerprint, tmp_path / encoder.fingerprint)
     model = onnx.load(str(folder / MODEL_FILE))
     if failure == "is of the future":
         model.ir_version = 99
@@ -88,9 +88,9 @@ def test_a_compiled_model_that_this_onnxruntime_cannot_load_is_refused_with_the_
 
 
 def test_another_model_in_the_place_of_the_one_wanted_is_refused(
-    compiled: Path, encoder: Encoder, tmp_path: Path
+    exported: Path, encoder: Encoder, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(compiled / ENCODERS / encoder.fingerprint, tmp_path / "0123456789abcdef")
+    folder = shutil.copytree(exported / ENCODERS / encoder.fingerprint, tmp_path / "0123456789abcdef")
     assert json.loads((folder / CARD_FILE).read_text())["fingerprint"] == encoder.fingerprint
     with pytest.raises(ModelError, match="is another: run `sourceline rebuild-index`"):
         open_encoder(Backend.ONNX, DEFAULT_MODEL, "0123456789abcdef", tmp_path)

@@ -3,10 +3,9 @@ from pathlib import Path
 import pytest
 
 from sourceline.evaluation.baselines import baselines, reciprocal_rank_fusion, sourceline
-from sourceline.search.opening import open_searcher
+from sourceline.evaluation.evaluate import open_searcher
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import Searcher
-from sourceline.types import DEFAULT_MODEL, Backend
 
 QUESTION = "Which minister did Pezeshkian meet in Tehran?"
 
@@ -30,14 +29,14 @@ def test_ranks_are_fused_with_ties_by_row(rankings: list[list[int]], expected: l
 
 @pytest.fixture(scope="module")
 def searcher(seed_index: Path) -> Searcher:
-    return open_searcher(seed_index, DEFAULT_MODEL, Backend.ONNX)
+    return open_searcher(seed_index)
 
 
 def test_each_system_ranks_as_its_part_of_the_index_does(searcher: Searcher) -> None:
     query = encode_query(searcher.encoder, QUESTION)
     systems = [sourceline(searcher), *baselines(searcher.snapshot)]
     rankings = {system.name: list(system.rank(query, 5, None)) for system in systems}
-    bm25 = [scored.row for scored in searcher.snapshot.lexical.search(QUESTION, 100, None)]
+    bm25 = [scored.row for scored in searcher.snapshot.bm25.search(QUESTION, 100, None)]
     dense = [scored.row for scored in searcher.snapshot.dense.search(query.vector, 100, None)]
     assert rankings == {
         "Sourceline": list(searcher.rank(query, 5, None).rows[:5]),
@@ -51,5 +50,5 @@ def test_each_system_ranks_as_its_part_of_the_index_does(searcher: Searcher) -> 
 def test_each_system_stays_within_a_row_filter(searcher: Searcher) -> None:
     query = encode_query(searcher.encoder, QUESTION)
     for system in (sourceline(searcher), *baselines(searcher.snapshot)):
-        assert list(system.rank(query, 10, searcher.rows_of(["meeting.txt"])))
-        assert list(system.rank(query, 10, searcher.rows_of(["other.txt"]))) == []
+        assert list(system.rank(query, 10, searcher.filter_documents(["meeting.txt"])))
+        assert list(system.rank(query, 10, searcher.filter_documents(["other.txt"]))) == []

@@ -71,7 +71,7 @@ def test_a_rebuild_without_a_change_ranks_the_same(index: Path, rebuild: Rebuild
 
 
 def test_many_small_steps_give_the_index_that_one_build_gives(
-    documents: Path, index: Path, compiled: Path, rebuild: Rebuild, tmp_path: Path
+    documents: Path, index: Path, exported: Path, rebuild: Rebuild, tmp_path: Path
 ) -> None:
     one, two, three, four = PARAGRAPHS
     for files in (

@@ -116,7 +116,7 @@ def verify_old_or_new(index: Path) -> str:
 
 
 def test_a_first_build_killed_before_any_step_leaves_none_or_the_new_snapshot(
-    documents: Path, compiled: Path, tmp_path: Path
+    documents: Path, exported: Path, tmp_path: Path
 ) -> None:
     put(documents, NEW)
 
@@ -168,7 +168,7 @@ def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_snap
 
 
 def test_a_first_build_killed_while_it_compiles_leaves_nothing_that_the_next_one_does_not_remove(
-    documents: Path, compiled: Path, rebuild: Rebuild, tmp_path: Path
+    documents: Path, exported: Path, rebuild: Rebuild, tmp_path: Path
 ) -> None:
     put(documents, NEW)
     index = tmp_path / "index"
@@ -177,7 +177,7 @@ def test_a_first_build_killed_while_it_compiles_leaves_nothing_that_the_next_one
     assert left.name.startswith(".compiling-")
     with pytest.raises(NoSnapshotError):
         open_current(index)
-    shutil.copytree(compiled, index, dirs_exist_ok=True)  # in place of compiling again
+    shutil.copytree(exported, index, dirs_exist_ok=True)  # in place of compiling again
     rebuild(documents, index)
     assert current(index) == NEW
     assert litter(index) == set()

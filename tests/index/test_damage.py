@@ -18,7 +18,7 @@ TWO = {"a.txt": "The bridge opens on Sunday at nine. The roof of the hall leaks.
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, exported: Path) -> Path:
     """An index with two snapshots, of ONE and of TWO. Not to be written to."""
     documents = tmp_path_factory.mktemp("documents")
     index = copy(compiled, tmp_path_factory.mktemp("built"))

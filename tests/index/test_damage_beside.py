@@ -54,7 +54,7 @@ def flip(path: Path, position: int) -> None:
     path.write_bytes(data)
 
 
-def test_every_bit_of_the_compiled_models_card_counts(compiled: Path, encoder: Encoder, tmp_path: Path) -> None:
+def test_every_bit_of_the_compiled_models_card_counts(exported: Path, encoder: Encoder, tmp_path: Path) -> None:
     whole = (compiled / "encoders" / encoder.fingerprint / CARD_FILE).read_bytes()
     for position in range(len(whole)):
         (tmp_path / CARD_FILE).write_bytes(whole)

@@ -89,10 +89,10 @@ def test_a_snapshot_keeps_the_head_that_it_was_built_with(documents: Path, index
 
 @settings(deadline=None, max_examples=20)
 @given(st.lists(texts, min_size=1, max_size=3))
-def test_every_token_stands_in_its_passage_whatever_stands_in_front_of_it(compiled: Path, contents: list[str]) -> None:
+def test_every_token_stands_in_its_passage_whatever_stands_in_front_of_it(exported: Path, contents: list[str]) -> None:
     with TemporaryDirectory() as root:
         index, documents = Path(root) / "index", Path(root) / "documents"
-        shutil.copytree(compiled, index)
+        shutil.copytree(exported, index)
         documents.mkdir()
         (documents / "z.md").write_text("# Always\n\nSomething is here.\n")
         for number, content in enumerate(contents):

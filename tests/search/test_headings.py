@@ -94,11 +94,11 @@ _blocks = st.sampled_from(
 @settings(deadline=None, max_examples=12)
 @given(st.dictionaries(st.sampled_from(["a.txt", "b.md", "c.md"]), st.lists(_blocks, min_size=1), min_size=1))
 def test_every_passage_but_headings_is_an_answer_and_every_id_resolves(
-    compiled: Path, files: dict[str, list[str]]
+    exported: Path, files: dict[str, list[str]]
 ) -> None:
     with TemporaryDirectory() as root:
         index, documents = Path(root) / "index", Path(root) / "documents"
-        shutil.copytree(compiled, index)
+        shutil.copytree(exported, index)
         documents.mkdir()
         for name, blocks in {"z.md": ["# Always", "Something is here."], **files}.items():
             (documents / name).write_text("\n\n".join(blocks))

@@ -132,10 +132,10 @@ _folders = st.dictionaries(st.sampled_from(["a.txt", "b.txt", "c.md"]), _sentenc
 
 @settings(deadline=None, max_examples=8)
 @given(st.lists(_folders, min_size=2, max_size=4))
-def test_every_id_ever_issued_resolves_with_a_true_status(compiled: Path, folders: list[dict[str, list[str]]]) -> None:
+def test_every_id_ever_issued_resolves_with_a_true_status(exported: Path, folders: list[dict[str, list[str]]]) -> None:
     with TemporaryDirectory() as root:
         index, documents = Path(root) / "index", Path(root) / "documents"
-        shutil.copytree(compiled, index)
+        shutil.copytree(exported, index)
         documents.mkdir()
         archive = Archive(documents, index, lambda documents, index: build(documents, index, DEFAULT_MODEL))
         issued: dict[str, Passage] = {}

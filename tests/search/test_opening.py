@@ -30,8 +30,8 @@ def test_an_encoder_that_is_open_is_used_again(seed_index: Path, encoder: Encode
     assert open_searcher(seed_index, DEFAULT_MODEL, Backend.ONNX, 1, encoder).encoder is encoder
 
 
-def test_an_encoder_of_another_model_is_not_used_again(seed_index: Path, compiled: Path, encoder: Encoder) -> None:
-    other = open_encoder(Backend.ONNX, DEFAULT_MODEL, encoder.fingerprint, compiled / ENCODERS)
+def test_an_encoder_of_another_model_is_not_used_again(seed_index: Path, exported: Path, encoder: Encoder) -> None:
+    other = open_encoder(Backend.ONNX, DEFAULT_MODEL, encoder.fingerprint, exported)
     other.__dict__["fingerprint"] = "0123456789abcdef"
     searcher = open_searcher(seed_index, DEFAULT_MODEL, Backend.ONNX, 1, other)
     assert searcher.encoder is not other

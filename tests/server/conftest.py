@@ -28,10 +28,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def corpus_index(corpus: Path, compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def corpus_index(corpus: Path, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus, indexed. Not to be written to."""
     index = tmp_path_factory.mktemp("corpus-index") / "index"
-    shutil.copytree(compiled, index)
+    shutil.copytree(exported, index)
     build(corpus, index, DEFAULT_MODEL)
     return index
 

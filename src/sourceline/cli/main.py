@@ -1,7 +1,8 @@
-"""The command line."""
+"""The commands."""
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sourceline import __version__
-from sourceline.cli.console import bar, err, out
+from sourceline.cli.console import err, out, progress_bar
 from sourceline.config import Settings, load_settings
 from sourceline.errors import SourcelineError
 from sourceline.text import log_to_stderr, one_line
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 
 # Global options may also stand behind the command's name.
-_GLOBAL = ("--documents", "--index", "--model", "--encoder", "--threshold")
+_GLOBAL = ("--documents", "--index", "--model", "--backend", "--threshold")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -47,12 +48,12 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
     """
     first: list[str] = []
     rest: list[str] = []
-    left = iter(arguments)
-    for argument in left:
+    remaining = iter(arguments)
+    for argument in remaining:
         if argument == "--":
-            rest += [argument, *left]
+            rest += [argument, *remaining]
         elif argument in _GLOBAL:
-            value = next(left, None)
+            value = next(remaining, None)
             if value is None:  # with nothing behind it, typer says that the value is missing
                 return [*first, argument]
             first += [argument, value]
@@ -63,8 +64,8 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
     return first + rest
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"sourceline {__version__}")
         raise typer.Exit
 
@@ -75,53 +76,56 @@ def options(
     documents: Annotated[Path | None, typer.Option(help="The folder of documents.", show_default="seeds")] = None,
     index: Annotated[Path | None, typer.Option(help="The folder of the index.", show_default="index")] = None,
     model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
-    encoder: Annotated[Backend | None, typer.Option(help="Which encoder.", show_default="onnx")] = None,
+    backend: Annotated[Backend | None, typer.Option(help="What runs the model.", show_default="onnx")] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least confidence of an answer.", show_default="0.5")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Read the settings; the command line comes first."""
     log_to_stderr()
-    given = {"documents": documents, "index": index, "model": model, "encoder": encoder, "threshold": threshold}
-    context.obj = lambda **more: load_settings(**given, **more)
+    overrides = {"documents": documents, "index": index, "model": model, "backend": backend, "threshold": threshold}
+    context.obj = lambda **more: load_settings(**overrides, **more)
 
 
 @app.command()
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="The address to serve on.", show_default="127.0.0.1")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.", show_default="8080")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes.", show_default="1")] = None,
     capacity: Annotated[int | None, typer.Option(min=1, help="Requests taken in at once.", show_default="64")] = None,
 ) -> None:
-    """Serve the API, after building the index if there is none."""
+    """Serve the page and the API, after building the index if there is none."""
     settings: Settings = context.obj(host=host, port=port, workers=workers, capacity=capacity)
-    from sourceline.server.loopback import require_key_off_loopback
     from sourceline.server.run import run
 
-    require_key_off_loopback(settings.host, settings.api_key)
     run(settings, say=lambda text: typer.echo(one_line(text), err=True))
 
 
 @app.command("rebuild-index")
 def rebuild_index(context: typer.Context, as_json: Json = False) -> None:
-    """Read the documents, encode what is new, publish a new snapshot. Exit code 1 if a file was skipped."""
+    """Read the documents, encode what is new, publish a new snapshot. Exit code 1 if a file could not be read."""
     settings: Settings = context.obj()
-    from sourceline.cli import render as terminal
-    from sourceline.indexing.builder import build
+    from sourceline.api import Index
+    from sourceline.cli import render
 
-    with bar() as show:
-        report = build(
-            *(settings.documents, settings.index, settings.model, settings.encoder),
-            progress=lambda done: show("encoding", done.done, done.total),
+    with progress_bar() as show:
+        report = Index.build(
+            settings.documents,
+            settings.index,
+            model=settings.model,
+            backend=settings.backend,
+            progress=lambda state: show("encoding", state.done, state.total),
         )
     if as_json:
         out().print_json(json.dumps(asdict(report)))
     else:
-        out().print(terminal.report(report), markup=False, soft_wrap=True)
+        out().print(render.report(report), markup=False, soft_wrap=True)
     if report.skipped:
         raise typer.Exit(1)
 
@@ -132,26 +136,27 @@ def ask(
     question: Annotated[str, typer.Argument(help="A question in natural words.")],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
     document: Annotated[list[str] | None, typer.Option(help="Only documents with this id or glob; repeatable.")] = None,
-    explain: Annotated[bool, typer.Option(help="Show the three component scores.")] = False,
+    explain: Annotated[bool, typer.Option(help="Show the component scores.")] = False,
     as_json: Json = False,
 ) -> None:
     """Print the sentences that answer a question, best first."""
     settings: Settings = context.obj()
-    import time
+    from sourceline.api import Index
+    from sourceline.cli import render
 
-    from sourceline.cli import render as terminal
-    from sourceline.search.opening import open_searcher
-
-    searcher = open_searcher(settings.index, settings.model, settings.encoder, threshold=settings.threshold)
-    started = time.perf_counter()
-    answer = searcher.ask(question, k, document or ())
-    took_ms = (time.perf_counter() - started) * 1000
+    with Index.open(
+        settings.index, model=settings.model, backend=settings.backend, threshold=settings.threshold
+    ) as index:
+        started = time.perf_counter()
+        answer = index.ask(question, k, document or ())
+        took_ms = (time.perf_counter() - started) * 1000
     if as_json:
-        from sourceline.server import wire
+        from sourceline.server.models import AskResponse
 
-        out().print_json(wire.dump(wire.answer(answer, explain, took_ms)).decode())
+        response = AskResponse.from_answer(answer, took_ms, explain)
+        out().print_json(response.model_dump_json(exclude_none=True))
     else:
-        out().print(terminal.answer(answer, explain, out().is_terminal), soft_wrap=not out().is_terminal)
+        out().print(render.answer(answer, explain, out().is_terminal), soft_wrap=not out().is_terminal)
 
 
 @app.command()
@@ -162,18 +167,33 @@ def cite(
 ) -> None:
     """Look a citation up: the sentence as cited, what became of it, where it stands now."""
     settings: Settings = context.obj()
-    from sourceline.citations.ledger import Ledger
-    from sourceline.citations.lookup import look_up
-    from sourceline.cli import render as terminal
-    from sourceline.index.snapshot import open_current
+    from sourceline.api import Index
+    from sourceline.cli import render
 
-    found = look_up(citation, open_current(settings.index).passages, Ledger(settings.index))
+    with Index.open(settings.index, lazy=True) as index:
+        looked_up = index.cite(citation)
     if as_json:
-        from sourceline.server import wire
+        from sourceline.server.models import CitationResponse
 
-        out().print_json(wire.dump(wire.citation(found)).decode())
+        out().print_json(CitationResponse.from_citation(looked_up).model_dump_json(exclude_none=True))
     else:
-        out().print(terminal.citation(found), soft_wrap=not out().is_terminal)
+        out().print(render.citation(looked_up), soft_wrap=not out().is_terminal)
+
+
+@app.command()
+def documents(context: typer.Context, as_json: Json = False) -> None:
+    """List the documents of the index, and the files that were left out."""
+    settings: Settings = context.obj()
+    from sourceline.api import Index
+    from sourceline.cli import render
+
+    with Index.open(settings.index, lazy=True) as index:
+        listed, snapshot = index.documents(), index.snapshot
+    if as_json:
+        left_out = {"skipped": snapshot.skipped, "ignored": snapshot.ignored}
+        out().print_json(json.dumps(asdict(listed) | left_out))
+    else:
+        out().print(render.documents(listed, snapshot), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -190,8 +210,8 @@ def evaluate(
     """Index a labelled set in a temporary folder, ask every question, print the metrics beside simpler systems'."""
     settings: Settings = context.obj()
     from sourceline.cli import render
-    from sourceline.evaluation import evaluate as evaluation_of
     from sourceline.evaluation.dataset import read_dataset
+    from sourceline.evaluation.evaluate import evaluate as evaluate_dataset
     from sourceline.evaluation.report import render_report
     from sourceline.evaluation.results import (
         compare,
@@ -208,9 +228,9 @@ def evaluate(
         require_common(old, ((question.id, question.text) for question in dataset.questions if question.answerable))
     for file in filter(None, (json_file, page)):
         require_writable(file)
-    with bar() as show:
-        evaluation = evaluation_of.evaluate(
-            dataset, settings.model, settings.encoder, settings.index, show, ablate, settings.threshold
+    with progress_bar() as show:
+        evaluation = evaluate_dataset(
+            dataset, settings.model, settings.backend, settings.index, show, ablate, settings.threshold
         )
     comparisons = compare(old, evaluation.questions)
     out().print(render.evaluation(evaluation), soft_wrap=not out().is_terminal)
@@ -224,13 +244,13 @@ def evaluate(
 
 @app.command()
 def doctor(context: typer.Context) -> None:
-    """Check installation, model, index and documents, and say what to do."""
+    """Check installation, model, documents, index and citations, and say what to do."""
     settings: Settings = context.obj()
-    from sourceline.cli import render as terminal
+    from sourceline.cli import render
     from sourceline.doctor import examine
 
-    findings = list(examine(settings.documents, settings.index, settings.model, settings.encoder))
+    findings = list(examine(settings.documents, settings.index, settings.model, settings.backend))
     for finding in findings:
-        out().print(terminal.finding(finding), soft_wrap=True)
-    if not all(finding.well for finding in findings):
+        out().print(render.finding(finding), soft_wrap=True)
+    if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

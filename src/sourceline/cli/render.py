@@ -8,17 +8,26 @@ from rich.table import Table
 from rich.text import Text
 
 from sourceline.text import one_line, printable
-from sourceline.types import Answer, Citation, CitationStatus, Hit, Passage, PassageInContext
+from sourceline.types import (
+    Answer,
+    BuildReport,
+    Citation,
+    CitationStatus,
+    DocumentList,
+    Hit,
+    Passage,
+    PassageInContext,
+    SnapshotInfo,
+)
 
-if TYPE_CHECKING:  # a command imports only what it does
+if TYPE_CHECKING:  # a command imports only what it uses
     from sourceline.doctor import Finding
     from sourceline.evaluation.metrics import Evaluation
     from sourceline.evaluation.results import Comparison, Flip
-    from sourceline.types import BuildReport
 
-MOST_FLIPS = 20
-# So many citations of the same text are listed; JSON has them all.
-_ALSO = 5
+MAX_FLIPS = 20
+# So many citations of the same text, and so many files that are not read, are listed; JSON has them all.
+_MAX_ALSO, _MAX_IGNORED = 5, 20
 _MEANING = {
     CitationStatus.CURRENT: "stands as cited",
     CitationStatus.MOVED: "the same sentence now stands elsewhere",
@@ -27,30 +36,49 @@ _MEANING = {
 }
 
 
-def report(report: "BuildReport") -> str:
+def report(report: BuildReport) -> str:
     """Return what a build did, as lines."""
     counts = {name: len(getattr(report, name)) for name in ("added", "changed", "unchanged", "removed", "skipped")}
     lines = [
         f"snapshot {report.snapshot}: {report.passages:,} passages, {report.seconds:.1f} s",
         "documents: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
-        f"windows: {report.encoded:,} of {report.windows:,} encoded",
-        *(f"skipped {document}: {reason}" for document, reason in report.skipped.items()),
+        f"chunks: {report.encoded:,} of {report.chunks:,} encoded",
+        *_left_out(report.skipped, report.ignored),
     ]
     return "\n".join(map(one_line, lines))
+
+
+def documents(documents: DocumentList, snapshot: SnapshotInfo) -> str:
+    """Return the documents of the index and what was left out, as lines."""
+    lines = [
+        f"snapshot {snapshot.id}: {snapshot.documents:,} documents, {snapshot.passages:,} passages",
+        *(f"{document.id}: {document.title}, {document.passages:,} passages" for document in documents),
+        *_left_out(snapshot.skipped, snapshot.ignored),
+    ]
+    return "\n".join(map(one_line, lines))
+
+
+def _left_out(skipped: Mapping[str, str], ignored: Mapping[str, str]) -> list[str]:
+    """Return every file that could not be read, then those whose format is not read, each with its reason."""
+    lines = [f"skipped {document}: {reason}" for document, reason in skipped.items()]
+    lines += [f"not read {name}: {reason}" for name, reason in list(ignored.items())[:_MAX_IGNORED]]
+    if len(ignored) > _MAX_IGNORED:
+        lines.append(f"not read: {len(ignored) - _MAX_IGNORED:,} more files, which --json lists")
+    return lines
 
 
 def answer(answer: Answer, explain: bool, on_terminal: bool = False) -> RenderableType:
     """Return an answer: how sure, then each passage with its citation.
 
-    On a terminal in colour, with the sentences beside each passage, as wide as the terminal; else a line a thing.
+    On a terminal in colour, with the sentences beside each passage, as wide as the terminal; else one thing a line.
     """
-    sure = f"confidence {answer.confidence:.0%}"
+    confidence = f"confidence {answer.confidence:.0%}"
     if not answer.hits:
         verdict = Text("No passage was found.")
     elif answer.answerable:
-        verdict = Text(f"Answered, {sure}.", style="green")
+        verdict = Text(f"Answered, {confidence}.", style="green")
     else:
-        verdict = Text(f"The documents do not seem to answer this ({sure}). The nearest passages:", style="yellow")
+        verdict = Text(f"The documents do not seem to answer this ({confidence}). The nearest passages:", "yellow")
     show = _framed if on_terminal else _lines
     return Group(verdict, *(part for hit in answer.hits for part in show(hit, explain)))
 
@@ -63,8 +91,8 @@ def citation(citation: Citation) -> RenderableType:
         Text(f"  cited from {_where(citation.cited)}", style="dim"),
     ]
     if citation.now and citation.status is not CitationStatus.CURRENT:
-        alike = "" if citation.similarity is None else f" (similarity {citation.similarity:.2f})"
-        lines.append(Text(f"now{alike}:", style="bold"))
+        similarity = "" if citation.similarity is None else f" (similarity {citation.similarity:.2f})"
+        lines.append(Text(f"now{similarity}:", style="bold"))
         lines.append(Text(printable(citation.now.passage.text)))
         lines.append(Text(f"  {_where(citation.now)} · {citation.now.passage.id}", style="dim"))
     return Group(*lines)
@@ -108,7 +136,7 @@ def comparison(comparisons: Mapping[str, "Comparison"]) -> RenderableType:
 
 def _flips(verb: str, style: str, flips: Sequence["Flip"]) -> list[Text]:
     lines = [Text(f"{verb} at R@1: {len(flips):,}", style=style)]
-    for flip in flips[:MOST_FLIPS]:
+    for flip in flips[:MAX_FLIPS]:
         lines.append(Text(one_line(f"  {flip.id}: {flip.question}")))
         for run, top in (("old", flip.old), ("new", flip.new)):
             shown = f"{top.text} · {top.citation}" if top else "–"
@@ -118,7 +146,7 @@ def _flips(verb: str, style: str, flips: Sequence["Flip"]) -> list[Text]:
 
 def finding(finding: "Finding") -> RenderableType:
     """Return one line of the doctor's."""
-    mark = Text("ok  ", style="green") if finding.well else Text("BAD ", style="red")
+    mark = Text("ok  ", style="green") if finding.ok else Text("BAD ", style="red")
     return mark + Text(one_line(f"{finding.subject}: {finding.detail}"))
 
 
@@ -128,9 +156,9 @@ def _lines(hit: Hit, explain: bool) -> list[RenderableType]:
 
 
 def _framed(hit: Hit, explain: bool) -> list[RenderableType]:
-    """Return a hit with its neighbours; where a line is broken the next one begins below it, not below the rank."""
-    beside = [Text(printable(text), style="dim") for text in (hit.before, hit.after)]
-    passage = Text(" ").join(text for text in (beside[0], _sentence(hit, "bold yellow"), beside[1]) if text)
+    """Return a hit with its context; where a line is broken the next one begins below it, not below the rank."""
+    before, after = (Text(printable(text), style="dim") for text in (hit.context.before, hit.context.after))
+    passage = Text(" ").join(text for text in (before, _sentence(hit, "bold yellow"), after) if text)
     frame = Table.grid(padding=(0, 1, 0, 0))
     frame.add_column(justify="right", no_wrap=True, style="bold")
     frame.add_column(overflow="fold")
@@ -138,29 +166,29 @@ def _framed(hit: Hit, explain: bool) -> list[RenderableType]:
     return [Text(""), frame]
 
 
-def _sentence(hit: Hit, matched: str) -> Text:
+def _sentence(hit: Hit, highlight_style: str) -> Text:
     text = Text(printable(hit.passage.text))
     for span in hit.highlights:
-        text.stylize(matched, span.start, span.end)
+        text.stylize(highlight_style, span.start, span.end)
     return text
 
 
 def _details(hit: Hit, explain: bool) -> list[Text]:
-    """Return where a hit stands, its citation, and what else is known of it."""
+    """Return where a hit stands, its citation, and its scores if they are to be explained."""
     where = one_line(f"{hit.title} · {_place(hit.passage)} · ")
     lines = [Text.assemble((where, "dim"), (hit.passage.id, "cyan"))]
     if hit.also:
-        more = f" and {len(hit.also) - _ALSO:,} more" if len(hit.also) > _ALSO else ""
-        lines.append(Text(f"also: {' '.join(hit.also[:_ALSO])}{more}", style="dim"))
+        more = f" and {len(hit.also) - _MAX_ALSO:,} more" if len(hit.also) > _MAX_ALSO else ""
+        lines.append(Text(f"also: {' '.join(hit.also[:_MAX_ALSO])}{more}", style="dim"))
     if explain:
         scores = hit.scores
-        detail = f"late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.lexical:.2f}"
+        detail = f"late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.bm25:.2f}"
         lines.append(Text(detail, style="dim"))
     return lines
 
 
-def _where(standing: PassageInContext) -> str:
-    return one_line(f"{standing.title} · {_place(standing.passage)}")
+def _where(cited: PassageInContext) -> str:
+    return one_line(f"{cited.title} · {_place(cited.passage)}")
 
 
 def _place(passage: Passage) -> str:

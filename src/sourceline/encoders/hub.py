@@ -1,4 +1,4 @@
-"""Where a model's files are, and whether they are the ones expected."""
+"""Finds a model's files and checks that they are the ones expected."""
 
 import hashlib
 import importlib.util
@@ -16,7 +16,7 @@ _DEFAULT_HASHES = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
-_ELSEWHERE = {"onnx", "openvino"}  # other makers' conversions, which are not used
+_CONVERSIONS = {"onnx", "openvino"}  # folders of other makers' conversions, which are not used
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ def find_model(name: str) -> Model:
     expected: dict[str, str] = {}
     if os.path.isdir(name):  # unlike pathlib's, it takes a name that cannot be a path
         folder = Path(name)
-    elif name == DEFAULT_MODEL and (packaged := _packaged()):
+    elif name == DEFAULT_MODEL and (packaged := _packaged_folder()):
         folder, expected = packaged, _DEFAULT_HASHES
     else:
-        folder = _from_hub(name)
+        folder = _download(name)
     hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
     for file, wanted in expected.items():
         if hashes.get(file) != wanted:
@@ -66,21 +66,24 @@ def _files(folder: Path) -> list[Path]:
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix in {".safetensors", ".json", ".txt", ".model"}
-        and not _ELSEWHERE & set(path.relative_to(folder).parts)
+        and not _CONVERSIONS & set(path.relative_to(folder).parts)
         and path.is_file()
     ]
 
 
-def _packaged() -> Path | None:
+def _packaged_folder() -> Path | None:
     spec = importlib.util.find_spec(_DEFAULT_PACKAGE)
     if spec is None or spec.origin is None:
         return None
     return Path(spec.origin).parent / "model"
 
 
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _download(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{error.name} is missing: pip install 'sourceline[models]'") from error
 
     patterns = ["*.safetensors", "*.json", "*.txt", "*.model"]
     try:

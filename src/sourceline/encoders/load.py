@@ -1,6 +1,8 @@
-"""Chooses the encoder: compile on first use to build, open what was compiled to serve."""
+"""Chooses the encoder: exports the model on the first build, opens what was exported to serve."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sourceline.encoders.base import Encoder
@@ -11,55 +13,63 @@ from sourceline.types import Backend
 
 log = logging.getLogger(__name__)
 
-# Where compiled models are kept, in the folder of an index.
-ENCODERS = "encoders"
+ENCODERS = "encoders"  # the folder of an index that holds the exported models
 
 
-def prepare_encoder(kind: Backend, model: Model, store: Path) -> Encoder:
-    """Return the encoder to build with; compile the model into ``store`` if that was not done yet.
+def prepare_encoder(backend: Backend, model: Model, index: Path) -> Encoder:
+    """Return the encoder to build with; export the model into the index folder if that was not done yet.
 
-    A model that does not compile is used as it is, with a warning.
+    A model that cannot be exported is run by sentence-transformers, with a warning.
 
     Raises:
         ModelError: the model cannot be used.
     """
-    if kind is Backend.ONNX:
-        target = store / fingerprint(model)
+    if backend is Backend.ONNX:
+        target = index / ENCODERS / fingerprint(model)
         try:
             return OnnxEncoder(model.name, target)
         except ModelError:
-            log.info("compiling %s, once", model.name)
-        # Imports torch and sentence-transformers, which is slow and never done to serve.
-        from sourceline.encoders.export import export_model
-
+            log.info("exporting %s to ONNX, once", model.name)
+        with _models_extra():
+            from sourceline.encoders.export import export_model  # imports torch, which serving never does
         try:
             export_model(model, target)
             return OnnxEncoder(model.name, target)
         except ModelError as error:
-            log.warning("%s; using sentence-transformers itself, which is slower", error)
-    return _reference(model)
+            log.warning("%s; using sentence-transformers, which is slower", error)
+    return _sentence_transformer(model)
 
 
-def open_encoder(kind: Backend, model: str, fingerprint: str, store: Path) -> Encoder:
+def open_encoder(backend: Backend, model: str, fingerprint: str, index: Path) -> Encoder:
     """Return the encoder that a snapshot was built with.
 
     Raises:
-        ModelError: it is not there any more, or damaged.
+        ModelError: it is gone or damaged.
     """
-    if kind is Backend.TORCH:
-        return _reference(find_model(model))
-    encoder = OnnxEncoder(model, store / fingerprint)
+    if backend is Backend.TORCH:
+        return _sentence_transformer(find_model(model))
+    folder = index / ENCODERS / fingerprint
+    encoder = OnnxEncoder(model, folder)
     if encoder.fingerprint != fingerprint:
-        raise ModelError(f"the compiled model in {store / fingerprint} is another: run `sourceline rebuild-index`")
+        raise ModelError(f"the exported model in {folder} is another one: run `sourceline rebuild-index`")
     return encoder
 
 
-def backend_of(encoder: Encoder) -> Backend:
-    """Return which implementation an encoder is."""
-    return Backend.ONNX if isinstance(encoder, OnnxEncoder) else Backend.TORCH
-
-
-def _reference(model: Model) -> Encoder:
-    from sourceline.encoders.sentence_transformer import SentenceTransformerEncoder
-
+def _sentence_transformer(model: Model) -> Encoder:
+    with _models_extra():
+        from sourceline.encoders.sentence_transformer import SentenceTransformerEncoder
     return SentenceTransformerEncoder(model)
+
+
+@contextmanager
+def _models_extra() -> Iterator[None]:
+    """Say how to install what an import lacks."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{error.name} is missing: pip install 'sourceline[models]'") from error
+
+
+def backend_of(encoder: Encoder) -> Backend:
+    """Return what runs an encoder."""
+    return Backend.ONNX if isinstance(encoder, OnnxEncoder) else Backend.TORCH

@@ -1,4 +1,4 @@
-"""The sentence-transformers model itself: for a GPU, and for models that do not compile."""
+"""Runs a model with sentence-transformers: on a GPU, and for models that cannot be exported."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,24 +11,24 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
 
-from sourceline.encoders.base import Encoding, Tokens, require_fit, tokenize, vocabulary
+from sourceline.encoders.base import EncoderInput, Encoding, Float32, Tokens, encode_long, tokenize, vocabulary_size
 from sourceline.encoders.hub import Model
 from sourceline.errors import ModelError
 
 
-def load(folder: Path) -> tuple[SentenceTransformer, Tokenizer, int]:
+def load_model(folder: Path) -> tuple[SentenceTransformer, Tokenizer, int]:
     """Load a model from its folder: the model, its tokenizer without truncation, its limit in tokens.
 
     Raises:
         ModelError: it is not a sentence-transformers model with a transformer and a fast tokenizer.
     """
     transformers_logging.disable_progress_bar()
-    torch.set_num_threads(os.cpu_count() or 1)  # the package sets one, for what is imported to serve
+    torch.set_num_threads(os.cpu_count() or 1)  # the command line sets one, for what serves
     try:
         model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        # What the library raises on a folder that holds something else depends on how far it got.
-        reason = " ".join(str(error).split())  # several lines, often
+        # What the library raises for a folder that holds something else depends on how far it got.
+        reason = " ".join(str(error).split())  # it often has several lines
         raise ModelError(f"{folder} does not load as a sentence-transformers model: {reason}") from error
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None or model.max_seq_length is None:
@@ -44,25 +44,27 @@ class SentenceTransformerEncoder:
 
     def __init__(self, model: Model) -> None:
         self.model = model.name
-        self.fingerprint = "reference-" + model.digest[:16]
-        self._encoder, self._tokenizer, self.limit = load(model.folder)
+        self.fingerprint = "torch-" + model.digest[:16]
+        self._encoder, self._tokenizer, self.max_tokens = load_model(model.folder)
         dim = self._encoder.get_embedding_dimension()
         assert dim is not None
         self.dim = dim
 
     @property
     def vocabulary(self) -> int:
-        """The greatest token id and one: there can be fewer tokens than that."""
-        return vocabulary(self._tokenizer)
+        """An upper bound (exclusive) of the token ids."""
+        return vocabulary_size(self._tokenizer)
 
     def tokenize(self, text: str) -> Tokens:
         """Return the tokens of a text of any length."""
         return tokenize(self._tokenizer, text)[2]
 
-    def encode(self, texts: Sequence[str]) -> Iterator[Encoding]:
-        """Yield one encoding for each text, in order."""
-        for text in texts:  # one at a time: padding to a batch's longest text changes the last bits of a vector
-            _, ordinary, tokens = tokenize(self._tokenizer, text)
-            require_fit(tokens, self.limit)
-            states = self._encoder.encode(text, output_value="token_embeddings", show_progress_bar=False)
-            yield Encoding(tokens, np.asarray(states.cpu().numpy(), dtype=np.float32)[ordinary])
+    def encode(self, inputs: Sequence[EncoderInput]) -> Iterator[Encoding]:
+        """Yield one encoding for each input, in order."""
+        for item in inputs:
+            yield encode_long(item, self._tokenizer, self.max_tokens, self._run)
+
+    def _run(self, text: str, _: list[int]) -> Float32:
+        # One at a time: padding to a batch's longest text changes the last bits of a vector.
+        states = self._encoder.encode(text, output_value="token_embeddings", show_progress_bar=False)
+        return np.asarray(states.cpu().numpy(), dtype=np.float32)

@@ -41,7 +41,7 @@ def baselines(snapshot: Snapshot) -> list[System]:
     """Return BM25, the sentence vectors, and both fused by rank."""
 
     def bm25(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
-        return _rows(snapshot.lexical.search(query.text, k, row_filter))
+        return _rows(snapshot.bm25.search(query.text, k, row_filter))
 
     def dense(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
         return _rows(snapshot.dense.search(query.vector, k, row_filter))
@@ -80,7 +80,7 @@ def ablations(searcher: Searcher, rebuild: Callable[[IndexConfig], Searcher]) ->
         return snapshot.dense.search(query.vector, k, row_filter)
 
     def retrieve_bm25(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[ScoredRow]:
-        return snapshot.lexical.search(query.asking, k, row_filter)
+        return snapshot.bm25.search(query.question_part, k, row_filter)
 
     return [
         sourceline(searcher.with_head(no_question_weights), "without question token weights"),
@@ -90,9 +90,9 @@ def ablations(searcher: Searcher, rebuild: Callable[[IndexConfig], Searcher]) ->
         sourceline(rebuild(IndexConfig(identity_head(searcher.encoder.dim))), "without the ranking head"),
         _late_interaction_over(retrieve_dense, snapshot, "without BM25 candidates"),
         _late_interaction_over(retrieve_bm25, snapshot, "without dense candidates"),
-        sourceline(rebuild(IndexConfig(window=400)), "chunks of 400 characters"),
-        sourceline(rebuild(IndexConfig(window=1_200)), "chunks of 1,200 characters"),
-        sourceline(rebuild(IndexConfig(window=0)), "each sentence encoded alone"),
+        sourceline(rebuild(IndexConfig(chunk_characters=400)), "chunks of 400 characters"),
+        sourceline(rebuild(IndexConfig(chunk_characters=1_200)), "chunks of 1,200 characters"),
+        sourceline(rebuild(IndexConfig(chunk_characters=0)), "each sentence encoded alone"),
     ]
 
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sourceline.encoders.load import ENCODERS
+from sourceline.encoders.load import ENCODERS, open_encoder
 from sourceline.errors import DatasetError, QuestionError
 from sourceline.evaluation.baselines import System, ablations, baselines, sourceline
 from sourceline.evaluation.dataset import Dataset, Question
@@ -26,10 +26,10 @@ from sourceline.evaluation.metrics import (
 )
 from sourceline.index.passage_store import PassageStore
 from sourceline.index.row_filter import RowFilter
+from sourceline.index.snapshot import open_current
 from sourceline.indexing.builder import build
 from sourceline.indexing.config import IndexConfig
 from sourceline.search.confidence import Calibration, load_calibration
-from sourceline.search.opening import open_searcher
 from sourceline.search.query import QueryEncoding, encode_query, validate_question
 from sourceline.search.searcher import Searcher
 from sourceline.types import DEFAULT_THRESHOLD, Backend, BuildProgress
@@ -80,14 +80,27 @@ def evaluate(
             if (folder / ENCODERS).is_dir():
                 (other / ENCODERS).symlink_to(folder / ENCODERS)
             build(dataset.documents, other, model, backend, config=config)
-            return open_searcher(other, model, backend)
+            return open_searcher(other)
 
         build(dataset.documents, folder, model, backend, report)
-        searcher = open_searcher(folder, model, backend)
+        searcher = open_searcher(folder)
         systems = [sourceline(searcher), *baselines(searcher.snapshot)]
         if ablate:
             systems += ablations(searcher, rebuild)
         return _measure(dataset, searcher, systems, load_calibration(model), threshold, progress)
+
+
+def open_searcher(index: Path) -> Searcher:
+    """Open the current snapshot of an index below the front door, to rank and measure.
+
+    Raises:
+        SnapshotError: there is none that can be served.
+        ModelError: its encoder cannot be opened.
+    """
+    snapshot = open_current(index)
+    manifest = snapshot.manifest
+    encoder = open_encoder(Backend(manifest.backend), manifest.model, manifest.fingerprint, index)
+    return Searcher(snapshot, encoder, load_calibration(manifest.model))
 
 
 def _measure(
@@ -99,7 +112,7 @@ def _measure(
     progress: Progress,
 ) -> Evaluation:
     store = searcher.snapshot.passages
-    passages = [passage for entry in store.documents for passage in store.of_rows(entry).values()]
+    passages = [passage for entry in store.documents for passage in store.answers_of(entry).values()]
     # Duplicates are shown once, so that each stands for all of them: a row gets the id of the first that says the same.
     first_rows = store.duplicates(range(len(passages)))
     ids = [passages[first_rows.get(row, row)].id for row in range(len(passages))]
@@ -186,10 +199,10 @@ def _encode(question: Question, searcher: Searcher) -> QueryEncoding:
 def _confidence(query: QueryEncoding, searcher: Searcher, calibration: Calibration) -> float:
     """Return the confidence that an answer from all documents has."""
     ranking = searcher.rank(query, DEPTH, None)
-    scores = searcher.scores(query, ranking, 1)
+    scores = searcher.component_scores(query, ranking, 1)
     if not scores:
         return 0.0
-    return calibration.confidence(searcher.evidence(query, ranking, scores[0], None))
+    return calibration.confidence(searcher.features(query, ranking, scores[0], None))
 
 
 def _scope_filters(questions: Sequence[Question], searcher: Searcher) -> dict[str | None, RowFilter]:
@@ -197,7 +210,7 @@ def _scope_filters(questions: Sequence[Question], searcher: Searcher) -> dict[st
     filters: dict[str | None, RowFilter] = {}
     for question in questions:
         if question.scope and question.scope not in filters:
-            filters[question.scope] = searcher.rows_of([question.scope])
+            filters[question.scope] = searcher.filter_documents([question.scope])
             if not filters[question.scope]:
                 raise DatasetError(f"question {question.id}: no document with passages is its scope, {question.scope}")
     return filters if len(searcher.snapshot.passages.documents) > 1 else {}

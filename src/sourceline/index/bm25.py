@@ -1,4 +1,4 @@
-"""BM25 (k1 1.2, b .75) over sentences, English stems, with tantivy."""
+"""BM25 (k1 1.2, b .75) over sentences with English stems, by tantivy."""
 
 import math
 import unicodedata
@@ -13,7 +13,7 @@ from sourceline.encoders.base import Float32
 from sourceline.index.row_filter import RowFilter
 from sourceline.types import ScoredRow
 
-FOLDER = "lexical"
+FOLDER = "bm25"
 K1 = 1.2  # tantivy's, which cannot be set
 _ANALYZER = (
     tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
@@ -30,9 +30,9 @@ _SCHEMA = (
     .build()
 )
 _WRITER_BYTES = 256_000_000
-# In more than so many passages, a word that stands in more than this share of them finds no candidates: "the" decides
-# nothing, but its list is as long as the corpus (of 6.1 ms a question at a million sentences, these words took 5.2).
-MANY, COMMON = 20_000, 1 / 5
+# Above so many passages, a word that stands in more than this share of them finds no candidates: "the" decides nothing,
+# but its list is as long as the corpus (of 6.1 ms a question at a million sentences, these words took 5.2).
+COMMON_WORDS_ABOVE, COMMON = 20_000, 1 / 5
 
 
 class BM25Writer:
@@ -91,48 +91,47 @@ class BM25Index:
     def search(self, text: str, n: int, row_filter: RowFilter | None) -> list[ScoredRow]:
         """Return the up to ``n`` rows with the greatest BM25 score for the words of ``text``, best first, ties by row.
 
-        The words are passed as terms: no character of a question is query syntax. Among many passages, the score is
-        without the words that are COMMON, unless there are no others.
+        The words are passed as terms: no character of a question is query syntax. Among many passages the score leaves
+        out COMMON words, unless there are no others.
         """
         words = _words(text)
-        if len(self) > MANY:
-            words = [word for word in words if self._passages_with(word) <= COMMON * len(self)] or words
-        query = _terms(words)
+        if len(self) > COMMON_WORDS_ABOVE:
+            words = [word for word in words if self._document_frequency(word) <= COMMON * len(self)] or words
+        query = _any_word(words)
         if row_filter is not None:
             ranges = [
                 tantivy.Query.range_query(
-                    *(_SCHEMA, "row", tantivy.FieldType.Unsigned, wanted.start, wanted.stop),
-                    include_upper=False,
+                    _SCHEMA, "row", tantivy.FieldType.Unsigned, rows.start, rows.stop, include_upper=False
                 )
-                for wanted in row_filter.ranges
+                for rows in row_filter.ranges
             ]
-            query = _under(query, _any(ranges))
-        return self._neighbors(query, n)
+            query = _limited(query, _any(ranges))
+        return self._search(query, n)
 
     def scores(self, text: str, rows: Sequence[int]) -> Float32:
         """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 where no word stands."""
         # Terms one by one: tantivy walks the whole column for a set.
-        wanted = _any([tantivy.Query.term_query(_SCHEMA, "row", row) for row in rows])
-        query = _under(_terms(_words(text)), wanted)
-        found = {neighbor.row: neighbor.score for neighbor in self._neighbors(query, len(rows))}
-        return np.array([found.get(row, 0.0) for row in rows], dtype=np.float32)
+        rows_only = _any([tantivy.Query.term_query(_SCHEMA, "row", row) for row in rows])
+        query = _limited(_any_word(_words(text)), rows_only)
+        scores = {hit.row: hit.score for hit in self._search(query, len(rows))}
+        return np.array([scores.get(row, 0.0) for row in rows], dtype=np.float32)
 
-    def ceiling(self, text: str) -> float:
+    def max_score(self, text: str) -> float:
         """Return what BM25 stays below for any passage: Σ idf · (k1 + 1) over the words of ``text``."""
         total = len(self)
-        counts = [self._passages_with(word) for word in _words(text)]
-        return sum(math.log1p((total - count + 0.5) / (count + 0.5)) for count in counts) * (1 + K1)
+        frequencies = [self._document_frequency(word) for word in _words(text)]
+        return sum(math.log1p((total - n + 0.5) / (n + 0.5)) for n in frequencies) * (1 + K1)
 
-    def _passages_with(self, word: str) -> int:
+    def _document_frequency(self, word: str) -> int:
         return self._searcher.doc_freq("text", word)
 
-    def _neighbors(self, query: tantivy.Query, n: int) -> list[ScoredRow]:
+    def _search(self, query: tantivy.Query, n: int) -> list[ScoredRow]:
         if n == 0:
             return []
         hits = self._searcher.search(query, limit=n, count=False).hits
         rows = self._searcher.fast_field_values("row", [address for _, address in hits])
-        found = [ScoredRow(int(row or 0), float(score)) for (score, _), row in zip(hits, rows, strict=True)]
-        return sorted(found, key=lambda neighbor: (-neighbor.score, neighbor.row))
+        scored = [ScoredRow(int(row or 0), float(score)) for (score, _), row in zip(hits, rows, strict=True)]
+        return sorted(scored, key=lambda hit: (-hit.score, hit.row))
 
 
 def _composed(text: str) -> str:
@@ -145,7 +144,7 @@ def _words(text: str) -> list[str]:
     return list(dict.fromkeys(_ANALYZER.analyze(_composed(text))))
 
 
-def _terms(words: list[str]) -> tantivy.Query:
+def _any_word(words: list[str]) -> tantivy.Query:
     return _any([tantivy.Query.term_query(_SCHEMA, "text", word, "freq") for word in words])
 
 
@@ -153,7 +152,7 @@ def _any(queries: list[tantivy.Query]) -> tantivy.Query:
     return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
 
-def _under(query: tantivy.Query, condition: tantivy.Query) -> tantivy.Query:
+def _limited(query: tantivy.Query, condition: tantivy.Query) -> tantivy.Query:
     """Return the query limited to what meets the condition, which adds nothing to the scores."""
     unscored = tantivy.Query.const_score_query(condition, 0.0)
     return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, unscored)])

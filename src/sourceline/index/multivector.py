@@ -1,11 +1,11 @@
-"""Token vectors for late interaction.
+"""Token vectors for late interaction: several vectors for each passage.
 
-A row a passage, and behind them a row for the title of each document, which any of its passages may rely on.
+There is a row for each passage that can answer, and behind them a row for the title of each document.
 
-Files, raw little-endian arrays, so that they can be written as a stream and mapped: ``tokens.codes`` uint8, a row a
-token: its vector by the snapshot's codec; ``tokens.ids`` uint16, or uint32 if the model has more tokens, and
-``tokens.starts`` uint16, as in ``EncodedChunk``; ``tokens.offsets`` int64 (rows + 1), where each row's tokens begin. And
-``tokens.idf.npy``, float32 by token id.
+The files are raw little-endian arrays, so that they can be written as a stream and mapped into memory: ``tokens.codes``
+uint8, a row a token, its vector as the snapshot's codec keeps it; ``tokens.ids`` uint16, or uint32 if the model has
+more tokens, and ``tokens.starts`` uint16, as in ``EncodedChunk``; ``tokens.offsets`` int64 (rows + 1), where each row's
+tokens begin; and ``tokens.idf.npy``, float32 by token id.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,28 @@ import numpy as np
 import numpy.typing as npt
 
 from sourceline.durable import HashedFile
-from sourceline.encoders.base import Encoding, Float32, Int32, l2_normalize
+from sourceline.encoders.base import Float32, Int32, Int64
 from sourceline.encoders.ranking_head import RankingHead
-from sourceline.ingest.chunking import Chunk
 
+Float16 = npt.NDArray[np.float16]
+UInt16 = npt.NDArray[np.uint16]
+UInt32 = npt.NDArray[np.uint32]
 Codes = npt.NDArray[np.uint8]
-# bfloat16 is the upper half of float32, so that to decode it is to shift: FAISS takes a twelfth of the time that it
-# takes for float16, which was half of late interaction's.
-TWO_BYTES, QUANTISED, BYTES = "bfloat16", "pq", "int8"
+
+CODES, IDS, STARTS, OFFSETS, IDF = "tokens.codes", "tokens.ids", "tokens.starts", "tokens.offsets", "tokens.idf.npy"
+# The id of the token that a passage without one is given, so that every row has something to compare.
+NO_TOKEN = 0xFFFFFFFF
+# bfloat16 is the upper half of float32, so that decoding is a shift: FAISS takes a twelfth of its time for float16.
+BFLOAT16, PQ, INT8 = "bfloat16", "pq", "int8"
+_NO_VECTORS = np.zeros((0, 0), dtype=np.float16)
 
 
 class Codec(Protocol):
-    """Turns vectors (n, dimension) into codes (n, ``code_size``) and back, in compiled code."""
+    """Turns vectors (n, dim) into codes (n, ``code_size``) and back, in FAISS.
+
+    It depends on the ranking head alone, never on the corpus: a passage has the same codes in every snapshot, so that
+    they can be copied from one to the next.
+    """
 
     @property
     def code_size(self) -> int:
@@ -43,10 +53,10 @@ class Codec(Protocol):
 
 
 def codec_name(head: RankingHead, compact: bool) -> str:
-    """Return which codec keeps the token vectors of a head: by its codebook if it has one, else a byte a number."""
+    """Return which codec keeps token vectors: two bytes a number, or compactly by the head's codebook or in int8."""
     if not compact:
-        return TWO_BYTES
-    return BYTES if head.codebook is None else QUANTISED
+        return BFLOAT16
+    return INT8 if head.codebook is None else PQ
 
 
 def open_codec(name: str, head: RankingHead) -> Codec:
@@ -55,39 +65,26 @@ def open_codec(name: str, head: RankingHead) -> Codec:
     Raises:
         ValueError: there is none of this name, or the head lacks what it needs.
     """
-    if name == TWO_BYTES:
+    if name == BFLOAT16:
         return faiss.ScalarQuantizer(head.dim, faiss.ScalarQuantizer.QT_bf16)
-    if name == BYTES:
-        return _bytes(head.dim, 1.0)
-    if name == QUANTISED and head.codebook is not None:
-        quantiser = faiss.ProductQuantizer(head.dim, len(head.codebook), 8)
-        faiss.copy_array_to_vector(np.ascontiguousarray(head.codebook).ravel(), quantiser.centroids)
-        return cast(Codec, quantiser)  # the stubs describe the wrapped C++ functions; these are the wrappers
+    if name == INT8:
+        scalar = faiss.ScalarQuantizer(head.dim, faiss.ScalarQuantizer.QT_8bit_uniform)
+        faiss.copy_array_to_vector(np.array([-1, 2], dtype=np.float32), scalar.trained)  # from -1, 2 wide
+        return scalar
+    if name == PQ and head.codebook is not None:
+        product = faiss.ProductQuantizer(head.dim, len(head.codebook), 8)
+        faiss.copy_array_to_vector(np.ascontiguousarray(head.codebook).ravel(), product.centroids)
+        return cast(Codec, product)  # the stubs describe the wrapped C++ functions; these are the wrappers
     raise ValueError(f"there is no codec {name!r} for this ranking head")
-
-
-def _bytes(dim: int, most: float) -> faiss.ScalarQuantizer:
-    """Return a quantiser of numbers between ``-most`` and ``most`` to a byte each."""
-    quantiser = faiss.ScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit_uniform)
-    faiss.copy_array_to_vector(np.array([-most, 2 * most], dtype=np.float32), quantiser.trained)
-    return quantiser
-
-
-Float16 = npt.NDArray[np.float16]
-UInt16 = npt.NDArray[np.uint16]
-UInt32 = npt.NDArray[np.uint32]
-# The id of the token that a passage without one is given, so that every row has something to compare.
-NO_TOKEN = 0xFFFFFFFF
-FAR = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedChunk:
-    """Tokens and vectors of consecutive passages, without the headings among them.
+    """Tokens and vectors of consecutive passages, without the headings among them: what a chunk adds to the index.
 
-    ``counts`` (passages,): the tokens of each, at least 1. Of each token: ``ids`` (tokens,); ``starts`` (tokens,),
-    where it stands in its passage, in code points, 65,535 if farther; ``codes`` (tokens, code size), its vector as the
-    head makes it. ``vectors`` (passages, dimension): the passages' own, of length one, or zero.
+    ``counts`` (passages,) has the tokens of each passage, at least 1. For each token: ``ids`` (tokens,); ``starts``
+    (tokens,), its offset into its passage in code points, at most 65,535; ``codes`` (tokens, code size), its vector.
+    ``vectors`` (passages, dim) are the sentence vectors, of length one or zero.
     """
 
     counts: UInt32
@@ -96,102 +93,21 @@ class EncodedChunk:
     codes: Codes
     vectors: Float16
 
-    def pack(self) -> bytes:
-        """Return the block as bytes."""
-        sizes = np.array([len(self.counts), len(self.ids)], dtype="<u4")
-        tokens = self.counts.astype("<u4"), self.ids.astype("<u4"), self.starts.astype("<u2")
-        arrays = sizes, *tokens, self.codes, self.vectors.astype("<f2")
-        return b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
-
-
-def unpack(data: bytes, code_size: int, dim: int) -> EncodedChunk:
-    """Return the block that was packed.
-
-    Raises:
-        ValueError: the data is not of such a block.
-    """
-    passages, tokens = map(int, np.frombuffer(data, "<u4", 2))
-    at = 8
-
-    def take(kind: str, *shape: int) -> npt.NDArray[Any]:
-        nonlocal at
-        taken = np.frombuffer(data, kind, int(np.prod(shape)), at).reshape(shape)
-        at += taken.nbytes
-        return taken
-
-    found = EncodedChunk(
-        take("<u4", passages),
-        take("<u4", tokens),
-        take("<u2", tokens),
-        take("u1", tokens, code_size),
-        take("<f2", passages, dim),
-    )
-    if at != len(data):
-        raise ValueError("there is more in it than a block")
-    return found
-
-
-def encode_chunk(part: Chunk, encodings: Sequence[Encoding], head: RankingHead, codec: Codec) -> EncodedChunk:
-    """Return the block of a part of a document from the encodings of its windows."""
-    ids, starts, states = _kept(part, encodings)
-    rows = []
-    for start, end in part.spans:
-        first, last = np.searchsorted(starts, [start, end])
-        rows.append((ids[first:last], starts[first:last] - start, states[first:last]))
-    rows = [row if len(row[0]) else _nothing(states.shape[1]) for row in rows]
-    all_ids, all_starts, vectors = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-    return EncodedChunk(
-        np.array([len(row[0]) for row in rows], dtype=np.uint32),
-        all_ids.astype(np.uint32),
-        np.minimum(all_starts, FAR).astype(np.uint16),
-        codec.compute_codes(head.project_passage(vectors)),
-        l2_normalize(np.stack([states.mean(axis=0) for _, _, states in rows])).astype(np.float16),
-    )
-
-
-def _kept(part: Chunk, encodings: Sequence[Encoding]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Float32]:
-    """Return the ids, the starts within the part and the vectors of the tokens that the part's windows keep."""
-    kept = []
-    for window, encoding in zip(part.windows, encodings, strict=True):
-        starts = encoding.tokens.spans[:, 0].astype(np.int64) + window.shift
-        keep = (starts >= window.keep_start) & (starts < window.keep_end)
-        kept.append((encoding.tokens.ids[keep].astype(np.int64), starts[keep], encoding.vectors[keep]))
-    ids, starts, states = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    return ids, starts, states
-
-
-def _nothing(dim: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Float32]:
-    """Return the one token of a passage that has none."""
-    return np.array([NO_TOKEN]), np.array([0]), np.zeros((1, dim), dtype=np.float32)
-
-
-def empty_chunk(dim: int, head: RankingHead, codec: Codec) -> EncodedChunk:
-    """Return the block of a title that is not there: one token that matches nothing."""
-    ids, starts, states = _nothing(dim)
-    codes = codec.compute_codes(head.project_passage(states))
-    none = np.zeros((1, dim), dtype=np.float16)
-    return EncodedChunk(np.ones(1, np.uint32), ids.astype(np.uint32), starts.astype(np.uint16), codes, none)
-
-
-CODES, IDS, STARTS, OFFSETS, IDF = "tokens.codes", "tokens.ids", "tokens.starts", "tokens.offsets", "tokens.idf.npy"
-
-NO_VECTORS = np.zeros((0, 0), dtype=np.float16)
-
 
 class MultiVectorWriter:
-    """Writes blocks in row order."""
+    """Writes encoded chunks in row order."""
 
     def __init__(self, folder: Path, vocabulary: int) -> None:
-        """Open the files; ``vocabulary`` is how many tokens the model knows: ids are below it."""
+        """Open the files; token ids are below ``vocabulary``."""
         self._folder = folder
         self._vocabulary = vocabulary
-        self._kind = "<u2" if vocabulary < 0xFFFF else "<u4"
+        self._id_type = "<u2" if vocabulary < 0xFFFF else "<u4"
         self._codes = HashedFile(folder / CODES)
         self._ids = (folder / IDS).open("wb")
         self._starts = (folder / STARTS).open("wb")
         self._counts: list[UInt32] = []
         self._titles: list[EncodedChunk] = []
-        self._passages_with = np.zeros(vocabulary, dtype=np.int64)
+        self._document_frequencies = np.zeros(vocabulary, dtype=np.int64)
 
     def __enter__(self) -> Self:
         """Use as a context manager to close the files, however the build goes."""
@@ -202,39 +118,39 @@ class MultiVectorWriter:
         for file in (self._codes, self._ids, self._starts):
             file.close()
 
-    def add(self, block: EncodedChunk) -> None:
-        """Append the passages of a block."""
-        self._count(block)
-        self._write(block)
+    def add(self, chunk: EncodedChunk) -> None:
+        """Append the passages of a chunk."""
+        self._count(chunk)
+        self._write(chunk)
 
-    def take(self, before: "MultiVectorIndex", rows: range) -> None:
-        """Append consecutive passages of another index; their codes, most of it, are copied file to file."""
-        block = before.block(rows)
-        self._count(block)
-        self._write_all_but_codes(block)
-        self._codes.copy(*before.place(rows))
+    def add_title(self, chunk: EncodedChunk) -> None:
+        """Take the title of the next document, or of the next ones. All titles stand behind all passages."""
+        self._titles.append(chunk)
 
-    def _count(self, block: EncodedChunk) -> None:
+    def copy_from(self, other: "MultiVectorIndex", rows: range) -> None:
+        """Append consecutive passages of another index; their codes, most of it, are copied from file to file."""
+        chunk = other.chunk(rows)
+        self._count(chunk)
+        self._write_all_but_codes(chunk)
+        self._codes.copy_from(*other.codes_at(rows))
+
+    def _count(self, chunk: EncodedChunk) -> None:
         """Count in how many passages each token stands."""
-        rows = np.repeat(np.arange(len(block.counts)), block.counts)
-        known = block.ids != NO_TOKEN
-        pairs = np.sort(rows[known] * self._vocabulary + block.ids[known])  # five times as fast as np.unique
+        rows = np.repeat(np.arange(len(chunk.counts)), chunk.counts)
+        known = chunk.ids != NO_TOKEN
+        pairs = np.sort(rows[known] * self._vocabulary + chunk.ids[known])  # five times as fast as np.unique
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]
-        self._passages_with += np.bincount(pairs % self._vocabulary, minlength=self._vocabulary)
+        self._document_frequencies += np.bincount(pairs % self._vocabulary, minlength=self._vocabulary)
 
-    def add_title(self, block: EncodedChunk) -> None:
-        """Take the title of the next document, or of the next ones; all titles stand behind all passages."""
-        self._titles.append(block)
+    def _write(self, chunk: EncodedChunk) -> None:
+        self._write_all_but_codes(chunk)
+        if chunk.codes.size:
+            self._codes.write(np.ascontiguousarray(chunk.codes).data)
 
-    def _write(self, block: EncodedChunk) -> None:
-        self._write_all_but_codes(block)
-        if block.codes.size:
-            self._codes.write(np.ascontiguousarray(block.codes).data)
-
-    def _write_all_but_codes(self, block: EncodedChunk) -> None:
-        self._ids.write(block.ids.astype(self._kind).data)  # what is no token becomes the greatest number
-        self._starts.write(np.ascontiguousarray(block.starts, dtype="<u2").data)
-        self._counts.append(block.counts)
+    def _write_all_but_codes(self, chunk: EncodedChunk) -> None:
+        self._ids.write(chunk.ids.astype(self._id_type).data)  # NO_TOKEN becomes the greatest number of the type
+        self._starts.write(np.ascontiguousarray(chunk.starts, dtype="<u2").data)
+        self._counts.append(chunk.counts)
 
     def write(self) -> int:
         """Finish the files; return the number of tokens."""
@@ -245,32 +161,35 @@ class MultiVectorWriter:
         self._starts.close()
         offsets = np.concatenate([[0], *self._counts]).cumsum()
         offsets.astype("<i8").tofile(self._folder / OFFSETS)
-        np.save(self._folder / IDF, idf(self._passages_with, passages))
+        np.save(self._folder / IDF, idf(self._document_frequencies, passages))
         return int(offsets[-1])
 
     def hashed(self) -> dict[str, tuple[int, str]]:
         """Return size and SHA-256 of the codes, most of a snapshot, once they are on the disk."""
-        return {CODES: self._codes.settled()}
+        return {CODES: self._codes.finish()}
 
 
-def idf(passages_with: npt.NDArray[np.int64], passages: int) -> Float32:
+def idf(document_frequencies: Int64, passages: int) -> Float32:
     """Return ``log(1 + (N - n + .5) / (n + .5))`` (Robertson & Spärck Jones) by token id; the last is for new ids."""
-    counts = np.append(passages_with, 0)
+    counts = np.append(document_frequencies, 0)
     return np.log1p((passages - counts + 0.5) / (counts + 0.5)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenVectors:
-    """The tokens of several rows: vectors (tokens, dimension), where each row begins, and the tokens' own starts."""
+    """The tokens of several rows: ``vectors`` (tokens, dim) and ``starts`` (tokens,), the offsets into their passages.
+
+    ``row_starts`` (rows,) says where each row begins.
+    """
 
     vectors: Float32
-    starts: npt.NDArray[np.int64]
-    places: Int32
+    row_starts: Int64
+    starts: Int32
 
-    def part(self, number: int) -> slice:
-        """Return which tokens are those of one of the rows, by its place among those asked for."""
-        end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.vectors)
-        return slice(self.starts[number], end)
+    def row(self, number: int) -> slice:
+        """Return the tokens of the row that stands at this position among those asked for."""
+        end = self.row_starts[number + 1] if number + 1 < len(self.row_starts) else len(self.vectors)
+        return slice(self.row_starts[number], end)
 
 
 class MultiVectorIndex:
@@ -281,8 +200,8 @@ class MultiVectorIndex:
         self._folder = folder
         self._offsets = np.fromfile(folder / OFFSETS, dtype="<i8")
         self._starts: UInt16 = _map(folder / STARTS, "<u2", 1)[:, 0]
-        size = (folder / IDS).stat().st_size // max(1, len(self._starts))
-        self._ids: npt.NDArray[Any] = _map(folder / IDS, f"<u{size or 2}", 1)[:, 0]
+        id_size = (folder / IDS).stat().st_size // max(1, len(self._starts))
+        self._ids: npt.NDArray[Any] = _map(folder / IDS, f"<u{id_size or 2}", 1)[:, 0]
         self._idf: Float32 = np.load(folder / IDF, allow_pickle=False)
         self._codec = codec
         self._codes: Codes = _map(folder / CODES, "u1", codec.code_size)
@@ -300,23 +219,23 @@ class MultiVectorIndex:
         """Return the inverse document frequency of each token id, over passages."""
         return self._idf[np.minimum(ids, len(self._idf) - 1)]
 
-    def gather(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> TokenVectors:
+    def gather(self, rows: Sequence[int] | Int64) -> TokenVectors:
         """Return the tokens of these rows (at least one row)."""
         wanted = np.asarray(rows, dtype=np.int64)
         firsts = self._offsets[wanted]
         lengths = self._offsets[wanted + 1] - firsts
-        starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-        positions = np.arange(lengths.sum()) + np.repeat(firsts - starts, lengths)
-        places = self._starts[positions].astype(np.int32)
-        return TokenVectors(self._codec.decode(self._codes[positions]), starts, places)
+        row_starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+        positions = np.arange(lengths.sum()) + np.repeat(firsts - row_starts, lengths)
+        starts = self._starts[positions].astype(np.int32)
+        return TokenVectors(self._codec.decode(self._codes[positions]), row_starts, starts)
 
-    def place(self, rows: range) -> tuple[Path, int, int]:
-        """Return the file with the codes of consecutive rows, and between which of its bytes they stand."""
+    def codes_at(self, rows: range) -> tuple[Path, int, int]:
+        """Return the file with the codes of consecutive rows, and the bytes between which they stand."""
         first, last = (int(self._offsets[row]) * self._codec.code_size for row in (rows.start, rows.stop))
         return self._folder / CODES, first, last
 
-    def block(self, rows: range, vectors: npt.NDArray[np.float16] = NO_VECTORS) -> EncodedChunk:
-        """Return the block of consecutive rows as it was written, with these vectors or without."""
+    def chunk(self, rows: range, vectors: Float16 = _NO_VECTORS) -> EncodedChunk:
+        """Return consecutive rows as they were written, with these sentence vectors or without."""
         first, last = self._offsets[rows.start], self._offsets[rows.stop]
         ids = self._ids[first:last].astype(np.uint32)
         ids[ids == np.iinfo(self._ids.dtype).max] = NO_TOKEN
@@ -324,8 +243,8 @@ class MultiVectorIndex:
         return EncodedChunk(counts, ids, self._starts[first:last], self._codes[first:last], vectors)
 
 
-def _map(path: Path, kind: str, columns: int) -> npt.NDArray[Any]:
-    if not path.stat().st_size:  # which cannot be mapped
-        return np.zeros((0, columns), dtype=kind)
+def _map(path: Path, dtype: str, columns: int) -> npt.NDArray[Any]:
+    if not path.stat().st_size:  # an empty file cannot be mapped
+        return np.zeros((0, columns), dtype=dtype)
     # A plain view of the map: numpy's own subclass makes each access slower.
-    return np.asarray(np.memmap(path, dtype=kind, mode="r")).reshape(-1, columns)
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r")).reshape(-1, columns)

@@ -1,4 +1,4 @@
-"""One published build of the index: manifest, checksums, open, verify, publish.
+"""A snapshot: one published build of the index, with its manifest, checksums, opening and publishing.
 
 A snapshot is a folder ``snapshots/<id>/`` that is never written again once ``CURRENT`` names it. Ids sort by age.
 """
@@ -9,7 +9,9 @@ import json
 import logging
 import os
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from sourceline.durable import replace, sha256, sync, sync_tree
+from sourceline.durable import file_lock, replace, sha256, sync, sync_tree
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.ranking_head import RankingHead, read_ranking_head
 from sourceline.errors import DamagedError, MismatchError, ModelError, NoSnapshotError, SnapshotError
@@ -26,28 +28,37 @@ from sourceline.index.dense import DenseIndex
 from sourceline.index.multivector import EncodedChunk, MultiVectorIndex, open_codec
 from sourceline.index.passage_store import PassageStore
 
-# To be raised with any change of the files, and of how a text is split: citations are compared by document, and one
-# whose bytes are the same is taken to hold the same passages.
+log = logging.getLogger(__name__)
+
+# To be raised with any change of the files, and of how text is split: citations are compared by document, and one whose
+# bytes are the same is taken to hold the same passages.
 FORMAT = 6
+CURRENT = "CURRENT"
+LOCK = "build.lock"
+SNAPSHOTS = "snapshots"
+SNAPSHOTS_BEFORE_FORMAT_6 = "generations"
 MANIFEST = "manifest.json"
-MEND = "run `sourceline rebuild-index`"
-# Errors that say nothing of a file's content: whoever sets a snapshot aside for them loses a whole one.
-_OUT_OF_REACH = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+HEAD = "ranking_head.safetensors"
+DAMAGED = ".damaged"  # the ending of a folder that was set aside
+REBUILD = "run `sourceline rebuild-index`"
+# Errors that say nothing of a file's content: setting a snapshot aside for one would lose a whole one.
+_NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What a snapshot says of itself.
 
-    ``rows`` counts the passages that can be answers, all but the headings; ``codec`` says how token vectors are kept;
-    ``config`` is a hash over all but the text that blocks are made of; ``files`` is name -> [bytes, SHA-256].
+    ``rows`` counts the passages that can answer, all but the headings; ``codec`` says how token vectors are kept;
+    ``config`` is a hash of everything but the text that the encoded chunks depend on; ``skipped`` and ``ignored`` hold
+    the files that were left out, with the reason; ``files`` is name -> (bytes, SHA-256).
     """
 
     format: int
     id: str
     created: str
     model: str
-    encoder: str
+    backend: str
     fingerprint: str
     dim: int
     codec: str
@@ -57,77 +68,8 @@ class Manifest:
     rows: int
     tokens: int
     skipped: dict[str, str]
+    ignored: dict[str, str]
     files: dict[str, tuple[int, str]]
-
-
-def file_table(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
-    """Return size and SHA-256 of every file below ``folder``, by POSIX path, but for the manifest.
-
-    Those that are not ``known`` are hashed, and flushed to the disk, several at a time.
-    """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    names = [path.relative_to(folder).as_posix() for path in paths]
-
-    def settled(name: str) -> tuple[int, str]:
-        if name in known:
-            return known[name]
-        sync(folder / name)
-        return (folder / name).stat().st_size, sha256(folder / name)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(names, pool.map(settled, names), strict=True))
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, with a checksum over itself, as the last file of a snapshot; flush all to the disk."""
-    (folder / MANIFEST).write_text(_text(asdict(manifest)), "utf-8")
-    sync_tree(folder)
-    sync(folder.parent)  # where its name stands
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read and verify a snapshot's manifest.
-
-    Raises:
-        DamagedError: it is missing, not as it was written, or another snapshot's.
-        MismatchError: it was written in another format.
-    """
-    try:
-        text = (folder / MANIFEST).read_text("utf-8")
-        body = json.loads(text)
-        del body["checksum"]
-        if text != _text(body):
-            raise ValueError("its checksum differs")
-        if body["format"] != FORMAT:
-            raise MismatchError(f"snapshot {folder.name} is in format {body['format']}, not {FORMAT}: {MEND}")
-        body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
-        manifest = Manifest(**body)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        require_in_reach(error)
-        raise DamagedError(f"snapshot {folder.name} is damaged: {MANIFEST}: {error}: {MEND}") from error
-    if manifest.id != folder.name:
-        raise DamagedError(f"snapshot {folder.name} is damaged: its manifest is of {manifest.id}: {MEND}")
-    return manifest
-
-
-def require_in_reach(error: Exception) -> None:
-    """Raise SnapshotError if a file could not be read for a reason that is not the file's."""
-    if isinstance(error, OSError) and error.errno in _OUT_OF_REACH:
-        raise SnapshotError(f"cannot read {error.filename}: {error.strerror}") from error
-
-
-def _text(body: dict[str, Any]) -> str:
-    """Return the manifest as it is written: with a checksum over the rest."""
-    checksum = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return json.dumps(body | {"checksum": checksum}, indent=2) + "\n"
-
-
-log = logging.getLogger(__name__)
-
-CURRENT = "CURRENT"
-SNAPSHOTS = "snapshots"
-HEAD = "head.safetensors"
-DAMAGED = ".damaged"  # the ending of a folder that was set aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +79,35 @@ class Snapshot:
     manifest: Manifest
     folder: Path
     dense: DenseIndex
-    lexical: BM25Index
+    bm25: BM25Index
     tokens: MultiVectorIndex
     passages: PassageStore
     head: RankingHead
-
-    def block(self, rows: range) -> EncodedChunk:
-        """Return the block of consecutive rows, at least one, as it was written."""
-        return self.tokens.block(rows, self.dense.vectors(rows).astype(np.float16))
 
     @property
     def id(self) -> str:
         """The snapshot's id."""
         return self.manifest.id
 
+    def chunk(self, rows: range) -> EncodedChunk:
+        """Return consecutive rows, at least one, as they were written."""
+        return self.tokens.chunk(rows, self.dense.vectors(rows).astype(np.float16))
 
-def publish(index: Path, snapshot: str) -> None:
+
+@contextmanager
+def build_lock(index: Path) -> Iterator[None]:
+    """Hold the right to build into an index folder: one builder at a time.
+
+    Raises:
+        BuildRunningError: another build holds it.
+    """
+    with file_lock(index / LOCK, f"another build of {index} is running: wait for it to end"):
+        yield
+
+
+def publish(index: Path, snapshot_id: str) -> None:
     """Make a complete snapshot the one that is served. This is the only step that readers can see."""
-    replace(index / CURRENT, f"{snapshot}\n")
+    replace(index / CURRENT, f"{snapshot_id}\n")
 
 
 def current_id(index: Path) -> str | None:
@@ -171,23 +124,25 @@ def current_id(index: Path) -> str | None:
         raise SnapshotError(f"cannot read {index / CURRENT}: {error.strerror}") from error
 
 
-def open_snapshot(index: Path, snapshot: str, connections: int = 1, verify: bool = True) -> Snapshot:
+def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: bool = True) -> Snapshot:
     """Open one snapshot, and verify it unless its files were hashed a moment ago.
 
     Raises:
-        DamagedError: a file is missing or not as it was written.
+        DamagedError: a file is missing or differs from what was written.
         MismatchError: it was written in another format.
         SnapshotError: it cannot be read just now, or is whole and does not open.
     """
-    if snapshot not in folder_names(index):  # nor a path that leads elsewhere
-        raise DamagedError(f"there is no snapshot {snapshot!r} in {index}: {MEND}")
-    folder = index / SNAPSHOTS / snapshot
+    if snapshot_id not in folder_names(index):  # nor a path that leads elsewhere
+        if snapshot_id in _old_folder_names(index):
+            raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
+        raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")
+    folder = index / SNAPSHOTS / snapshot_id
     manifest = read_manifest(folder)
     if verify:
-        _require_as_written(folder, manifest)
+        _verify_files(folder, manifest)
     try:
         head = read_ranking_head(folder / HEAD)
-        opened = Snapshot(
+        snapshot = Snapshot(
             manifest,
             folder,
             DenseIndex(folder),
@@ -197,17 +152,22 @@ def open_snapshot(index: Path, snapshot: str, connections: int = 1, verify: bool
             head,
         )
     except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError) as error:
-        raise SnapshotError(f"snapshot {snapshot} is as it was written but does not open: {error}") from error
-    tokens = len(opened.tokens) - len(opened.passages.documents)  # which have a row each for their titles
-    rows = {len(opened.dense), len(opened.lexical), tokens, opened.passages.row_count}
-    agree = rows == {manifest.rows} and len(opened.passages) == manifest.passages
-    if not agree or opened.dense.dim != manifest.dim:
-        raise DamagedError(f"snapshot {snapshot} is damaged: its files disagree on what they hold: {MEND}")
-    return opened
+        raise SnapshotError(f"snapshot {snapshot_id} is whole but does not open: {error}") from error
+    token_rows = len(snapshot.tokens) - len(snapshot.passages.documents)  # each document has a row for its title
+    rows = {len(snapshot.dense), len(snapshot.bm25), token_rows, snapshot.passages.row_count}
+    agree = rows == {manifest.rows} and len(snapshot.passages) == manifest.passages
+    if not agree or snapshot.dense.dim != manifest.dim:
+        raise DamagedError(f"snapshot {snapshot_id} is damaged: its files disagree on what they hold: {REBUILD}")
+    return snapshot
 
 
-def open_current(index: Path, connections: int = 1) -> Snapshot:
+def open_current(index: Path, connections: int = 1, fallback: bool = True) -> Snapshot:
     """Open the snapshot that ``CURRENT`` names; if it is damaged, set it aside and open the one before.
+
+    Args:
+        index: the index folder.
+        connections: how many threads will read passages at once.
+        fallback: whether to open the one before; else nothing on the disk is changed.
 
     Raises:
         NoSnapshotError: nothing was published.
@@ -215,45 +175,45 @@ def open_current(index: Path, connections: int = 1) -> Snapshot:
         SnapshotError: it cannot be read just now, or is whole and does not open.
     """
     while True:
-        wanted = current_id(index)
-        if wanted is None:
-            raise NoSnapshotError(f"there is no index in {index} yet: {MEND}")
+        current = current_id(index)
+        if current is None:
+            raise NoSnapshotError(f"there is no index in {index} yet: {REBUILD}")
         try:
-            return open_snapshot(index, wanted, connections)
+            return open_snapshot(index, current, connections)
         except SnapshotError as error:
-            if current_id(index) != wanted:
+            if current_id(index) != current:
                 continue  # a build published another one and removed this one while it was being opened
-            if not isinstance(error, DamagedError):
+            if not isinstance(error, DamagedError) or not fallback:
                 raise
             log.error("%s", error)
-            return _open_before(index, wanted, connections, error)
+            return _open_before(index, current, connections, error)
 
 
-def _open_before(index: Path, wanted: str, connections: int, damage: DamagedError) -> Snapshot:
-    """Set the snapshot ``wanted`` aside and open the newest whole one before it."""
-    set_aside(index, wanted)
-    known = _is_known(index, wanted)
-    for snapshot in reversed(snapshot_ids(index)):
-        if known and snapshot > wanted:
+def _open_before(index: Path, damaged: str, connections: int, damage: DamagedError) -> Snapshot:
+    """Set a snapshot aside and open the newest whole one before it."""
+    set_aside(index, damaged)
+    known = _is_known(index, damaged)
+    for snapshot_id in reversed(snapshot_ids(index)):
+        if known and snapshot_id > damaged:
             continue  # it was not published
         try:
-            opened = open_snapshot(index, snapshot, connections)
+            snapshot = open_snapshot(index, snapshot_id, connections)
         except DamagedError as error:
             log.error("%s", error)
-            set_aside(index, snapshot)
+            set_aside(index, snapshot_id)
         else:
-            log.warning("serving snapshot %s, the one before: %s", snapshot, MEND)
-            return opened
+            log.warning("serving snapshot %s, the one before: %s", snapshot_id, REBUILD)
+            return snapshot
     raise damage
 
 
 def unpublished_ids(index: Path) -> list[str]:
-    """Return the ids of the snapshots that ``CURRENT`` never named: what builds left that were interrupted."""
+    """Return the ids of snapshots that ``CURRENT`` never named, which interrupted builds left."""
     published = current_id(index)
     if published is None:
         return snapshot_ids(index)
     known = _is_known(index, published)
-    return [snapshot for snapshot in snapshot_ids(index) if known and snapshot > published]
+    return [snapshot_id for snapshot_id in snapshot_ids(index) if known and snapshot_id > published]
 
 
 def snapshot_ids(index: Path) -> list[str]:
@@ -262,27 +222,46 @@ def snapshot_ids(index: Path) -> list[str]:
 
 
 def folder_names(index: Path) -> list[str]:
-    """Return the names of all folders of snapshots, oldest first, those set aside too."""
-    folder = index / SNAPSHOTS
+    """Return the names of all folders of snapshots, oldest first, those set aside included.
+
+    Raises:
+        SnapshotError: they cannot be listed.
+    """
+    return _subfolders(index / SNAPSHOTS)
+
+
+def _old_folder_names(index: Path) -> list[str]:
+    return _subfolders(index / SNAPSHOTS_BEFORE_FORMAT_6)
+
+
+def _subfolders(folder: Path) -> list[str]:
     try:
         return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     except OSError as error:
         raise SnapshotError(f"cannot read {folder}: {error.strerror}") from error
 
 
+def next_id(index: Path, timestamp: str) -> str:
+    """Return an id that sorts behind every snapshot that ever stood in this folder's ``CURRENT``."""
+    used = [current_id(index), *folder_names(index)]
+    number = max((int(name[:8]) for name in used if name and name[:8].isdecimal()), default=0) + 1
+    return f"{number:08d}-{timestamp}"
+
+
 def _is_known(index: Path, published: str) -> bool:
     """Return whether what ``CURRENT`` names is there or was set aside. If not, ``CURRENT`` itself is damaged."""
-    return not {published, published + DAMAGED}.isdisjoint(folder_names(index))
+    names = {*folder_names(index), *_old_folder_names(index)}
+    return not {published, published + DAMAGED}.isdisjoint(names)
 
 
-def set_aside(index: Path, snapshot: str) -> None:
-    """Rename a damaged snapshot, if it is there, so that it is neither served nor counted but can be looked at."""
-    folder = index / SNAPSHOTS / snapshot
+def set_aside(index: Path, snapshot_id: str) -> None:
+    """Rename a damaged snapshot, if it is there, so that it is not served but can be looked at."""
+    folder = index / SNAPSHOTS / snapshot_id
     try:
-        if snapshot in folder_names(index):
-            os.rename(folder, folder.with_name(snapshot + DAMAGED))
+        if snapshot_id in folder_names(index):
+            os.rename(folder, folder.with_name(snapshot_id + DAMAGED))
     except OSError as error:
-        log.warning("cannot set the damaged snapshot %s aside: %s", snapshot, error)
+        log.warning("cannot set the damaged snapshot %s aside: %s", snapshot_id, error)
 
 
 def require_encoder(snapshot: Snapshot, encoder: Encoder) -> None:
@@ -294,23 +273,85 @@ def require_encoder(snapshot: Snapshot, encoder: Encoder) -> None:
     if snapshot.manifest.fingerprint != encoder.fingerprint:
         raise MismatchError(
             f"snapshot {snapshot.id} was built with {snapshot.manifest.model} "
-            f"({snapshot.manifest.fingerprint}), not {encoder.model} ({encoder.fingerprint}): {MEND}"
+            f"({snapshot.manifest.fingerprint}), not {encoder.model} ({encoder.fingerprint}): {REBUILD}"
         )
 
 
-def _require_as_written(folder: Path, manifest: Manifest) -> None:
+def file_table(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+    """Return size and SHA-256 of every file below ``folder`` but the manifest, by POSIX path.
+
+    Files that are not ``known`` are hashed and flushed to the disk, several at a time.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    names = [path.relative_to(folder).as_posix() for path in paths]
+
+    def describe(name: str) -> tuple[int, str]:
+        if name in known:
+            return known[name]
+        sync(folder / name)
+        return (folder / name).stat().st_size, sha256(folder / name)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(names, pool.map(describe, names), strict=True))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, with a checksum over itself, as the last file of a snapshot; flush all to the disk."""
+    (folder / MANIFEST).write_text(_manifest_text(asdict(manifest)), "utf-8")
+    sync_tree(folder)
+    sync(folder.parent)  # which holds its name
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and verify a snapshot's manifest.
+
+    Raises:
+        DamagedError: it is missing, differs from what was written, or is another snapshot's.
+        MismatchError: it was written in another format.
+    """
+    try:
+        text = (folder / MANIFEST).read_text("utf-8")
+        body = json.loads(text)
+        del body["checksum"]
+        if text != _manifest_text(body):
+            raise ValueError("its checksum differs")
+        if body["format"] != FORMAT:
+            raise MismatchError(f"snapshot {folder.name} is in format {body['format']}, not {FORMAT}: {REBUILD}")
+        body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
+        manifest = Manifest(**body)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        _require_readable(error)
+        raise DamagedError(f"snapshot {folder.name} is damaged: {MANIFEST}: {error}: {REBUILD}") from error
+    if manifest.id != folder.name:
+        raise DamagedError(f"snapshot {folder.name} is damaged: its manifest is of {manifest.id}: {REBUILD}")
+    return manifest
+
+
+def _verify_files(folder: Path, manifest: Manifest) -> None:
     """Compare all files with the manifest, several at a time: hashing them is most of what opening takes."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(partial(_as_it_is, folder), manifest.files)
-        for (name, written), is_ in zip(manifest.files.items(), found, strict=True):
-            if is_ != written:
-                raise DamagedError(f"snapshot {manifest.id} is damaged: {name} is not as it was written: {MEND}")
+        actual = pool.map(partial(_describe, folder), manifest.files)
+        for (name, expected), described in zip(manifest.files.items(), actual, strict=True):
+            if described != expected:
+                raise DamagedError(f"snapshot {manifest.id} is damaged: {name} is not as it was written: {REBUILD}")
 
 
-def _as_it_is(folder: Path, name: str) -> tuple[int, str] | None:
-    """Return size and SHA-256 of a file; None if it is not there or its disk cannot read it."""
+def _describe(folder: Path, name: str) -> tuple[int, str] | None:
+    """Return size and SHA-256 of a file; None if it is missing or its disk cannot read it."""
     try:
         return (folder / name).stat().st_size, sha256(folder / name)
     except OSError as error:
-        require_in_reach(error)
+        _require_readable(error)
         return None
+
+
+def _require_readable(error: Exception) -> None:
+    """Raise SnapshotError if a file could not be read for a reason that is not the file's."""
+    if isinstance(error, OSError) and error.errno in _NOT_DAMAGE:
+        raise SnapshotError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _manifest_text(body: dict[str, Any]) -> str:
+    """Return the manifest as it is written: with a checksum over the rest."""
+    checksum = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json.dumps(body | {"checksum": checksum}, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""The build: what changed, encode, write, verify, record the citations, publish."""
+"""The build: find what changed, encode it, write a snapshot, record the citations, publish."""
 
 import logging
 import shutil
@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.tracking import record_citations
-from sourceline.encoders.base import Encoder, Encoding
+from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Float32, Int64, l2_normalize
 from sourceline.encoders.hub import Model, find_model
 from sourceline.encoders.load import ENCODERS, prepare_encoder
+from sourceline.encoders.ranking_head import RankingHead
 from sourceline.errors import (
     BuildError,
     CorpusError,
@@ -24,172 +27,36 @@ from sourceline.errors import (
     SnapshotError,
 )
 from sourceline.index import snapshot as snapshots
-from sourceline.index.multivector import EncodedChunk, empty_chunk, encode_chunk
+from sourceline.index.multivector import NO_TOKEN, Codec, EncodedChunk
 from sourceline.index.passage_store import DocumentEntry
 from sourceline.index.snapshot import Snapshot
 from sourceline.indexing.cache import ChunkCache
 from sourceline.indexing.config import DEFAULT_CONFIG, IndexConfig, ResolvedConfig, resolve
-from sourceline.indexing.lock import lock
 from sourceline.indexing.writer import SnapshotWriter, check_snapshot
 from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
-from sourceline.ingest.loader import SkippedFile, SourceFile, read_document, scan_folder
+from sourceline.ingest.loader import SourceFile, read_document, scan_folder
 from sourceline.types import Backend, BuildProgress, BuildReport
-
-# Blocks are put into the cache in batches of so many parts: at most this much work is lost to an interruption.
-BATCH = 64
-# Documents are encoded in groups of about so many bytes, so that short ones keep all cores busy.
-GROUP = 256 * 1024
-
-
-class IncrementalBuilder:
-    """Takes blocks from the snapshot before, from the cache, or makes them. ``encoded`` counts the windows made."""
-
-    def __init__(
-        self,
-        folder: Path,
-        config: IndexConfig,
-        resolved: ResolvedConfig,
-        encoder: Encoder,
-        cache: ChunkCache,
-        before: Snapshot | None,
-    ) -> None:
-        """Take what is needed; ``before`` is a snapshot of the same recipe."""
-        self._folder, self._recipe, self._mixed, self._encoder, self._cache = folder, config, resolved, encoder, cache
-        self._codec = resolved.open_codec()
-        self._before = before
-        self._entries = {(one.id, one.sha256): one for one in before.passages.documents} if before else {}
-        self.encoded = 0
-
-    def write(
-        self,
-        found: Sequence[SourceFile],
-        writer: SnapshotWriter,
-        skipped: dict[str, str],
-        progress: Callable[[BuildProgress], None],
-    ) -> None:
-        """Write all documents that were found; add those that turn out to be no documents to ``skipped``.
-
-        Raises:
-            CorpusError: there is no document that can be read.
-        """
-        new = [one.size for one in found if not self._entry(one)]
-        done, written = 0, 0
-        progress(BuildProgress(0, sum(new)))
-        for group in _groups(found):
-            cuts = {one.document_id: self._cut(one, skipped) for one in group if not self._entry(one)}
-            made = self._made([cut for cut in cuts.values() if cut])
-            for run in self._runs(group):
-                if entries := [entry for one in run if (entry := self._entry(one))]:
-                    writer.take(entries)
-                elif cut := cuts[run[0].document_id]:
-                    self._add(cut, made, writer)
-                else:
-                    continue
-                written += len(run)
-            done += sum(one.size for one in group if one.document_id in cuts)
-            progress(BuildProgress(done, sum(new)))
-        if not written:
-            reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())
-            raise CorpusError(f"no document in {self._folder} can be read" + (f": {reasons}" if reasons else ""))
-
-    def _entry(self, found: SourceFile) -> DocumentEntry | None:
-        """Return what the snapshot before has of a document whose bytes are the same."""
-        return self._entries.get((found.document_id, found.sha256))
-
-    def _runs(self, group: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
-        """Yield the documents: unchanged ones together that stood in a row before, each other one by itself."""
-        run: list[SourceFile] = []
-        last: DocumentEntry | None = None
-        for one in group:
-            entry = self._entry(one)
-            if run and not (entry and last and entry.number == last.number + 1):
-                yield run
-                run = []
-            run.append(one)
-            last = entry
-        yield run
-
-    def _cut(self, found: SourceFile, skipped: dict[str, str]) -> ChunkedDocument | None:
-        try:
-            document = read_document(self._folder, found.document_id)
-        except DocumentError as error:
-            skipped[found.document_id] = str(error)
-            return None
-        cut = chunk_document(document, self._encoder, self._recipe.titles, self._recipe.window)
-        if not cut.passages:
-            skipped[found.document_id] = "there is no sentence in it"
-            return None
-        return cut
-
-    def _made(self, cuts: Sequence[ChunkedDocument]) -> dict[bytes, EncodedChunk]:
-        """Return the blocks of all parts and titles of these documents, by their keys."""
-        parts = [part for cut in cuts for part in (*cut.parts(), cut.title_chunk()) if part]
-        wanted = {part.key(self._mixed.digest): part for part in parts}
-        known = {key: block for key in wanted if (block := self._known(key))}
-        missing = {key: part for key, part in wanted.items() if key not in known}
-        # All at once, so that the cores go on encoding while the blocks of a batch are made and put into the cache.
-        encodings = self._encoder.encode([window.text for part in missing.values() for window in part.windows])
-        for batch in _batches(missing):
-            blocks = {key: self._block(part, encodings) for key, part in batch.items()}
-            self._cache.put(blocks.items())
-            known |= blocks
-        titles = {part.key(self._mixed.digest) for cut in cuts if (part := cut.title_chunk())}
-        self.encoded += len(missing.keys() - titles)
-        return known
-
-    def _known(self, key: bytes) -> EncodedChunk | None:
-        rows = self._before.passages.part(key) if self._before else None
-        return self._before.block(rows) if self._before and rows else self._cache.get(key)
-
-    def _block(self, part: Chunk, encodings: Iterator[Encoding]) -> EncodedChunk:
-        """Return the block of a part, whose windows' encodings come next."""
-        return encode_chunk(part, [next(encodings) for _ in part.windows], self._mixed.head, self._codec)
-
-    def _add(self, cut: ChunkedDocument, made: dict[bytes, EncodedChunk], writer: SnapshotWriter) -> None:
-        keys = [part.key(self._mixed.digest) for part in cut.parts()]
-        title = cut.title_chunk()
-        nothing = empty_chunk(self._encoder.dim, self._mixed.head, self._codec)
-        writer.add(
-            *(cut, keys, [made[key] for key in keys]),
-            made[title.key(self._mixed.digest)] if title else nothing,
-        )
-
-
-def _groups(found: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
-    group: list[SourceFile] = []
-    size = 0
-    for one in found:
-        group.append(one)
-        size += one.size
-        if size >= GROUP:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
-
-def _batches(parts: dict[bytes, Chunk]) -> Iterator[dict[bytes, Chunk]]:
-    items = list(parts.items())
-    for start in range(0, len(items), BATCH):
-        yield dict(items[start : start + BATCH])
-
 
 log = logging.getLogger(__name__)
 
 CACHE = "cache"
+# Chunks are put into the cache in batches of so many: at most this much work is lost to an interruption.
+BATCH = 64
+# Documents are encoded in groups of about so many bytes, so that short ones keep all cores busy.
+GROUP_BYTES = 256 * 1024
+# The greatest offset of a token into its passage that is kept.
+_FARTHEST = 0xFFFF
 
 
 def build(
     documents: Path,
     index: Path,
     model: str,
-    kind: Backend = Backend.ONNX,
+    backend: Backend = Backend.ONNX,
     progress: Callable[[BuildProgress], None] = lambda _: None,
     config: IndexConfig = DEFAULT_CONFIG,
 ) -> BuildReport:
     """Read the documents, encode what is new, and publish a new snapshot. Safe beside running readers.
-
-    Another ``config`` than the one that ships is for measuring what a part of it is worth.
 
     Raises:
         BuildRunningError: another build holds the lock.
@@ -200,33 +67,221 @@ def build(
     """
     started = time.monotonic()
     try:
-        with lock(index):
-            original, encoder, before = _opened(kind, model, index)
+        with snapshots.build_lock(index):
+            source, encoder, before = _open(backend, model, index)
             _discard_unpublished(index)
-            found, skipped = _find(documents)
-            resolved = resolve(config, encoder, original, sum(one.size for one in found))
+            scan = scan_folder(documents)
+            resolved = resolve(config, encoder, source, sum(file.size for file in scan.files))
             reusable = before if before and before.manifest.config == resolved.digest else None
-            with _discarding(index), SnapshotWriter(index, encoder, resolved, reusable) as writer:
-                with ChunkCache(index / CACHE, resolved.open_codec().code_size, encoder.dim) as cache:
-                    maker = IncrementalBuilder(documents, config, resolved, encoder, cache, reusable)
-                    maker.write(found, writer, skipped, progress)
-                    opened = check_snapshot(index, writer.write(skipped))
-                record_citations(Ledger(index), before, opened)
-                snapshots.publish(index, opened.id)
-            _tidy(index, opened, before)
-            return _report(before, opened, writer.parts, maker.encoded, time.monotonic() - started)
+            skipped = dict(scan.skipped)
+            with _discarding_on_failure(index), SnapshotWriter(index, encoder, resolved, reusable) as writer:
+                with ChunkCache(index / CACHE) as cache:
+                    builder = IncrementalBuilder(documents, config, resolved, encoder, cache, reusable)
+                    builder.write(scan.files, writer, skipped, progress)
+                    after = check_snapshot(index, writer.write(skipped, scan.ignored))
+                record_citations(Ledger(index), before, after)
+                snapshots.publish(index, after.id)
+            _tidy(index, after, before)
+            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started)
     except (OSError, sqlite3.Error, RuntimeError, ValueError, SnapshotError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
         raise BuildError(f"the build stopped, what was served before is untouched: {error}") from error
 
 
-def _opened(kind: Backend, model: str, index: Path) -> tuple[Model, Encoder, Snapshot | None]:
-    """Return the model, its encoder, and the snapshot before; both are verified, which takes time, at once."""
-    with ThreadPoolExecutor(1) as beside:
-        before = beside.submit(_open_before, index)
-        original = find_model(model)
-        return original, prepare_encoder(kind, original, index / ENCODERS), before.result()
+class IncrementalBuilder:
+    """Writes all documents in bounded memory.
+
+    Encoded chunks come from the snapshot before, from the cache, or from the encoder; ``encoded`` counts the latter.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: IndexConfig,
+        resolved: ResolvedConfig,
+        encoder: Encoder,
+        cache: ChunkCache,
+        before: Snapshot | None,
+    ) -> None:
+        """Take what is needed; ``before`` is a snapshot of the same config."""
+        self._folder, self._config, self._resolved = folder, config, resolved
+        self._encoder, self._cache, self._before = encoder, cache, before
+        self._codec = resolved.open_codec()
+        self._entries = {(entry.id, entry.sha256): entry for entry in before.passages.documents} if before else {}
+        self.encoded = 0
+
+    def write(
+        self,
+        files: Sequence[SourceFile],
+        writer: SnapshotWriter,
+        skipped: dict[str, str],
+        progress: Callable[[BuildProgress], None],
+    ) -> None:
+        """Write all documents; add those that cannot be read after all to ``skipped``.
+
+        Raises:
+            CorpusError: no document can be read.
+        """
+        total = sum(file.size for file in files if not self._unchanged(file))
+        done, written = 0, 0
+        progress(BuildProgress(0, total))
+        for group in _groups(files):
+            new = [file for file in group if not self._unchanged(file)]
+            chunked = {file.document_id: self._chunk(file, skipped) for file in new}
+            keyed = {id_: _KeyedDocument(doc, self._resolved.digest) for id_, doc in chunked.items() if doc}
+            encoded = self._encode(list(keyed.values()))
+            for run in self._runs(group):
+                if entries := [entry for file in run if (entry := self._unchanged(file))]:
+                    writer.copy_from_before(entries)
+                elif document := keyed.get(run[0].document_id):
+                    self._add(document, encoded, writer)
+                else:
+                    continue
+                written += len(run)
+            done += sum(file.size for file in new)
+            progress(BuildProgress(done, total))
+        if not written:
+            reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())
+            raise CorpusError(f"no document in {self._folder} can be read" + (f": {reasons}" if reasons else ""))
+
+    def _unchanged(self, file: SourceFile) -> DocumentEntry | None:
+        """Return what the snapshot before has of a document whose bytes are the same."""
+        return self._entries.get((file.document_id, file.sha256))
+
+    def _runs(self, group: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+        """Yield the documents: unchanged ones together that stood in a row before, each other one by itself."""
+        run: list[SourceFile] = []
+        last: DocumentEntry | None = None
+        for file in group:
+            entry = self._unchanged(file)
+            if run and not (entry and last and entry.number == last.number + 1):
+                yield run
+                run = []
+            run.append(file)
+            last = entry
+        yield run
+
+    def _chunk(self, file: SourceFile, skipped: dict[str, str]) -> ChunkedDocument | None:
+        try:
+            document = read_document(self._folder, file.document_id)
+        except DocumentError as error:
+            skipped[file.document_id] = str(error)
+            return None
+        chunked = chunk_document(
+            document,
+            lambda text: self._encoder.tokenize(text).spans[:, 0].astype(np.int64),
+            self._encoder.max_tokens,
+            self._config.chunk_characters,
+            self._config.titles,
+        )
+        if not chunked.passages:
+            skipped[file.document_id] = "there is no sentence in it"
+            return None
+        return chunked
+
+    def _encode(self, documents: "Sequence[_KeyedDocument]") -> dict[bytes, EncodedChunk]:
+        """Return the encoded chunks and titles of these documents, by key."""
+        chunks = {key: chunk for document in documents for key, chunk in document.chunks}
+        titles = {key: chunk for document in documents for key, chunk in document.title}
+        encoded = {key: chunk for key in chunks | titles if (chunk := self._stored(key))}
+        missing = {key: chunk for key, chunk in (chunks | titles).items() if key not in encoded}
+        # All at once, so that the cores go on encoding while a batch is compressed and put into the cache.
+        encodings = self._encoder.encode([EncoderInput(chunk.text, chunk.prefix) for chunk in missing.values()])
+        for batch in _batches(list(missing.items())):
+            new = {key: encode_chunk(chunk, next(encodings), self._resolved.head, self._codec) for key, chunk in batch}
+            self._cache.put(new.items())
+            encoded |= new
+        self.encoded += len(missing.keys() - titles.keys())
+        return encoded
+
+    def _stored(self, key: bytes) -> EncodedChunk | None:
+        rows = self._before.passages.chunk(key) if self._before else None
+        return self._before.chunk(rows) if self._before and rows else self._cache.get(key)
+
+    def _add(self, document: "_KeyedDocument", encoded: dict[bytes, EncodedChunk], writer: SnapshotWriter) -> None:
+        chunks = [(key, encoded[key]) for key, _ in document.chunks]
+        no_title = empty_chunk(self._encoder.dim, self._resolved.head, self._codec)
+        title = next((encoded[key] for key, _ in document.title), no_title)
+        writer.add(document.chunked, chunks, title)
+
+
+class _KeyedDocument:
+    """A document whose chunks are hashed once. ``title`` holds none or one."""
+
+    def __init__(self, chunked: ChunkedDocument, digest: str) -> None:
+        self.chunked = chunked
+        self.chunks = [(chunk.key(digest), chunk) for chunk in chunked.chunks]
+        self.title = [(chunked.title.key(digest), chunked.title)] if chunked.title else []
+
+
+def encode_chunk(chunk: Chunk, encoding: Encoding, head: RankingHead, codec: Codec) -> EncodedChunk:
+    """Return what a chunk adds to the index: its passages' tokens and sentence vectors.
+
+    Args:
+        chunk: the chunk.
+        encoding: of its text.
+        head: weighs and projects the token vectors.
+        codec: compresses them.
+    """
+    ids, starts = encoding.tokens.ids.astype(np.int64), encoding.tokens.spans[:, 0].astype(np.int64)
+    nothing = _no_token(encoding.vectors.shape[1])
+    rows = []
+    for start, end in chunk.spans:
+        first, last = np.searchsorted(starts, [start, end])
+        tokens = (ids[first:last], starts[first:last] - start, encoding.vectors[first:last])
+        rows.append(tokens if last > first else nothing)
+    all_ids, all_starts, vectors = (np.concatenate(arrays) for arrays in zip(*rows, strict=True))
+    return EncodedChunk(
+        counts=np.array([len(tokens[0]) for tokens in rows], dtype=np.uint32),
+        ids=all_ids.astype(np.uint32),
+        starts=np.minimum(all_starts, _FARTHEST).astype(np.uint16),
+        codes=codec.compute_codes(head.project_passage(vectors)),
+        vectors=l2_normalize(np.stack([tokens[2].mean(axis=0) for tokens in rows])).astype(np.float16),
+    )
+
+
+def empty_chunk(dim: int, head: RankingHead, codec: Codec) -> EncodedChunk:
+    """Return the chunk of a title that is not there: one token that matches nothing."""
+    ids, starts, vectors = _no_token(dim)
+    return EncodedChunk(
+        counts=np.ones(1, np.uint32),
+        ids=ids.astype(np.uint32),
+        starts=starts.astype(np.uint16),
+        codes=codec.compute_codes(head.project_passage(vectors)),
+        vectors=np.zeros((1, dim), dtype=np.float16),
+    )
+
+
+def _no_token(dim: int) -> tuple[Int64, Int64, Float32]:
+    """Return the one token of a passage that has none: id, start, vector."""
+    return np.array([NO_TOKEN]), np.array([0]), np.zeros((1, dim), dtype=np.float32)
+
+
+def _groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+    group: list[SourceFile] = []
+    size = 0
+    for file in files:
+        group.append(file)
+        size += file.size
+        if size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _batches(items: list[tuple[bytes, Chunk]]) -> Iterator[list[tuple[bytes, Chunk]]]:
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]
+
+
+def _open(backend: Backend, model: str, index: Path) -> tuple[Model, Encoder, Snapshot | None]:
+    """Return the model, its encoder, and the snapshot before; verifying both takes time and is done at once."""
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(_open_before, index)
+        source = find_model(model)
+        return source, prepare_encoder(backend, source, index), before.result()
 
 
 def _open_before(index: Path) -> Snapshot | None:
@@ -239,20 +294,8 @@ def _open_before(index: Path) -> Snapshot | None:
         return None
 
 
-def _find(folder: Path) -> tuple[list[SourceFile], dict[str, str]]:
-    """Return the files that can be read, and those that cannot with the reason."""
-    found: list[SourceFile] = []
-    skipped: dict[str, str] = {}
-    for one in scan_folder(folder):
-        if isinstance(one, SkippedFile):
-            skipped[one.document_id] = one.reason
-        else:
-            found.append(one)
-    return found, skipped
-
-
 @contextmanager
-def _discarding(index: Path) -> Iterator[None]:
+def _discarding_on_failure(index: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -262,43 +305,41 @@ def _discarding(index: Path) -> Iterator[None]:
 
 def _discard_unpublished(index: Path) -> None:
     """Remove what builds left that did not get to publish."""
-    for name in snapshots.unpublished_ids(index):
-        shutil.rmtree(index / snapshots.SNAPSHOTS / name, ignore_errors=True)
+    for snapshot_id in snapshots.unpublished_ids(index):
+        shutil.rmtree(index / snapshots.SNAPSHOTS / snapshot_id, ignore_errors=True)
 
 
 def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
-    """Remove what neither the new snapshot nor the one before needs; what cannot be removed waits for a build."""
+    """Remove the cache, and what neither the new snapshot nor the one before needs of snapshots and models.
+
+    What cannot be removed waits for the next build.
+    """
+    kept = [current, *([before] if before else [])]
     try:
-        _prune(index, current, before)
+        ids = {snapshot.id for snapshot in kept}
+        unused = [index / snapshots.SNAPSHOTS / name for name in snapshots.folder_names(index) if name not in ids]
+        fingerprints = {snapshot.manifest.fingerprint for snapshot in kept}
+        unused += [folder for folder in (index / ENCODERS).glob("*") if folder.name not in fingerprints]
+        # Everything in the cache is in the snapshot; what is in an older format is of no use any more.
+        for folder in (*unused, index / CACHE, index / snapshots.SNAPSHOTS_BEFORE_FORMAT_6):
+            shutil.rmtree(folder, ignore_errors=True)
     except (OSError, SnapshotError) as error:
         log.warning("snapshot %s is published; what it does not need could not all be removed: %s", current.id, error)
 
 
-def _prune(index: Path, current: Snapshot, before: Snapshot | None) -> None:
-    """Remove the cache, and what neither the new snapshot nor the one before needs of snapshots and models."""
-    kept = [current, *([before] if before else [])]
-    for name in snapshots.folder_names(index):
-        if name not in {snapshot.id for snapshot in kept}:
-            shutil.rmtree(index / snapshots.SNAPSHOTS / name, ignore_errors=True)
-    fingerprints = {snapshot.manifest.fingerprint for snapshot in kept}
-    for folder in (index / ENCODERS).glob("*"):
-        if folder.name not in fingerprints:
-            shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(index / CACHE, ignore_errors=True)  # all that was in it is in the snapshot
-
-
-def _report(before: Snapshot | None, opened: Snapshot, count: int, encoded: int, seconds: float) -> BuildReport:
-    was = {entry.id: entry.sha256 for entry in before.passages.documents} if before else {}
-    now = {entry.id: entry.sha256 for entry in opened.passages.documents}
+def _report(before: Snapshot | None, after: Snapshot, chunks: int, encoded: int, seconds: float) -> BuildReport:
+    old = {entry.id: entry.sha256 for entry in before.passages.documents} if before else {}
+    new = {entry.id: entry.sha256 for entry in after.passages.documents}
     return BuildReport(
-        snapshot=opened.id,
-        added=tuple(id_ for id_ in now if id_ not in was),
-        changed=tuple(id_ for id_ in now if id_ in was and was[id_] != now[id_]),
-        unchanged=tuple(id_ for id_ in now if was.get(id_) == now[id_]),
-        removed=tuple(id_ for id_ in was if id_ not in now),
-        skipped=opened.manifest.skipped,
-        passages=len(opened.passages),
-        windows=count,
+        snapshot=after.id,
+        added=tuple(id_ for id_ in new if id_ not in old),
+        changed=tuple(id_ for id_ in new if id_ in old and old[id_] != new[id_]),
+        unchanged=tuple(id_ for id_ in new if old.get(id_) == new[id_]),
+        removed=tuple(id_ for id_ in old if id_ not in new),
+        skipped=after.manifest.skipped,
+        ignored=after.manifest.ignored,
+        passages=len(after.passages),
+        chunks=chunks,
         encoded=encoded,
         seconds=round(seconds, 3),
     )

@@ -1,28 +1,31 @@
-"""Blocks that a build has made and not published yet, so that one that was interrupted goes on where it stopped.
+"""Encoded chunks that are not published yet, so that a build that was interrupted goes on where it stopped.
 
-It is removed once the snapshot is published: from then on the next build takes its blocks from there.
+The cache is removed once the snapshot is published: from then on the next build copies its chunks from there.
 """
 
 import sqlite3
 import zlib
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Self
 
-from sourceline.index.multivector import EncodedChunk, unpack
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
-_TABLE = "CREATE TABLE blocks (key BLOB PRIMARY KEY, checksum INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+from sourceline.index.multivector import EncodedChunk
+
+_TABLE = "CREATE TABLE chunks (key BLOB PRIMARY KEY, checksum INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
 # Any other error (no space, no permission) is not mended by removing the file.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY}
 
 
 class ChunkCache:
-    """Blocks by the key of their part. What is damaged reads as absent."""
+    """Encoded chunks by key. What is damaged reads as absent."""
 
-    def __init__(self, folder: Path, code_size: int, dim: int) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._code_size = code_size
-        self._dimension = dim
-        path = folder / "blocks.sqlite"
+        path = folder / "chunks.sqlite"
         try:
             self._connection = _open(path)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it read
@@ -31,7 +34,7 @@ class ChunkCache:
             path.unlink()  # only a cache
             self._connection = _open(path)
 
-    def __enter__(self) -> "ChunkCache":
+    def __enter__(self) -> Self:
         """Use as a context manager to close it."""
         return self
 
@@ -40,21 +43,22 @@ class ChunkCache:
         self._connection.close()
 
     def get(self, key: bytes) -> EncodedChunk | None:
-        """Return a block."""
-        found = self._connection.execute("SELECT checksum, data FROM blocks WHERE key = ?", (key,)).fetchone()
-        if found is None or _checksum(key, found[1]) != found[0]:
+        """Return a chunk."""
+        row = self._connection.execute("SELECT checksum, data FROM chunks WHERE key = ?", (key,)).fetchone()
+        if row is None or _checksum(key, row[1]) != row[0]:
             return None
         try:
-            return unpack(found[1], self._code_size, self._dimension)
-        except ValueError:
-            return None  # damaged in a way that the checksum does not see
+            return EncodedChunk(**load(row[1]))
+        except (SafetensorError, TypeError):
+            return None  # damaged in a way that the checksum does not show
 
-    def put(self, blocks: Iterable[tuple[bytes, EncodedChunk]]) -> None:
-        """Keep blocks; what is kept survives a build that is interrupted later."""
+    def put(self, chunks: Iterable[tuple[bytes, EncodedChunk]]) -> None:
+        """Keep chunks; they survive a build that is interrupted later."""
+        rows = ((key, save(asdict(chunk))) for key, chunk in chunks)
         with self._connection:
             self._connection.executemany(
-                "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)",
-                ((key, _checksum(key, data), data) for key, data in ((key, block.pack()) for key, block in blocks)),
+                "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)",
+                ((key, _checksum(key, data), data) for key, data in rows),
             )
 
 

@@ -1,1 +1,1 @@
-"""A folder of files becomes documents, passages and windows."""
+"""Files become documents, passages and chunks."""

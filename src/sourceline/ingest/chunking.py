@@ -1,11 +1,12 @@
-"""Passages to windows: the stretches of text that are encoded together, so that a sentence carries its context.
+"""Packs passages into chunks: what is encoded together, so that a sentence's vectors carry its context.
 
-"Late chunking" (Günther et al. 2024): a window is encoded once, and each passage gets the token vectors that stand
-inside its own offsets.
+This is "late chunking" (Günther et al. 2024): a chunk is encoded once, and each passage gets the token vectors inside
+its own offsets. The document's title stands in front of a chunk, so that its sentences know what they are about.
 """
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,97 +14,118 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from sourceline.encoders.base import Encoder, token_counter
-from sourceline.ingest.sentences import passages
+from sourceline.ingest.sentences import split_passages
 from sourceline.types import Document, Passage
 
 # 600 to 900 measured best; 300 loses a point of R@1.
-WINDOW_CHARACTERS = 800
-# A passage longer than the model's limit is encoded in stretches; each brings this share of the limit as context.
-OVERLAP = 0.25
+CHUNK_CHARACTERS = 800
+# A longer title is not put in front of chunks, nor one of more than this share of the model's limit: it would take the
+# place of the text.
+TITLE_TOKENS, TITLE_SHARE = 40, 0.25
+
+# Where each token of a text starts in it: (tokens,), ascending.
+TokenStarts = Callable[[str], npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """``text[start:end]`` is encoded in one pass; the token vectors between ``keep_start`` and ``keep_end`` are kept.
+class Chunk:
+    """Whole passages that are encoded together.
 
-    The kept stretches of a document's windows do not overlap and cover every passage.
+    ``prefix`` is encoded in front of ``text`` and adds no vectors of its own. ``spans`` are the offsets into ``text``
+    of the passages that can answer, at least one.
     """
 
-    start: int
-    end: int
-    keep_start: int
-    keep_end: int
+    text: str
+    prefix: str
+    spans: tuple[tuple[int, int], ...]
+
+    def key(self, config: str) -> bytes:
+        """Return a name for everything that the encoded chunk depends on, but not for where the chunk stands.
+
+        Args:
+            config: the digest of the index's configuration.
+        """
+        return hashlib.sha256(json.dumps([config, self.prefix, self.text, self.spans]).encode()).digest()[:16]
 
 
-def windows(
-    passages: Sequence[Passage],
-    token_starts: npt.NDArray[np.int64],
-    limit: int,
-    count: Callable[[int, int], int],
-    characters: int = WINDOW_CHARACTERS,
-) -> list[Window]:
-    """Pack consecutive passages into windows.
+@dataclass(frozen=True, slots=True)
+class ChunkedDocument:
+    """A document with its passages and chunks.
 
-    A paragraph stays whole where it fits; short ones share a window; a passage over the limit is split into
-    overlapping windows, so that nothing is ever cut silently.
+    A stretch that holds only headings is in no chunk. ``title`` is the title as a chunk of one passage, or None if the
+    title is too long or not wanted.
+    """
+
+    document: Document
+    passages: tuple[Passage, ...]
+    chunks: tuple[Chunk, ...]
+    title: Chunk | None
+
+
+def chunk_document(
+    document: Document,
+    token_starts: TokenStarts,
+    max_tokens: int,
+    max_characters: int = CHUNK_CHARACTERS,
+    titles: bool = True,
+) -> ChunkedDocument:
+    """Split a document into passages and pack these into chunks. One without a sentence has no passages.
 
     Args:
-        passages: all passages of one document, in order.
-        token_starts: shape (tokens,), where each token of the document starts, ascending.
-        limit: the most tokens that a window may have.
-        count: how many tokens ``text[start:end]`` has when it is encoded alone.
-        characters: the most that a window of several passages has.
+        document: the document.
+        token_starts: the encoder's tokens.
+        max_tokens: how many tokens the encoder takes at once.
+        max_characters: the most that a chunk of several passages holds; 0 makes each passage a chunk.
+        titles: whether the title stands in front of chunks.
+    """
+    passages = split_passages(document)
+    title_tokens = len(token_starts(document.title))
+    fits = 0 < title_tokens <= min(TITLE_TOKENS, TITLE_SHARE * max_tokens)
+    title = document.title if titles and fits else ""
+    starts = token_starts(document.text)
+    budget = max_tokens - (title_tokens if title else 0)
+    chunks = []
+    answers = [passage for passage in passages if not passage.heading]
+    first = 0
+    for start, end in pack(passages, starts, budget, max_characters):
+        last = bisect_right(answers, end, lo=first, key=lambda passage: passage.end)
+        if last > first:
+            text = document.text[start:end]
+            spans = tuple((passage.start - start, passage.end - start) for passage in answers[first:last])
+            chunks.append(Chunk(text, _prefix(title, text), spans))
+        first = last
+    title_chunk = Chunk(title, "", ((0, len(title)),)) if title else None
+    return ChunkedDocument(document, passages, tuple(chunks), title_chunk)
+
+
+def pack(
+    passages: Sequence[Passage], token_starts: npt.NDArray[np.int64], max_tokens: int, max_characters: int
+) -> list[tuple[int, int]]:
+    """Return the offsets of chunks that cover all passages of a document, in order.
+
+    A paragraph stays whole where it fits, and short ones share a chunk. A passage of more than ``max_tokens`` is a
+    chunk by itself; the encoder takes it in overlapping windows, so that nothing is ever cut.
     """
 
-    def size(start: int, end: int) -> int:
+    def tokens(start: int, end: int) -> int:
         return int(np.searchsorted(token_starts, end) - np.searchsorted(token_starts, start))
 
     def fits(start: int, end: int) -> bool:
-        return end - start <= characters and size(start, end) <= limit
+        return end - start <= max_characters and tokens(start, end) <= max_tokens
 
-    packed: list[Window] = []
-    joinable = False  # whether the last window may still grow
-    for start, end in _units(passages, fits):
-        if joinable and fits(packed[-1].start, end):
-            packed[-1] = Window(packed[-1].start, end, packed[-1].start, end)
-        elif size(start, end) <= limit:
-            packed.append(Window(start, end, start, end))
-            joinable = True
+    chunks: list[tuple[int, int]] = []
+    can_grow = False
+    for start, end in _indivisible(passages, fits):
+        if can_grow and fits(chunks[-1][0], end):
+            chunks[-1] = (chunks[-1][0], end)
         else:
-            packed.extend(stretches(start, end, token_starts, limit, count))
-            joinable = False
-    return packed
+            chunks.append((start, end))
+            can_grow = tokens(start, end) <= max_tokens
+    return chunks
 
 
-def stretches(
-    start: int, end: int, token_starts: npt.NDArray[np.int64], limit: int, count: Callable[[int, int], int]
-) -> list[Window]:
-    """Split ``[start, end)`` into windows of at most ``limit`` tokens that overlap; every token is kept just once.
-
-    A token is kept by the window in which it stands farther from an edge.
-    """
-    inside = token_starts[(token_starts >= start) & (token_starts < end)]
-    if len(inside) <= limit:
-        return [Window(start, end, start, end)]
-    edges = [start, *map(int, inside[1:]), end]  # where a window may begin or end: before each token, or at the end
-    overlap = int(limit * OVERLAP)
-    found: list[Window] = []
-    first, keep = 0, start
-    while True:
-        last = min(first + limit, len(edges) - 1)
-        # What was cut inside a word can have more tokens alone than it has in the document.
-        while (excess := count(edges[first], edges[last]) - limit) > 0 and last - excess > first + overlap:
-            last -= excess
-        if last == len(edges) - 1:
-            return [*found, Window(edges[first], end, keep, end)]
-        middle = edges[last - overlap + overlap // 2]
-        found.append(Window(edges[first], edges[last], keep, middle))
-        first, keep = last - overlap, middle
-
-
-def _units(passages: Sequence[Passage], fits: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
-    """Yield what is not to be torn apart: each paragraph that fits into a window, the sentences of the others."""
+def _indivisible(passages: Sequence[Passage], fits: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
+    """Yield what is not to be torn apart: each paragraph that fits into a chunk, the sentences of the others."""
     for _, group in groupby(passages, key=lambda passage: passage.location.paragraph):
         paragraph = list(group)
         if fits(paragraph[0].start, paragraph[-1].end):
@@ -112,106 +134,9 @@ def _units(passages: Sequence[Passage], fits: Callable[[int, int], bool]) -> Ite
             yield from ((passage.start, passage.end) for passage in paragraph)
 
 
-# A longer title is not put in front of windows, nor one of more than this share of the model's limit: it would take the
-# place of what they hold.
-TITLE_TOKENS, TITLE_SHARE = 40, 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderInput:
-    """A text to encode. A token at ``s`` in it stands at ``s + shift`` in the part; it is kept if that lies between."""
-
-    text: str
-    shift: int
-    keep_start: int
-    keep_end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Whole passages that are encoded together: in one window, or in several if one of them is over the model's limit.
-
-    ``spans``: where the passages that can be answers stand in the part, at least one.
-    """
-
-    windows: tuple[EncoderInput, ...]
-    spans: tuple[tuple[int, int], ...]
-
-    def key(self, config: str) -> bytes:
-        """Return what names the part's block: all that it is made of, but not where the part stands."""
-        made_of = [[config, self.spans], [[w.text, w.shift, w.keep_start, w.keep_end] for w in self.windows]]
-        return hashlib.sha256(json.dumps(made_of).encode()).digest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkedDocument:
-    """A document, cut into passages and windows. ``title`` is what is put in front of windows, or empty."""
-
-    document: Document
-    passages: tuple[Passage, ...]
-    windows: tuple[Window, ...]
-    title: str
-
-    def parts(self) -> list[Chunk]:
-        """Return the parts, in order; a window with nothing but headings is in none."""
-        return list(self._parts())
-
-    def title_chunk(self) -> Chunk | None:
-        """Return the title as a part of one passage, or None if there is no title."""
-        if not self.title:
-            return None
-        length = len(self.title)
-        return Chunk((EncoderInput(self.title, 0, 0, length),), ((0, length),))
-
-    def _parts(self) -> Iterator[Chunk]:
-        answers = [passage for passage in self.passages if not passage.heading]
-        at, group = 0, list[Window]()
-        for window in self.windows:
-            group.append(window)
-            first, last = at, at
-            while last < len(answers) and answers[last].end <= window.keep_end:
-                last += 1
-            cut_through = last < len(answers) and answers[last].start < window.keep_end
-            if cut_through:
-                continue
-            if last > first:
-                yield self._part(group, answers[first:last])
-            at, group = last, []
-
-    def _part(self, group: list[Window], answers: list[Passage]) -> Chunk:
-        start = group[0].start
-        found = []
-        for window in group:
-            prefix = self.prefix(window)
-            text = prefix + self.document.text[window.start : window.end]
-            shift = window.start - len(prefix) - start
-            found.append(EncoderInput(text, shift, window.keep_start - start, window.keep_end - start))
-        return Chunk(tuple(found), tuple((answer.start - start, answer.end - start) for answer in answers))
-
-    def prefix(self, window: Window) -> str:
-        """Return what is put in front of a window's text: the title, unless the window begins with it."""
-        text = self.document.text[window.start : window.end].lstrip()
-        # The title "a" does not stand in front of "another".
-        starts = text.startswith(self.title) and not text[len(self.title) :][:1].isalnum()
-        return "" if starts or not self.title else f"{self.title}\n"
-
-
-def chunk_document(
-    document: Document, encoder: Encoder, titles: bool = True, window: int = WINDOW_CHARACTERS
-) -> ChunkedDocument:
-    """Cut a document; one without a sentence has no passages.
-
-    Args:
-        document: what to cut.
-        encoder: counts the tokens.
-        titles: whether the title is put in front of windows.
-        window: the most characters that a window of several passages has.
-    """
-    sentences = passages(document)
-    title_tokens = len(encoder.tokenize(document.title).ids)
-    short = title_tokens <= min(TITLE_TOKENS, TITLE_SHARE * encoder.limit)
-    title = document.title if titles and title_tokens and short else ""
-    starts = encoder.tokenize(document.text).spans[:, 0].astype(np.int64)
-    limit = encoder.limit - (title_tokens if title else 0)
-    packed = windows(sentences, starts, limit, token_counter(encoder, document.text), window)
-    return ChunkedDocument(document, sentences, tuple(packed), title)
+def _prefix(title: str, text: str) -> str:
+    """Return what is put in front of a chunk: the title, unless the chunk begins with it."""
+    text = text.lstrip()
+    # The title "a" does not stand at the beginning of "another".
+    begins_with_it = text.startswith(title) and not text[len(title) :][:1].isalnum()
+    return "" if begins_with_it or not title else f"{title}\n"

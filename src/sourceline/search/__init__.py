@@ -1,1 +1,1 @@
-"""A question becomes ranked passages; a citation is looked up."""
+"""A question becomes ranked passages."""

@@ -1,4 +1,4 @@
-"""The words of a passage that answer to the question's content words."""
+"""The words of a passage that match the question's content words."""
 
 import re
 from bisect import bisect_right
@@ -10,8 +10,8 @@ from sourceline.encoders.base import Float32, Int32
 from sourceline.search.query import QueryEncoding
 from sourceline.types import Span
 
-# Below this cosine the nearest token is only the least far one. Matched words of squad-dev lie above it, by far.
-LEAST_COSINE = 0.5
+# Below this cosine the nearest token is no match. Matched words of squad-a lie far above it.
+MIN_COSINE = 0.5
 _WORD = re.compile(r"\w+(?:[-'’]\w+)*")
 # Words that say how something is asked rather than what about.
 FUNCTION_WORDS = frozenset(
@@ -26,12 +26,12 @@ FUNCTION_WORDS = frozenset(
 )
 
 
-def content_tokens(question: QueryEncoding) -> npt.NDArray[np.bool_]:
+def content_tokens(query: QueryEncoding) -> npt.NDArray[np.bool_]:
     """Return which tokens of the question, (tokens,), belong to a word that says what is asked about."""
-    content = np.zeros(len(question.text), dtype=bool)
-    for start, end in _content_words(question.text):
+    content = np.zeros(len(query.text), dtype=bool)
+    for start, end in _content_words(query.text):
         content[start:end] = True
-    return content[question.tokens.spans[:, 0]]
+    return content[query.tokens.spans[:, 0]]
 
 
 def highlights(cosines: Float32, text: str, starts: Int32) -> tuple[Span, ...]:
@@ -46,11 +46,13 @@ def highlights(cosines: Float32, text: str, starts: Int32) -> tuple[Span, ...]:
         return ()
     nearest, best = cosines.argmax(axis=0), cosines.max(axis=0)
     words = _content_words(text)
-    begins = [start for start, _ in words]
-    # For each matched token the last word that begins there or before, if it goes on until there.
-    last = ((bisect_right(begins, at) - 1, at) for at in starts[nearest[best >= LEAST_COSINE]].tolist())
-    matched = sorted({number for number, at in last if number >= 0 and at < words[number][1]})
-    return tuple(Span(*words[number]) for number in matched)
+    word_starts = [start for start, _ in words]
+    matched = set()
+    for at in starts[nearest[best >= MIN_COSINE]].tolist():
+        number = bisect_right(word_starts, at) - 1
+        if number >= 0 and at < words[number][1]:
+            matched.add(number)
+    return tuple(Span(*words[number]) for number in sorted(matched))
 
 
 def _content_words(text: str) -> list[tuple[int, int]]:

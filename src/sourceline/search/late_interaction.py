@@ -1,107 +1,105 @@
-"""Late interaction: compares every token of the question with every token of a passage and of what stands around it.
+"""Late interaction: compares every token of the question with every token of a passage and of its context.
 
 MaxSim (ColBERT; Khattab & Zaharia 2020) gives each token of the question its best cosine in the passage. A sentence
-seldom says everything itself: "He was elected in 2016" answers with the name that stands in the sentence before. So a
-token that the passage lacks may be matched by the sentence before or after or by the document's title, at a discount.
+seldom says everything itself: "He was elected in 2016" answers with the name from the sentence before. So a token that
+the passage lacks may be matched by the sentence before or after, or by the document's title, at a penalty.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from sourceline.encoders.base import Float32, Int32, norms
+from sourceline.encoders.base import Float32, Int32, Int64, norms
 from sourceline.index.multivector import TokenVectors
 from sourceline.index.snapshot import Snapshot
 from sourceline.search.query import QueryEncoding
 
-# Equal passages get sums that differ by less than this, depending on where they stand in the matrix.
+# The scores of equal passages differ by less than this, depending on where they stand in the matrix.
 ROUNDING = 1e-6
-_NOTHING = -1.0  # the cosine with what is not there
+_NO_PASSAGE = -1.0  # the cosine with what is not there
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSimilarities:
-    """The best cosine of each token of the question: in each passage, and around it, both (passages, tokens).
+    """The best cosine of each token of the question in each passage and in its context, both (passages, tokens).
 
-    ``seen`` (ascending): the rows that were looked at for that; ``tokens``, what stands in them; and its ``products``
-    with the question's tokens, (tokens of all rows, tokens).
+    ``rows`` (ascending) are the rows that were read for that, with their ``tokens``; ``products`` are those with the
+    question's tokens, (tokens of all rows, tokens).
     """
 
-    own: Float32
-    around: Float32
-    seen: npt.NDArray[np.int64]
+    self_sim: Float32
+    context_sim: Float32
+    rows: Int64
     tokens: TokenVectors
     products: Float32
 
     def cosines_of(self, row: int) -> tuple[Float32, Int32]:
-        """Return the cosines of the tokens of one row, (its tokens, tokens), and where its tokens start."""
-        part = self.tokens.part(int(np.searchsorted(self.seen, row)))
-        return self.products[part] / norms(self.tokens.vectors[part]), self.tokens.places[part]
+        """Return the cosines of the tokens of one row, (its tokens, tokens), and their offsets into the passage."""
+        part = self.tokens.row(int(np.searchsorted(self.rows, row)))
+        return self.products[part] / norms(self.tokens.vectors[part]), self.tokens.starts[part]
 
 
 @dataclass(frozen=True, slots=True)
 class LateInteraction:
-    """The ``scores`` of rows, (rows,), and the matches that they come of."""
+    """The ``scores`` of rows, (rows,), and the similarities that they are made of."""
 
     scores: Float32
-    matches: TokenSimilarities
+    similarities: TokenSimilarities
 
 
-def late_interaction(question: QueryEncoding, snapshot: Snapshot, rows: list[int]) -> LateInteraction:
-    """Compare a question with these rows, ascending.
+def late_interaction(query: QueryEncoding, snapshot: Snapshot, rows: list[int]) -> LateInteraction:
+    """Score these rows, ascending, for a question.
 
-    ``Σ_t w_t · (own_t + r_t · max(0, around_t - own_t))``, where ``w`` is how much a token counts (sum 1) and ``r``
-    how far it may rely on what stands around. Equal passages in equal surroundings get equal scores.
+    The score is ``Σ_t w_t · (self_t + g_t · max(0, context_t - self_t))`` with ``w`` the weight of a token (sum 1) and
+    ``g`` its context gate. Equal passages in equal contexts get equal scores.
     """
     head = snapshot.head
-    weights = head.weights(question.vectors, snapshot.tokens.idf(question.tokens.ids)) * question.token_weights
+    weights = head.query_weights(query.vectors, snapshot.tokens.idf(query.tokens.ids)) * query.token_weights
     weights /= weights.sum()
-    found = match(head.project_query(question.vectors), snapshot, rows)
-    lent = np.maximum(found.around - found.own, 0) * head.context_gates(question.vectors)
-    # Not by `@`: it was once seen to warn of an invalid value here, which could not be brought about again.
-    return LateInteraction(_settled(((found.own + lent) * weights).sum(axis=1)), found)
+    sims = token_similarities(head.project_query(query.vectors), snapshot, rows)
+    from_context = np.maximum(sims.context_sim - sims.self_sim, 0) * head.context_gates(query.vectors)
+    # Not by `@`: it was once seen to warn of an invalid value here, which could not be reproduced.
+    scores = ((sims.self_sim + from_context) * weights).sum(axis=1)
+    return LateInteraction(_equalize_ties(scores), sims)
 
 
-def match(question: Float32, snapshot: Snapshot, rows: list[int]) -> TokenSimilarities:
-    """Compare the question's projected token vectors, (tokens, m), with these rows, ascending, and around them."""
+def token_similarities(query: Float32, snapshot: Snapshot, rows: list[int]) -> TokenSimilarities:
+    """Compare the question's projected token vectors, (tokens, m), with these rows, ascending, and their contexts."""
     passages, here = snapshot.passages, np.array(rows, dtype=np.int64)
     documents = passages.documents_of(here)
     titles = passages.row_count + documents
     places = [here, here - 1, here + 1, titles]
     ordered = np.sort(np.concatenate(places))
     # Each once, without what would stand before the first row (and without np.unique, which loads numpy.ma first).
-    seen = ordered[np.diff(ordered, prepend=-1) > 0]
-    tokens = snapshot.tokens.gather(seen)
-    products = tokens.vectors @ question.T
+    read = ordered[np.diff(ordered, prepend=-1) > 0]
+    tokens = snapshot.tokens.gather(read)
+    products = tokens.vectors @ query.T
     best = maxsim(products, tokens)
-    own, before, after, title = (best[np.searchsorted(seen, place)] for place in places)
-    before[passages.documents_of(here - 1) != documents] = _NOTHING
+    self_sim, before, after, title = (best[np.searchsorted(read, place)] for place in places)
+    before[passages.documents_of(here - 1) != documents] = _NO_PASSAGE
     # Behind the last row stands the first title.
-    after[(here + 1 == passages.row_count) | (passages.documents_of(here + 1) != documents)] = _NOTHING
-    context_penalties = snapshot.head.context_penalties
-    around = np.maximum(
-        np.maximum(before - context_penalties[0], after - context_penalties[1]), title - context_penalties[2]
-    )
-    return TokenSimilarities(own, around, seen, tokens, products)
+    after[(here + 1 == passages.row_count) | (passages.documents_of(here + 1) != documents)] = _NO_PASSAGE
+    penalties = snapshot.head.context_penalties
+    context_sim = np.maximum(np.maximum(before - penalties[0], after - penalties[1]), title - penalties[2])
+    return TokenSimilarities(self_sim, context_sim, read, tokens, products)
 
 
-def maxsim(products: Float32, passages: TokenVectors) -> Float32:
-    """Return the best product of each token of the question in each passage: (passages, tokens) float32.
+def maxsim(products: Float32, tokens: TokenVectors) -> Float32:
+    """Return the best product of each token of the question in each row: (rows, tokens) float32.
 
     Args:
-        products: of the passages' tokens, each as long as it counts, with the question's, of length one: cosines that
-            are less the less a token counts, (tokens of all passages, tokens).
-        passages: which says where each begins.
+        products: of the rows' tokens, whose length is their weight, with the question's, of length one: cosines that
+            are the smaller the less a token weighs, (tokens of all rows, tokens).
+        tokens: says where each row begins.
     """
-    return np.asarray(np.maximum.reduceat(products, passages.starts, axis=0), dtype=np.float32)
+    return np.asarray(np.maximum.reduceat(products, tokens.row_starts, axis=0), dtype=np.float32)
 
 
-def _settled(scores: Float32) -> Float32:
-    """Return the scores, those that differ by rounding alone made equal, so that ties are ties."""
+def _equalize_ties(scores: Float32) -> Float32:
+    """Return the scores with those that differ by rounding alone made equal."""
     order = np.argsort(-scores)
     ranked = scores[order]
     leads = np.append(True, ranked[:-1] - ranked[1:] > ROUNDING)
-    settled = np.empty_like(scores)
-    settled[order] = ranked[np.maximum.accumulate(np.where(leads, np.arange(len(scores)), 0))]
-    return settled
+    equalized = np.empty_like(scores)
+    equalized[order] = ranked[np.maximum.accumulate(np.where(leads, np.arange(len(scores)), 0))]
+    return equalized

@@ -1,6 +1,6 @@
-"""One file a format: the text of a document to the marks in it.
+"""The formats that are read: for each file name extension a function from text to blocks.
 
-A new format is one module here with a ``marks`` function and one row in the table.
+To add a format, write a module here with a ``parse`` function and add a row to the table.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,6 @@ from sourceline.ingest.formats import markdown, plain
 from sourceline.types import Block
 
 FORMATS: dict[str, Callable[[str], tuple[Block, ...]]] = {
-    ".txt": plain.marks,
-    ".md": markdown.marks,
+    ".txt": plain.parse,
+    ".md": markdown.parse,
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _FRONT_MATTER = re.compile(r"\A---[^\S\n]*\n(?:.*?\n)??---[^\S\n]*(?:\n|\Z)", re.DOTALL)
 
 
-def marks(text: str) -> tuple[Block, ...]:
+def parse(text: str) -> tuple[Block, ...]:
     """Return the headings and paragraphs of ``text``, without the markers in front of them.
 
     A table's row is one paragraph, and so is each line of code. Offsets point into the Markdown source, which is the

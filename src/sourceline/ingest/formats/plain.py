@@ -17,7 +17,7 @@ _NUMBERED_PART = re.compile(r"(?i)(?:chapter|part|section|appendix|annex|item|da
 HEADING_CHARACTERS = 80
 
 
-def marks(text: str) -> tuple[Block, ...]:
+def parse(text: str) -> tuple[Block, ...]:
     """Return the headings and paragraphs of ``text``.
 
     Blank lines part blocks. A block whose lines were wrapped to a width is one paragraph; in any other block (a
@@ -26,12 +26,12 @@ def marks(text: str) -> tuple[Block, ...]:
     """
     # One kind of line end, of equal length, so that offsets agree.
     source = text.replace("\r\n", " \n").replace("\r", "\n")
-    found: list[Block] = []
-    for block in _BLOCK.finditer(source):
-        lines = [line for line in _LINE.finditer(source, block.start(), block.end()) if line.group().strip()]
+    blocks: list[Block] = []
+    for match in _BLOCK.finditer(source):
+        lines = [line for line in _LINE.finditer(source, match.start(), match.end()) if line.group().strip()]
         texts = [line.group().rstrip() for line in lines]
         if is_wrapped(texts):
-            found.append(Block(BlockKind.PARAGRAPH, block.start(), block.end()))
+            blocks.append(Block(BlockKind.PARAGRAPH, match.start(), match.end()))
             continue
         # Several short lines in a row are a list or verse; a small letter or a digit goes on with a broken line.
         first_is_heading = is_heading(texts[0]) and (
@@ -41,12 +41,12 @@ def marks(text: str) -> tuple[Block, ...]:
             BlockKind.HEADING if first_is_heading else BlockKind.PARAGRAPH,
             *[BlockKind.PARAGRAPH] * (len(lines) - 1),
         ]
-        found.extend(Block(kind, line.start(), line.end()) for kind, line in zip(kinds, lines, strict=True))
-    if len(found) > 1 and source.count("\n", found[0].end, found[1].start) > 1:
-        title, below = (source[mark.start : mark.end].strip() for mark in found[:2])
+        blocks.extend(Block(kind, line.start(), line.end()) for kind, line in zip(kinds, lines, strict=True))
+    if len(blocks) > 1 and source.count("\n", blocks[0].end, blocks[1].start) > 1:
+        title, below = (source[block.start : block.end].strip() for block in blocks[:2])
         if is_title(title, below):
-            found[0] = replace(found[0], kind=BlockKind.HEADING)
-    return tuple(_above_paragraphs(found))
+            blocks[0] = replace(blocks[0], kind=BlockKind.HEADING)
+    return tuple(_above_paragraphs(blocks))
 
 
 def is_heading(line: str) -> bool:
@@ -75,10 +75,10 @@ def is_title(line: str, below: str) -> bool:
     return any(map(str.isalpha, line)) and (line.endswith("...") or line[-1] not in ".;:")
 
 
-def _above_paragraphs(marks: list[Block]) -> list[Block]:
-    """Return the marks, headings with nothing below them made paragraphs: the last line of a letter is its name."""
-    body = max((at for at, mark in enumerate(marks) if mark.kind is BlockKind.PARAGRAPH), default=-1)
-    return [*marks[: body + 1], *(replace(mark, kind=BlockKind.PARAGRAPH) for mark in marks[body + 1 :])]
+def _above_paragraphs(blocks: list[Block]) -> list[Block]:
+    """Return the blocks, headings with nothing below them made paragraphs: the last line of a letter is its name."""
+    body = max((at for at, block in enumerate(blocks) if block.kind is BlockKind.PARAGRAPH), default=-1)
+    return [*blocks[: body + 1], *(replace(block, kind=BlockKind.PARAGRAPH) for block in blocks[body + 1 :])]
 
 
 def is_wrapped(lines: list[str]) -> bool:

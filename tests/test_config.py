@@ -11,7 +11,7 @@ DEFAULTS = {
     "documents": Path("seeds"),
     "index": Path("index"),
     "model": DEFAULT_MODEL,
-    "encoder": Backend.ONNX,
+    "backend": Backend.ONNX,
     "threshold": 0.5,
     "host": "127.0.0.1",
     "port": 8080,
@@ -20,11 +20,11 @@ DEFAULTS = {
     "api_key": "",
 }
 # For each setting: as the command line gives it, as the environment and the file write it.
-GIVEN: dict[str, tuple[object, str, str]] = {
+SOURCES: dict[str, tuple[object, str, str]] = {
     "documents": (Path("a"), "b", "'c'"),
     "index": (Path("a"), "b", "'c'"),
     "model": ("a", "b", "'c'"),
-    "encoder": (Backend.ONNX, "torch", "'compiled'"),
+    "backend": (Backend.ONNX, "torch", "'onnx'"),
     "threshold": (0.1, "0.2", "0.3"),
     "host": ("::1", "localhost", "'127.0.0.2'"),
     "port": (1, "2", "3"),
@@ -51,11 +51,11 @@ def test_what_the_command_line_does_not_give_is_no_setting() -> None:
     assert load_settings(documents=None, port=None).model_dump() == DEFAULTS
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", SOURCES)
 def test_command_line_over_environment_over_file_over_default(
     monkeypatch: pytest.MonkeyPatch, folder: Path, name: str
 ) -> None:
-    given, environment, file = GIVEN[name]
+    argument, environment, file = SOURCES[name]
 
     def value(**command_line: object) -> object:
         return getattr(load_settings(**command_line), name)
@@ -64,9 +64,9 @@ def test_command_line_over_environment_over_file_over_default(
     assert str(value()) == file.strip("'")
     monkeypatch.setenv(f"SOURCELINE_{name.upper()}", environment)
     assert str(value()) == environment
-    assert value(**{name: given}) == given
+    assert value(**{name: argument}) == argument
     monkeypatch.delenv(f"SOURCELINE_{name.upper()}")
-    assert value(**{name: given}) == given
+    assert value(**{name: argument}) == argument
     (folder / "sourceline.toml").unlink()
     assert value() == DEFAULTS[name]
 
@@ -83,7 +83,7 @@ def test_each_setting_comes_from_its_own_source(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_every_setting_is_in_the_tables_of_these_tests() -> None:
-    assert set(GIVEN) == set(DEFAULTS) == set(Settings.model_fields)
+    assert set(SOURCES) == set(DEFAULTS) == set(Settings.model_fields)
     assert all(field.description for field in Settings.model_fields.values())
 
 
@@ -95,7 +95,7 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "message"),
     [
         ("colour = 'red'", "setting colour: Extra inputs are not permitted"),
         ("port = -1", "setting port: Input should be greater than or equal to 0"),
@@ -107,23 +107,23 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
         ("threshold = 1.5", "setting threshold: Input should be less than or equal to 1"),
         ("threshold = nan", "setting threshold: Input should be less than or equal to 1"),
         ("model = 5", "setting model: Input should be a valid string"),
-        ("encoder = 'other'", "setting encoder: Input should be 'compiled' or 'reference'"),
+        ("backend = 'other'", "setting backend: Input should be 'onnx' or 'torch'"),
         ("port 5", "sourceline.toml is not TOML: Expected '=' after a key in a key/value pair (at line 1, column 6)"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told_in_one_line(folder: Path, file: str, told: str) -> None:
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(folder: Path, file: str, message: str) -> None:
     (folder / "sourceline.toml").write_text(file)
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as raised:
         load_settings()
-    assert str(refused.value) == told
+    assert str(raised.value) == message
 
 
-@pytest.mark.parametrize("name", ["PORT", "ENCODER"])
+@pytest.mark.parametrize("name", ["PORT", "BACKEND"])
 def test_a_value_that_cannot_be_used_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"SOURCELINE_{name}", "s3cret")
-    with pytest.raises(SettingsError, match=f"^setting {name.lower()}: ") as refused:
+    with pytest.raises(SettingsError, match=f"^setting {name.lower()}: ") as raised:
         load_settings()
-    assert "s3cret" not in str(refused.value)
+    assert "s3cret" not in str(raised.value)
 
 
 def test_settings_cannot_be_changed() -> None:

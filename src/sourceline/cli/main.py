@@ -199,14 +199,47 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def evaluate(
     context: typer.Context,
-    dataset: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
-    file: Annotated[Path | None, typer.Option("--json", help="Write per-question values here.")] = None,
-    old: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
+    folder: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the results here, question by question.")
+    ] = None,
+    old_file: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
     page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
-    ablate: Annotated[bool, typer.Option(help="Also measure it without each stage of the ranking.")] = False,
+    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each stage of its ranking, too.")] = False,
 ) -> None:
-    """Build a labelled set in a temporary index, ask every question, print the metrics beside simpler baselines'."""
-    raise NotImplementedError
+    """Index a labelled set in a temporary folder, ask every question, print the metrics beside simpler systems'."""
+    settings: Settings = context.obj()
+    from sourceline.cli import render
+    from sourceline.evaluation.dataset import read_dataset
+    from sourceline.evaluation.evaluate import evaluate as evaluate_dataset
+    from sourceline.evaluation.report import render_report
+    from sourceline.evaluation.results import (
+        compare,
+        read_results,
+        require_common,
+        require_writable,
+        results_json,
+        write_text,
+    )
+
+    dataset = read_dataset(folder)
+    old = read_results(old_file) if old_file else ()
+    if old_file:
+        require_common(old, ((question.id, question.text) for question in dataset.questions if question.answerable))
+    for file in filter(None, (json_file, page)):
+        require_writable(file)
+    with progress_bar() as show:
+        evaluation = evaluate_dataset(
+            dataset, settings.model, settings.backend, settings.index, show, ablate, settings.threshold
+        )
+    comparisons = compare(old, evaluation.questions)
+    out().print(render.evaluation(evaluation), soft_wrap=not out().is_terminal)
+    if old_file:
+        out().print(render.comparison(comparisons), soft_wrap=not out().is_terminal)
+    if json_file:
+        write_text(json_file, results_json(evaluation))
+    if page:
+        write_text(page, render_report(evaluation, comparisons))
 
 
 @app.command()

@@ -76,7 +76,7 @@ def test_a_damaged_index_is_reported_and_left_as_it_is(documents: Path, index: P
     file = index / SNAPSHOTS / snapshot / "passages.sqlite"
     file.write_bytes(file.read_bytes()[:-1])
     before = {path: path.stat().st_mtime_ns for path in index.rglob("*")}
-    message = f"snapshot {snapshot} is damaged: passages.sqlite is not as it was written: run `sourceline rebuild-index`"
+    message = f"snapshot {snapshot} is damaged: {file.name} is not as it was written: run `sourceline rebuild-index`"
     assert problems(examined(documents, index)) == {"index": message}
     assert {path: path.stat().st_mtime_ns for path in index.rglob("*")} == before
 

@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sourceline.search.opening import open_searcher
 
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.indexing.builder import build
-from sourceline.search.opening import open_searcher
 from sourceline.search.searcher import Searcher
 from sourceline.types import DEFAULT_MODEL, Backend, CitationStatus, Passage
 from tests.search.publishing import Publish

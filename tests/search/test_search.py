@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from sourceline.search.opening import open_searcher
 
 from sourceline.encoders.base import Encoder
 from sourceline.errors import MismatchError, QuestionError
 from sourceline.index.row_filter import RowFilter
 from sourceline.search.confidence import ConfidenceFeatures, load_calibration
-from sourceline.search.opening import open_searcher
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import CANDIDATES, RIVALS, Searcher
 from sourceline.types import DEFAULT_MODEL, Answer, Backend

@@ -9,7 +9,7 @@ COMMANDS = {
     "ask": "Print the sentences that answer a question, best first.",
     "cite": "Look a citation up",
     "documents": "List the documents of the index, and the files that were left out.",
-    "evaluate": "Build a labelled set in a temporary index, ask every question, print the metrics beside",
+    "evaluate": "Index a labelled set in a temporary folder, ask every question, print the metrics beside",
     "doctor": "Check installation, model, documents, index and citations, and say what to do.",
 }
 OPTIONS = {

@@ -3,19 +3,24 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sourceline import __version__
-from sourceline.cli.console import err, out, progress_bar
 from sourceline.config import Settings, load_settings
 from sourceline.errors import SourcelineError
 from sourceline.text import log_to_stderr, one_line
 from sourceline.types import Backend
+
+if TYPE_CHECKING:  # rich is imported when something is shown
+    from rich.console import Console
+    from rich.progress import TaskID
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -254,3 +259,36 @@ def doctor(context: typer.Context) -> None:
         out().print(render.finding(finding), soft_wrap=True)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+@cache
+def out() -> "Console":
+    """Return standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@cache
+def err() -> "Console":
+    """Return standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress on a terminal; nothing elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show

@@ -10,9 +10,9 @@ from starlette.concurrency import iterate_in_threadpool
 
 from sourceline.api import Index
 from sourceline.errors import QuestionError
-from sourceline.server.dependencies import LiveIndexDependency
 from sourceline.server.errors import blame_field, problems
 from sourceline.server.models import AskQuery, AskRequest, AskResponse, BatchRequest, BatchResponse, Filters
+from sourceline.server.routes import LiveIndexDependency
 
 router = APIRouter(tags=["questions"], responses=problems(401, 413, 421, 422, 503))
 

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from sourceline.errors import UnknownCitationError
-from sourceline.server.dependencies import LiveIndexDependency
 from sourceline.server.errors import problems
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.models import CitationResponse, LookupRequest, LookupResponse, UnknownCitation
+from sourceline.server.routes import LiveIndexDependency
 
 router = APIRouter(tags=["citations"], responses=problems(401, 413, 421, 422, 503))
 

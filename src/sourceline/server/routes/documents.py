@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from sourceline.server.dependencies import LiveIndexDependency
 from sourceline.server.errors import problems
 from sourceline.server.models import DocumentResponse, DocumentsResponse
+from sourceline.server.routes import LiveIndexDependency
 
 router = APIRouter(tags=["documents"], responses=problems(401, 421, 422, 503))
 

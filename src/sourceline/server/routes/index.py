@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from sourceline.server.dependencies import LiveIndexDependency, RebuildsDependency
 from sourceline.server.errors import problems
 from sourceline.server.models import IndexResponse, RebuildStatus
+from sourceline.server.routes import LiveIndexDependency, RebuildsDependency
 
 router = APIRouter(tags=["index"], responses=problems(401, 421, 503))
 

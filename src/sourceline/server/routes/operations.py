@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sourceline.server.dependencies import LiveIndexDependency, MetricsDependency
 from sourceline.server.errors import problems
 from sourceline.server.metrics import MEDIA_TYPE
 from sourceline.server.models import HealthResponse
+from sourceline.server.routes import LiveIndexDependency, MetricsDependency
 
 router = APIRouter(tags=["operations"], responses=problems(421))
 

@@ -155,7 +155,7 @@ def test_a_flush_that_fails_in_the_background_is_raised(tmp_path: Path, monkeypa
 def test_a_lock_is_refused_to_others_while_it_is_held_and_free_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "build.lock"
     for _ in range(2):
-        with file_lock(path, "busy"), pytest.raises(BuildRunningError, match="^busy$"), file_lock(path, "busy"):
+        with file_lock(path, "busy"), pytest.raises(BuildRunningError, match=r"^busy$"), file_lock(path, "busy"):
             pass
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from sourceline.encoders.base import Float32, Tokens
 from sourceline.encoders.ranking_head import RankingHead
 from sourceline.index.multivector import (
-    NO_TOKEN,
     BFLOAT16,
+    NO_TOKEN,
     Codec,
     EncodedChunk,
     MultiVectorIndex,

@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Query, Request
-from starlette.concurrency import iterate_in_threadpool
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from sourceline.api import Index
 from sourceline.errors import QuestionError
@@ -17,34 +17,43 @@ from sourceline.server.routes import LiveIndexDependency
 router = APIRouter(tags=["questions"], responses=problems(401, 413, 421, 422, 503))
 
 
+# Coroutines, unlike other routes: FastAPI runs a function in a thread and then validates its result in a second one.
 @router.post("/v1/ask", response_model_exclude_none=True, responses=problems(400, 415))
-def ask(body: AskRequest, live_index: LiveIndexDependency) -> AskResponse:
+async def ask(body: AskRequest, live_index: LiveIndexDependency) -> AskResponse:
     """Return the passages that answer a question, best first."""
-    started = time.perf_counter()
     with blame_field("body.question"):
-        answer = live_index.index.ask(body.question, body.k, _patterns(body.filters))
-    return AskResponse.from_answer(answer, _milliseconds_since(started), body.explain)
+        return await run_in_threadpool(
+            _answer, live_index.index, body.question, body.k, _patterns(body.filters), body.explain
+        )
 
 
 @router.get("/v1/ask", response_model_exclude_none=True)
-def ask_by_link(request: Request, query: Annotated[AskQuery, Query()], live_index: LiveIndexDependency) -> AskResponse:
+async def ask_by_link(
+    request: Request, query: Annotated[AskQuery, Query()], live_index: LiveIndexDependency
+) -> AskResponse:
     """Return the same for a question in the query string."""
-    started = time.perf_counter()
     with blame_field("query.question"):
         _require_utf8(request.scope["query_string"])
-        answer = live_index.index.ask(query.question, query.k, query.document)
-    return AskResponse.from_answer(answer, _milliseconds_since(started), query.explain)
+        return await run_in_threadpool(
+            _answer, live_index.index, query.question, query.k, query.document, query.explain
+        )
 
 
 @router.post("/v1/ask/batch", response_model_exclude_none=True, responses=problems(400, 415))
 async def ask_batch(body: BatchRequest, live_index: LiveIndexDependency) -> BatchResponse:
     """Answer up to 100 questions. If one cannot be asked, none is answered."""
     # A thread for one question at a time, so that other requests get their turn in between.
-    responses = iterate_in_threadpool(_answer_each(body, live_index.index))
-    return BatchResponse(answers=[response async for response in responses])
+    answers = iterate_in_threadpool(_answer_each(live_index.index, body))
+    return BatchResponse(answers=[answer async for answer in answers])
 
 
-def _answer_each(body: BatchRequest, index: Index) -> Iterator[AskResponse]:
+def _answer(index: Index, question: str, k: int, documents: Sequence[str], explain: bool) -> AskResponse:
+    started = time.perf_counter()
+    answer = index.ask(question, k, documents)
+    return AskResponse.from_answer(answer, _milliseconds_since(started), explain)
+
+
+def _answer_each(index: Index, body: BatchRequest) -> Iterator[AskResponse]:
     answers = index.ask_many(body.questions, body.k, _patterns(body.filters))
     for number in range(len(body.questions)):
         started = time.perf_counter()

@@ -6,11 +6,9 @@ import pytest
 
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import Model, find_model
-from sourceline.encoders.onnx import OnnxEncoder
 from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, identity_head
 from sourceline.index.multivector import BFLOAT16, INT8, PQ
 from sourceline.index.snapshot import open_current
-from sourceline.indexing import builder
 from sourceline.indexing import config as config_module
 from sourceline.indexing.builder import build
 from sourceline.indexing.config import COMPACT_ABOVE, DEFAULT_CONFIG, IndexConfig, resolve
@@ -93,17 +91,10 @@ def test_a_large_corpus_is_kept_compactly(
 
 
 @pytest.mark.parametrize("head", ["trained", "identity"])
+@pytest.mark.usefixtures("quick_builds")
 def test_a_corpus_that_becomes_large_or_small_is_encoded_anew(
-    documents: Path,
-    tmp_path: Path,
-    encoder: Encoder,
-    model: Model,
-    trained: RankingHead,
-    monkeypatch: pytest.MonkeyPatch,
-    head: str,
+    documents: Path, tmp_path: Path, trained: RankingHead, monkeypatch: pytest.MonkeyPatch, head: str
 ) -> None:
-    assert isinstance(encoder, OnnxEncoder)
-    monkeypatch.setattr(builder, "prepare_encoder", lambda *_: encoder)
     monkeypatch.setattr(config_module, "COMPACT_ABOVE", 700)
     config, compact = (IndexConfig(trained), PQ) if head == "trained" else (IndexConfig(identity_head(384)), INT8)
     small, large = {"a.txt": BRIDGES}, {"a.txt": BRIDGES, "b.txt": TRAMS}

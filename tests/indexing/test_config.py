@@ -90,21 +90,6 @@ def test_a_large_corpus_is_kept_compactly(
     assert plain.open_codec().code_size == {BFLOAT16: 2 * 384, INT8: 384}[without]
 
 
-@pytest.mark.parametrize("head", ["trained", "identity"])
-@pytest.mark.usefixtures("quick_builds")
-def test_a_corpus_that_becomes_large_or_small_is_encoded_anew(
-    documents: Path, tmp_path: Path, trained: RankingHead, monkeypatch: pytest.MonkeyPatch, head: str
-) -> None:
-    monkeypatch.setattr(config_module, "COMPACT_ABOVE", 700)
-    config, compact = (IndexConfig(trained), PQ) if head == "trained" else (IndexConfig(identity_head(384)), INT8)
-    small, large = {"a.txt": BRIDGES}, {"a.txt": BRIDGES, "b.txt": TRAMS}
-
-    for files, codec, encoded in ((small, BFLOAT16, 1), (large, compact, 2), (large, compact, 0), (small, BFLOAT16, 1)):
-        put(documents, files)
-        assert build(documents, tmp_path / "index", DEFAULT_MODEL, config=config).encoded == encoded
-        assert open_current(tmp_path / "index").manifest.codec == codec
-
-
 def citations_of(index: Path) -> list[str]:
     store = open_current(index).passages
     return [passage.id for entry in store.documents for passage in store.of_document(entry)]

@@ -15,6 +15,7 @@ from sourceline.api import Index
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.ranking_head import find_ranking_head, identity_head
 from sourceline.index import dense
+from sourceline.index.multivector import BFLOAT16, INT8, PQ
 from sourceline.index.snapshot import Snapshot, open_current
 from sourceline.indexing import config as config_module
 from sourceline.indexing.builder import build
@@ -115,6 +116,27 @@ def test_a_rebuild_of_a_large_corpus_gives_what_a_first_build_gives(corpora: lis
 @pytest.mark.usefixtures("quick_builds", "compact")
 def test_a_rebuild_with_a_head_without_codebook_gives_what_a_first_build_gives() -> None:
     require_that_steps_do_not_show([FIRST, SECOND, FIRST], PLAIN)
+
+
+@pytest.mark.parametrize(("config", "compact_codec"), [(TRAINED, PQ), (PLAIN, INT8)])
+@pytest.mark.usefixtures("quick_builds")
+def test_a_corpus_that_becomes_large_or_small_is_encoded_anew(
+    documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: IndexConfig, compact_codec: str
+) -> None:
+    monkeypatch.setattr(config_module, "COMPACT_ABOVE", 700)
+    index = tmp_path / "index"
+    small, large = {"a.txt": BRIDGES}, {"a.txt": BRIDGES, "b.txt": TRAMS}
+
+    for files, codec, encoded in (
+        (small, BFLOAT16, 1),
+        (large, compact_codec, 2),
+        (large, compact_codec, 0),
+        (small, BFLOAT16, 1),
+    ):
+        assert build_files(documents, index, files, config).encoded == encoded
+        assert open_current(index).manifest.codec == codec
+    build_files(documents, tmp_path / "anew", small, config)
+    require_same(open_current(index), open_current(tmp_path / "anew"))
 
 
 @pytest.mark.usefixtures("quick_builds")

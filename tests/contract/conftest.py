@@ -1,4 +1,4 @@
-"""Both implementations of the encoder, of the same model."""
+"""Every implementation of the encoder, of the same model."""
 
 import pytest
 
@@ -9,12 +9,19 @@ from sourceline.types import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="session")
-def reference() -> SentenceTransformerEncoder:
+def onnx_encoder(encoder: Encoder) -> Encoder:
+    """The default model as ONNX Runtime runs it."""
+    return encoder
+
+
+@pytest.fixture(scope="session")
+def torch_encoder() -> SentenceTransformerEncoder:
     """The default model as sentence-transformers runs it."""
     return SentenceTransformerEncoder(find_model(DEFAULT_MODEL))
 
 
-@pytest.fixture(scope="session", params=["onnx", "torch"])
-def each(request: pytest.FixtureRequest, encoder: Encoder, reference: SentenceTransformerEncoder) -> Encoder:
-    """One implementation after the other."""
-    return encoder if request.param == "onnx" else reference
+@pytest.fixture(scope="session", params=["onnx_encoder", "torch_encoder"])
+def any_encoder(request: pytest.FixtureRequest) -> Encoder:
+    """Each implementation in turn."""
+    encoder: Encoder = request.getfixturevalue(request.param)
+    return encoder

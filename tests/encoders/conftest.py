@@ -1,4 +1,4 @@
-"""A small model of another shape, which compiles in seconds."""
+"""A small model of another shape, which is exported in seconds."""
 
 import json
 import shutil

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given, settings
 
 from sourceline.ids import citation_id
-from sourceline.ingest.sentences import passages, sentence_spans
+from sourceline.ingest.sentences import sentence_spans, split_passages
 from sourceline.types import Location
-from tests.texts import document, texts
+from tests.support.texts import document, texts
 
 
 def sentences(text: str) -> list[str]:
@@ -26,7 +26,7 @@ def sentences(text: str) -> list[str]:
         ("?! … --- 👍 \u200d", []),
     ],
 )
-def test_a_sentence_is_one_and_what_has_no_letter_or_digit_is_none(text: str, expected: list[str]) -> None:
+def test_text_is_split_into_sentences_and_what_has_no_letter_or_digit_is_none(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
 
 
@@ -35,25 +35,25 @@ def test_wide_white_space_before_a_full_stop_is_read(space: str) -> None:
     assert sentences(f"We take Plan B{space}. It is good.") == [f"We take Plan B{space}.", "It is good."]
 
 
-def test_the_spans_are_offsets_into_the_whole_text() -> None:
+def test_sentence_spans_are_offsets_into_the_whole_text() -> None:
     assert list(sentence_spans("Not this. He came. She went. Nor this.", 10, 28)) == [(10, 18), (19, 28)]
 
 
 def test_a_passage_says_where_it_stands() -> None:
     text = "Preface.\n\n# Part\n# One #\n\nHe came. She\nwent.\n\n- He came.\n"
 
-    found = passages(document(text, "a/b.md"))
+    passages = split_passages(document(text, "a/b.md"))
 
-    assert [(p.text, p.location) for p in found] == [
+    assert [(p.text, p.location) for p in passages] == [
         ("Preface.", Location(1, 1, None)),
-        ("Chunk", Location(3, 2, "Chunk")),
+        ("Part", Location(3, 2, "Part")),
         ("One", Location(4, 3, "One")),
         ("He came.", Location(6, 4, "One")),
         ("She\nwent.", Location(6, 4, "One")),
         ("He came.", Location(9, 5, "One")),
     ]
-    assert [p.document_id for p in found] == ["a/b.md"] * 6
-    assert [p.id for p in found if p.text == "He came."] == [
+    assert [p.document_id for p in passages] == ["a/b.md"] * 6
+    assert [p.id for p in passages if p.text == "He came."] == [
         citation_id("a/b.md", "He came.", 0),
         citation_id("a/b.md", "He came.", 1),
     ]
@@ -61,9 +61,9 @@ def test_a_passage_says_where_it_stands() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_count_whatever_ends_them(end: str) -> None:
-    found = passages(document(end.join(["One.", "", "Two.", "Three is longer. Four."])))
+    passages = split_passages(document(end.join(["One.", "", "Two.", "Three is longer. Four."])))
 
-    assert [(p.text, p.location.line) for p in found] == [
+    assert [(p.text, p.location.line) for p in passages] == [
         ("One.", 1),
         ("Two.", 3),
         ("Three is longer.", 4),
@@ -71,10 +71,10 @@ def test_lines_count_whatever_ends_them(end: str) -> None:
     ]
 
 
-def test_a_plain_texts_headings_are_the_sections_of_what_follows() -> None:
+def test_the_headings_of_a_plain_text_are_the_sections_of_what_follows() -> None:
     text = "The report\n\nIt is long.\n\nEarly life\n\nShe was born. What happened then?\n"
 
-    assert [(p.text, p.heading, p.location.section) for p in passages(document(text))] == [
+    assert [(p.text, p.heading, p.location.section) for p in split_passages(document(text))] == [
         ("The report", True, "The report"),
         ("It is long.", False, "The report"),
         ("Early life", True, "Early life"),
@@ -84,9 +84,9 @@ def test_a_plain_texts_headings_are_the_sections_of_what_follows() -> None:
 
 
 def test_a_heading_of_two_sentences_is_two_headings() -> None:
-    found = passages(document("# It rained. What now?\n\nNothing.\n", "a.md"))
+    passages = split_passages(document("# It rained. What now?\n\nNothing.\n", "a.md"))
 
-    assert [(p.text, p.heading, p.location.section) for p in found] == [
+    assert [(p.text, p.heading, p.location.section) for p in passages] == [
         ("It rained.", True, "It rained. What now?"),
         ("What now?", True, "It rained. What now?"),
         ("Nothing.", False, "It rained. What now?"),
@@ -94,41 +94,41 @@ def test_a_heading_of_two_sentences_is_two_headings() -> None:
 
 
 def test_edits_elsewhere_leave_an_id_unchanged() -> None:
-    before = {p.text: p.id for p in passages(document("He came. She went. They stayed."))}
-    after = {p.text: p.id for p in passages(document("Now:\n\nHe came.\nNobody spoke.\n\nThey stayed."))}
+    before = {p.text: p.id for p in split_passages(document("He came. She went. They stayed."))}
+    after = {p.text: p.id for p in split_passages(document("Now:\n\nHe came.\nNobody spoke.\n\nThey stayed."))}
 
     assert after["He came."] == before["He came."]
     assert after["They stayed."] == before["They stayed."]
 
 
 def test_a_word_without_end_is_one_passage() -> None:
-    (found,) = passages(document("x" * 100_000))
+    (passage,) = split_passages(document("x" * 100_000))
 
-    assert (found.start, found.end) == (0, 100_000)
+    assert (passage.start, passage.end) == (0, 100_000)
 
 
 @settings(deadline=None, max_examples=300)
 @given(texts)
 def test_passages_are_verbatim_in_order_apart_and_trimmed(text: str) -> None:
     for id_ in ("x.txt", "x.md"):
-        of = document(text, id_)
-        found = passages(of)
+        source = document(text, id_)
+        passages = split_passages(source)
 
-        assert all(text[p.start : p.end] == p.text == p.text.strip() != "" for p in found)
-        edges = [edge for p in found for edge in (p.start, p.end)]
+        assert all(text[p.start : p.end] == p.text == p.text.strip() != "" for p in passages)
+        edges = [edge for p in passages for edge in (p.start, p.end)]
         assert edges == sorted(edges)
-        assert [p.ordinal for p in found] == list(range(len(found)))
-        assert len({p.id for p in found}) == len(found)
-        for p in found:
-            before = text[: p.start].replace("\r\n", "\n").replace("\r", "\n")
-            assert p.location.line == before.count("\n") + 1
-            mark = of.marks[p.location.paragraph - 1]
-            assert mark.start <= p.start < p.end <= mark.end
+        assert [p.ordinal for p in passages] == list(range(len(passages)))
+        assert len({p.id for p in passages}) == len(passages)
+        for p in passages:
+            text_before = text[: p.start].replace("\r\n", "\n").replace("\r", "\n")
+            assert p.location.line == text_before.count("\n") + 1
+            block = source.blocks[p.location.paragraph - 1]
+            assert block.start <= p.start < p.end <= block.end
 
 
 @settings(deadline=None, max_examples=300)
 @given(texts)
-def test_every_letter_and_digit_of_plain_text_is_in_a_passage(text: str) -> None:
-    inside = "".join(p.text for p in passages(document(text)))
+def test_every_letter_and_digit_of_a_plain_text_is_in_a_passage(text: str) -> None:
+    inside = "".join(p.text for p in split_passages(document(text)))
 
     assert [c for c in inside if c.isalnum()] == [c for c in text if c.isalnum()]

@@ -1,11 +1,11 @@
-"""What the tests of retrieval share."""
+"""What the tests of search share."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Rebuild
-from tests.search.publishing import Publish
+from tests.support.publishing import Publish
 
 
 @pytest.fixture

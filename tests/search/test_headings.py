@@ -11,25 +11,17 @@ from hypothesis import strategies as st
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.indexing.builder import build
-from sourceline.search.opening import open_searcher
-from sourceline.search.searcher import Searcher
-from sourceline.types import DEFAULT_MODEL, Backend, CitationStatus, Passage
-from tests.search.publishing import Publish
+from sourceline.types import DEFAULT_MODEL, CitationStatus, Context, Verdict
+from tests.support.publishing import Publish, all_passages, open_searcher
 
 MINUTES = "Minutes of the council\n\nThe roof leaks.\n\nThe bridge\n\nIt opens on Monday. It is made of oak.\n"
 MARKDOWN = "# The bridge\n\nIt was painted in June.\n\n## Empty\n\n## The tram\n\nSeven were ordered.\n"
 
 
-def all_passages(searcher: Searcher) -> list[Passage]:
-    passages = searcher.snapshot.passages
-    return [passage for entry in passages.documents for passage in passages.of_document(entry)]
-
-
 def test_a_heading_is_never_a_hit_however_well_it_matches(publish: Publish) -> None:
     searcher = publish({"a.txt": MINUTES, "b.md": MARKDOWN})
     for question in ("The bridge", "Minutes of the council", "the tram", "Empty"):
-        found = sorted(hit.passage.text for hit in searcher.ask(question, 100).hits)
-        assert found == [
+        assert sorted(hit.passage.text for hit in searcher.ask(question, 100).hits) == [
             "It is made of oak.",
             "It opens on Monday.",
             "It was painted in June.",
@@ -38,29 +30,32 @@ def test_a_heading_is_never_a_hit_however_well_it_matches(publish: Publish) -> N
         ]
 
 
-def test_what_stands_below_a_heading_is_found_by_it_and_names_it(publish: Publish) -> None:
+def test_a_sentence_below_a_heading_is_found_by_it_and_names_it_as_its_section(publish: Publish) -> None:
     searcher = publish({"a.txt": MINUTES, "b.md": MARKDOWN})
-    by_text = {hit.passage.text: hit for hit in searcher.ask("When does the bridge open?", 9).hits}
-    first = by_text["It opens on Monday."]
-    assert first.rank == 1
-    assert (first.before, first.after) == ("The bridge", "It is made of oak.")
-    assert first.passage.location.section == "The bridge"
-    assert by_text["The roof leaks."].passage.location.section == "Minutes of the council"
-    assert by_text["The roof leaks."].title == "Minutes of the council"
-    assert (by_text["Seven were ordered."].before, by_text["Seven were ordered."].after) == ("The tram", "")
-    assert by_text["It was painted in June."].after == "Empty"
+    hits = {hit.passage.text: hit for hit in searcher.ask("When does the bridge open?", 9).hits}
+    opens = hits["It opens on Monday."]
+    assert opens.rank == 1
+    assert opens.passage.location.section == "The bridge"
+    # A heading is another paragraph than what stands below it.
+    assert opens.context == Context("", "It is made of oak.")
+    assert hits["It is made of oak."].context == Context("It opens on Monday.", "")
+    assert hits["The roof leaks."].passage.location.section == "Minutes of the council"
+    assert hits["The roof leaks."].title == "Minutes of the council"
+    assert hits["Seven were ordered."].passage.location.section == "The tram"
+    assert hits["Seven were ordered."].context == hits["It was painted in June."].context == Context("", "")
 
 
 def test_a_corpus_of_headings_alone_answers_nothing(publish: Publish) -> None:
     searcher = publish({"a.md": "# The bridge\n\n## Opening\n"})
     manifest = searcher.snapshot.manifest
-    assert (manifest.documents, manifest.passages, manifest.rows, manifest.tokens) == (1, 2, 0, 2)  # the title's
+    # The two tokens are the title's.
+    assert (manifest.documents, manifest.passages, manifest.rows, manifest.tokens) == (1, 2, 0, 2)
     for documents in ([], ["a.md"]):
         answer = searcher.ask("When does the bridge open?", 5, documents)
-        assert (answer.hits, answer.confidence, answer.answerable) == ((), 0, False)
+        assert (answer.hits, answer.confidence, answer.verdict) == ((), 0, Verdict.NOT_ANSWERED)
 
 
-def test_a_document_of_headings_alone_is_listed_and_stands_in_nobodys_way(publish: Publish) -> None:
+def test_a_document_of_headings_alone_is_listed_and_stands_in_the_way_of_no_other(publish: Publish) -> None:
     corpus = {"a.md": "# Plans\n", "b.txt": "The bridge opens on Monday.", "c.md": "# The bridge\n"}
     searcher = publish(corpus)
     assert [(entry.id, len(entry.numbers), entry.rows) for entry in searcher.snapshot.passages.documents] == [
@@ -70,29 +65,29 @@ def test_a_document_of_headings_alone_is_listed_and_stands_in_nobodys_way(publis
     ]
     for documents in ([], ["*"], ["b.txt", "c.md"]):
         (hit,) = searcher.ask("The bridge", 5, documents).hits
-        assert (hit.passage.text, hit.before, hit.after) == ("The bridge opens on Monday.", "", "")
+        assert (hit.passage.text, hit.context) == ("The bridge opens on Monday.", Context("", ""))
     assert searcher.ask("The bridge", 5, ["c.md"]).hits == ()
 
 
-@pytest.mark.parametrize("again", [MARKDOWN, MARKDOWN.replace("## The tram", "## The trams")])
-def test_a_headings_citation_is_followed_like_any_other(publish: Publish, again: str) -> None:
-    before = {passage.text: passage for passage in all_passages(publish({"b.md": MARKDOWN}))}
+@pytest.mark.parametrize("later", [MARKDOWN, MARKDOWN.replace("## The tram", "## The trams")])
+def test_the_citation_of_a_heading_is_tracked_like_any_other(publish: Publish, later: str) -> None:
+    before = {passage.text: passage for passage in all_passages(publish({"b.md": MARKDOWN}).snapshot.passages)}
     (publish.documents / "b.md").unlink()
-    searcher = publish({"c.md": again})
-    found = look_up(before["The bridge"].id, searcher.snapshot.passages, Ledger(publish.index))
-    assert (found.status, found.cited.passage) == (CitationStatus.MOVED, before["The bridge"])
-    assert found.cited.passage.heading
-    assert found.now
-    assert (found.now.passage.document_id, found.now.passage.heading) == ("c.md", True)
+    searcher = publish({"c.md": later})
+    citation = look_up(before["The bridge"].id, searcher.snapshot.passages, Ledger(publish.index))
+    assert (citation.status, citation.cited.passage) == (CitationStatus.MOVED, before["The bridge"])
+    assert citation.cited.passage.heading
+    assert citation.now
+    assert (citation.now.passage.document_id, citation.now.passage.heading) == ("c.md", True)
 
 
-_blocks = st.sampled_from(
+blocks = st.sampled_from(
     ["# The bridge", "## Opening hours", "The bridge", "Opening hours", "The bridge opens.", "It is late. Is it?"]
 )
 
 
 @settings(deadline=None, max_examples=12)
-@given(st.dictionaries(st.sampled_from(["a.txt", "b.md", "c.md"]), st.lists(_blocks, min_size=1), min_size=1))
+@given(st.dictionaries(st.sampled_from(["a.txt", "b.md", "c.md"]), st.lists(blocks, min_size=1), min_size=1))
 def test_every_passage_but_headings_is_an_answer_and_every_id_resolves(
     exported: Path, files: dict[str, list[str]]
 ) -> None:
@@ -100,15 +95,15 @@ def test_every_passage_but_headings_is_an_answer_and_every_id_resolves(
         index, documents = Path(root) / "index", Path(root) / "documents"
         shutil.copytree(exported, index)
         documents.mkdir()
-        for name, blocks in {"z.md": ["# Always", "Something is here."], **files}.items():
-            (documents / name).write_text("\n\n".join(blocks))
+        for name, texts in {"z.md": ["# Always", "Something is here."], **files}.items():
+            (documents / name).write_text("\n\n".join(texts))
         build(documents, index, DEFAULT_MODEL)
-        searcher = open_searcher(index, DEFAULT_MODEL, Backend.ONNX)
-        passages = all_passages(searcher)
+        searcher = open_searcher(index)
+        passages = all_passages(searcher.snapshot.passages)
         hits = searcher.ask("When does the bridge open?", 100).hits
         assert not any(hit.passage.heading for hit in hits)
-        shown = [id_ for hit in hits for id_ in (hit.passage.id, *hit.also)]
+        shown = [citation for hit in hits for citation in (hit.passage.id, *hit.also)]
         assert sorted(shown) == sorted(passage.id for passage in passages if not passage.heading)
         for passage in passages:
-            found = look_up(passage.id, searcher.snapshot.passages, Ledger(index))
-            assert (found.status, found.cited.passage) == (CitationStatus.CURRENT, passage)
+            citation = look_up(passage.id, searcher.snapshot.passages, Ledger(index))
+            assert (citation.status, citation.cited.passage) == (CitationStatus.CURRENT, passage)

@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sourceline.search.opening import open_searcher
 
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import find_model
@@ -10,7 +11,6 @@ from sourceline.encoders.load import ENCODERS, open_encoder
 from sourceline.errors import MismatchError, ModelError, NoSnapshotError
 from sourceline.index.snapshot import current_id
 from sourceline.indexing.builder import build
-from sourceline.search.opening import open_searcher
 from sourceline.types import DEFAULT_MODEL, Backend
 
 

@@ -192,6 +192,7 @@ class Ledger:
                     connection.execute("PRAGMA synchronous = FULL")
                 elif not exists:
                     connection.executescript(_SCHEMA)
+                _upgrade(connection)  # a build reads before it writes
                 yield connection
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it read
             raise LedgerError(f"the record of citations, {self._path}, cannot be used: {error}") from error
@@ -212,15 +213,20 @@ class Ledger:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     """Bring a ledger of an older version to this one's tables, in one transaction."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version >= VERSION:
+    if _version(connection) >= VERSION:
         return
     with connection:
         connection.execute("BEGIN IMMEDIATE")
+        if _version(connection) >= VERSION:
+            return  # another process was faster
         if "heading" not in {row["name"] for row in connection.execute("PRAGMA table_info (issued)")}:
             connection.execute("ALTER TABLE issued ADD COLUMN heading INTEGER NOT NULL DEFAULT 0")
         for statement in _UPGRADE:
             connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _text_hash(text: str) -> int:

@@ -18,7 +18,10 @@ OVERLAP = 0.25
 
 @dataclass(frozen=True, slots=True)
 class EncoderInput:
-    """A text to encode, of any length. ``prefix`` is encoded in front of it as context and gets no vectors."""
+    """A text to encode, of any length. ``prefix`` is encoded in front of it as context and gets no vectors.
+
+    A prefix ends with white space, so that no token spans both, and has fewer tokens than the model takes at once.
+    """
 
     text: str
     prefix: str = ""
@@ -99,6 +102,9 @@ def encode_long(
         tokenizer: the model's, without truncation.
         max_tokens: the model's limit, special tokens not counted.
         run: from a text that fits, and its ids with the special tokens, to their states, (ids, dim).
+
+    Raises:
+        ValueError: the prefix leaves no room for the text.
     """
     ids, ordinary, tokens = tokenize(tokenizer, item.prefix + item.text)
     if len(tokens.ids) <= max_tokens:
@@ -108,6 +114,8 @@ def encode_long(
         return len(tokenize(tokenizer, item.text[start:end])[2].ids)
 
     prefix_tokens = len(tokenize(tokenizer, item.prefix)[2].ids)
+    if prefix_tokens >= max_tokens:
+        raise ValueError(f"a prefix of {prefix_tokens} tokens leaves no room for the text: the limit is {max_tokens}")
     starts = tokenize(tokenizer, item.text)[2].spans[:, 0].astype(np.int64)
     parts = []
     for window in sliding_windows(len(item.text), starts, max_tokens - prefix_tokens, count):

@@ -3,13 +3,13 @@ from hypothesis import given, settings
 
 from sourceline.ingest.formats import markdown
 from sourceline.types import BlockKind
-from tests.texts import texts
+from tests.support.texts import texts
 
 
 def read(text: str) -> list[str]:
-    """Return the marked stretches, a heading with a hash in front."""
+    """Return the text of the blocks, a heading with a hash in front."""
     sign = {BlockKind.HEADING: "# ", BlockKind.PARAGRAPH: ""}
-    return [sign[mark.kind] + text[mark.start : mark.end].strip() for mark in markdown.marks(text)]
+    return [sign[block.kind] + text[block.start : block.end].strip() for block in markdown.parse(text)]
 
 
 CASES = {
@@ -63,14 +63,14 @@ CASES = {
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES)
-def test_marks_what_stands_there_without_the_markers_in_front(text: str, expected: list[str]) -> None:
+def test_blocks_are_what_stands_there_without_the_markers_in_front(text: str, expected: list[str]) -> None:
     assert read(text) == expected
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 @pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES)
 def test_every_kind_of_line_end_reads_the_same(text: str, expected: list[str], end: str) -> None:
-    assert read(text.replace("\n", end)) == [one.replace("\n", end) for one in expected]
+    assert read(text.replace("\n", end)) == [block.replace("\n", end) for block in expected]
 
 
 @pytest.mark.parametrize("marker", ["> ", "- ", "1. "])
@@ -96,18 +96,18 @@ def test_nesting_without_end_is_not_followed(marker: str) -> None:
 
 @settings(deadline=None, max_examples=400)
 @given(texts)
-def test_marks_are_in_order_do_not_overlap_and_hold_text(text: str) -> None:
-    marks = markdown.marks(text)
+def test_blocks_are_in_order_do_not_overlap_and_hold_text(text: str) -> None:
+    blocks = markdown.parse(text)
 
-    edges = [0, *(edge for mark in marks for edge in (mark.start, mark.end)), len(text)]
+    edges = [0, *(edge for block in blocks for edge in (block.start, block.end)), len(text)]
     assert edges == sorted(edges)
-    assert all(text[mark.start : mark.end].strip() for mark in marks)
+    assert all(text[block.start : block.end].strip() for block in blocks)
 
 
 @settings(deadline=None)
 @given(texts)
 def test_no_word_is_lost_but_in_fences_definitions_and_front_matter(text: str) -> None:
     text = text.replace("```", "").replace("~~~", "").replace("]:", "").removeprefix("---")
-    inside = "".join(text[mark.start : mark.end] for mark in markdown.marks(text))
+    inside = "".join(text[block.start : block.end] for block in markdown.parse(text))
 
     assert [character for character in inside if character.isalpha()] == [c for c in text if c.isalpha()]

@@ -28,6 +28,7 @@ SECOND = {"a.txt": "The bridge opens on Sunday.\n", "b.txt": "Seven trams were o
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+@pytest.mark.usefixtures("quick_builds")
 def test_whichever_flush_to_the_disk_fails_the_old_or_the_new_snapshot_is_served_whole(
     documents: Path, index: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

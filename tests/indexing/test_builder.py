@@ -287,12 +287,10 @@ def test_the_start_of_each_token_is_its_offset_in_its_passage(documents: Path, i
 
 @settings(deadline=None, max_examples=20)
 @given(st.lists(texts, min_size=1, max_size=3))
-def test_every_token_starts_inside_its_passage_whatever_stands_in_front_of_it(
-    exported: Path, contents: list[str]
-) -> None:
+@pytest.mark.usefixtures("quick_builds")
+def test_every_token_starts_inside_its_passage_whatever_stands_in_front_of_it(contents: list[str]) -> None:
     with TemporaryDirectory() as root:
         index, documents = Path(root) / "index", Path(root) / "documents"
-        shutil.copytree(exported, index)
         documents.mkdir()
         (documents / "z.md").write_text("# Always\n\nSomething is here.\n")
         for number, content in enumerate(contents):

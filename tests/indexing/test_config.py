@@ -6,11 +6,9 @@ import pytest
 
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import Model, find_model
-from sourceline.encoders.onnx import OnnxEncoder
 from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, identity_head
 from sourceline.index.multivector import BFLOAT16, INT8, PQ
 from sourceline.index.snapshot import open_current
-from sourceline.indexing import builder
 from sourceline.indexing import config as config_module
 from sourceline.indexing.builder import build
 from sourceline.indexing.config import COMPACT_ABOVE, DEFAULT_CONFIG, IndexConfig, resolve
@@ -90,28 +88,6 @@ def test_a_large_corpus_is_kept_compactly(
     assert (trained.codec, plain.codec) == (with_codebook, without)
     assert trained.open_codec().code_size == {BFLOAT16: 2 * trained.head.dim, PQ: 48}[with_codebook]
     assert plain.open_codec().code_size == {BFLOAT16: 2 * 384, INT8: 384}[without]
-
-
-@pytest.mark.parametrize("head", ["trained", "identity"])
-def test_a_corpus_that_becomes_large_or_small_is_encoded_anew(
-    documents: Path,
-    tmp_path: Path,
-    encoder: Encoder,
-    model: Model,
-    trained: RankingHead,
-    monkeypatch: pytest.MonkeyPatch,
-    head: str,
-) -> None:
-    assert isinstance(encoder, OnnxEncoder)
-    monkeypatch.setattr(builder, "prepare_encoder", lambda *_: encoder)
-    monkeypatch.setattr(config_module, "COMPACT_ABOVE", 700)
-    config, compact = (IndexConfig(trained), PQ) if head == "trained" else (IndexConfig(identity_head(384)), INT8)
-    small, large = {"a.txt": BRIDGES}, {"a.txt": BRIDGES, "b.txt": TRAMS}
-
-    for files, codec, encoded in ((small, BFLOAT16, 1), (large, compact, 2), (large, compact, 0), (small, BFLOAT16, 1)):
-        put(documents, files)
-        assert build(documents, tmp_path / "index", DEFAULT_MODEL, config=config).encoded == encoded
-        assert open_current(tmp_path / "index").manifest.codec == codec
 
 
 def citations_of(index: Path) -> list[str]:

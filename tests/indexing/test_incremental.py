@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,13 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sourceline.api import Index
-from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import find_model
-from sourceline.encoders.onnx import OnnxEncoder
 from sourceline.encoders.ranking_head import find_ranking_head, identity_head
 from sourceline.index import dense
+from sourceline.index.multivector import BFLOAT16, INT8, PQ
 from sourceline.index.snapshot import Snapshot, open_current
-from sourceline.indexing import builder
 from sourceline.indexing import config as config_module
 from sourceline.indexing.builder import build
 from sourceline.indexing.config import IndexConfig
@@ -52,16 +49,6 @@ CORPORA = st.dictionaries(
 TRAINED = IndexConfig(head=find_ranking_head(find_model(DEFAULT_MODEL).digest, 384))
 PLAIN = IndexConfig(head=identity_head(384))
 FIRST, SECOND = ({"a.md": "\n\n".join(PARAGRAPHS), "b.txt": last} for last in PARAGRAPHS[:2])
-
-
-@pytest.fixture
-def quick(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open the model once, and encode a text once."""
-    assert isinstance(encoder, OnnxEncoder)
-    model = find_model(DEFAULT_MODEL)
-    monkeypatch.setattr(encoder, "_encode", cache(encoder._encode))
-    monkeypatch.setattr(builder, "prepare_encoder", lambda *_: encoder)
-    monkeypatch.setattr(builder, "find_model", lambda _: model)
 
 
 @pytest.fixture
@@ -112,26 +99,47 @@ def require_that_steps_do_not_show(corpora: list[dict[str, str]], config: IndexC
         require_same(open_current(in_steps), open_current(at_once))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(CORPORA, min_size=2, max_size=4))
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick_builds")
 def test_a_rebuild_gives_what_a_first_build_gives_whatever_was_edited(corpora: list[dict[str, str]]) -> None:
     require_that_steps_do_not_show(corpora)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(CORPORA, min_size=2, max_size=4))
-@pytest.mark.usefixtures("quick", "compact")
+@pytest.mark.usefixtures("quick_builds", "compact")
 def test_a_rebuild_of_a_large_corpus_gives_what_a_first_build_gives(corpora: list[dict[str, str]]) -> None:
     require_that_steps_do_not_show(corpora)
 
 
-@pytest.mark.usefixtures("quick", "compact")
+@pytest.mark.usefixtures("quick_builds", "compact")
 def test_a_rebuild_with_a_head_without_codebook_gives_what_a_first_build_gives() -> None:
     require_that_steps_do_not_show([FIRST, SECOND, FIRST], PLAIN)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("config", "compact_codec"), [(TRAINED, PQ), (PLAIN, INT8)])
+@pytest.mark.usefixtures("quick_builds")
+def test_a_corpus_that_becomes_large_or_small_is_encoded_anew(
+    documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: IndexConfig, compact_codec: str
+) -> None:
+    monkeypatch.setattr(config_module, "COMPACT_ABOVE", 700)
+    index = tmp_path / "index"
+    small, large = {"a.txt": BRIDGES}, {"a.txt": BRIDGES, "b.txt": TRAMS}
+
+    for files, codec, encoded in (
+        (small, BFLOAT16, 1),
+        (large, compact_codec, 2),
+        (large, compact_codec, 0),
+        (small, BFLOAT16, 1),
+    ):
+        assert build_files(documents, index, files, config).encoded == encoded
+        assert open_current(index).manifest.codec == codec
+    build_files(documents, tmp_path / "anew", small, config)
+    require_same(open_current(index), open_current(tmp_path / "anew"))
+
+
+@pytest.mark.usefixtures("quick_builds")
 def test_each_chunk_of_new_text_is_encoded_once_and_no_other(documents: Path, tmp_path: Path) -> None:
     edited = TRAMS.replace("at length", "again")
 
@@ -150,7 +158,7 @@ def test_each_chunk_of_new_text_is_encoded_once_and_no_other(documents: Path, tm
     assert encoded(c=FORESTS) == (0, 1)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick_builds")
 def test_a_chunk_that_a_document_repeats_is_copied_from_a_place_where_it_stood(documents: Path, tmp_path: Path) -> None:
     repeating = "\n\n".join([BRIDGES, BRIDGES, TRAMS, OVERLONG])
     index = tmp_path / "index"
@@ -163,7 +171,7 @@ def test_a_chunk_that_a_document_repeats_is_copied_from_a_place_where_it_stood(d
         require_same(open_current(index), open_current(tmp_path / str(number)))
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick_builds")
 def test_a_rebuild_after_the_snapshots_were_deleted_gives_the_same_vectors(documents: Path, tmp_path: Path) -> None:
     build_files(documents, tmp_path / "index", {"a.txt": BRIDGES})
     build_files(documents, tmp_path / "index", {"a.txt": BRIDGES, "b.txt": TRAMS})

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sourceline.search.opening import open_searcher
 
 from sourceline.errors import QuestionError
 from sourceline.ingest.loader import read_document
 from sourceline.ingest.sentences import passages
-from sourceline.search.opening import open_searcher
 from sourceline.search.searcher import Searcher
 from sourceline.types import DEFAULT_MODEL, Backend
 from tests.conftest import SEEDS
-from tests.server.serving import assert_problem, serve
+from tests.support.api import assert_problem, serve
 
 # Of each form: how many questions, and how many of them the meeting answers.
 COUNTS = {

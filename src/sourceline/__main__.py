@@ -17,8 +17,6 @@ def main() -> None:
 
 def set_environment() -> None:
     """Set what libraries read when they are first imported, which is after this."""
-    # Nothing leaves the machine.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     # Pydantic would ask every installed package whether it plugs in: a thirtieth of a start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -198,6 +198,17 @@ class Index:
             ModelError: the encoder cannot be opened.
         """
         return self._searcher(self._require_open()).ask(question, k, documents)
+
+    def ask_many(self, questions: Iterable[str], k: int = 5, documents: Sequence[str] = ()) -> Iterator[Answer]:
+        """Yield the answer of each question as ``ask`` gives it, all from one snapshot.
+
+        Raises:
+            QuestionError: the next question is empty, too long, or no text.
+            ModelError: the encoder cannot be opened.
+        """
+        searcher = self._searcher(self._require_open())
+        for question in questions:
+            yield searcher.ask(question, k, documents)
 
     def cite(self, citation: str) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.

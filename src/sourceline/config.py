@@ -1,5 +1,6 @@
 """The one table of settings: environment, ``sourceline.toml``, command line and docs all come from it."""
 
+import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,11 @@ def load_settings(**overrides: object) -> Settings:
         raise SettingsError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except ValueError as error:  # what tomllib raises
         raise SettingsError(f"{FILE} is not TOML: {error}") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by name or address, is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

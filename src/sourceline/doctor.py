@@ -4,6 +4,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from sourceline import __version__
@@ -27,7 +28,7 @@ def examine(documents: Path, path: Path, model: str, backend: Backend) -> Iterat
     """Check everything that an answer depends on. Nothing is changed."""
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
-    yield _check("model", lambda: f"{model} in {Index.locate_model(model)}")
+    yield _check("model", lambda: _find_model(model))
     yield from _check_documents(documents)
     try:
         index = Index.open(path, lazy=True, fallback=False)
@@ -45,6 +46,12 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "(not installed)"
+
+
+def _find_model(model: str) -> str:
+    if find_spec("sentence_transformers") is None:
+        return "not installed, and needed only to build an index: pip install 'sourceline[models]'"
+    return f"{model} in {Index.locate_model(model)}"
 
 
 def _check(subject: str, describe: Callable[[], str]) -> Finding:

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_THRESHOLD = 0.5
+MAX_QUESTION_CHARACTERS = 2_000
+MAX_K = 100
 
 
 class Backend(StrEnum):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sourceline.cli.main import main
-from tests.cli.commands import Command, Outcome
+from tests.support.commands import Command, Outcome
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import Command
 from tests.conftest import Rebuild
-from tests.server.serving import serve
+from tests.support.api import serve
+from tests.support.commands import Command
 
 BRIDGE = "The bridge opens on Monday."
 
@@ -28,17 +28,17 @@ def bridges(documents: Path, index: Path, rebuild: Rebuild) -> Path:
 def test_the_sentences_are_printed_best_first_with_their_citations(sourceline: Command, bridges: Path) -> None:
     answer = sourceline("ask", "When does the bridge open?", "-k", "2", "--index", bridges, "--json").json()
     outcome = sourceline("ask", "When does the bridge open?", "-k", "2", "--index", bridges)
-    one, two = (passage["citation"] for passage in answer["passages"])
+    first, second = (passage["citation"] for passage in answer["passages"])
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines() == [
         f"Answered, confidence {answer['confidence']:.0%}.",
         "",
         f"1. {BRIDGE}",
-        f"   a · a.txt, line 1 · {one}",
+        f"   a · a.txt, line 1 · {first}",
         "",
         f"2. {answer['passages'][1]['text']}",
         f"   {answer['passages'][1]['document']['title']} · {answer['passages'][1]['document']['id']}, "
-        f"line {answer['passages'][1]['location']['line']} · {two}",
+        f"line {answer['passages'][1]['location']['line']} · {second}",
     ]
 
 
@@ -79,7 +79,7 @@ def test_explain_shows_the_component_scores(sourceline: Command, bridges: Path) 
     arguments = ("ask", "When does the bridge open?", "-k", "1", "--explain", "--index", bridges)
     (passage,) = sourceline(*arguments, "--json").json()["passages"]
     scores = passage["scores"]
-    shown = f"   late {scores['late']:.3f} · dense {scores['dense']:.3f} · BM25 {scores['lexical']:.2f}"
+    shown = f"   late {scores['late']:.3f} · dense {scores['dense']:.3f} · BM25 {scores['bm25']:.2f}"
     assert sourceline(*arguments).out.splitlines()[-1] == shown
 
 
@@ -105,7 +105,7 @@ def test_json_is_the_answer_of_the_api(sourceline: Command, documents: Path, bri
         ["--index", "INDEX", "ask", "--json", "When does the bridge open?"],
         ["ask", "--json", "When does the bridge open?", "--index", "INDEX"],
         ["ask", "--index=INDEX", "--json", "When does the bridge open?"],
-        ["ask", "--json", "--encoder", "onnx", "When does the bridge open?", "--documents=x", "--index", "INDEX"],
+        ["ask", "--json", "--backend", "onnx", "When does the bridge open?", "--documents=x", "--index", "INDEX"],
         ["--index", "nowhere", "ask", "--json", "When does the bridge open?", "--index", "INDEX"],
         ["--index", "INDEX", "ask", "--json", "--", "When does the bridge open?"],
     ],

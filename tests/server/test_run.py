@@ -9,10 +9,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from sourceline.config import is_loopback, load_settings
+from sourceline.errors import SettingsError
 from sourceline.index.snapshot import current_id
+from sourceline.server.run import run
 from tests.conftest import Rebuild
-from tests.server.running import children, exchange, is_alive, running, start
-from tests.server.serving import wait_until
+from tests.support.api import wait_until
+from tests.support.server import children, exchange, is_alive, running, start
 
 pytestmark = pytest.mark.enable_socket
 
@@ -23,9 +26,8 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from sourceline.server.app import create_app
 from sourceline.config import load_settings
-from sourceline.types import DEFAULT_MODEL
-from sourceline.types import EncoderKind
-with TestClient(create_app(load_settings(documents=Path(sys.argv[1]), index=Path(sys.argv[2])))) as client:
+app = create_app(load_settings(documents=Path(sys.argv[1]), index=Path(sys.argv[2])))
+with TestClient(app, base_url="http://localhost") as client:
     assert client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()["passages"]
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
@@ -38,7 +40,7 @@ def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Pa
         answer = client.post("/v1/ask", json={"question": "When does the bridge open?"}).json()
         assert client.get("/readyz").json() == {"status": "ok"}
     assert server.said[:-1] == [
-        f"Building the index of {documents}; the first time also compiles the model.",
+        f"Building the index of {documents}; the first time also exports the model.",
         "skipped  [31mempty.txt: there is no text in it",
     ]
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."
@@ -147,15 +149,28 @@ def test_a_port_taken_during_the_first_build_is_one_line(documents: Path, index:
     assert process.returncode == 1
 
 
-def test_documents_are_not_shown_to_the_network_without_a_key(documents: Path, index: Path) -> None:
+def test_documents_are_not_served_to_the_network_without_a_key(documents: Path, index: Path) -> None:
     process = start(documents, index, "--host", "0.0.0.0", "--port", "0")
     _, said = process.communicate()
     assert process.returncode == 1
     assert said == (
-        "sourceline: serving on 0.0.0.0 would show the documents to the network: "
+        "sourceline: on 0.0.0.0 everyone in the network could read the documents: "
         "set SOURCELINE_API_KEY, or serve on 127.0.0.1\n"
     )
     assert current_id(index) is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_an_address_of_this_machine_needs_no_key(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", "localhost.example.org", ""])
+def test_another_address_needs_a_key(tmp_path: Path, host: str) -> None:
+    assert not is_loopback(host)
+    settings = load_settings(host=host, index=tmp_path / "index", documents=tmp_path)
+    with pytest.raises(SettingsError, match="SOURCELINE_API_KEY"):
+        run(settings, lambda line: None)
 
 
 def test_a_first_build_that_fails_is_one_line(documents: Path, index: Path) -> None:

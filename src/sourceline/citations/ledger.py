@@ -57,6 +57,12 @@ WITH RECURSIVE chain (id) AS (
 )
 SELECT id FROM chain WHERE id IS NOT NULL
 """
+# By name: a damaged ledger can lack one.
+_ISSUED = """
+SELECT id, document, title, ordinal, start, end, line, paragraph, section, text, prefix, suffix, text_hash, heading,
+    context_before, context_after
+FROM issued
+"""
 _BATCH = 500
 _RESTORE = "restore it from a backup"
 
@@ -79,6 +85,15 @@ class Ledger:
     def exists(self) -> bool:
         """Return whether a citation was ever recorded."""
         return self._path.exists()
+
+    def upgrade(self) -> None:
+        """Bring a ledger of an older version to this one's tables. Until then it cannot be read.
+
+        Raises:
+            LedgerError: it cannot be written; nothing was.
+        """
+        with self._open(writable=True):
+            pass
 
     def record(self, snapshot: str, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]) -> None:
         """Append what a build issues and what it found gone, in one transaction, flushed to the disk.
@@ -106,7 +121,7 @@ class Ledger:
             LedgerError: the ledger cannot be read.
         """
         with self._open() as connection:
-            row = connection.execute("SELECT * FROM issued WHERE id = ?", (citation,)).fetchone()
+            row = connection.execute(f"{_ISSUED} WHERE id = ?", (citation,)).fetchone()
         return None if row is None else _issued(row)
 
     def resolution(self, citation: str) -> Resolution | None:
@@ -144,7 +159,7 @@ class Ledger:
             for start in range(0, len(remaining), _BATCH):
                 batch = remaining[start : start + _BATCH]
                 placeholders = ",".join("?" * len(batch))
-                query = f"SELECT * FROM issued WHERE text_hash IN ({placeholders}) ORDER BY id"
+                query = f"{_ISSUED} WHERE text_hash IN ({placeholders}) ORDER BY id"
                 same_hash = map(_issued, connection.execute(query, [*map(_text_hash, batch)]))
                 exact = set(batch)
                 yield from (cited for cited in same_hash if cited.passage.text in exact)
@@ -172,6 +187,7 @@ class Ledger:
             with closing(sqlite3.connect(self._path if writable or exists else ":memory:", timeout=10)) as connection:
                 connection.row_factory = sqlite3.Row
                 if writable:
+                    _upgrade(connection)  # first, so that nothing is written to a file that is no ledger
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = FULL")
                 elif not exists:

@@ -3,19 +3,24 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sourceline import __version__
-from sourceline.cli.console import err, out, progress_bar
 from sourceline.config import Settings, load_settings
 from sourceline.errors import SourcelineError
 from sourceline.text import log_to_stderr, one_line
 from sourceline.types import Backend
+
+if TYPE_CHECKING:  # rich is imported when something is shown
+    from rich.console import Console
+    from rich.progress import TaskID
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -199,14 +204,47 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def evaluate(
     context: typer.Context,
-    dataset: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
-    file: Annotated[Path | None, typer.Option("--json", help="Write per-question values here.")] = None,
-    old: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
+    folder: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the results here, question by question.")
+    ] = None,
+    old_file: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
     page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
-    ablate: Annotated[bool, typer.Option(help="Also measure it without each stage of the ranking.")] = False,
+    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each stage of its ranking, too.")] = False,
 ) -> None:
-    """Build a labelled set in a temporary index, ask every question, print the metrics beside simpler baselines'."""
-    raise NotImplementedError
+    """Index a labelled set in a temporary folder, ask every question, print the metrics beside simpler systems'."""
+    settings: Settings = context.obj()
+    from sourceline.cli import render
+    from sourceline.evaluation.dataset import read_dataset
+    from sourceline.evaluation.evaluate import evaluate as evaluate_dataset
+    from sourceline.evaluation.report import render_report
+    from sourceline.evaluation.results import (
+        compare,
+        read_results,
+        require_common,
+        require_writable,
+        results_json,
+        write_text,
+    )
+
+    dataset = read_dataset(folder)
+    old = read_results(old_file) if old_file else ()
+    if old_file:
+        require_common(old, ((question.id, question.text) for question in dataset.questions if question.answerable))
+    for file in filter(None, (json_file, page)):
+        require_writable(file)
+    with progress_bar() as show:
+        evaluation = evaluate_dataset(
+            dataset, settings.model, settings.backend, settings.index, show, ablate, settings.threshold
+        )
+    comparisons = compare(old, evaluation.questions)
+    out().print(render.evaluation(evaluation), soft_wrap=not out().is_terminal)
+    if old_file:
+        out().print(render.comparison(comparisons), soft_wrap=not out().is_terminal)
+    if json_file:
+        write_text(json_file, results_json(evaluation))
+    if page:
+        write_text(page, render_report(evaluation, comparisons))
 
 
 @app.command()
@@ -221,3 +259,36 @@ def doctor(context: typer.Context) -> None:
         out().print(render.finding(finding), soft_wrap=True)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+@cache
+def out() -> "Console":
+    """Return standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@cache
+def err() -> "Console":
+    """Return standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress on a terminal; nothing elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show

@@ -22,8 +22,8 @@ from sourceline.types import (
 
 if TYPE_CHECKING:  # a command imports only what it uses
     from sourceline.doctor import Finding
-    from sourceline.evaluation.compare import Comparison, Flip
     from sourceline.evaluation.metrics import Evaluation
+    from sourceline.evaluation.results import Comparison, Flip
 
 MAX_FLIPS = 20
 # So many citations of the same text, and so many files that are not read, are listed; JSON has them all.
@@ -98,37 +98,39 @@ def citation(citation: Citation) -> RenderableType:
     return Group(*lines)
 
 
-def evaluation(name: str, evaluation: "Evaluation") -> RenderableType:
-    """Return the figures of a labelled set: a block for each place that was searched, a row for each system.
+def evaluation(evaluation: "Evaluation") -> RenderableType:
+    """Return the metrics of a dataset: a block for each setting, a row for each system.
 
-    Lines of text and not a table, which would be squeezed where there is no terminal.
+    Lines of text, as a table would be squeezed where there is no terminal.
     """
-    from sourceline.evaluation import wording
-    from sourceline.evaluation.metrics import MEASURES, OPEN
+    from sourceline.evaluation.metrics import MEASURES
+    from sourceline.evaluation.report import describe_confidence, describe_dataset, format_mean
 
-    lines = [Text(one_line(f"{name}: {wording.summary(evaluation)}"), style="bold")]
-    for where, figures in evaluation.figures.items():
-        rows: list[tuple[str, Sequence[str]]] = [(f"{where}, {evaluation.answerable(where):,} questions", MEASURES)]
-        rows += [(system, [wording.mean(values[one]) for one in MEASURES]) for system, values in figures.items()]
-        width = max(len(first) for first, _ in rows)
-        lines.append(Text(""))
-        for row, (first, cells) in enumerate(rows):
-            text = "  ".join([first.ljust(width), *(cell.ljust(10) for cell in cells)])
-            lines.append(Text(text.rstrip(), style="" if row else "bold"))
-        if where == OPEN:
-            lines.append(Text(wording.confidence(evaluation)))
-    return Group(*lines, *([] if evaluation.figures else [Text(wording.confidence(evaluation))]))
+    lines = [Text(one_line(f"{evaluation.dataset}: {describe_dataset(evaluation)}"), style="bold")]
+    for setting, systems in evaluation.metrics.items():
+        title = f"{setting}, {evaluation.answerable(setting):,} questions"
+        width = max(map(len, [title, *systems]))
+        lines += [Text(""), Text(_columns(title, MEASURES, width), style="bold")]
+        for system, values in systems.items():
+            lines.append(Text(_columns(system, [format_mean(values[name]) for name in MEASURES], width)))
+    worth, effect = describe_confidence(evaluation)
+    lines += [Text(""), Text(f"confidence: {worth};"), Text(effect)]
+    return Group(*lines)
 
 
-def comparison(compared: Mapping[str, "Comparison"]) -> RenderableType:
-    """Return what changed since other figures, and the questions that were won and lost."""
-    from sourceline.evaluation import wording
+def _columns(first: str, cells: Sequence[str], width: int) -> str:
+    return "  ".join([first.ljust(width), *(cell.ljust(10) for cell in cells)]).rstrip()
+
+
+def comparison(comparisons: Mapping[str, "Comparison"]) -> RenderableType:
+    """Return what changed since earlier results, and the questions that were won and lost."""
+    from sourceline.evaluation.report import format_difference
 
     lines: list[Text] = []
-    for where, one in compared.items():
-        lines += [Text(""), Text(f"new - old, {where}, {one.questions:,} questions", style="bold")]
-        lines += [Text(f"{name:8} {wording.difference(figure)}") for name, figure in one.differences.items()]
-        lines += _flips("won", "green", one.won) + _flips("lost", "red", one.lost)
+    for setting, compared in comparisons.items():
+        lines += [Text(""), Text(f"new - old, {setting}, {compared.questions:,} questions", style="bold")]
+        lines += [Text(f"{name:8} {format_difference(value)}") for name, value in compared.differences.items()]
+        lines += _flips("won", "green", compared.won) + _flips("lost", "red", compared.lost)
     return Group(*lines)
 
 
@@ -136,9 +138,9 @@ def _flips(verb: str, style: str, flips: Sequence["Flip"]) -> list[Text]:
     lines = [Text(f"{verb} at R@1: {len(flips):,}", style=style)]
     for flip in flips[:MAX_FLIPS]:
         lines.append(Text(one_line(f"  {flip.id}: {flip.question}")))
-        for when, first in (("then", flip.then), ("now", flip.now)):
-            shown = f"{first.text} · {first.citation}" if first else "–"
-            lines.append(Text(one_line(f"    {when:4} {shown}"), style="dim"))
+        for run, top in (("old", flip.old), ("new", flip.new)):
+            shown = f"{top.text} · {top.citation}" if top else "–"
+            lines.append(Text(one_line(f"    {run:4} {shown}"), style="dim"))
     return lines
 
 

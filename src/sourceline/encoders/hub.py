@@ -34,8 +34,8 @@ class Model:
 def find_model(name: str) -> Model:
     """Find a model, and read its files: once, for they are large.
 
-    ``name`` is a folder, or a name on the model hub. The default model is taken from its package when that is
-    installed; only another name asks the network, and only if the model is not in the hub's cache.
+    ``name`` is a folder, or a name on the model hub. The default model is taken from its package; only another name
+    asks the network, and only if the model is not in the hub's cache.
 
     Raises:
         ModelError: there is no such model, it is not the one expected, or its weights are pickled.
@@ -43,8 +43,8 @@ def find_model(name: str) -> Model:
     expected: dict[str, str] = {}
     if os.path.isdir(name):  # unlike pathlib's, it takes a name that cannot be a path
         folder = Path(name)
-    elif name == DEFAULT_MODEL and (packaged := _packaged_folder()):
-        folder, expected = packaged, _DEFAULT_HASHES
+    elif name == DEFAULT_MODEL:
+        folder, expected = _packaged_folder(), _DEFAULT_HASHES
     else:
         folder = _download(name)
     hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
@@ -71,19 +71,16 @@ def _files(folder: Path) -> list[Path]:
     ]
 
 
-def _packaged_folder() -> Path | None:
+def _packaged_folder() -> Path:
     spec = importlib.util.find_spec(_DEFAULT_PACKAGE)
     if spec is None or spec.origin is None:
-        return None
+        raise ModelError("the default model is not installed: pip install 'sourceline[models]'")
     return Path(spec.origin).parent / "model"
 
 
 def _download(name: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    except ModuleNotFoundError as error:
-        raise ModelError(f"{error.name} is missing: pip install 'sourceline[models]'") from error
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = ["*.safetensors", "*.json", "*.txt", "*.model"]
     try:

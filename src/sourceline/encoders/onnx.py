@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as failures
 from tokenizers import Tokenizer
 
 from sourceline.durable import sha256
 from sourceline.encoders.base import EncoderInput, Encoding, Float32, Tokens, encode_long, tokenize, vocabulary_size
 from sourceline.encoders.hub import Model
 from sourceline.errors import ModelError
+
+# Nothing leaves the machine: official builds keep and send records of their use, unless this is set when they are
+# imported. It is set for the import alone, so that the process that uses Sourceline finds its environment unchanged.
+_telemetry = os.environ.get("ORT_DISABLE_TELEMETRY")
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime  # noqa: E402
+from onnxruntime.capi import onnxruntime_pybind11_state as failures  # noqa: E402
+
+if _telemetry is None:
+    del os.environ["ORT_DISABLE_TELEMETRY"]
+else:
+    os.environ["ORT_DISABLE_TELEMETRY"] = _telemetry
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -28,8 +38,8 @@ _UNLOADABLE = (
     *(failures.Fail, failures.InvalidArgument, failures.InvalidGraph, failures.InvalidProtobuf),
     *(failures.NoSuchFile, failures.NotImplemented, failures.RuntimeException),
 )
-# Part of the fingerprint: to be changed whenever the same model would be exported to something else.
-EXPORT_VERSION = "onnx-int8-perchannel-2"
+# Part of the fingerprint: to be changed whenever the same model would be exported to something else, its card included.
+EXPORT_VERSION = "onnx-int8-perchannel-3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,7 @@ def _checksum(body: dict[str, Any]) -> str:
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    onnxruntime.disable_telemetry_events()  # nothing leaves the machine; official builds for Windows would send events
+    onnxruntime.disable_telemetry_events()  # should the process have imported it before
     options = onnxruntime.SessionOptions()
     # A core for each text; several texts run at a time. Spinning threads would only steal from the other requests.
     options.intra_op_num_threads = 1

@@ -1,4 +1,4 @@
-"""Ways to rank, measured side by side: Sourceline, and the simple ones that it must beat."""
+"""The systems that are measured: Sourceline, the simple ones that it must beat, and itself without each stage."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -16,98 +16,98 @@ from sourceline.search.query import QueryEncoding
 from sourceline.search.searcher import CANDIDATES, Searcher
 from sourceline.types import ScoredRow
 
-# Reciprocal rank fusion (Cormack, Clarke and Büttcher 2009) with their constant, over this many of each list.
-RRF, FUSED = 60, 100
+# Reciprocal rank fusion (Cormack, Clarke and Büttcher 2009) with the constant of the paper, over lists of this length.
+RRF_CONSTANT = 60
+FUSION_DEPTH = 100
 
 Rank = Callable[[QueryEncoding, int, RowFilter | None], Sequence[int]]
+Retrieve = Callable[[QueryEncoding, int, RowFilter | None], Sequence[ScoredRow]]
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A named way to rank: ``rank(question, k, within)`` returns up to ``k`` rows, best first."""
+    """A named way to rank: ``rank(query, k, row_filter)`` returns up to ``k`` rows, best first."""
 
     name: str
     rank: Rank
 
 
-def systems(searcher: Searcher) -> list[System]:
-    """Return Sourceline and the baselines, on one snapshot."""
-    return [sourceline(searcher), *baselines(searcher.snapshot)]
-
-
 def sourceline(searcher: Searcher, name: str = SOURCELINE) -> System:
-    """Return what a searcher shows."""
-    return System(name, lambda asked, k, row_filter: searcher.rank(asked, k, row_filter).rows[:k])
+    """Return a searcher as a system."""
+    return System(name, lambda query, k, row_filter: searcher.rank(query, k, row_filter).rows[:k])
 
 
 def baselines(snapshot: Snapshot) -> list[System]:
-    """Return BM25, the sentence vectors, and their fusion by rank."""
+    """Return BM25, the sentence vectors, and both fused by rank."""
 
-    def lexical(asked: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
-        return _rows(snapshot.lexical.search(asked.text, k, row_filter))
+    def bm25(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
+        return _rows(snapshot.bm25.search(query.text, k, row_filter))
 
-    def dense(asked: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
-        return _rows(snapshot.dense.search(asked.vector, k, row_filter))
+    def dense(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
+        return _rows(snapshot.dense.search(query.vector, k, row_filter))
 
-    def fused(asked: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
-        return fuse([dense(asked, FUSED, row_filter), lexical(asked, FUSED, row_filter)])[:k]
+    def fused(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
+        rankings = [dense(query, FUSION_DEPTH, row_filter), bm25(query, FUSION_DEPTH, row_filter)]
+        return reciprocal_rank_fusion(rankings)[:k]
 
-    return [System("BM25", lexical), System("dense", dense), System("dense + BM25, RRF", fused)]
+    return [System("BM25", bm25), System("dense", dense), System("dense + BM25, RRF", fused)]
 
 
-def fuse(lists: Sequence[Sequence[int]]) -> list[int]:
-    """Return the rows of ranked lists by Σ 1 / (60 + rank), ties by row."""
+def reciprocal_rank_fusion(rankings: Sequence[Sequence[int]]) -> list[int]:
+    """Return the rows of several rankings by Σ 1 / (60 + rank), ties by row."""
     scores: defaultdict[int, float] = defaultdict(float)
-    for rows in lists:
+    for rows in rankings:
         for rank, row in enumerate(rows, start=1):
-            scores[row] += 1 / (RRF + rank)
+            scores[row] += 1 / (RRF_CONSTANT + rank)
     return sorted(scores, key=lambda row: (-scores[row], row))
 
 
-def _rows(neighbors: Sequence[ScoredRow]) -> list[int]:
-    return [neighbor.row for neighbor in neighbors]
-
-
 def ablations(searcher: Searcher, rebuild: Callable[[IndexConfig], Searcher]) -> list[System]:
-    """Return Sourceline without each stage of its ranking.
+    """Return Sourceline without each stage of its ranking, and with chunks of other sizes.
 
     Args:
         searcher: the whole.
-        rebuild: builds the same documents in another way, for stages that are in the index.
+        rebuild: indexes the same documents with another configuration, for what is part of the index.
     """
-    index, head = searcher.snapshot, searcher.snapshot.head
-    equal = replace(head, question=np.zeros_like(head.question))
-    alone = replace(head, biases=np.array([head.biases[0], -np.inf], dtype=np.float32))
-    flat = replace(head, passage=np.zeros_like(head.passage), biases=np.array([np.inf, head.biases[1]], np.float32))
+    snapshot, head = searcher.snapshot, searcher.snapshot.head
+    no_question_weights = replace(head, question=np.zeros_like(head.question))
+    no_context = replace(head, biases=np.array([head.biases[0], -np.inf], dtype=np.float32))
+    no_passage_weights = replace(
+        head, passage=np.zeros_like(head.passage), biases=np.array([np.inf, head.biases[1]], dtype=np.float32)
+    )
+
+    def retrieve_dense(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[ScoredRow]:
+        return snapshot.dense.search(query.vector, k, row_filter)
+
+    def retrieve_bm25(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[ScoredRow]:
+        return snapshot.bm25.search(query.question_part, k, row_filter)
+
     return [
-        sourceline(searcher.with_head(equal), "without weights of question tokens"),
-        sourceline(rebuild(IndexConfig(flat)), "without weights of passage tokens"),
-        sourceline(searcher.with_head(alone), "without what stands around"),
+        sourceline(searcher.with_head(no_question_weights), "without question token weights"),
+        sourceline(rebuild(IndexConfig(no_passage_weights)), "without passage token weights"),
+        sourceline(searcher.with_head(no_context), "without context"),
         sourceline(rebuild(IndexConfig(titles=False)), "without titles"),
-        sourceline(rebuild(IndexConfig(identity_head(searcher.encoder.dim))), "without the head"),
-        _among(
-            searcher, lambda asked, row_filter: index.dense.search(asked.vector, CANDIDATES, row_filter), "without BM25"
-        ),
-        _among(
-            searcher,
-            lambda asked, row_filter: index.lexical.search(asked.asking, CANDIDATES, row_filter),
-            "without dense",
-        ),
-        *(sourceline(rebuild(IndexConfig(window=size)), f"windows of {size:,} characters") for size in (400, 1_200)),
-        sourceline(rebuild(IndexConfig(window=0)), "sentences encoded alone"),
+        sourceline(rebuild(IndexConfig(identity_head(searcher.encoder.dim))), "without the ranking head"),
+        _late_interaction_over(retrieve_dense, snapshot, "without BM25 candidates"),
+        _late_interaction_over(retrieve_bm25, snapshot, "without dense candidates"),
+        sourceline(rebuild(IndexConfig(chunk_characters=400)), "chunks of 400 characters"),
+        sourceline(rebuild(IndexConfig(chunk_characters=1_200)), "chunks of 1,200 characters"),
+        sourceline(rebuild(IndexConfig(chunk_characters=0)), "each sentence encoded alone"),
     ]
 
 
-def _among(
-    searcher: Searcher, search: Callable[[QueryEncoding, RowFilter | None], Sequence[ScoredRow]], name: str
-) -> System:
-    """Return late interaction over the candidates of one search."""
+def _late_interaction_over(retrieve: Retrieve, snapshot: Snapshot, name: str) -> System:
+    """Return late interaction over the candidates of a single retriever."""
 
-    def rank(asked: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
-        rows = sorted(neighbor.row for neighbor in search(asked, row_filter))
+    def rank(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> list[int]:
+        rows = sorted(_rows(retrieve(query, CANDIDATES, row_filter)))
         if not rows:
             return []
-        scores = late_interaction(asked, searcher.snapshot, rows).scores
-        return [rows[at] for at in np.argsort(-scores, kind="stable")[:k]]
+        scores = late_interaction(query, snapshot, rows).scores
+        return [rows[position] for position in np.argsort(-scores, kind="stable")[:k]]
 
     return System(name, rank)
+
+
+def _rows(scored: Sequence[ScoredRow]) -> list[int]:
+    return [item.row for item in scored]

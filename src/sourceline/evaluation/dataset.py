@@ -1,4 +1,4 @@
-"""A labelled set: documents, and questions with the sentences that answer them."""
+"""Labelled datasets: a folder of documents, and questions with the passages that answer them."""
 
 import json
 from collections import Counter
@@ -11,9 +11,9 @@ from sourceline.errors import DatasetError
 
 @dataclass(frozen=True, slots=True)
 class Relevant:
-    """A stretch of a document that answers a question; any passage that overlaps it does.
+    """A range of a document that answers a question; every passage that overlaps it is relevant.
 
-    ``grade``: how well, from 1; only nDCG looks at it.
+    ``grade`` says how well it answers, from 1; only nDCG uses it.
     """
 
     document: str
@@ -23,39 +23,40 @@ class Relevant:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledQuestion:
-    """A question and all that answers it; nothing if it is not ``answerable``.
+class Question:
+    """A labelled question. ``relevant`` is empty if it is not ``answerable``.
 
-    ``paragraph``: what it was asked of; ``scope``: the id of the document it was asked of.
+    ``paragraph`` is what the question was written for; ``scope`` the id of the document that it is about.
     """
 
     id: str
     text: str
     relevant: tuple[Relevant, ...]
     answerable: bool
-    paragraph: Relevant | None
+    paragraph: Relevant | None = None
     scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledSet:
+class Dataset:
     """A folder of documents and the questions about them."""
 
+    name: str
     documents: Path
-    questions: tuple[LabelledQuestion, ...]
+    questions: tuple[Question, ...]
 
 
-def read_labels(folder: Path) -> LabelledSet:
-    """Read ``questions.jsonl`` and find the documents: in ``documents/``, else beside it.
+def read_dataset(folder: Path) -> Dataset:
+    """Read ``questions.jsonl`` of a folder; the documents are in ``documents/``, else beside it.
 
     Raises:
-        LabelsError: there are no questions, or a line of the file is not one.
+        DatasetError: there are no questions, or a line of the file is not one.
     """
     file = folder / "questions.jsonl"
     questions = []
     number = 0
     try:
-        for line in file.read_text("utf-8").split("\n"):  # JSON may hold what splitlines takes for a line end
+        for line in file.read_text("utf-8").split("\n"):  # splitlines would split at characters that JSON may hold
             number += 1
             if line.strip():
                 questions.append(_question(json.loads(line)))
@@ -65,26 +66,26 @@ def read_labels(folder: Path) -> LabelledSet:
         raise DatasetError(f"{file}, line {number}: not a labelled question: {error!r}") from error
     if not questions:
         raise DatasetError(f"there are no questions in {file}")
-    if twice := [id_ for id_, count in Counter(question.id for question in questions).items() if count > 1]:
-        raise DatasetError(f"{file}: several questions have the id {twice[0]}")
+    if repeated := [id_ for id_, count in Counter(question.id for question in questions).items() if count > 1]:
+        raise DatasetError(f"{file}: several questions have the id {repeated[0]}")
     documents = folder / "documents"
-    return LabelledSet(documents if documents.is_dir() else folder, tuple(questions))
+    return Dataset(folder.resolve().name, documents if documents.is_dir() else folder, tuple(questions))
 
 
-def _question(value: dict[str, Any]) -> LabelledQuestion:
-    stretches = list(map(_stretch, value["relevant"]))
-    grades = value.get("grades") or [1] * len(stretches)
+def _question(value: dict[str, Any]) -> Question:
+    ranges = [_range(item) for item in value["relevant"]]
+    grades = value.get("grades") or [1] * len(ranges)
     if any(type(grade) is not int or grade < 1 for grade in grades):
         raise ValueError("grades are whole numbers from 1")
-    return LabelledQuestion(
+    return Question(
         id=str(value["id"]),
         text=str(value["question"]),
-        relevant=tuple(replace(one, grade=grade) for one, grade in zip(stretches, grades, strict=True)),
+        relevant=tuple(replace(item, grade=grade) for item, grade in zip(ranges, grades, strict=True)),
         answerable=bool(value["answerable"]),
-        paragraph=_stretch(value["paragraph"]) if value.get("paragraph") else None,
+        paragraph=_range(value["paragraph"]) if value.get("paragraph") else None,
         scope=str(value["scope"]) if value.get("scope") else None,
     )
 
 
-def _stretch(value: dict[str, Any]) -> Relevant:
+def _range(value: dict[str, Any]) -> Relevant:
     return Relevant(str(value["document"]), int(value["start"]), int(value["end"]))

@@ -1,240 +1,252 @@
-"""Builds a labelled set, asks every question of every system, and measures the answers."""
+"""Evaluates a labelled dataset: indexes its documents in a temporary folder and asks every system every question."""
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import ir_measures
-import numpy as np
-from ir_measures import RR, Success, nDCG
-
-from sourceline.encoders.load import ENCODERS
+from sourceline.encoders.load import ENCODERS, open_encoder
 from sourceline.errors import DatasetError, QuestionError
-from sourceline.evaluation.baselines import System, ablations, systems
-from sourceline.evaluation.dataset import LabelledQuestion, LabelledSet
+from sourceline.evaluation.baselines import System, ablations, baselines, sourceline
+from sourceline.evaluation.dataset import Dataset, Question
 from sourceline.evaluation.metrics import (
+    DEPTH,
     IN_SCOPE,
-    MEASURES,
     OPEN,
-    Asked,
+    SOURCELINE,
     Evaluation,
-    Figure,
-    First,
     Outcome,
-    intervals,
-    trust,
+    Qrels,
+    QuestionResult,
+    TopPassage,
+    confidence_metrics,
+    mean_measures,
+    measure_run,
+    require_eval_extra,
 )
 from sourceline.index.passage_store import PassageStore
 from sourceline.index.row_filter import RowFilter
+from sourceline.index.snapshot import open_current
 from sourceline.indexing.builder import build
 from sourceline.indexing.config import IndexConfig
 from sourceline.search.confidence import Calibration, load_calibration
-from sourceline.search.opening import open_searcher
 from sourceline.search.query import QueryEncoding, encode_query, validate_question
 from sourceline.search.searcher import Searcher
-from sourceline.types import DEFAULT_THRESHOLD, Backend, BuildProgress, Passage
+from sourceline.types import DEFAULT_THRESHOLD, Backend, BuildProgress
 
-DEPTH = 10
-_MEASURES = dict(zip(MEASURES, (Success @ 1, Success @ 5, Success @ 10, RR @ 10, nDCG @ 10), strict=True))
-
-# Ids of passages, best first, by question; by where and system. A system that was not asked has no entry.
-Run = dict[str, list[str]]
-Runs = dict[str, dict[str, Run]]
-# How well each passage that answers does, by its id; by question.
-Qrels = dict[str, dict[str, int]]
+# The stage (``encoding`` or ``asking``), how much of it is done, and of how much.
+Progress = Callable[[str, int, int], None]
+# By setting, system and question: the ids of the passages that were returned, best first.
+Runs = dict[str, dict[str, dict[str, list[str]]]]
 
 
 def evaluate(
-    labelled: LabelledSet,
+    dataset: Dataset,
     model: str,
-    kind: Backend,
-    compiled: Path,
-    progress: Callable[[str, BuildProgress], None] = lambda *_: None,
-    systems: Callable[[Searcher], Sequence[System]] = systems,
+    backend: Backend,
+    index: Path,
+    progress: Progress = lambda *_: None,
     ablate: bool = False,
     threshold: float = DEFAULT_THRESHOLD,
 ) -> Evaluation:
-    """Build the set's documents in a temporary index and ask all its questions.
+    """Index a dataset's documents in a temporary folder, ask all its questions, and measure the answers.
 
     Args:
-        labelled: documents and questions.
+        dataset: documents and questions.
         model: the model's name.
-        kind: which encoder.
-        compiled: an index folder whose compiled model is used, so that it need not be compiled again.
-        progress: told how far the building and the asking are.
-        systems: what is measured: one of them is ``Sourceline``, which the confidence is about.
-        ablate: whether Sourceline without each of its stages is measured too.
-        threshold: the least confidence with which an answer is shown.
+        backend: what runs the model.
+        index: an index folder whose exported model is used, so that it need not be exported again.
+        progress: called while documents are encoded and questions asked.
+        ablate: measure Sourceline without each of its stages, too.
+        threshold: the least confidence with which a question counts as answered.
 
     Raises:
-        LabelsError: a label names a document that is not in the set, or no passage overlaps it; or a question cannot
-            be asked.
+        DatasetError: a label names a document that is not in the dataset, or no passage overlaps it; or a question
+            cannot be asked.
         BuildError, CorpusError, ModelError: as from ``build``.
+        SourcelineError: a package of the extra ``eval`` is missing.
     """
+    require_eval_extra()
     with tempfile.TemporaryDirectory(prefix="sourceline-evaluate-") as scratch:
-        index = Path(scratch)
-        if (compiled / ENCODERS).is_dir():
-            shutil.copytree(compiled / ENCODERS, index / ENCODERS)
-        build(labelled.documents, index, model, kind, lambda done: progress("encoding", done))
-        searcher = open_searcher(index, model, kind)
-        measured = list(systems(searcher))
+        folder = Path(scratch)
+        if (index / ENCODERS).is_dir():
+            shutil.copytree(index / ENCODERS, folder / ENCODERS)
+
+        def report(done: BuildProgress) -> None:
+            progress("encoding", done.done, done.total)
+
+        def rebuild(config: IndexConfig) -> Searcher:
+            other = Path(tempfile.mkdtemp(dir=folder))
+            if (folder / ENCODERS).is_dir():
+                (other / ENCODERS).symlink_to(folder / ENCODERS)
+            build(dataset.documents, other, model, backend, config=config)
+            return open_searcher(other)
+
+        build(dataset.documents, folder, model, backend, report)
+        searcher = open_searcher(folder)
+        systems = [sourceline(searcher), *baselines(searcher.snapshot)]
         if ablate:
-            measured += ablations(searcher, lambda config: _rebuilt(labelled.documents, index, model, kind, config))
-        calibration = load_calibration(model)
-        return _measure(labelled, searcher, calibration, threshold, measured, lambda done: progress("asking", done))
+            systems += ablations(searcher, rebuild)
+        return _measure(dataset, searcher, systems, load_calibration(model), threshold, progress)
+
+
+def open_searcher(index: Path) -> Searcher:
+    """Open the current snapshot of an index below the front door, to rank and measure.
+
+    Raises:
+        SnapshotError: there is none that can be served.
+        ModelError: its encoder cannot be opened.
+    """
+    snapshot = open_current(index)
+    manifest = snapshot.manifest
+    encoder = open_encoder(Backend(manifest.backend), manifest.model, manifest.fingerprint, index)
+    return Searcher(snapshot, encoder, load_calibration(manifest.model))
 
 
 def _measure(
-    labelled: LabelledSet,
+    dataset: Dataset,
     searcher: Searcher,
+    systems: Sequence[System],
     calibration: Calibration,
     threshold: float,
-    systems: Sequence[System],
-    progress: Callable[[BuildProgress], None],
+    progress: Progress,
 ) -> Evaluation:
-    stored = searcher.snapshot.passages
-    passages = [passage for entry in stored.documents for passage in stored.of_rows(entry).values()]
-    # Twins are shown once: each of them is right where any is.
-    firsts = {passages[row].id: passages[first].id for row, first in stored.duplicates(range(len(passages))).items()}
-    qrels = {id_: _merged(found, firsts) for id_, found in relevance(labelled.questions, stored).items()}
-    ids = [firsts.get(passage.id, passage.id) for passage in passages]
-    runs, confidences = _ask_all(labelled.questions, searcher, calibration, systems, ids, progress)
-    return _evaluation(labelled.questions, passages, qrels, runs, confidences, threshold)
+    store = searcher.snapshot.passages
+    passages = [passage for entry in store.documents for passage in store.answers_of(entry).values()]
+    # Duplicates are shown once, so that each stands for all of them: a row gets the id of the first that says the same.
+    first_rows = store.duplicates(range(len(passages)))
+    ids = [passages[first_rows.get(row, row)].id for row in range(len(passages))]
+    first_ids = {passage.id: first for passage, first in zip(passages, ids, strict=True)}
+    qrels = _merge_duplicates(build_qrels(dataset.questions, store), first_ids)
+    runs, confidences = _ask_all(dataset.questions, searcher, systems, calibration, ids, progress)
+    measures = {
+        setting: {name: measure_run(qrels, run) for name, run in by_system.items()}
+        for setting, by_system in runs.items()
+    }
+    texts = {passage.id: passage.text for passage in passages}
 
+    def outcome(question: Question, setting: str, system: str) -> Outcome:
+        ranked = runs[setting][system][question.id]
+        top = TopPassage(ranked[0], texts[ranked[0]]) if ranked else None
+        return Outcome(measures[setting][system].get(question.id, {}), top)
 
-def _rebuilt(documents: Path, index: Path, model: str, kind: Backend, config: IndexConfig) -> Searcher:
-    """Build the documents in another way, with the same compiled model; the rows are the same."""
-    other = Path(tempfile.mkdtemp(dir=index))
-    if (index / ENCODERS).is_dir():
-        (other / ENCODERS).symlink_to(index / ENCODERS)
-    build(documents, other, model, kind, config=config)
-    return open_searcher(other, model, kind)
+    questions = tuple(
+        QuestionResult(
+            id=question.id,
+            question=question.text,
+            answerable=question.answerable,
+            confidence=confidence,
+            outcomes={
+                setting: {name: outcome(question, setting, name) for name in by_system}
+                for setting, by_system in runs.items()
+                if question.id in by_system[SOURCELINE]
+            },
+        )
+        for question, confidence in zip(dataset.questions, confidences, strict=True)
+    )
+    return Evaluation(
+        dataset=dataset.name,
+        passages=len(passages),
+        metrics={setting: mean_measures(values) for setting, values in measures.items() if values[SOURCELINE]},
+        confidence=confidence_metrics(questions, threshold),
+        questions=questions,
+    )
 
 
 def _ask_all(
-    questions: Sequence[LabelledQuestion],
+    questions: Sequence[Question],
     searcher: Searcher,
-    calibration: Calibration,
     systems: Sequence[System],
+    calibration: Calibration,
     ids: Sequence[str],
-    progress: Callable[[BuildProgress], None],
+    progress: Progress,
 ) -> tuple[Runs, list[float]]:
-    """Return what the systems show for each question, and how confident Sourceline is."""
+    """Return the runs, and Sourceline's confidence in its answer to each question, open.
+
+    Args:
+        questions: of the dataset.
+        searcher: Sourceline.
+        systems: all that are asked.
+        calibration: of the confidence.
+        ids: for each row, the id of the passage that it counts as.
+        progress: called after each question.
+    """
     runs: Runs = {}
     confidences = []
-    scopes = _scopes(questions, searcher)
+    scopes = _scope_filters(questions, searcher)
     for number, question in enumerate(questions, start=1):
-        asked = _encode(question, searcher)
-        ranking = searcher.rank(asked, DEPTH, None)
-        scores = searcher.scores(asked, ranking, 1)
-        evidence = [searcher.evidence(asked, ranking, best, None) for best in scores]
-        confidences.append(calibration.confidence(*evidence) if evidence else 0.0)
-        for where, row_filter in ((OPEN, None), (IN_SCOPE, scopes.get(question.scope))):
-            if where == OPEN or row_filter:
-                for system in systems:
-                    rows = system.rank(asked, DEPTH, row_filter)
-                    runs.setdefault(where, {}).setdefault(system.name, {})[question.id] = [ids[row] for row in rows]
-        progress(BuildProgress(number, len(questions)))
+        query = _encode(question, searcher)
+        confidences.append(_confidence(query, searcher, calibration))
+        row_filters: dict[str, RowFilter | None] = {OPEN: None}
+        if question.scope in scopes:
+            row_filters[IN_SCOPE] = scopes[question.scope]
+        for setting, row_filter in row_filters.items():
+            for system in systems:
+                rows = system.rank(query, DEPTH, row_filter)
+                run = runs.setdefault(setting, {}).setdefault(system.name, {})
+                run[question.id] = [ids[row] for row in rows]
+        progress("asking", number, len(questions))
     return runs, confidences
 
 
-def _encode(question: LabelledQuestion, searcher: Searcher) -> QueryEncoding:
+def _encode(question: Question, searcher: Searcher) -> QueryEncoding:
     try:
         return encode_query(searcher.encoder, validate_question(question.text))
     except QuestionError as error:
         raise DatasetError(f"question {question.id}: {error}") from error
 
 
-def _scopes(questions: Sequence[LabelledQuestion], searcher: Searcher) -> dict[str | None, RowFilter]:
-    """Return the rows of every scope; none in a set of one document, where it would be the same as open."""
-    scopes: dict[str | None, RowFilter] = {}
+def _confidence(query: QueryEncoding, searcher: Searcher, calibration: Calibration) -> float:
+    """Return the confidence that an answer from all documents has."""
+    ranking = searcher.rank(query, DEPTH, None)
+    scores = searcher.component_scores(query, ranking, 1)
+    if not scores:
+        return 0.0
+    return calibration.confidence(searcher.features(query, ranking, scores[0], None))
+
+
+def _scope_filters(questions: Sequence[Question], searcher: Searcher) -> dict[str | None, RowFilter]:
+    """Return the rows of every scope; none in a dataset of one document, where in scope would be the same as open."""
+    filters: dict[str | None, RowFilter] = {}
     for question in questions:
-        if question.scope and question.scope not in scopes:
-            scopes[question.scope] = searcher.rows_of([question.scope])
-            if not scopes[question.scope]:
+        if question.scope and question.scope not in filters:
+            filters[question.scope] = searcher.filter_documents([question.scope])
+            if not filters[question.scope]:
                 raise DatasetError(f"question {question.id}: no document with passages is its scope, {question.scope}")
-    return scopes if len(searcher.snapshot.passages.documents) > 1 else {}
+    return filters if len(searcher.snapshot.passages.documents) > 1 else {}
 
 
-def relevance(questions: Sequence[LabelledQuestion], passages: PassageStore) -> Qrels:
-    """Return the passages that answer each answerable question: those that overlap a relevant stretch.
+def build_qrels(questions: Sequence[Question], store: PassageStore) -> dict[str, dict[str, int]]:
+    """Return the passages that answer each answerable question: those that overlap a relevant range, with its grade.
 
-    A passage that overlaps several has the greatest of their grades. A heading that is labelled counts as any other
-    passage, though it is never shown: what was taken for a heading by mistake costs a place.
+    A passage that overlaps several has the greatest of their grades. A labelled heading counts like any other passage
+    though no answer ever shows it, so that a sentence which is taken for a heading costs a miss.
 
     Raises:
-        LabelsError: a label names a document that is not there, or no passage overlaps it.
+        DatasetError: a label names a document that is not indexed, or no passage overlaps it.
     """
-    documents = {entry.id: passages.of_document(entry) for entry in passages.documents}
-    qrels: Qrels = {}
+    documents = {entry.id: store.of_document(entry) for entry in store.documents}
+    qrels: dict[str, dict[str, int]] = {}
     for question in questions:
         if not question.answerable:
             continue
-        found: dict[str, int] = {}
+        grades: dict[str, int] = {}
         for label in question.relevant:
             for passage in documents.get(label.document, ()):
                 if passage.start < label.end and label.start < passage.end:
-                    found[passage.id] = max(found.get(passage.id, 0), label.grade)
-        if not found:
+                    grades[passage.id] = max(grades.get(passage.id, 0), label.grade)
+        if not grades:
             raise DatasetError(f"question {question.id}: no passage stands where its labels say")
-        qrels[question.id] = found
+        qrels[question.id] = grades
     return qrels
 
 
-def _merged(found: dict[str, int], firsts: dict[str, str]) -> dict[str, int]:
-    """Return the grades with those of twins under the first of them."""
-    merged: dict[str, int] = {}
-    for id_, grade in found.items():
-        first = firsts.get(id_, id_)
-        merged[first] = max(grade, merged.get(first, 0))
+def _merge_duplicates(qrels: Qrels, first_ids: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Return the grades with those of duplicates, the greatest of them, under the first."""
+    merged: dict[str, dict[str, int]] = {}
+    for question, grades in qrels.items():
+        merged[question] = {}
+        for id_, grade in grades.items():
+            first = first_ids.get(id_, id_)
+            merged[question][first] = max(grade, merged[question].get(first, 0))
     return merged
-
-
-def _evaluation(
-    questions: Sequence[LabelledQuestion],
-    passages: Sequence[Passage],
-    qrels: Qrels,
-    runs: Runs,
-    confidences: Sequence[float],
-    threshold: float,
-) -> Evaluation:
-    texts = {passage.id: passage.text for passage in passages}
-    measured = {
-        where: {name: measure(qrels, run) for name, run in by_system.items()} for where, by_system in runs.items()
-    }
-
-    def outcomes(id_: str, where: str) -> Iterator[tuple[str, Outcome]]:
-        for name, run in runs[where].items():
-            first = First(run[id_][0], texts[run[id_][0]]) if run[id_] else None
-            yield name, Outcome(measured[where][name].get(id_, {}), first)
-
-    asked = tuple(
-        Asked(q.id, q.text, q.answerable, confidence, {w: dict(outcomes(q.id, w)) for w in runs if _in(runs[w], q.id)})
-        for q, confidence in zip(questions, confidences, strict=True)
-    )
-    figures = {where: _figures(by_system) for where, by_system in measured.items() if any(by_system.values())}
-    return Evaluation(len(passages), figures, trust(asked, threshold), asked)
-
-
-def _in(by_system: dict[str, Run], id_: str) -> bool:
-    return any(id_ in run for run in by_system.values())
-
-
-def measure(qrels: Qrels, run: Run) -> dict[str, dict[str, float]]:
-    """Return the measures of each answerable question of a run, by its id."""
-    judged = {id_: qrels[id_] for id_ in run if id_ in qrels}
-    # A question with nothing found is not in the library's answer: it counts 0.
-    values = {id_: dict.fromkeys(MEASURES, 0.0) for id_ in judged}
-    scored = {id_: {passage: float(-rank) for rank, passage in enumerate(run[id_], start=1)} for id_ in judged}
-    names = {value: name for name, value in _MEASURES.items()}
-    for metric in ir_measures.iter_calc(list(names), judged, scored):
-        values[metric.query_id][names[metric.measure]] = metric.value
-    return values
-
-
-def _figures(by_system: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, Figure]]:
-    """Return the mean of each system's measures with their intervals, which are of the same resampled questions."""
-    columns = [[one[name] for one in values.values()] for values in by_system.values() for name in MEASURES]
-    found = iter(intervals(np.array(columns).T))
-    return {system: {name: next(found) for name in MEASURES} for system in by_system}

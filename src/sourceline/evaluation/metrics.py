@@ -1,20 +1,36 @@
-"""What is measured on a labelled set: for every question, and summed up. Frozen, slotted, no I/O."""
+"""What is measured: the measures of each question, their means with intervals, and what confidence is worth.
 
-from collections.abc import Sequence
+The types below are frozen and do no I/O. ``open`` is search over all documents, ``in scope`` over the one document
+that a question is about.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
 
-# Where the answer was looked for: in all documents, or only in the one that the question was asked of.
+from sourceline.errors import SourcelineError
+
+Float64 = npt.NDArray[np.float64]
+# Of each question, the grade of each relevant passage by its id.
+Qrels = Mapping[str, Mapping[str, int]]
+# Of each question, the ids of the passages that a system returns, best first.
+Run = Mapping[str, Sequence[str]]
+
 OPEN, IN_SCOPE = "open", "in scope"
 SOURCELINE = "Sourceline"
-# R@k is success@k: 1 if one of the first k passages answers, however many others answer too.
+# R@k is success@k: 1 if any of the first k passages is relevant, however many others are relevant too.
 MEASURES = ("R@1", "R@5", "R@10", "MRR@10", "nDCG@10")
+DEPTH = 10  # the passages of each question that are measured
+RESAMPLES = 2_000
+BINS = 10
+_BATCH = 50  # resamples at once: with 10,000 questions 4 MB
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class TopPassage:
     """The passage that a system ranks first."""
 
     citation: str
@@ -23,31 +39,31 @@ class First:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one system did with one question: its measures, none if it is not answerable, and the first passage."""
+    """What a system did with a question. ``measures`` is empty if the question is not answerable."""
 
-    measures: dict[str, float]
-    first: First | None
+    measures: Mapping[str, float]
+    top: TopPassage | None
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One question: Sourceline's ``confidence`` (open), and by where, then by system, what came of it."""
+class QuestionResult:
+    """A question with Sourceline's ``confidence`` (open) and, by setting and system, the outcome."""
 
     id: str
     question: str
     answerable: bool
     confidence: float
-    outcomes: dict[str, dict[str, Outcome]]
+    outcomes: Mapping[str, Mapping[str, Outcome]]
 
     @property
-    def right(self) -> bool:
-        """Whether the first passage that Sourceline shows of all documents answers; never, if nothing does."""
+    def correct(self) -> bool:
+        """Whether Sourceline's first passage of all documents answers; False if the question is not answerable."""
         return self.outcomes[OPEN][SOURCELINE].measures.get("R@1") == 1
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A mean over questions, with its 95 % bootstrap interval."""
+class Estimate:
+    """A mean over questions with its 95 % bootstrap interval."""
 
     mean: float
     low: float
@@ -55,58 +71,89 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """What Sourceline's confidence is worth, over all questions of the set, open.
+class ConfidenceMetrics:
+    """What Sourceline's confidence is worth, over all questions, open.
 
-    ``auc``: between answerable and unanswerable questions; None without both. The others are about the first passage
-    being right, which an unanswerable question's never is. ``ece``: the expected calibration error; ``aurc``: the area
-    under the risk–coverage curve; ``shown``: how many questions reach ``threshold``, and ``right``: how many of these
-    have the right passage first.
+    ``auc`` is the area under the ROC curve between answerable and unanswerable questions, None without both. The others
+    are about the first passage being correct, which it never is for an unanswerable question: ``ece`` is the expected
+    calibration error, ``aurc`` the area under the risk–coverage curve, ``answered`` the number of questions whose
+    confidence reaches ``threshold``, ``correct`` how many of those are answered correctly.
     """
 
     threshold: float
     auc: float | None
     ece: float
     aurc: float
-    shown: int
-    right: int
+    answered: int
+    correct: int
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A labelled set's figures: by where, then system, then measure; nothing where no question is answerable."""
+    """The results on a dataset. ``metrics`` are by setting, system and measure, over the answerable questions."""
 
+    dataset: str
     passages: int
-    figures: dict[str, dict[str, dict[str, Figure]]]
-    trust: Trust
-    asked: tuple[Asked, ...]
+    metrics: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+    confidence: ConfidenceMetrics
+    questions: tuple[QuestionResult, ...]
 
-    def answerable(self, where: str) -> int:
-        """Return how many questions the figures are over."""
-        return sum(one.answerable and where in one.outcomes for one in self.asked)
-
-
-Float64 = npt.NDArray[np.float64]
-
-RESAMPLES = 2_000
-BINS = 10
-_BATCH = 50  # resamples at once: with 10,000 questions 4 MB
+    def answerable(self, setting: str | None = None) -> int:
+        """Return the number of answerable questions, in a setting if one is named."""
+        return sum(q.answerable and (setting is None or setting in q.outcomes) for q in self.questions)
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
-    """Questions of about the same confidence: how many, their mean confidence, and the share answered right."""
+class ReliabilityBin:
+    """Questions of similar confidence: their number, mean confidence, and the share that is answered correctly."""
 
     count: int
     confidence: float
-    right: float
+    accuracy: float
 
 
-def intervals(values: Float64) -> list[Figure]:
+def require_eval_extra() -> None:
+    """Check that the packages of the extra ``eval`` are installed.
+
+    Raises:
+        SourcelineError: one is missing.
+    """
+    for module in ("ir_measures", "jinja2", "matplotlib"):
+        if find_spec(module) is None:
+            raise SourcelineError(f"{module} is missing: pip install 'sourceline[eval]'")
+
+
+def measure_run(qrels: Qrels, run: Run) -> dict[str, dict[str, float]]:
+    """Return the measures of each question of a run that has relevant passages, by its id."""
+    import ir_measures
+    from ir_measures import RR, Success, nDCG
+
+    names = dict(zip((Success @ 1, Success @ 5, Success @ 10, RR @ DEPTH, nDCG @ DEPTH), MEASURES, strict=True))
+    judged = {id_: dict(qrels[id_]) for id_ in run if id_ in qrels}
+    scored = {id_: {passage: float(-rank) for rank, passage in enumerate(run[id_], start=1)} for id_ in judged}
+    # ir_measures leaves out a question for which nothing was retrieved: it counts 0.
+    values = {id_: dict.fromkeys(MEASURES, 0.0) for id_ in judged}
+    for metric in ir_measures.iter_calc(list(names), judged, scored):
+        values[metric.query_id][names[metric.measure]] = metric.value
+    return values
+
+
+def mean_measures(by_system: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, Estimate]]:
+    """Return the means of each system's measures; all intervals are of the same resampled questions.
+
+    Args:
+        by_system: by system, then question, then measure; the same questions for every system.
+    """
+    columns = [[values[name] for values in run.values()] for run in by_system.values() for name in MEASURES]
+    estimates = iter(bootstrap_means(np.array(columns).T))
+    return {system: {name: next(estimates) for name in MEASURES} for system in by_system}
+
+
+def bootstrap_means(values: Float64) -> list[Estimate]:
     """Return the mean of each column with its 95 % interval, by the percentile bootstrap over rows (seed 0).
 
-    All columns are resampled alike. What is computed is ``scipy.stats.bootstrap``'s, by counts instead of by copies,
-    which is some fifteen times as fast.
+    All columns are resampled alike. The result is that of ``scipy.stats.bootstrap``; counting how often each row is
+    drawn, instead of copying it, is some fifteen times as fast.
 
     Args:
         values: (questions, columns), at least one question.
@@ -118,51 +165,55 @@ def intervals(values: Float64) -> list[Figure]:
         draws = random.integers(0, total, (_BATCH, total)) + np.arange(_BATCH)[:, None] * total
         counts = np.bincount(draws.ravel(), minlength=_BATCH * total).reshape(_BATCH, total)
         means.append(counts.astype(np.float64) @ values / total)
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
-    columns = zip(values.mean(axis=0), low, high, strict=True)
-    return [Figure(float(mean), float(least), float(most)) for mean, least, most in columns]
+    lows, highs = np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
+    columns = zip(values.mean(axis=0), lows, highs, strict=True)
+    return [Estimate(float(mean), float(low), float(high)) for mean, low, high in columns]
 
 
-def trust(asked: Sequence[Asked], threshold: float) -> Trust:
-    """Return what the confidence of these questions is worth, answers being shown from ``threshold`` on."""
-    shown = [one for one in asked if one.confidence >= threshold]
-    bins = reliability(asked)
-    return Trust(
+def confidence_metrics(questions: Sequence[QuestionResult], threshold: float) -> ConfidenceMetrics:
+    """Return what the confidence of these questions is worth, if they are answered from ``threshold`` on."""
+    answered = [question for question in questions if question.confidence >= threshold]
+    bins = reliability_bins(questions)
+    return ConfidenceMetrics(
         threshold=threshold,
-        auc=auc(asked),
-        ece=sum(one.count * abs(one.confidence - one.right) for one in bins) / len(asked),
-        aurc=float(risks(asked).mean()),
-        shown=len(shown),
-        right=sum(one.right for one in shown),
+        auc=roc_auc(questions),
+        ece=sum(item.count * abs(item.confidence - item.accuracy) for item in bins) / len(questions),
+        aurc=float(risk_coverage(questions).mean()),
+        answered=len(answered),
+        correct=sum(question.correct for question in answered),
     )
 
 
-def auc(asked: Sequence[Asked]) -> float | None:
+def roc_auc(questions: Sequence[QuestionResult]) -> float | None:
     """Return the chance that an answerable question has more confidence than an unanswerable one (ties count half)."""
-    yes = np.array([one.confidence for one in asked if one.answerable])
-    no = np.sort([one.confidence for one in asked if not one.answerable])
-    if not len(yes) or not len(no):
+    positive = np.array([question.confidence for question in questions if question.answerable])
+    negative = np.sort([question.confidence for question in questions if not question.answerable])
+    if not len(positive) or not len(negative):
         return None
-    below, not_above = np.searchsorted(no, yes, "left"), np.searchsorted(no, yes, "right")
-    return float((below + not_above).mean() / 2 / len(no))
+    below, not_above = np.searchsorted(negative, positive, "left"), np.searchsorted(negative, positive, "right")
+    return float((below + not_above).mean() / 2 / len(negative))
 
 
-def reliability(asked: Sequence[Asked]) -> list[Bin]:
-    """Return the questions in ten bins of equal width by confidence, least first, without those that are empty."""
-    confidence = np.array([one.confidence for one in asked])
-    right = np.array([one.right for one in asked])
+def reliability_bins(questions: Sequence[QuestionResult]) -> list[ReliabilityBin]:
+    """Return the questions in ten bins of equal width by confidence, lowest first; empty bins are left out."""
+    confidence = np.array([question.confidence for question in questions])
+    correct = np.array([question.correct for question in questions])
     places = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    chosen = [places == place for place in range(BINS)]
-    return [Bin(int(one.sum()), float(confidence[one].mean()), float(right[one].mean())) for one in chosen if one.any()]
+    members = [places == place for place in range(BINS)]
+    return [
+        ReliabilityBin(int(chosen.sum()), float(confidence[chosen].mean()), float(correct[chosen].mean()))
+        for chosen in members
+        if chosen.any()
+    ]
 
 
-def risks(asked: Sequence[Asked]) -> Float64:
-    """Return the share of wrong first passages among the 1, 2, … most confident questions: (questions,).
+def risk_coverage(questions: Sequence[QuestionResult]) -> Float64:
+    """Return the share of wrong first passages among the 1, 2, … most confident questions, (questions,).
 
-    Questions of one confidence count each as their mean, so that their order does not matter.
+    Questions of equal confidence each count as their mean, so that their order does not matter.
     """
-    confidence = np.array([one.confidence for one in asked])
-    wrong = np.array([not one.right for one in asked], dtype=np.float64)
+    confidence = np.array([question.confidence for question in questions])
+    wrong = np.array([not question.correct for question in questions], dtype=np.float64)
     _, tied, counts = np.unique(-confidence, return_inverse=True, return_counts=True)
     shares = np.bincount(tied, weights=wrong) / counts
-    return np.cumsum(np.repeat(shares, counts)) / np.arange(1, len(asked) + 1)
+    return np.cumsum(np.repeat(shares, counts)) / np.arange(1, len(questions) + 1)

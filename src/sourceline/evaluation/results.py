@@ -1,77 +1,113 @@
-"""The file of figures that ``--json`` writes and ``--compare`` reads.
+"""The results file, which ``evaluate --json`` writes and ``--compare`` reads, and the paired comparison of two runs.
 
 ::
 
-    {"format": 1,
-     "set": "clapnq-a", "passages": 2458, "questions": 300,
-     "figures": {WHERE: {SYSTEM: {MEASURE: {"mean": .8, "low": .73, "high": .86}}}},
-     "trust": {"threshold": .5, "auc": .83, "ece": .16, "aurc": .4, "shown": 172, "right": 106},
-     "asked": [{"id": "q1", "question": "Who?", "answerable": true, "confidence": .93,
-                "outcomes": {WHERE: {SYSTEM: {"measures": {MEASURE: 1.0},
-                                              "first": {"citation": "zhiyzuiwnpkr56wq", "text": "She."}}}}}]}
+    {"format": 2,
+     "dataset": "clapnq-a", "passages": 2458,
+     "metrics": {SETTING: {SYSTEM: {MEASURE: {"mean": 0.8, "low": 0.73, "high": 0.86}}}},
+     "confidence": {"threshold": 0.5, "auc": 0.83, "ece": 0.16, "aurc": 0.4, "answered": 172, "correct": 106},
+     "questions": [{"id": "q1", "question": "Who?", "answerable": true, "confidence": 0.93,
+                    "outcomes": {SETTING: {SYSTEM: {"measures": {MEASURE: 1.0},
+                                                    "top": {"citation": "zhiyzuiwnpkr56wq", "text": "She."}}}}}]}
 
-WHERE is ``open`` or ``in scope``; SYSTEM is ``Sourceline``, ``BM25``, ``dense``, ``dense + BM25, RRF`` or another
-that was measured; MEASURE is ``R@1``, ``R@5``, ``R@10``, ``MRR@10`` or ``nDCG@10``. R@k is success@k: 1 if one of the
-first k passages answers. ``figures`` are means over the answerable questions with their 95 % bootstrap intervals;
-``in scope`` is there if the set has several documents, and has a question only if that has a scope. ``measures`` are
-empty for a question that is not answerable, ``first`` is null if nothing was found. ``trust`` is described at
-``figures.Trust``; ``auc`` is null without both answerable and unanswerable questions. Each question stands on a line
-of its own, in the set's order.
+SETTING is ``open`` (all documents) or ``in scope`` (the document that the question is about). SYSTEM is ``Sourceline``,
+``BM25``, ``dense``, ``dense + BM25, RRF``, or an ablation. MEASURE is ``R@1``, ``R@5``, ``R@10``, ``MRR@10`` or
+``nDCG@10``; R@k is success@k: 1 if any of the first k passages is relevant.
+
+``metrics`` are means over the answerable questions with 95 % bootstrap intervals. ``in scope`` is there if the dataset
+has several documents, and a question has it only if it has a scope. ``measures`` are empty for a question that is not
+answerable, ``top`` is null if nothing was retrieved. ``confidence`` is described at ``metrics.ConfidenceMetrics``.
+Each question is on a line of its own, in the dataset's order.
 """
 
 import json
 import math
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sourceline.errors import ResultsError
-from sourceline.evaluation.metrics import MEASURES, SOURCELINE, Asked, Evaluation, First, Outcome
+from sourceline.evaluation.metrics import (
+    MEASURES,
+    SOURCELINE,
+    Estimate,
+    Evaluation,
+    Outcome,
+    QuestionResult,
+    TopPassage,
+    bootstrap_means,
+)
 
-FORMAT = 1
+FORMAT = 2
 
 
-def record(name: str, evaluation: Evaluation) -> str:
-    """Return the text of the file; ``name`` is the set's."""
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A question whose first passage became correct, or no longer is, with that passage in both runs."""
+
+    id: str
+    question: str
+    old: TopPassage | None
+    new: TopPassage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How Sourceline changed between two runs: the mean of new - old by measure, and the flips at R@1."""
+
+    questions: int
+    differences: Mapping[str, Estimate]
+    won: tuple[Flip, ...]
+    lost: tuple[Flip, ...]
+
+
+def results_json(evaluation: Evaluation) -> str:
+    """Return the contents of a results file."""
     values = asdict(evaluation)
-    asked = ",\n  ".join(map(json.dumps, values.pop("asked")))
-    head = {"format": FORMAT, "set": name, "passages": evaluation.passages, "questions": len(evaluation.asked)}
-    return json.dumps(head | values, indent=1).removesuffix("\n}") + f',\n "asked": [\n  {asked}\n ]\n}}\n'
+    questions = ",\n  ".join(json.dumps(question) for question in values.pop("questions"))
+    head = json.dumps({"format": FORMAT} | values, indent=1).removesuffix("\n}")
+    return f'{head},\n "questions": [\n  {questions}\n ]\n}}\n'
 
 
-def read_record(file: Path) -> tuple[Asked, ...]:
-    """Return the questions of a file of figures, with what came of them in Sourceline; other systems are left out.
+def read_results(file: Path) -> tuple[QuestionResult, ...]:
+    """Read the questions of a results file with the outcomes of Sourceline alone.
 
     Raises:
-        FiguresError: the file cannot be read, or is not one.
+        ResultsError: the file cannot be read, is of another format, or is no results file.
     """
     try:
         values = json.loads(file.read_text("utf-8"))
-        if values["format"] != FORMAT:
-            raise ValueError(f"its format is {values['format']!r}, not {FORMAT}")
-        return tuple(map(_asked, values["asked"]))
+        if values["format"] == FORMAT:
+            return tuple(_question(value) for value in values["questions"])
     except OSError as error:
         raise ResultsError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ResultsError(f"{file} holds no figures of `sourceline evaluate --json`: {error!r}") from error
+        raise ResultsError(f"{file} holds no results of `sourceline evaluate --json`: {error!r}") from error
+    raise ResultsError(
+        f"{file} has results of format {values['format']!r}, and this version reads {FORMAT}: "
+        "make them again with `sourceline evaluate --json`"
+    )
 
 
-def _asked(value: dict[str, Any]) -> Asked:
-    return Asked(
+def _question(value: dict[str, Any]) -> QuestionResult:
+    return QuestionResult(
         id=str(value["id"]),
         question=str(value["question"]),
         answerable=bool(value["answerable"]),
         confidence=_number(value["confidence"]),
         outcomes={
-            str(where): {SOURCELINE: _outcome(systems[SOURCELINE])} for where, systems in value["outcomes"].items()
+            str(setting): {SOURCELINE: _outcome(systems[SOURCELINE])} for setting, systems in value["outcomes"].items()
         },
     )
 
 
 def _outcome(value: dict[str, Any]) -> Outcome:
     measures = value["measures"] and {name: _number(value["measures"][name]) for name in MEASURES}
-    first = value["first"]
-    return Outcome(dict(measures), First(str(first["citation"]), str(first["text"])) if first else None)
+    top = value["top"]
+    return Outcome(dict(measures), TopPassage(str(top["citation"]), str(top["text"])) if top else None)
 
 
 def _number(value: Any) -> float:
@@ -81,27 +117,68 @@ def _number(value: Any) -> float:
 
 
 def require_writable(file: Path) -> None:
-    """Find out before the work that a file can be written; what stands in it stays.
+    """Check, before the work, that a file can be written. What is in it stays.
 
     Raises:
-        FiguresError: it cannot.
+        ResultsError: it cannot.
     """
-    new = not file.exists()
+    existed = file.exists()
     try:
         file.open("ab").close()
-        if new:
+        if not existed:
             file.unlink()
     except OSError as error:
         raise ResultsError(f"cannot write {file}: {error.strerror}") from error
 
 
-def write(file: Path, text: str) -> None:
-    """Write a file; half of a surrogate pair, as in the name of a folder that is not UTF-8, becomes ``?``.
+def write_text(file: Path, text: str) -> None:
+    """Write a file; a lone surrogate, as in a folder's name that is not UTF-8, becomes ``?``.
 
     Raises:
-        FiguresError: it cannot be written.
+        ResultsError: it cannot be written.
     """
     try:
         file.write_text(text, "utf-8", errors="replace")
     except OSError as error:
         raise ResultsError(f"cannot write {file}: {error.strerror}") from error
+
+
+def require_common(old: Iterable[QuestionResult], new: Iterable[tuple[str, str]]) -> None:
+    """Check, before the work, that there will be something to compare.
+
+    Args:
+        old: the questions of a results file.
+        new: id and text of the answerable questions that will be asked.
+
+    Raises:
+        ResultsError: no answerable question is in both with the same id and text.
+    """
+    if {(question.id, question.question) for question in old if question.answerable}.isdisjoint(new):
+        raise ResultsError("there is nothing to compare: no answerable question of this dataset is in the old results")
+
+
+def compare(old: Sequence[QuestionResult], new: Sequence[QuestionResult]) -> dict[str, Comparison]:
+    """Compare Sourceline by setting, over the questions that are answerable in both with the same id and text."""
+    by_key = {(question.id, question.question): question for question in old}
+    pairs: dict[str, list[tuple[QuestionResult, Outcome, Outcome]]] = {}
+    for question in new:
+        before = by_key.get((question.id, question.question))
+        for setting, systems in question.outcomes.items():
+            pairs.setdefault(setting, [])  # settings stay in the order of the run
+            if before and setting in before.outcomes:
+                then, now = before.outcomes[setting][SOURCELINE], systems[SOURCELINE]
+                if then.measures and now.measures:
+                    pairs[setting].append((question, then, now))
+    return {setting: _compare_pairs(compared) for setting, compared in pairs.items() if compared}
+
+
+def _compare_pairs(pairs: Sequence[tuple[QuestionResult, Outcome, Outcome]]) -> Comparison:
+    changes = np.array([[new.measures[name] - old.measures[name] for name in MEASURES] for _, old, new in pairs])
+    flips = [Flip(question.id, question.question, old.top, new.top) for question, old, new in pairs]
+    at_one = changes[:, MEASURES.index("R@1")]
+    return Comparison(
+        questions=len(pairs),
+        differences=dict(zip(MEASURES, bootstrap_means(changes), strict=True)),
+        won=tuple(flip for flip, change in zip(flips, at_one, strict=True) if change > 0),
+        lost=tuple(flip for flip, change in zip(flips, at_one, strict=True) if change < 0),
+    )

@@ -10,8 +10,8 @@ import numpy as np
 from sourceline.encoders.base import Encoder, EncoderInput, Float32, Tokens, l2_normalize
 from sourceline.errors import QuestionError
 from sourceline.ingest.sentences import sentence_spans
+from sourceline.types import MAX_QUESTION_CHARACTERS
 
-MAX_CHARACTERS = 2_000
 # The weight of a token beside the sentences that ask, and of all such tokens together, relative to what asks.
 BACKGROUND_WEIGHT = 0.2
 
@@ -42,8 +42,9 @@ def validate_question(text: str) -> str:
     Raises:
         QuestionError: it is empty, too long, or holds characters that are no text.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise QuestionError(f"the question has {len(text):,} characters; at most {MAX_CHARACTERS:,} are answered")
+    if len(text) > MAX_QUESTION_CHARACTERS:
+        limit = f"at most {MAX_QUESTION_CHARACTERS:,} are answered"
+        raise QuestionError(f"the question has {len(text):,} characters; {limit}")
     if not text.strip():
         raise QuestionError("the question is empty")
     if "\0" in text:

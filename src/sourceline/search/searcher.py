@@ -15,9 +15,8 @@ from sourceline.search.confidence import Calibration, ConfidenceFeatures
 from sourceline.search.highlights import content_tokens, highlights
 from sourceline.search.late_interaction import LateInteraction, late_interaction
 from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
-from sourceline.types import DEFAULT_THRESHOLD, Answer, Hit, Scores, Verdict
+from sourceline.types import DEFAULT_THRESHOLD, MAX_K, Answer, Hit, Scores, Verdict
 
-MAX_K = 100
 # From each of dense and BM25. More adds candidates but hardly a right first place.
 CANDIDATES = 30
 # The first passage's lead is measured over the others among so many.

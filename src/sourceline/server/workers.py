@@ -16,32 +16,32 @@ from multiprocessing.context import SpawnProcess
 
 from sourceline.config import Settings
 from sourceline.errors import SourcelineError, WorkerError
-from sourceline.server import metrics
+from sourceline.server.metrics import FOLDER_VARIABLE
 from sourceline.server.run import start
 from sourceline.text import log_to_stderr
 
 log = logging.getLogger(__name__)
 
-# One that ends so soon would end again: after so many in a row, times the workers, no other is started.
+# A worker that ends this young would end again: after so many in a row for each worker, no other is started.
 YOUNG_SECONDS = 10
-MOST_YOUNG = 3
+MAX_YOUNG = 3
 # How soon a signal is passed on. That a worker ended is noticed at once.
 SIGNAL_SECONDS = 0.2
 
 
 def serve_with_workers(settings: Settings, listener: socket.socket) -> None:
-    """Serve with as many workers as the settings say, until told to stop by a signal.
+    """Serve with as many workers as the settings say, until a signal says to stop.
 
     Raises:
         WorkerError: the workers do not stay alive.
     """
-    with tempfile.TemporaryDirectory(prefix="sourceline-") as figures:
-        os.environ[metrics.FOLDER] = figures
+    with tempfile.TemporaryDirectory(prefix="sourceline-") as folder:
+        os.environ[FOLDER_VARIABLE] = folder
         keep_running(settings.workers, partial(_serve, settings, listener))
 
 
 def keep_running(count: int, work: Callable[[], None]) -> None:
-    """Keep so many processes at work until told to stop by a signal; then they are told, too, and waited for.
+    """Keep ``count`` processes running until a signal says to stop; then stop them and wait for them.
 
     Uvicorn's own supervisor asks each worker for a sign of life instead, and stands still while one does not answer.
 
@@ -49,14 +49,14 @@ def keep_running(count: int, work: Callable[[], None]) -> None:
         WorkerError: the workers do not stay alive.
     """
     context = multiprocessing.get_context("spawn")  # FAISS and onnxruntime hang in a forked process
-    told: list[int] = []
+    signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: told.append(number))
+        signal.signal(number, lambda number, _: signals.append(number))
     started: dict[SpawnProcess, float] = {}
-    young = 0  # so many in a row
+    died_young = 0  # in a row
     try:
-        while not told:
-            if young >= MOST_YOUNG * count:
+        while not signals:
+            if died_young >= MAX_YOUNG * count:
                 raise WorkerError("the workers do not stay alive")
             while len(started) < count:
                 worker = context.Process(target=work)
@@ -64,7 +64,8 @@ def keep_running(count: int, work: Callable[[], None]) -> None:
                 started[worker] = time.monotonic()
             wait([worker.sentinel for worker in started], SIGNAL_SECONDS)
             for worker in [worker for worker in started if not worker.is_alive()]:
-                young = young + 1 if time.monotonic() - started.pop(worker) < YOUNG_SECONDS else 0
+                age = time.monotonic() - started.pop(worker)
+                died_young = died_young + 1 if age < YOUNG_SECONDS else 0
                 log.warning("worker %s ended with code %s", worker.pid, worker.exitcode)
     finally:
         for worker in started:

@@ -4,15 +4,15 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from sourceline.indexing.lock import lock
+from sourceline.index.snapshot import build_lock
 from tests.conftest import Rebuild
-from tests.server.serving import assert_problem, serve, wait_until
+from tests.support.api import assert_problem, serve, wait_until
 
 
 def state(client: TestClient) -> dict[str, Any]:
-    found = client.get("/v1/index").json()["rebuild"]
-    assert isinstance(found, dict)
-    return found
+    status = client.get("/v1/index").json()["rebuild"]
+    assert isinstance(status, dict)
+    return status
 
 
 def snapshot(client: TestClient) -> str:
@@ -27,19 +27,21 @@ def rebuilt(client: TestClient) -> dict[str, Any]:
 def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.md").write_text("# Bridge\n\nThe bridge opens on Monday. It is made of oak.\n")
     (documents / "empty.txt").write_text("\n")
+    (documents / "scan.pdf").touch()
     report = rebuild(documents, index)
     with serve(documents, index) as client:
-        found = client.get("/v1/index").json()
-    created, tokens = found["snapshot"].pop("created"), found["snapshot"].pop("tokens")
-    assert found == {
+        served = client.get("/v1/index").json()
+    created, tokens = served["snapshot"].pop("created"), served["snapshot"].pop("tokens")
+    assert served == {
         "snapshot": {
             "id": report.snapshot,
             "model": "sentence-transformers/all-MiniLM-L6-v2",
-            "encoder": "onnx",
+            "backend": "onnx",
             "documents": 1,
             "passages": 3,
             "rows": 2,
             "skipped": {"empty.txt": "there is no text in it"},
+            "ignored": {"scan.pdf": "its format is not read; these are: .md, .txt"},
         },
         "rebuild": {"state": "idle"},
     }
@@ -77,8 +79,9 @@ def test_a_rebuild_is_accepted_refused_while_it_runs_and_served_when_it_ends(
             "unchanged": [],
             "removed": ["b.txt"],
             "skipped": {"empty.txt": "there is no text in it"},
+            "ignored": {},
             "passages": 2,
-            "windows": 2,
+            "chunks": 2,
             "encoded": 2,
             "seconds": 0,
         }
@@ -114,7 +117,7 @@ def test_a_rebuild_that_fails_says_why_and_what_was_served_is_served(
 def test_a_rebuild_is_refused_while_another_process_builds(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
-    with serve(documents, index) as client, lock(index):
+    with serve(documents, index) as client, build_lock(index):
         assert_problem(client.post("/v1/index/rebuild"), 409)
         assert state(client) == {"state": "idle"}
 
@@ -139,5 +142,5 @@ def test_stopping_the_server_ends_a_rebuild_and_frees_the_lock(documents: Path, 
     report = rebuild(documents, index)
     with serve(documents, index) as client:
         assert client.post("/v1/index/rebuild").status_code == 202
-    with lock(index):
+    with build_lock(index):
         assert (index / "CURRENT").read_text().strip() >= report.snapshot

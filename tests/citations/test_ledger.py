@@ -251,7 +251,7 @@ def test_a_ledger_that_is_no_database_is_an_error_that_names_the_file(tmp_path: 
     for call in calls:
         with pytest.raises(LedgerError, match=r"ledger\.sqlite, cannot be used: "):
             call()
-        assert not damage or (tmp_path / FILE).read_bytes() == damage
+    assert (tmp_path / FILE).read_bytes() == damage
 
 
 def test_an_overwritten_page_of_the_ledger_is_detected(tmp_path: Path) -> None:

@@ -86,15 +86,6 @@ class Ledger:
         """Return whether a citation was ever recorded."""
         return self._path.exists()
 
-    def upgrade(self) -> None:
-        """Bring a ledger of an older version to this one's tables. Until then it cannot be read.
-
-        Raises:
-            LedgerError: it cannot be written; nothing was.
-        """
-        with self._open(writable=True):
-            pass
-
     def record(self, snapshot: str, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]) -> None:
         """Append what a build issues and what it found gone, in one transaction, flushed to the disk.
 
@@ -186,13 +177,12 @@ class Ledger:
                 self._create()
             with closing(sqlite3.connect(self._path if writable or exists else ":memory:", timeout=10)) as connection:
                 connection.row_factory = sqlite3.Row
+                if not writable and not exists:
+                    connection.executescript(_SCHEMA)
+                _upgrade(connection)  # first, so that nothing else is written to a file that is no ledger
                 if writable:
-                    _upgrade(connection)  # first, so that nothing is written to a file that is no ledger
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = FULL")
-                elif not exists:
-                    connection.executescript(_SCHEMA)
-                _upgrade(connection)  # a build reads before it writes
                 yield connection
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it read
             raise LedgerError(f"the record of citations, {self._path}, cannot be used: {error}") from error

@@ -31,7 +31,6 @@ def record_citations(ledger: Ledger, before: Snapshot | None, after: Snapshot) -
         passages = (passage for entry in after.passages.documents for passage in after.passages.in_context(entry))
         ledger.record(after.id, passages, ())
         return
-    ledger.upgrade()
     old_entries = {entry.id: entry for entry in before.passages.documents} if before else {}
     new_entries = {entry.id: entry for entry in after.passages.documents}
     touched = [

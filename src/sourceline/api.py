@@ -12,7 +12,7 @@ from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.encoders.base import Encoder
 from sourceline.errors import BuildRunningError, ClosedError, MismatchError, UnknownDocumentError
-from sourceline.index.snapshot import REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
+from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
 from sourceline.search.confidence import is_calibrated, load_calibration
 from sourceline.search.searcher import Searcher
 from sourceline.types import (
@@ -150,6 +150,8 @@ class Index:
     @staticmethod
     def is_building(path: str | PathLike[str]) -> bool:
         """Return whether a build of the index at ``path`` is running, in whichever process."""
+        if not (Path(path) / LOCK).exists():  # nor is it made, by asking
+            return False
         try:
             with build_lock(Path(path)):
                 return False

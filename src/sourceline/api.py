@@ -45,8 +45,8 @@ class Index:
     >>> with Index.open("index") as index:
     ...     answer = index.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
     ...     citation = index.cite(answer.hits[0].passage.id)
-    >>> answer.verdict.value, answer.hits[0].passage.text[-31:]
-    ('answered', 'Iraqi Foreign Minister Fuad Hussein.'[-31:])
+    >>> answer.verdict.value, answer.hits[0].passage.text[-36:]
+    ('answered', 'Iraqi Foreign Minister Fuad Hussein.')
     >>> citation.status.value, citation.cited.passage.location.line
     ('current', 1)
     """
@@ -274,7 +274,8 @@ class Index:
 
     def close(self) -> None:
         """Let go of all files once the calls that have begun are done. May be called twice."""
-        self._view = None
+        with self._refreshing:  # which would open it again
+            self._view = None
 
     def __enter__(self) -> Self:
         """Use as a context manager to close it."""

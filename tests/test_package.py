@@ -79,7 +79,8 @@ def functions_of_index() -> Iterator[Callable[..., object]]:
     """Yield the public methods and properties of ``Index`` as plain functions."""
     for name, member in vars(Index).items():
         if not name.startswith("_"):
-            yield member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+            function: Callable[..., object] = getattr(member, "fget", None) or getattr(member, "__func__", member)
+            yield function
 
 
 def classes_in(annotation: Any) -> Iterator[type]:

@@ -12,7 +12,7 @@ from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.encoders.base import Encoder
 from sourceline.errors import BuildRunningError, ClosedError, MismatchError, UnknownDocumentError
-from sourceline.index.snapshot import REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
+from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
 from sourceline.search.confidence import is_calibrated, load_calibration
 from sourceline.search.searcher import Searcher
 from sourceline.types import (
@@ -45,8 +45,8 @@ class Index:
     >>> with Index.open("index") as index:
     ...     answer = index.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
     ...     citation = index.cite(answer.hits[0].passage.id)
-    >>> answer.verdict.value, answer.hits[0].passage.text[-31:]
-    ('answered', 'Iraqi Foreign Minister Fuad Hussein.'[-31:])
+    >>> answer.verdict.value, answer.hits[0].passage.text[-36:]
+    ('answered', 'Iraqi Foreign Minister Fuad Hussein.')
     >>> citation.status.value, citation.cited.passage.location.line
     ('current', 1)
     """
@@ -150,6 +150,8 @@ class Index:
     @staticmethod
     def is_building(path: str | PathLike[str]) -> bool:
         """Return whether a build of the index at ``path`` is running, in whichever process."""
+        if not (Path(path) / LOCK).exists():  # nor is it made, by asking
+            return False
         try:
             with build_lock(Path(path)):
                 return False
@@ -272,7 +274,8 @@ class Index:
 
     def close(self) -> None:
         """Let go of all files once the calls that have begun are done. May be called twice."""
-        self._view = None
+        with self._refreshing:  # which would open it again
+            self._view = None
 
     def __enter__(self) -> Self:
         """Use as a context manager to close it."""

@@ -11,12 +11,12 @@ from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Tokens, l2
 from sourceline.errors import QuestionError
 from sourceline.search.query import (
     BACKGROUND_WEIGHT,
-    MAX_CHARACTERS,
     QueryEncoding,
     encode_query,
     encode_query_once,
     validate_question,
 )
+from sourceline.types import MAX_QUESTION_CHARACTERS
 from tests.support.texts import texts
 
 
@@ -25,7 +25,7 @@ def test_the_white_space_around_a_question_is_removed() -> None:
 
 
 def test_a_question_of_the_greatest_length_is_accepted() -> None:
-    assert validate_question("a" * MAX_CHARACTERS) == "a" * 2000
+    assert validate_question("a" * MAX_QUESTION_CHARACTERS) == "a" * 2000
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_three_hundred_words_ask_what_their_last_sentence_asks(encoder: Encoder)
     assert query.vector @ alone.vector > 0.7
 
 
-@given(text=texts.map(lambda text: (text * 20)[:MAX_CHARACTERS]))
+@given(text=texts.map(lambda text: (text * 20)[:MAX_QUESTION_CHARACTERS]))
 @settings(max_examples=25, deadline=None)
 def test_any_text_is_encoded_or_refused(encoder: Encoder, text: str) -> None:
     try:

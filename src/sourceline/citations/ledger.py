@@ -177,9 +177,9 @@ class Ledger:
                 self._create()
             with closing(sqlite3.connect(self._path if writable or exists else ":memory:", timeout=10)) as connection:
                 connection.row_factory = sqlite3.Row
-                if not exists and not writable:
+                if not writable and not exists:
                     connection.executescript(_SCHEMA)
-                _upgrade(connection)  # also to read, as a build does first; fails before it writes to what is no ledger
+                _upgrade(connection)  # first, so that nothing else is written to a file that is no ledger
                 if writable:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = FULL")

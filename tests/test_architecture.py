@@ -21,15 +21,15 @@ STAGES = [
     {"citations"},
     {"indexing"},
     {"search"},
-    {"evaluation"},
     {"api"},
+    {"evaluation"},
     {"doctor", "server"},
     {"cli"},
     {"__main__"},
 ]
 # Package -> the only stages that may import it.
 ONLY = {
-    "faiss": {"index", "indexing"},
+    "faiss": {"index"},
     "tantivy": {"index"},
     "torch": {"encoders"},
     "transformers": {"encoders"},

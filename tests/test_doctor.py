@@ -27,7 +27,7 @@ def test_a_healthy_index_has_no_problems(documents: Path, index: Path, snapshot:
     assert list(findings) == ["installation", "model", "documents", "index", "encoder", "citations"]
     assert problems(findings) == {}
     assert findings["documents"].detail == f"1 can be read in {documents}"
-    assert findings["index"].detail == f"snapshot {snapshot}, 1 documents, 2 passages"
+    assert findings["index"].detail == f"snapshot {snapshot}, 1 document, 2 passages"
     assert findings["encoder"].detail == "onnx"
     assert findings["citations"].detail == "2 were issued"
     assert findings["model"].detail.startswith(f"{DEFAULT_MODEL} in ")

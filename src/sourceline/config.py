@@ -1,4 +1,4 @@
-"""The one table of settings: environment, ``sourceline.toml``, command line and docs all come from it."""
+"""The settings, from the command line, the environment and ``sourceline.toml``. Tests hold CLI and docs to them."""
 
 import ipaddress
 from pathlib import Path

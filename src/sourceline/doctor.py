@@ -10,6 +10,7 @@ from pathlib import Path
 from sourceline import __version__
 from sourceline.api import Index
 from sourceline.errors import SourcelineError
+from sourceline.text import counted
 from sourceline.types import Backend
 
 _PACKAGES = ("faiss-cpu", "onnxruntime", "tantivy", "tokenizers", "sentence-transformers", "torch")
@@ -79,7 +80,7 @@ def _describe(index: Index, model: str) -> str:
     snapshot = index.snapshot
     if snapshot.model != model:
         raise SourcelineError(f"built with {snapshot.model}, not {model}: run `sourceline rebuild-index`")
-    return f"snapshot {snapshot.id}, {snapshot.documents} documents, {snapshot.passages:,} passages"
+    return f"snapshot {snapshot.id}, {counted(snapshot.documents, 'document')}, {counted(snapshot.passages, 'passage')}"
 
 
 def _try_encoder(index: Index, backend: Backend) -> str:

@@ -34,6 +34,15 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", " ")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "document"), counted(1200, "document")
+    ('1 document', '1,200 documents')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class PrintableFormatter(logging.Formatter):
     """Log records without control characters: names of files stand in them."""
 

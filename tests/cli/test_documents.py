@@ -14,7 +14,7 @@ def test_documents_are_listed_with_the_files_that_were_left_out(
     listed = sourceline("documents", "--index", index)
     assert (listed.code, listed.err) == (0, "")
     assert listed.out.splitlines() == [
-        f"snapshot {snapshot}: 1 documents, 2 passages",
+        f"snapshot {snapshot}: 1 document, 2 passages",
         "a.md: Minutes, 2 passages",
         "skipped b.txt: there is no text in it",
         "not read c.pdf: its format is not read; these are: .md, .txt",

@@ -170,7 +170,7 @@ def test_documents_are_listed_with_what_was_left_out() -> None:
     documents = DocumentList((DocumentInfo("a.txt", "A title", "0" * 64, 1_200),), "00000001")
     lines = render.documents(documents, info).splitlines()
     assert lines[:4] == [
-        "snapshot 00000001: 1 documents, 1,200 passages",
+        "snapshot 00000001: 1 document, 1,200 passages",
         "a.txt: A title, 1,200 passages",
         "skipped b.txt: empty",
         "not read 00.png: why",

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sourceline.text import one_line, printable
+from sourceline.text import counted, one_line, printable
 from sourceline.types import (
     Answer,
     BuildReport,
@@ -40,7 +40,7 @@ def report(report: BuildReport) -> str:
     """Return what a build did, as lines."""
     counts = {name: len(getattr(report, name)) for name in ("added", "changed", "unchanged", "removed", "skipped")}
     lines = [
-        f"snapshot {report.snapshot}: {report.passages:,} passages, {report.seconds:.1f} s",
+        f"snapshot {report.snapshot}: {counted(report.passages, 'passage')}, {report.seconds:.1f} s",
         "documents: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
         f"chunks: {report.encoded:,} of {report.chunks:,} encoded",
         *_left_out(report.skipped, report.ignored),
@@ -51,8 +51,8 @@ def report(report: BuildReport) -> str:
 def documents(documents: DocumentList, snapshot: SnapshotInfo) -> str:
     """Return the documents of the index and what was left out, as lines."""
     lines = [
-        f"snapshot {snapshot.id}: {snapshot.documents:,} documents, {snapshot.passages:,} passages",
-        *(f"{document.id}: {document.title}, {document.passages:,} passages" for document in documents),
+        f"snapshot {snapshot.id}: {counted(snapshot.documents, 'document')}, {counted(snapshot.passages, 'passage')}",
+        *(f"{document.id}: {document.title}, {counted(document.passages, 'passage')}" for document in documents),
         *_left_out(snapshot.skipped, snapshot.ignored),
     ]
     return "\n".join(map(one_line, lines))

@@ -79,6 +79,8 @@ def build(
                     builder = IncrementalBuilder(documents, config, resolved, encoder, cache, reusable)
                     builder.write(scan.files, writer, skipped, progress)
                     after = check_snapshot(index, writer.write(skipped, scan.ignored))
+                # In this order: an id that a reader can see must be in the ledger. What a crash leaves between the two
+                # is recorded again by the next build.
                 record_citations(Ledger(index), before, after)
                 snapshots.publish(index, after.id)
             _tidy(index, after, before)

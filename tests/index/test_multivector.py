@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sourceline.encoders.base import Float32, l2_normalize
@@ -212,6 +212,7 @@ def test_ids_take_as_many_bytes_as_the_vocabulary_needs(tmp_path: Path, vocabula
     assert (known, never) == pytest.approx((math.log1p(1.5 / 2.5), math.log1p(3.5 / 0.5)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=6), min_size=1, max_size=6))
 def test_passages_of_one_chunk_are_stored_like_those_of_several(passages: list[list[int]]) -> None:
     chunks = [chunk(ids, seed=seed) for seed, ids in enumerate(passages)]

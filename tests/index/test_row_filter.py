@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sourceline.index.row_filter import RowFilter
@@ -34,6 +34,7 @@ def test_the_bitmap_has_the_lowest_bit_first() -> None:
     assert RowFilter.from_ranges([]).bitmap(0).tolist() == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 12), max_size=12))
 def test_length_membership_and_bitmap_agree_with_the_ranges(steps: list[int]) -> None:
     edges = np.cumsum([0, *steps]).tolist()

@@ -138,7 +138,7 @@ def test_a_snapshot_in_another_format_is_refused_left_alone_and_replaced_by_a_bu
     assert report.added == ("a.md",)
     assert current_texts(built) == SECOND
     assert leftovers(built) == set()
-    assert "building without an older snapshot: " in caplog.text
+    assert "building without the snapshot before: " in caplog.text
 
 
 def test_files_that_disagree_on_what_they_hold_are_damage(built: Path) -> None:

@@ -134,7 +134,8 @@ def test_a_rebuild_replaces_an_old_index(old: Path, rebuild: Rebuild, caplog: py
     assert not (old / "generations").exists()
     assert not (old / "encoders" / old_fingerprint()).exists()
     assert leftovers(old) == set()
-    assert [record.getMessage() for record in caplog.records] == [f"building without an older snapshot: {REFUSAL}"]
+    reason = REFUSAL.removesuffix(": run `sourceline rebuild-index`")
+    assert [record.getMessage() for record in caplog.records] == [f"building without the snapshot before: {reason}"]
     with Index.open(old) as index:
         answer = index.ask("When does the bridge open?", 1)
     assert answer.hits[0].passage.text == "The bridge over the river opens on Sunday at ten."

@@ -243,7 +243,7 @@ def _subfolders(folder: Path) -> list[str]:
 
 def next_id(index: Path, timestamp: str) -> str:
     """Return an id that sorts behind every snapshot that ever stood in this folder's ``CURRENT``."""
-    used = [current_id(index), *folder_names(index)]
+    used = [current_id(index), *folder_names(index), *_old_folder_names(index)]
     number = max((int(name[:8]) for name in used if name and name[:8].isdecimal()), default=0) + 1
     return f"{number:08d}-{timestamp}"
 

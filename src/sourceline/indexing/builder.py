@@ -290,7 +290,8 @@ def _open_before(index: Path) -> Snapshot | None:
     except NoSnapshotError:
         return None
     except (DamagedError, MismatchError) as error:
-        log.warning("building without an older snapshot: %s", error)
+        reason = str(error).removesuffix(f": {snapshots.REBUILD}")  # which is what is being done
+        log.warning("building without the snapshot before: %s", reason)
         return None
 
 

@@ -12,11 +12,10 @@ from starlette.middleware import Middleware
 
 from sourceline import __version__
 from sourceline.config import Settings
-from sourceline.server import errors
+from sourceline.server import errors, models
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics, MetricsMiddleware
 from sourceline.server.middleware import HeadMiddleware, KeyMiddleware, LimitsMiddleware, LoopbackHostMiddleware
-from sourceline.server.models import Problem
 from sourceline.server.rebuilds import Rebuilds
 from sourceline.server.routes import ask, citations, documents, index, operations, pages
 
@@ -74,9 +73,12 @@ class _App(FastAPI):
         """Return the API's description. It is made once."""
         if self.openapi_schema is None:
             description = super().openapi()
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            problem = models.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             components = description["components"]
             components["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+            for name, schema in components["schemas"].items():
+                if "examples" in schema:  # whose keys pydantic has sorted
+                    schema |= getattr(models, name).model_config["json_schema_extra"]
             components["securitySchemes"] = {"API key": _SECURITY_SCHEME}
             description["security"] = [{"API key": []}, {}]
         assert self.openapi_schema is not None

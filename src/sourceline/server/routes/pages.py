@@ -90,14 +90,14 @@ def _operation(name: str, operation: Mapping[str, Any], openapi: Mapping[str, An
     if "parameters" in operation:
         yield _json("Parameters", operation["parameters"])
     if "requestBody" in operation:
-        yield from _bodies("Request", operation["requestBody"], openapi)
-    for status, response in operation["responses"].items():
-        yield from _bodies(f"{status} {response['description']}", response, openapi)
+        yield from _bodies("Request", operation["requestBody"], openapi, shown=True)
+    for status, response in sorted(operation["responses"].items()):
+        yield from _bodies(f"{status} {response['description']}", response, openapi, shown=status.startswith("2"))
 
 
-def _bodies(name: str, body: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterator[str]:
+def _bodies(name: str, body: Mapping[str, Any], openapi: Mapping[str, Any], shown: bool) -> Iterator[str]:
     for media_type, content in body["content"].items():
-        yield _json(f"{name}, {media_type}", _example_of(content, openapi))
+        yield _json(f"{name}, {media_type}", _example_of(content, openapi), shown)
 
 
 def _example_of(content: Mapping[str, Any], openapi: Mapping[str, Any]) -> Any:
@@ -108,6 +108,7 @@ def _example_of(content: Mapping[str, Any], openapi: Mapping[str, Any]) -> Any:
     return openapi["components"]["schemas"][name]["examples"][0]
 
 
-def _json(name: str, value: object) -> str:
+def _json(name: str, value: object, shown: bool = False) -> str:
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-    return f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
+    opened = " open" if shown else ""
+    return f"<details{opened}><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"

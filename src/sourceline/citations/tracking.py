@@ -10,7 +10,7 @@ from sourceline.index.passage_store import DocumentEntry, PassageStore
 from sourceline.index.snapshot import Snapshot
 from sourceline.types import CitationStatus, Passage, PassageInContext
 
-# A text of fewer words ("Thank you.") does not tell where it went, unless what stands around it went along.
+# A text of fewer words ("Thank you.") is too common to track unless its context moved too.
 DISTINCTIVE_WORDS = 4
 # An edited sentence keeps about half of its words; if it alone stands where the old one stood, a third will do.
 SIMILAR, SIMILAR_IN_PLACE = 0.5, 0.34
@@ -27,7 +27,7 @@ def record_citations(ledger: Ledger, before: Snapshot | None, after: Snapshot) -
         LedgerError: the ledger cannot be read or written; nothing was recorded.
     """
     if before is None and not ledger.exists():
-        # Nothing can have been lost, so that nothing need be compared: the passages are read document by document.
+        # Nothing can have been lost, so nothing needs comparing: the passages are read document by document.
         passages = (passage for entry in after.passages.documents for passage in after.passages.in_context(entry))
         ledger.record(after.id, passages, ())
         return
@@ -67,7 +67,7 @@ def similarity(text: str, other: str) -> float:
 
 
 def match_reappeared(lost: Iterable[PassageInContext], appeared: Sequence[PassageInContext]) -> Iterator[Resolution]:
-    """Yield where the lost citations went whose exact text is new in some place.
+    """Yield the new location of each lost citation whose exact text reappeared.
 
     Args:
         lost: citations of any age that are not in the new snapshot.
@@ -133,7 +133,10 @@ def _resolutions(
     new: dict[str, list[PassageInContext]],
     appeared: list[PassageInContext],
 ) -> Iterator[Resolution]:
-    """Yield what became of all citations that a build does not find; ``old`` and ``new`` hold the changed documents."""
+    """Yield a resolution for every citation missing from the new snapshot.
+
+    ``old`` and ``new`` hold the documents that changed.
+    """
     new_ids = {passage.passage.id for document in new.values() for passage in document}
     appeared_by_id = {passage.passage.id: passage for passage in appeared}
     stayed = {_place(p) for document in new.values() for p in document if p.passage.id not in appeared_by_id}
@@ -222,7 +225,7 @@ def _surviving_copy(old: PassageInContext, candidates: list[PassageInContext]) -
 def _agreement(old: PassageInContext, new: PassageInContext) -> int:
     """Return on how many sides, of two, the text around two passages agrees.
 
-    Every document has a beginning and an end: to stand there says something only beside text that agrees.
+    Every document has a beginning and an end, so an empty prefix or suffix counts only if the other side matches.
     """
     sides = [(old.prefix.split(), new.prefix.split()), (old.suffix.split(), new.suffix.split())]
     agreeing = [words for words, others in sides if words == others]

@@ -1,4 +1,4 @@
-"""What is measured: the measures of each question, their means with intervals, and what confidence is worth.
+"""What is measured: the measures of each question, their means with intervals, and calibration quality.
 
 The types below are frozen and do no I/O. ``open`` is search over all documents, ``in scope`` over the one document
 that a question is about.
@@ -171,7 +171,7 @@ def bootstrap_means(values: Float64) -> list[Estimate]:
 
 
 def confidence_metrics(questions: Sequence[QuestionResult], threshold: float) -> ConfidenceMetrics:
-    """Return what the confidence of these questions is worth, if they are answered from ``threshold`` on."""
+    """Return the calibration quality, with questions at or above ``threshold`` counted as answered."""
     answered = [question for question in questions if question.confidence >= threshold]
     bins = reliability_bins(questions)
     return ConfidenceMetrics(

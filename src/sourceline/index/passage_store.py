@@ -103,7 +103,7 @@ class PassageStore:
             sqlite3.Error: the file is not a database.
         """
         self._pool: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-        # A connection refers to itself, so that it would stay open until the garbage collector comes by.
+        # A connection refers to itself, so that it would stay open until garbage collection.
         weakref.finalize(self, _close, self._pool)
         for _ in range(connections):
             connection = sqlite3.connect(_uri(folder), uri=True, check_same_thread=False)
@@ -141,7 +141,7 @@ class PassageStore:
         }
 
     def duplicates(self, rows: Collection[int]) -> dict[int, int]:
-        """Return the first row of those that say the same, for each of these rows that is not alone."""
+        """Map each of these rows that has duplicates to the first of them, which can be itself."""
         wanted = np.fromiter(rows, dtype=np.int64, count=len(rows))
         known, firsts = self._duplicates.T
         at = np.searchsorted(known, wanted)
@@ -335,7 +335,7 @@ class DuplicateFinder:
         self.first_rows: dict[int, int] = {}
 
     def add(self, text: str, row: int) -> None:
-        """Take the text of the next row."""
+        """Record the next row's text."""
         first = self._first.setdefault(hashlib.sha256(normalize_text(text).encode()).digest()[:16], row)
         if first != row:
             self.first_rows[row] = self.first_rows[first] = first

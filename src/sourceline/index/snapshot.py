@@ -39,9 +39,9 @@ SNAPSHOTS = "snapshots"
 SNAPSHOTS_BEFORE_FORMAT_6 = "generations"
 MANIFEST = "manifest.json"
 HEAD = "ranking_head.safetensors"
-DAMAGED = ".damaged"  # the ending of a folder that was set aside
+DAMAGED = ".damaged"  # the suffix of a folder that was set aside
 REBUILD = "run `sourceline rebuild-index`"
-# Errors that say nothing of a file's content: setting a snapshot aside for one would lose a whole one.
+# Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
 _NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -132,7 +132,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
         MismatchError: it was written in another format.
         SnapshotError: it cannot be read just now, or is whole and does not open.
     """
-    if snapshot_id not in folder_names(index):  # nor a path that leads elsewhere
+    if snapshot_id not in folder_names(index):  # also rejects path traversal
         if snapshot_id in _old_folder_names(index):
             raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
         raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")

@@ -70,7 +70,7 @@ def token_similarities(query: Float32, snapshot: Snapshot, rows: list[int]) -> T
     titles = passages.row_count + documents
     places = [here, here - 1, here + 1, titles]
     ordered = np.sort(np.concatenate(places))
-    # Each once, without what would stand before the first row (and without np.unique, which loads numpy.ma first).
+    # Deduplicate, and drop row -1. Not by np.unique, which loads numpy.ma first.
     read = ordered[np.diff(ordered, prepend=-1) > 0]
     tokens = snapshot.tokens.gather(read)
     products = tokens.vectors @ query.T
@@ -88,8 +88,8 @@ def maxsim(products: Float32, tokens: TokenVectors) -> Float32:
     """Return the best product of each token of the question in each row: (rows, tokens) float32.
 
     Args:
-        products: of the rows' tokens, whose length is their weight, with the question's, of length one: cosines that
-            are the smaller the less a token weighs, (tokens of all rows, tokens).
+        products: of the rows' tokens with the question's, (tokens of all rows, tokens): cosines scaled by the weight
+            of the row's token.
         tokens: says where each row begins.
     """
     return np.asarray(np.maximum.reduceat(products, tokens.row_starts, axis=0), dtype=np.float32)

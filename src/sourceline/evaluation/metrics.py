@@ -198,12 +198,11 @@ def reliability_bins(questions: Sequence[QuestionResult]) -> list[ReliabilityBin
     """Return the questions in ten bins of equal width by confidence, lowest first; empty bins are left out."""
     confidence = np.array([question.confidence for question in questions])
     correct = np.array([question.correct for question in questions])
-    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    members = [places == place for place in range(BINS)]
+    numbers = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return [
-        ReliabilityBin(int(chosen.sum()), float(confidence[chosen].mean()), float(correct[chosen].mean()))
-        for chosen in members
-        if chosen.any()
+        ReliabilityBin(int(members.sum()), float(confidence[members].mean()), float(correct[members].mean()))
+        for members in (numbers == number for number in range(BINS))
+        if members.any()
     ]
 
 

@@ -113,7 +113,7 @@ class BM25Index:
         # Terms one by one: tantivy walks the whole column for a set.
         rows_only = _any([tantivy.Query.term_query(_SCHEMA, "row", row) for row in rows])
         query = _limited(_any_word(_words(text)), rows_only)
-        scores = {hit.row: hit.score for hit in self._search(query, len(rows))}
+        scores = {scored.row: scored.score for scored in self._search(query, len(rows))}
         return np.array([scores.get(row, 0.0) for row in rows], dtype=np.float32)
 
     def max_score(self, text: str) -> float:

@@ -157,11 +157,6 @@ class DenseIndex:
         """Length of a vector."""
         return int(self._index.d)
 
-    @property
-    def approximate(self) -> bool:
-        """Whether a search looks at the nearest lists only."""
-        return self._lists is not None
-
     def centers(self) -> Float32 | None:
         """Return the centers of the lists, (lists, dim), or None if there are none."""
         if self._lists is None:

@@ -221,9 +221,9 @@ class MultiVectorIndex:
 
     def gather(self, rows: Sequence[int] | Int64) -> TokenVectors:
         """Return the tokens of these rows (at least one row)."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        firsts = self._offsets[wanted]
-        lengths = self._offsets[wanted + 1] - firsts
+        row_array = np.asarray(rows, dtype=np.int64)
+        firsts = self._offsets[row_array]
+        lengths = self._offsets[row_array + 1] - firsts
         row_starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
         positions = np.arange(lengths.sum()) + np.repeat(firsts - row_starts, lengths)
         starts = self._starts[positions].astype(np.int32)

@@ -142,12 +142,12 @@ class PassageStore:
 
     def duplicates(self, rows: Collection[int]) -> dict[int, int]:
         """Map each of these rows that has duplicates to the first of them, which can be itself."""
-        wanted = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        row_array = np.fromiter(rows, dtype=np.int64, count=len(rows))
         known, firsts = self._duplicates.T
-        at = np.searchsorted(known, wanted)
+        at = np.searchsorted(known, row_array)
         has_duplicates = at < len(known)
-        has_duplicates[has_duplicates] = known[at[has_duplicates]] == wanted[has_duplicates]
-        return dict(zip(wanted[has_duplicates].tolist(), firsts[at[has_duplicates]].tolist(), strict=True))
+        has_duplicates[has_duplicates] = known[at[has_duplicates]] == row_array[has_duplicates]
+        return dict(zip(row_array[has_duplicates].tolist(), firsts[at[has_duplicates]].tolist(), strict=True))
 
     def with_duplicates(self, firsts: Collection[int]) -> list[tuple[int, int, str]]:
         """Return the first row, the row and the id of all passages that say the same as these first rows, in order."""

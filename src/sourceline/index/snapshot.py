@@ -192,9 +192,9 @@ def open_current(index: Path, connections: int = 1, fallback: bool = True) -> Sn
 def _open_before(index: Path, damaged: str, connections: int, damage: DamagedError) -> Snapshot:
     """Set a snapshot aside and open the newest whole one before it."""
     set_aside(index, damaged)
-    known = _is_known(index, damaged)
+    current_exists = _exists_or_set_aside(index, damaged)
     for snapshot_id in reversed(snapshot_ids(index)):
-        if known and snapshot_id > damaged:
+        if current_exists and snapshot_id > damaged:
             continue  # it was not published
         try:
             snapshot = open_snapshot(index, snapshot_id, connections)
@@ -212,8 +212,8 @@ def unpublished_ids(index: Path) -> list[str]:
     published = current_id(index)
     if published is None:
         return snapshot_ids(index)
-    known = _is_known(index, published)
-    return [snapshot_id for snapshot_id in snapshot_ids(index) if known and snapshot_id > published]
+    current_exists = _exists_or_set_aside(index, published)
+    return [snapshot_id for snapshot_id in snapshot_ids(index) if current_exists and snapshot_id > published]
 
 
 def snapshot_ids(index: Path) -> list[str]:
@@ -248,7 +248,7 @@ def next_id(index: Path, timestamp: str) -> str:
     return f"{number:08d}-{timestamp}"
 
 
-def _is_known(index: Path, published: str) -> bool:
+def _exists_or_set_aside(index: Path, published: str) -> bool:
     """Return whether what ``CURRENT`` names is there or was set aside. If not, ``CURRENT`` itself is damaged."""
     names = {*folder_names(index), *_old_folder_names(index)}
     return not {published, published + DAMAGED}.isdisjoint(names)

@@ -79,18 +79,18 @@ def encode_query_once(encoder: Encoder, text: str) -> QueryEncoding:
         QuestionError: it holds nothing that the model knows as text.
     """
     key = encoder.fingerprint, text
-    own: Future[QueryEncoding] = Future()
+    future: Future[QueryEncoding] = Future()
     with _lock:
-        future = _running.setdefault(key, own)
-    if future is own:
+        shared = _running.setdefault(key, future)
+    if shared is future:
         try:
-            own.set_result(encode_query(encoder, text))
+            future.set_result(encode_query(encoder, text))
         except BaseException as error:  # whatever it is, those who wait must not wait for ever
-            own.set_exception(error)
+            future.set_exception(error)
         finally:
             with _lock:
                 del _running[key]
-    return future.result()
+    return shared.result()
 
 
 def _asking_sentences(text: str) -> list[tuple[int, int]]:

@@ -94,7 +94,7 @@ class Searcher:
         )
 
     def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranking:
-        """Return the candidates in order, the best of each group of duplicates: at least ``k``, as far as there are."""
+        """Return the candidates in order, the best of each duplicate group; at least ``k`` if there are so many."""
         first_rows = self._candidates(query, k, row_filter)
         rows = sorted(first_rows)
         if not rows:
@@ -115,8 +115,8 @@ class Searcher:
         snapshot, texts = self.snapshot, max(CANDIDATES, k)
         n = texts
         while True:
-            dense = [hit.row for hit in snapshot.dense.search(query.vector, n, row_filter)]
-            bm25 = [hit.row for hit in snapshot.bm25.search(query.question_part, n, row_filter)]
+            dense = [scored.row for scored in snapshot.dense.search(query.vector, n, row_filter)]
+            bm25 = [scored.row for scored in snapshot.bm25.search(query.question_part, n, row_filter)]
             rows = {*dense, *bm25}
             first_rows = dict(zip(rows, rows, strict=True))
             if not (duplicates := snapshot.passages.duplicates(rows)):

@@ -93,15 +93,15 @@ def main() -> None:
 
 def install_peer(cache: Path) -> Path:
     """Return the interpreter of txtai's environment; make it if there is none."""
-    python, done = cache / "bin" / "python", cache / "installed"
-    if not done.is_file():
+    python, marker = cache / "bin" / "python", cache / "installed"
+    if not marker.is_file():
         print(f"installing {PEER} into {cache}; it takes a minute or two", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", cache], check=True)
         # Sourceline's torch first: left to itself, txtai would bring the newest with everything for GPUs.
         torch = f"torch=={version('torch').partition('+')[0]}"
         for packages in ([torch], [torch, f"{PEER}[api]"]):
             subprocess.run([str(python), "-m", "pip", "install", "-qq", *packages], check=True)
-        done.touch()
+        marker.touch()
     return python
 
 

@@ -539,9 +539,9 @@ def test_while_an_index_is_refreshed_every_answer_is_of_one_snapshot_and_none_fa
 
     assert len({answer.snapshot for answer in answers}) > 1
     for answer in answers:
-        said = [hit.passage.text for hit in answer.hits if "edition" in hit.passage.text]
-        assert said
-        assert all(f"edition {editions[answer.snapshot]}." in text for text in said)
+        texts = [hit.passage.text for hit in answer.hits if "edition" in hit.passage.text]
+        assert texts
+        assert all(f"edition {editions[answer.snapshot]}." in text for text in texts)
 
 
 def test_a_newer_snapshot_that_cannot_be_served_leaves_the_one_before_served(built: Path, documents: Path) -> None:

@@ -67,9 +67,9 @@ def test_ratios_are_on_a_logarithmic_axis_that_holds_all_of_them_and_one() -> No
     assert [text.get_text() for text in axes.texts] == ["10.0 ×", "4.0 ×"]
     (intervals,) = (item for item in axes.collections if isinstance(item, LineCollection))
     assert [segment[:, 0].tolist() for segment in intervals.get_segments()] == [[5, 20], [4, 4]]
-    points, one = axes.get_lines()
+    points, parity = axes.get_lines()
     assert np.asarray(points.get_xdata()).tolist() == [10, 4]
-    assert np.asarray(one.get_xdata()).tolist() == [1, 1]
+    assert np.asarray(parity.get_xdata()).tolist() == [1, 1]
 
 
 def test_each_panel_draws_its_columns_over_the_sizes() -> None:

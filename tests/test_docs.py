@@ -110,13 +110,13 @@ class Server:
             command, cwd=folder, env=clean_environment(), stderr=subprocess.PIPE, text=True
         )
         assert self._process.stderr
-        said = []
+        lines = []
         for line in self._process.stderr:
             if match := re.search(r"http://127\.0\.0\.1:\d+", line):
                 self.address = match[0]
                 return
-            said.append(line)
-        pytest.fail(f"the server did not start: {''.join(said)}")
+            lines.append(line)
+        pytest.fail(f"the server did not start: {''.join(lines)}")
 
     def get(self, path: str, method: str = "GET") -> bytes:
         """Return the body of an answer."""
@@ -196,10 +196,10 @@ def run_commands(block: Block, shell: Shell) -> None:
 def run_python(block: Block, name: str, names: dict[str, Any]) -> None:
     example = doctest.DocTestParser().get_doctest(block.text, names, name, name, 0)
     example.globs = names  # which a doctest copies: the next block of the page goes on with them
-    told: list[str] = []
-    results = doctest.DocTestRunner().run(example, out=told.append, clear_globs=False)
+    messages: list[str] = []
+    results = doctest.DocTestRunner().run(example, out=messages.append, clear_globs=False)
     assert results.attempted
-    assert not results.failed, "".join(told)
+    assert not results.failed, "".join(messages)
 
 
 @every_page
@@ -359,9 +359,9 @@ def test_every_file_of_an_exported_model_is_described_and_no_other(exported: Pat
 def test_every_file_of_the_index_folder_is_described_and_no_other(served: tuple[Server, Path]) -> None:
     described = {re.split(r"[/ ]", line)[0] for line in INDEX_FORMAT.blocks[0].text.splitlines()}
     # While a build runs there is the cache; SQLite's own files come and go.
-    there = {path.name for path in served[1].iterdir() if not re.search(r"-(wal|shm)$", path.name)}
-    assert there <= described
-    assert described - there <= {"cache"}
+    names = {path.name for path in served[1].iterdir() if not re.search(r"-(wal|shm)$", path.name)}
+    assert names <= described
+    assert described - names <= {"cache"}
 
 
 def test_every_table_of_the_databases_is_described(seed_index: Path, tmp_path: Path) -> None:

@@ -85,16 +85,16 @@ def collect_examples(folder: Path) -> Iterator[Example]:
     """Yield an example for every question in every corpus that is made of the set."""
     dataset = read_dataset(folder)
     answerable = [question for question in dataset.questions if question.answerable and question.paragraph]
-    own = [question for question in dataset.questions if not question.answerable and question.paragraph]
+    unanswerable = [question for question in dataset.questions if not question.answerable and question.paragraph]
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         exported = scratch / "onnx"
         prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), exported)
-        yield from ask("all", dataset.documents, answerable, answerable, own, exported, scratch / "all")
+        yield from ask("all", dataset.documents, answerable, answerable, unanswerable, exported, scratch / "all")
         for path in sorted(dataset.documents.iterdir()):
             inside = [question for question in answerable if _document(question) == path.name]
             outside = [question for question in answerable if _document(question) != path.name]
-            own_inside = [question for question in own if _document(question) == path.name]
+            unanswerable_inside = [question for question in unanswerable if _document(question) == path.name]
             text = path.read_text("utf-8")
             for number, (start, end) in enumerate(split(text)):
                 place = scratch / f"{path.stem}-{number}"
@@ -106,7 +106,7 @@ def collect_examples(folder: Path) -> Iterator[Example]:
                     place / "documents",
                     shifted,
                     outside,
-                    [] if number else own_inside,
+                    [] if number else unanswerable_inside,
                     exported,
                     place / "index",
                 )
@@ -124,7 +124,7 @@ def ask(
     documents: Path,
     inside: Sequence[Question],
     outside: Sequence[Question],
-    own: Sequence[Question],
+    unanswerable: Sequence[Question],
     exported: Path,
     index: Path,
 ) -> Iterator[Example]:
@@ -135,7 +135,7 @@ def ask(
         documents: the corpus.
         inside: questions that it answers.
         outside: questions about other documents; in the corpus of all, these are left out while one is asked.
-        own: the set's unanswerable questions about it.
+        unanswerable: the set's unanswerable questions about it.
         exported: an index folder with the exported model.
         index: where the corpus is indexed.
     """
@@ -155,7 +155,7 @@ def ask(
         if size == "all":
             rows = rows_without(searcher, Relevant(_document(question), 0, 1 << 60))
         yield Example(size, _document(question), "far", False, examine(searcher, question, rows)[1])
-    for question in random.sample(own, min(len(own), PER_CORPUS[size])):
+    for question in random.sample(unanswerable, min(len(unanswerable), PER_CORPUS[size])):
         yield Example(size, _document(question), "own", False, examine(searcher, question, all_rows)[1])
 
 

@@ -163,7 +163,7 @@ class Trainer:
                 positions=tuple(
                     torch.from_numpy(np.searchsorted(every, rows)) for rows in (candidates, before, after, titles)
                 ),
-                neighbors=tuple(torch.from_numpy(there) for there in neighbors),
+                neighbors=tuple(torch.from_numpy(is_neighbor) for is_neighbor in neighbors),
                 answers=torch.tensor([int(row) in answers for row in candidates]),
             )
 

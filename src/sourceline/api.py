@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 class Index:
     """An index of documents: answers questions and looks citations up. Safe to use from many threads.
 
-    An open index serves one snapshot; ``refresh`` changes to a newer one. A call that has begun is finished with the
+    An open index serves one snapshot; ``refresh`` switches to a newer one. A call that has begun is finished with the
     snapshot that it began with.
 
     >>> from sourceline import Index
@@ -96,7 +96,7 @@ class Index:
             LedgerError: the citations could not be recorded.
             BuildError: anything else that stopped the build. What was served before is untouched.
         """
-        from sourceline.indexing.builder import build  # a server that answers does not import what builds
+        from sourceline.indexing.builder import build  # a server that answers does not import the builder
 
         return build(Path(documents), Path(path), model, backend, progress)
 
@@ -150,7 +150,7 @@ class Index:
     @staticmethod
     def is_building(path: str | PathLike[str]) -> bool:
         """Return whether a build of the index at ``path`` is running, in whichever process."""
-        if not (Path(path) / LOCK).exists():  # nor is it made, by asking
+        if not (Path(path) / LOCK).exists():  # do not create it
             return False
         try:
             with build_lock(Path(path)):
@@ -254,7 +254,7 @@ class Index:
         return self._ledger.check()
 
     def refresh(self) -> bool:
-        """Change to the current snapshot, if it is another than the one that is served; return whether it was.
+        """Switch to the current snapshot, if it is another than the one that is served; return whether it was.
 
         Raises:
             SnapshotError: it cannot be served. The one before goes on being served.
@@ -274,7 +274,7 @@ class Index:
 
     def close(self) -> None:
         """Let go of all files once the calls that have begun are done. May be called twice."""
-        with self._refreshing:  # which would open it again
+        with self._refreshing:  # refresh would reopen it
             self._view = None
 
     def __enter__(self) -> Self:
@@ -302,7 +302,7 @@ class Index:
         return _View(snapshot)
 
     def _searcher(self, view: "_View", encoder: Encoder | None = None) -> Searcher:
-        """Return what answers questions from a snapshot; ``encoder`` is one that is open already."""
+        """Return the Searcher of a snapshot; ``encoder`` is one that is open already."""
         if view.searcher:
             return view.searcher
         from sourceline.encoders.load import open_encoder  # ONNX Runtime, which looking citations up does not need
@@ -321,7 +321,7 @@ class Index:
 
 
 class _View:
-    """A snapshot and, once a question was asked, what answers from it."""
+    """A snapshot and, once a question was asked, its Searcher."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot

@@ -40,7 +40,7 @@ class HashedFile:
         self._pending: deque[Future[None]] = deque()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes, which must not change any more."""
+        """Append bytes; the buffer must not be modified afterwards."""
         self._submit(self._append, memoryview(data).cast("B"))
 
     def copy_from(self, source: Path, start: int, stop: int) -> None:

@@ -9,9 +9,10 @@ _KEPT = "\n\u200c\u200d"
 
 
 def normalize_text(text: str) -> str:
-    """Return what duplicates have in common: the text without case, quotes, kinds of dash and space, closing marks.
+    """Return the normal form by which duplicates are compared.
 
-    Marks inside the text stay, for "$5" is not "€5" and "-5" is not "5". A text of closing marks alone is kept.
+    It is without case, quotes, kinds of dash and space, and closing marks. Marks inside the text stay, for "$5" is
+    not "€5" and "-5" is not "5". A text of closing marks alone is kept.
 
     >>> normalize_text("“Trade  grew”"), normalize_text("trade grew."), normalize_text("?!")
     ('trade grew', 'trade grew', '?!')
@@ -44,7 +45,7 @@ def counted(number: int, noun: str) -> str:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Log records without control characters: names of files stand in them."""
+    """Log records without control characters: they may contain file names."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of one record."""

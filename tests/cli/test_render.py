@@ -126,10 +126,10 @@ def test_nothing_in_a_report_or_finding_is_obeyed_by_the_terminal() -> None:
     assert text(render.finding(Finding(HOSTILE, False, f"{HOSTILE}\nb"))) == f"BAD {HARMLESS}: {HARMLESS} b\n"
 
 
-def on_terminal(what: Answer, width: int, explain: bool = False) -> str:
+def on_terminal(shown: Answer, width: int, explain: bool = False) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system="truecolor", highlight=False, width=width)
-    console.print(render.answer(what, explain, on_terminal=True))
+    console.print(render.answer(shown, explain, on_terminal=True))
     return file.getvalue()
 
 

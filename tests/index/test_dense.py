@@ -86,7 +86,7 @@ def small_limit() -> Iterator[None]:
 def lists(small_limit: None, tmp_path_factory: pytest.TempPathFactory) -> DenseIndex:
     """The many vectors in lists of near ones."""
     index = write_and_open(tmp_path_factory.mktemp("lists"), *in_parts(MANY_VECTORS))
-    assert index.approximate
+    assert index.centers() is not None
     return index
 
 
@@ -94,7 +94,7 @@ def test_vectors_are_stored_exactly_and_in_the_order_in_which_they_were_added(tm
     index = write_and_open(tmp_path, VECTORS[:25], VECTORS[25:26], VECTORS[26:])
 
     assert (len(index), index.dim) == (60, DIM)
-    assert not index.approximate
+    assert index.centers() is None
     assert index.centers() is None
     np.testing.assert_array_equal(index.vectors([59, 0, 25, 0]), VECTORS[[59, 0, 25, 0]])
 
@@ -170,7 +170,7 @@ def test_scores_of_given_rows_are_their_cosines_in_the_given_order(tmp_path: Pat
 def test_up_to_the_limit_an_index_is_exact(small_limit: None, tmp_path: Path) -> None:
     index = write_and_open(tmp_path, MANY_VECTORS[:1_000])
 
-    assert not index.approximate
+    assert index.centers() is None
     np.testing.assert_array_equal(index.vectors(range(1_000)), MANY_VECTORS[:1_000])
 
 

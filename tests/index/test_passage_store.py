@@ -213,12 +213,14 @@ def test_prefix_and_suffix_are_counted_in_code_points(tmp_path: Path, start: int
 
 
 def test_of_several_ids_the_first_one_that_is_in_the_snapshot_is_returned(store: PassageStore) -> None:
-    met, left = ANSWERS[0], ANSWERS[1]
+    we_met, we_left = ANSWERS[0], ANSWERS[1]
 
-    cited = [store.find(citations) for citations in (["x", left.id, met.id], [met.id, left.id], ["x", "y"], [])]
+    cited = [
+        store.find(citations) for citations in (["x", we_left.id, we_met.id], [we_met.id, we_left.id], ["x", "y"], [])
+    ]
 
-    assert [each and each.passage for each in cited] == [left, met, None, None]
-    assert store.find([*map(str, range(2_500)), met.id]) == store.find([met.id])
+    assert [each and each.passage for each in cited] == [we_left, we_met, None, None]
+    assert store.find([*map(str, range(2_500)), we_met.id]) == store.find([we_met.id])
 
 
 @pytest.mark.parametrize("citation", ["", "aaaaaaaaaaaaaaaa", "' OR 1=1 --"])

@@ -78,11 +78,12 @@ def tables_of(snapshot: Snapshot) -> Iterator[tuple[object, ...]]:
 def require_same(snapshot: Snapshot, other: Snapshot) -> None:
     assert snapshot.manifest.codec == other.manifest.codec
     assert list(tables_of(snapshot)) == list(tables_of(other))
-    exact = [] if snapshot.dense.approximate else ["dense.faiss"]
+    approximate = snapshot.dense.centers() is not None
+    exact = [] if approximate else ["dense.faiss"]
     for name in [*TOKEN_FILES, *exact, "ranking_head.safetensors"]:
         assert (snapshot.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
     rows = range(snapshot.passages.row_count)
-    assert snapshot.dense.approximate == other.dense.approximate
+    assert approximate == (other.dense.centers() is not None)
     assert snapshot.dense.vectors(rows).tobytes() == other.dense.vectors(rows).tobytes()
     for question in ("the council spoke of trams", "who left in the rain"):
         assert snapshot.bm25.search(question, 1_000, None) == other.bm25.search(question, 1_000, None)

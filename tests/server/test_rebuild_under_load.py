@@ -101,12 +101,12 @@ class Asker(threading.Thread):
 def assert_true_status(citation: dict[str, Any], texts: Texts) -> None:
     """Assert that what a lookup says of a citation holds in these texts."""
     place, successor = citation["document"]["id"], citation.get("successor", {})
-    here = texts.get(place, "")[citation["location"]["start"] : citation["location"]["end"]] == citation["text"]
+    in_place = texts.get(place, "")[citation["location"]["start"] : citation["location"]["end"]] == citation["text"]
     match citation["status"]:
         case "current":
-            assert here
+            assert in_place
         case "moved":
-            assert here
+            assert in_place
             assert (successor["text"], successor["document"]["id"]) == (citation["text"], place)
         case "changed":
             assert not any(citation["text"] in text for text in texts.values())

@@ -39,7 +39,7 @@ def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Pa
     with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
         answer = client.post("/v1/ask", json={"question": "When does the bridge open?"}).json()
         assert client.get("/readyz").json() == {"status": "ok"}
-    assert server.said[:-1] == [
+    assert server.lines[:-1] == [
         f"Building the index of {documents}; the first time also exports the model.",
         "skipped  [31mempty.txt: there is no text in it",
     ]
@@ -52,7 +52,7 @@ def test_the_next_start_serves_what_was_built(documents: Path, index: Path, rebu
     built = rebuild(documents, index).snapshot
     (documents / "a.txt").unlink()
     with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
-        assert len(server.said) == 1
+        assert len(server.lines) == 1
         assert client.get("/v1/index").json()["snapshot"]["id"] == built
 
 
@@ -118,9 +118,9 @@ def test_a_signal_during_the_first_build_ends_all_of_it(
     wait_until(lambda: len(children(process.pid)) == 1)
     builders = children(process.pid)
     process.send_signal(number)
-    _, said = process.communicate()
+    _, error = process.communicate()
     assert process.returncode == code
-    assert "Traceback" not in said
+    assert "Traceback" not in error
     wait_until(lambda: not any(map(is_alive, builders)))
     assert current_id(tmp_path / "index") is None
 
@@ -129,8 +129,8 @@ def test_a_port_that_is_taken_is_one_line(documents: Path, index: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = start(documents, index, "--port", str(port))
-        _, said = process.communicate()
-    assert said == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use\n"
+        _, error = process.communicate()
+    assert error == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use\n"
     assert process.returncode == 1
     assert current_id(index) is None
 
@@ -144,16 +144,16 @@ def test_a_port_taken_during_the_first_build_is_one_line(documents: Path, index:
         process = start(documents, index, "--port", str(port))
         wait_until((index / "build.lock").exists)
         other.listen()
-        _, said = process.communicate()
-    assert said.splitlines()[-1] == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use"
+        _, error = process.communicate()
+    assert error.splitlines()[-1] == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use"
     assert process.returncode == 1
 
 
 def test_documents_are_not_served_to_the_network_without_a_key(documents: Path, index: Path) -> None:
     process = start(documents, index, "--host", "0.0.0.0", "--port", "0")
-    _, said = process.communicate()
+    _, error = process.communicate()
     assert process.returncode == 1
-    assert said == (
+    assert error == (
         "sourceline: on 0.0.0.0 everyone in the network could read the documents: "
         "set SOURCELINE_API_KEY, or serve on 127.0.0.1\n"
     )
@@ -175,10 +175,10 @@ def test_another_address_needs_a_key(tmp_path: Path, host: str) -> None:
 
 def test_a_first_build_that_fails_is_one_line(documents: Path, index: Path) -> None:
     process = start(documents, index, "--port", "0")
-    _, said = process.communicate()
+    _, error = process.communicate()
     assert process.returncode == 1
-    assert said.splitlines()[-1] == f"sourceline: no document in {documents} can be read"
-    assert "Traceback" not in said
+    assert error.splitlines()[-1] == f"sourceline: no document in {documents} can be read"
+    assert "Traceback" not in error
 
 
 def test_no_deep_learning_framework_is_imported_to_serve(documents: Path, index: Path, rebuild: Rebuild) -> None:

@@ -26,7 +26,7 @@ class Running:
     """A server in a process of its own."""
 
     process: subprocess.Popen[str]
-    said: list[str]  # the lines on its standard error
+    lines: list[str]  # the lines on its standard error
     url: str
 
     @property
@@ -49,15 +49,15 @@ def running(documents: Path, index: Path, *more: str) -> Iterator[Running]:
     """Serve on a free port until the block ends."""
     process = start(documents, index, "--port", "0", *more)
     assert process.stderr
-    said: list[str] = []
+    lines: list[str] = []
     try:
         for line in process.stderr:
-            said.append(line.rstrip("\n"))
-            if address := re.fullmatch(r"Sourceline answers at (http://127\.0\.0\.1:\d+)", said[-1]):
-                yield Running(process, said, address[1])
+            lines.append(line.rstrip("\n"))
+            if address := re.fullmatch(r"Sourceline answers at (http://127\.0\.0\.1:\d+)", lines[-1]):
+                yield Running(process, lines, address[1])
                 break
         else:
-            raise AssertionError(said)
+            raise AssertionError(lines)
     finally:
         process.kill()
         process.communicate()

@@ -47,7 +47,7 @@ _UPGRADE = (
     "CREATE INDEX resolutions_citation ON resolutions (citation)",
     f"PRAGMA user_version = {VERSION}",
 )
-# Of each citation in the chain the successor that the newest build named. UNION ends it where it turns in a circle.
+# Of each citation in the chain the successor that the newest build named. UNION stops at a cycle.
 _SUCCESSORS = """
 WITH RECURSIVE chain (id) AS (
     VALUES (?)
@@ -57,7 +57,7 @@ WITH RECURSIVE chain (id) AS (
 )
 SELECT id FROM chain WHERE id IS NOT NULL
 """
-# By name: a damaged ledger can lack one.
+# Columns by name, so that a damaged ledger that lacks one fails loudly.
 _ISSUED = """
 SELECT id, document, title, ordinal, start, end, line, paragraph, section, text, prefix, suffix, text_hash, heading,
     context_before, context_after
@@ -69,7 +69,10 @@ _RESTORE = "restore it from a backup"
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a build found to have become of a citation: ``moved`` or ``changed`` into ``successor``, or ``removed``."""
+    """What a build recorded for a missing citation: ``moved`` or ``changed``, with its ``successor``, or ``removed``.
+
+    A lookup recomputes the status from the texts; the recorded one is for people and for checks.
+    """
 
     citation: str
     status: CitationStatus
@@ -131,7 +134,7 @@ class Ledger:
         return Resolution(citation, CitationStatus(row["status"]), row["successor"])
 
     def successors(self, citation: str) -> list[str]:
-        """Return what a citation became, then what that became, and so on, by the newest builds that found them gone.
+        """Return the chain of successors of a citation, by the newest resolution of each.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -188,7 +191,7 @@ class Ledger:
             raise LedgerError(f"the record of citations, {self._path}, cannot be used: {error}") from error
 
     def _create(self) -> None:
-        """Let an empty ledger appear whole: one without its tables is damaged, not half made by a crash."""
+        """Create an empty ledger atomically: one without its tables is damaged, not half made by a crash."""
         new = self._path.with_name(f".{FILE}.new")
         try:
             new.unlink(missing_ok=True)

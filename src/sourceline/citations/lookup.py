@@ -16,7 +16,7 @@ def look_up(citation: str, passages: PassageStore, ledger: Ledger) -> Citation:
         UnknownCitationError: this id was never issued.
         LedgerError: the id is not in this snapshot and the ledger cannot be read.
     """
-    if not citation.isascii():  # every id is, and SQLite cannot be asked for half of a surrogate pair
+    if not citation.isascii():  # every id is, and SQLite rejects lone surrogates
         raise UnknownCitationError(_NEVER_ISSUED)
     current = passages.find([citation])
     if current:

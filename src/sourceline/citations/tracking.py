@@ -10,7 +10,7 @@ from sourceline.index.passage_store import DocumentEntry, PassageStore
 from sourceline.index.snapshot import Snapshot
 from sourceline.types import CitationStatus, Passage, PassageInContext
 
-# A text of fewer words ("Thank you.") does not tell where it went, unless what stands around it went along.
+# A text of fewer words ("Thank you.") is too common to track unless its context moved too.
 DISTINCTIVE_WORDS = 4
 # An edited sentence keeps about half of its words; if it alone stands where the old one stood, a third will do.
 SIMILAR, SIMILAR_IN_PLACE = 0.5, 0.34
@@ -27,7 +27,7 @@ def record_citations(ledger: Ledger, before: Snapshot | None, after: Snapshot) -
         LedgerError: the ledger cannot be read or written; nothing was recorded.
     """
     if before is None and not ledger.exists():
-        # Nothing can have been lost, so that nothing need be compared: the passages are read document by document.
+        # Nothing can have been lost, so nothing needs comparing: the passages are read document by document.
         passages = (passage for entry in after.passages.documents for passage in after.passages.in_context(entry))
         ledger.record(after.id, passages, ())
         return
@@ -67,7 +67,7 @@ def similarity(text: str, other: str) -> float:
 
 
 def match_reappeared(lost: Iterable[PassageInContext], appeared: Sequence[PassageInContext]) -> Iterator[Resolution]:
-    """Yield where the lost citations went whose exact text is new in some place.
+    """Yield the new location of each lost citation whose exact text reappeared.
 
     Args:
         lost: citations of any age that are not in the new snapshot.
@@ -105,7 +105,7 @@ def match_missing(
         by_text[passage.passage.text].append(passage)
     accounted_for = {passage.passage.id for passage in [*old, *moved.values()]}
     fresh = [passage.passage for passage in new if passage.passage.id not in accounted_for]
-    for missing, (first, last) in zip(old, _places(old, present, moved, len(new)), strict=True):
+    for missing, (first, last) in zip(old, _ordinal_ranges(old, present, moved, len(new)), strict=True):
         citation = missing.passage.id
         if citation in present or citation in moved:
             continue
@@ -133,10 +133,15 @@ def _resolutions(
     new: dict[str, list[PassageInContext]],
     appeared: list[PassageInContext],
 ) -> Iterator[Resolution]:
-    """Yield what became of all citations that a build does not find; ``old`` and ``new`` hold the changed documents."""
+    """Yield a resolution for every citation missing from the new snapshot.
+
+    ``old`` and ``new`` hold the documents that changed.
+    """
     new_ids = {passage.passage.id for document in new.values() for passage in document}
     appeared_by_id = {passage.passage.id: passage for passage in appeared}
-    stayed = {_place(p) for document in new.values() for p in document if p.passage.id not in appeared_by_id}
+    stayed = {
+        _document_and_text(p) for document in new.values() for p in document if p.passage.id not in appeared_by_id
+    }
     just_lost = {passage.passage.id for document in old.values() for passage in document}
     lost = [
         cited
@@ -144,7 +149,7 @@ def _resolutions(
         if cited.passage.id not in appeared_by_id
         and passages.find([cited.passage.id]) is None
         # A new copy of a text takes nothing from where the text still stands.
-        and _place(cited) not in stayed
+        and _document_and_text(cited) not in stayed
         and (cited.passage.id in just_lost or not _has_same_text_now(cited, passages, ledger))
     ]
     reappeared = list(match_reappeared(lost, appeared))
@@ -161,7 +166,7 @@ def _resolutions(
         yield from match_missing(old_passages, new.get(target, []), moved, passages.find_texts(texts))
 
 
-def _places(
+def _ordinal_ranges(
     old: Sequence[PassageInContext],
     present: dict[str, PassageInContext],
     moved: dict[str, PassageInContext],
@@ -169,22 +174,22 @@ def _places(
 ) -> list[tuple[int, int]]:
     """Return the ordinals of the new document between which each old passage belongs: [first, last).
 
-    The nearest passages before and after it that are still there, or that moved along, are the fixed points.
+    The nearest passages before and after it that are still there, or that moved along, are the anchors.
     """
 
-    def anchor(passage: PassageInContext) -> PassageInContext | None:
-        place = moved.get(passage.passage.id)
-        return present.get(passage.passage.id) or (present.get(place.passage.id) if place else None)
+    def anchor_of(passage: PassageInContext) -> PassageInContext | None:
+        moved_to = moved.get(passage.passage.id)
+        return present.get(passage.passage.id) or (present.get(moved_to.passage.id) if moved_to else None)
 
-    anchors = [anchor(passage) for passage in old]
+    anchors = [anchor_of(passage) for passage in old]
     firsts, lasts = [], []
     first, last = 0, end
-    for fixed in anchors:
+    for anchor in anchors:
         firsts.append(first)
-        first = fixed.passage.ordinal + 1 if fixed else first
-    for fixed in reversed(anchors):
+        first = anchor.passage.ordinal + 1 if anchor else first
+    for anchor in reversed(anchors):
         lasts.append(last)
-        last = fixed.passage.ordinal if fixed else last
+        last = anchor.passage.ordinal if anchor else last
     return list(zip(firsts, reversed(lasts), strict=True))
 
 
@@ -197,8 +202,8 @@ def _edited(old: Passage, fresh: list[Passage], first: int, last: int) -> Passag
         (in_place, SIMILAR_IN_PLACE if len(in_place) == 1 else SIMILAR),
         (near, SIMILAR),
     ):
-        rated = [(similarity(old.text, new.text), -new.ordinal, new) for new in candidates]
-        best = max(rated, key=lambda entry: entry[:2], default=None)
+        scored = [(similarity(old.text, new.text), -new.ordinal, new) for new in candidates]
+        best = max(scored, key=lambda entry: entry[:2], default=None)
         if best and best[0] >= threshold:
             return best[2]
     return None
@@ -222,7 +227,7 @@ def _surviving_copy(old: PassageInContext, candidates: list[PassageInContext]) -
 def _agreement(old: PassageInContext, new: PassageInContext) -> int:
     """Return on how many sides, of two, the text around two passages agrees.
 
-    Every document has a beginning and an end: to stand there says something only beside text that agrees.
+    Every document has a beginning and an end, so an empty prefix or suffix counts only if the other side matches.
     """
     sides = [(old.prefix.split(), new.prefix.split()), (old.suffix.split(), new.suffix.split())]
     agreeing = [words for words, others in sides if words == others]
@@ -237,7 +242,7 @@ def _same_document(old: PassageInContext, new: PassageInContext) -> bool:
     return old.passage.document_id == new.passage.document_id
 
 
-def _place(passage: PassageInContext) -> tuple[str, str]:
+def _document_and_text(passage: PassageInContext) -> tuple[str, str]:
     return passage.passage.document_id, passage.passage.text
 
 

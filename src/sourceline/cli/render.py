@@ -70,7 +70,8 @@ def _left_out(skipped: Mapping[str, str], ignored: Mapping[str, str]) -> list[st
 def answer(answer: Answer, explain: bool, on_terminal: bool = False) -> RenderableType:
     """Return an answer: how sure, then each passage with its citation.
 
-    On a terminal in colour, with the sentences beside each passage, as wide as the terminal; else one thing a line.
+    On a terminal in colour, as wide as the terminal, with the sentences beside each passage; otherwise one item per
+    line.
     """
     confidence = f"confidence {answer.confidence:.0%}"
     if not answer.hits:
@@ -145,7 +146,7 @@ def _flips(verb: str, style: str, flips: Sequence["Flip"]) -> list[Text]:
 
 
 def finding(finding: "Finding") -> RenderableType:
-    """Return one line of the doctor's."""
+    """Return one doctor finding as a line."""
     mark = Text("ok  ", style="green") if finding.ok else Text("BAD ", style="red")
     return mark + Text(one_line(f"{finding.subject}: {finding.detail}"))
 

@@ -86,7 +86,7 @@ def tokenize(tokenizer: Tokenizer, text: str) -> tuple[list[int], npt.NDArray[np
 
 
 def vocabulary_size(tokenizer: Tokenizer) -> int:
-    """Return the greatest token id and one; some ids below it may be of no token."""
+    """Return the greatest token id plus one; some ids below it may be of no token."""
     return 1 + max(tokenizer.get_vocab().values())
 
 
@@ -95,7 +95,7 @@ def encode_long(
 ) -> Encoding:
     """Encode one text; over ``max_tokens`` in overlapping windows, each with the prefix in front of it.
 
-    Every token gets the vector from the window in which it stands farther from an edge.
+    Every token gets the vector from the window in which it stands farthest from an edge.
 
     Args:
         item: the text.

@@ -49,7 +49,7 @@ PROBES = (
     "Speaker one: shall we begin? Speaker two: yes, the first item is the repair of the town hall's roof. "
     "Speaker one: the estimate came back higher than we had planned for, so we have to choose what to delay.",
 )
-# SmoothQuant's alpha: how far the scale of the inputs is moved into the weights. Of .5 to .9, .7 to .75 measured best.
+# SmoothQuant's alpha: how much of the inputs' scale moves into the weights. Of .5 to .9, .7 to .75 measured best.
 _ALPHA = 0.75
 
 
@@ -140,7 +140,7 @@ def _check(model: Model, folder: Path, max_tokens: int, expected: Float32) -> En
             model.name, fingerprint(model), folder.name, expected.shape[1], max_tokens, mean, worst, files
         )
 
-    write_card(folder, card(0.0, 0.0))  # without one it does not open
+    write_card(folder, card(0.0, 0.0))  # OnnxEncoder needs a card
     cosines = np.sum(_probe_vectors(OnnxEncoder(model.name, folder)) * expected, axis=1)
     checked = card(float(cosines.mean()), float(cosines.min()))
     write_card(folder, checked)
@@ -197,7 +197,7 @@ def is_plain_bert(network: nn.Module) -> TypeGuard[BertModel]:
 class SingleTextBert(nn.Module):
     """BERT for one text, in fewer operations: the same states from the same weights, (tokens,) to (tokens, dim).
 
-    A question is so short that much of its time goes into what lies around the matrix products. One text has no padding
+    A question is so short that much of its time is overhead around the matrix products. One text has no padding
     and needs no mask; query, key and value are one product; and no shape depends on anything but the number of tokens.
     Smoothing included, a run takes .86 of the time at 17 tokens and .82 at 170 (AVX2).
     """

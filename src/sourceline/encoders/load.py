@@ -63,7 +63,7 @@ def _sentence_transformer(model: Model) -> Encoder:
 
 @contextmanager
 def _models_extra() -> Iterator[None]:
-    """Say how to install what an import lacks."""
+    """Turn a missing import into an install hint."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -71,5 +71,5 @@ def _models_extra() -> Iterator[None]:
 
 
 def backend_of(encoder: Encoder) -> Backend:
-    """Return what runs an encoder."""
+    """Return an encoder's backend."""
     return Backend.ONNX if isinstance(encoder, OnnxEncoder) else Backend.TORCH

@@ -112,7 +112,7 @@ class OnnxEncoder:
 
 
 def fingerprint(model: Model) -> str:
-    """Return a name for what a model is exported to. It depends on the model's files and on how they are exported."""
+    """Return the id of a model's export. It depends on the model's files and on how they are exported."""
     return hashlib.sha256(f"{EXPORT_VERSION}\0{model.digest}".encode()).hexdigest()[:16]
 
 
@@ -142,7 +142,7 @@ def _checksum(body: dict[str, Any]) -> str:
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    onnxruntime.disable_telemetry_events()  # should the process have imported it before
+    onnxruntime.disable_telemetry_events()  # in case it was already imported
     options = onnxruntime.SessionOptions()
     # A core for each text; several texts run at a time. Spinning threads would only steal from the other requests.
     options.intra_op_num_threads = 1

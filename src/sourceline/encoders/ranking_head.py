@@ -26,8 +26,9 @@ class RankingHead:
     """The learnt parameters, all float32; ``d`` is the encoder's dimension, ``m`` the projection's.
 
     ``projection`` (d, m) has orthonormal columns. ``passage`` (m,) gives the logit of a passage token's weight;
-    ``question`` (d,) the logarithm of a question token's weight, beside its IDF; ``context_gate`` (d,) the logit of how
-    much of what a passage lacks its context may supply. ``biases`` (2,) are those of ``passage`` and ``context_gate``.
+    ``question`` (d,) the logarithm of a question token's weight, beside its IDF; ``context_gate`` (d,) the logit of the
+    context gate: how much of what a passage lacks its context may supply. ``biases`` (2,) are those of ``passage`` and
+    ``context_gate``.
     ``context_penalties`` (3,) are subtracted from cosines with the sentence before, the sentence after, and the title.
     ``codebook`` (pieces, 256, m / pieces) is for product quantisation; the identity head has none.
     """
@@ -103,7 +104,7 @@ def read_ranking_head(path: Path) -> RankingHead:
     """Read a head.
 
     Raises:
-        ModelError: the file is not one.
+        ModelError: the file is not a ranking head.
     """
     try:
         with safe_open(path, framework="numpy") as file:

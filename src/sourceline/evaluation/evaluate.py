@@ -72,15 +72,15 @@ def evaluate(
         if (index / ENCODERS).is_dir():
             shutil.copytree(index / ENCODERS, folder / ENCODERS)
 
-        def report(done: BuildProgress) -> None:
-            progress("encoding", done.done, done.total)
+        def report(state: BuildProgress) -> None:
+            progress("encoding", state.done, state.total)
 
         def rebuild(config: IndexConfig) -> Searcher:
-            other = Path(tempfile.mkdtemp(dir=folder))
+            scratch_index = Path(tempfile.mkdtemp(dir=folder))
             if (folder / ENCODERS).is_dir():
-                (other / ENCODERS).symlink_to(folder / ENCODERS)
-            build(dataset.documents, other, model, backend, config=config)
-            return open_searcher(other)
+                (scratch_index / ENCODERS).symlink_to(folder / ENCODERS)
+            build(dataset.documents, scratch_index, model, backend, config=config)
+            return open_searcher(scratch_index)
 
         build(dataset.documents, folder, model, backend, report)
         searcher = open_searcher(folder)

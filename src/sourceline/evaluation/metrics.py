@@ -1,4 +1,4 @@
-"""What is measured: the measures of each question, their means with intervals, and what confidence is worth.
+"""What is measured: the measures of each question, their means with intervals, and calibration quality.
 
 The types below are frozen and do no I/O. ``open`` is search over all documents, ``in scope`` over the one document
 that a question is about.
@@ -171,7 +171,7 @@ def bootstrap_means(values: Float64) -> list[Estimate]:
 
 
 def confidence_metrics(questions: Sequence[QuestionResult], threshold: float) -> ConfidenceMetrics:
-    """Return what the confidence of these questions is worth, if they are answered from ``threshold`` on."""
+    """Return the calibration quality, with questions at or above ``threshold`` counted as answered."""
     answered = [question for question in questions if question.confidence >= threshold]
     bins = reliability_bins(questions)
     return ConfidenceMetrics(
@@ -198,12 +198,11 @@ def reliability_bins(questions: Sequence[QuestionResult]) -> list[ReliabilityBin
     """Return the questions in ten bins of equal width by confidence, lowest first; empty bins are left out."""
     confidence = np.array([question.confidence for question in questions])
     correct = np.array([question.correct for question in questions])
-    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    members = [places == place for place in range(BINS)]
+    numbers = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return [
-        ReliabilityBin(int(chosen.sum()), float(confidence[chosen].mean()), float(correct[chosen].mean()))
-        for chosen in members
-        if chosen.any()
+        ReliabilityBin(int(members.sum()), float(confidence[members].mean()), float(correct[members].mean()))
+        for members in (numbers == number for number in range(BINS))
+        if members.any()
     ]
 
 

@@ -109,15 +109,15 @@ class BM25Index:
         return self._search(query, n)
 
     def scores(self, text: str, rows: Sequence[int]) -> Float32:
-        """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 where no word stands."""
+        """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 without a match."""
         # Terms one by one: tantivy walks the whole column for a set.
         rows_only = _any([tantivy.Query.term_query(_SCHEMA, "row", row) for row in rows])
         query = _limited(_any_word(_words(text)), rows_only)
-        scores = {hit.row: hit.score for hit in self._search(query, len(rows))}
+        scores = {scored.row: scored.score for scored in self._search(query, len(rows))}
         return np.array([scores.get(row, 0.0) for row in rows], dtype=np.float32)
 
     def max_score(self, text: str) -> float:
-        """Return what BM25 stays below for any passage: Σ idf · (k1 + 1) over the words of ``text``."""
+        """Return an upper bound of the BM25 score of any passage: Σ idf · (k1 + 1) over the words of ``text``."""
         total = len(self)
         frequencies = [self._document_frequency(word) for word in _words(text)]
         return sum(math.log1p((total - n + 0.5) / (n + 0.5)) for n in frequencies) * (1 + K1)
@@ -135,7 +135,7 @@ class BM25Index:
 
 
 def _composed(text: str) -> str:
-    """Return the text with each accent in its letter: the tokenizer takes one beside it for the end of the word."""
+    """Return the text with each accent in its letter: the tokenizer treats a combining accent as a word boundary."""
     return unicodedata.normalize("NFC", text)
 
 

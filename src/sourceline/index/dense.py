@@ -1,8 +1,8 @@
 """FAISS over sentence vectors by inner product, which is the cosine, as the vectors have length one.
 
 A small corpus is searched exactly. Above ``APPROXIMATE_ABOVE`` rows the vectors stand in lists of near ones (IVF) with
-a byte a number, and a question searches the nearest lists: exact search reads all vectors, and takes as long as memory
-is slow.
+one byte per component, and a question searches the nearest lists: exact search reads all vectors, so that it is bound
+by memory bandwidth.
 """
 
 import os
@@ -24,7 +24,7 @@ APPROXIMATE_ABOVE = 20_000
 LISTS, PROBED, PROBED_SHARE = 4, 32, 1 / 64
 # A filter that leaves at most so many rows is searched exactly.
 EXACT_UP_TO = 20_000
-# The numbers of unit vectors with hundreds of dimensions lie within ±_LARGEST, all but a few, which are clipped.
+# The components of unit vectors with hundreds of dimensions lie within ±_LARGEST, all but a few, which are clipped.
 _LARGEST = 0.5
 _TRAINING = 50  # vectors per list
 _BATCH = 65_536
@@ -94,7 +94,7 @@ class DenseWriter:
         """Return an index without vectors whose lists have these centers."""
         quantizer = faiss.IndexFlatIP(self._dim)
         quantizer.add(centers)
-        by_residual = False  # each vector by itself, not by its difference to the center
+        by_residual = False  # each vector itself, not as a residual
         index = faiss.IndexIVFScalarQuantizer(
             quantizer,
             self._dim,
@@ -142,7 +142,7 @@ class DenseIndex:
     """The sentence vectors of one snapshot."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the index. Its checksum must have been verified: FAISS loads damaged files without a word."""
+        """Open the index. Its checksum must have been verified: FAISS loads damaged files silently."""
         self._index = faiss.read_index(str(folder / FILE))
         self._lists = self._index if isinstance(self._index, faiss.IndexIVF) else None
         if self._lists is not None:
@@ -156,11 +156,6 @@ class DenseIndex:
     def dim(self) -> int:
         """Length of a vector."""
         return int(self._index.d)
-
-    @property
-    def approximate(self) -> bool:
-        """Whether a search looks at the nearest lists only."""
-        return self._lists is not None
 
     def centers(self) -> Float32 | None:
         """Return the centers of the lists, (lists, dim), or None if there are none."""

@@ -3,7 +3,7 @@
 There is a row for each passage that can answer, and behind them a row for the title of each document.
 
 The files are raw little-endian arrays, so that they can be written as a stream and mapped into memory: ``tokens.codes``
-uint8, a row a token, its vector as the snapshot's codec keeps it; ``tokens.ids`` uint16, or uint32 if the model has
+uint8, one row per token, its vector as the snapshot's codec keeps it; ``tokens.ids`` uint16, or uint32 if the model has
 more tokens, and ``tokens.starts`` uint16, as in ``EncodedChunk``; ``tokens.offsets`` int64 (rows + 1), where each row's
 tokens begin; and ``tokens.idf.npy``, float32 by token id.
 """
@@ -53,7 +53,7 @@ class Codec(Protocol):
 
 
 def codec_name(head: RankingHead, compact: bool) -> str:
-    """Return which codec keeps token vectors: two bytes a number, or compactly by the head's codebook or in int8."""
+    """Return the codec of token vectors: two bytes per component, or compactly the head's codebook, else int8."""
     if not compact:
         return BFLOAT16
     return INT8 if head.codebook is None else PQ
@@ -124,7 +124,7 @@ class MultiVectorWriter:
         self._write(chunk)
 
     def add_title(self, chunk: EncodedChunk) -> None:
-        """Take the title of the next document, or of the next ones. All titles stand behind all passages."""
+        """Queue the titles of the next documents. All titles stand behind all passages."""
         self._titles.append(chunk)
 
     def copy_from(self, other: "MultiVectorIndex", rows: range) -> None:
@@ -187,7 +187,7 @@ class TokenVectors:
     starts: Int32
 
     def row(self, number: int) -> slice:
-        """Return the tokens of the row that stands at this position among those asked for."""
+        """Return the tokens of the row at this position in the gathered order."""
         end = self.row_starts[number + 1] if number + 1 < len(self.row_starts) else len(self.vectors)
         return slice(self.row_starts[number], end)
 
@@ -221,9 +221,9 @@ class MultiVectorIndex:
 
     def gather(self, rows: Sequence[int] | Int64) -> TokenVectors:
         """Return the tokens of these rows (at least one row)."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        firsts = self._offsets[wanted]
-        lengths = self._offsets[wanted + 1] - firsts
+        row_array = np.asarray(rows, dtype=np.int64)
+        firsts = self._offsets[row_array]
+        lengths = self._offsets[row_array + 1] - firsts
         row_starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
         positions = np.arange(lengths.sum()) + np.repeat(firsts - row_starts, lengths)
         starts = self._starts[positions].astype(np.int32)

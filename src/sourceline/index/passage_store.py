@@ -103,7 +103,7 @@ class PassageStore:
             sqlite3.Error: the file is not a database.
         """
         self._pool: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-        # A connection refers to itself, so that it would stay open until the garbage collector comes by.
+        # A connection refers to itself, so that it would stay open until garbage collection.
         weakref.finalize(self, _close, self._pool)
         for _ in range(connections):
             connection = sqlite3.connect(_uri(folder), uri=True, check_same_thread=False)
@@ -141,13 +141,13 @@ class PassageStore:
         }
 
     def duplicates(self, rows: Collection[int]) -> dict[int, int]:
-        """Return the first row of those that say the same, for each of these rows that is not alone."""
-        wanted = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        """Map each of these rows that has duplicates to the first of them, which can be itself."""
+        row_array = np.fromiter(rows, dtype=np.int64, count=len(rows))
         known, firsts = self._duplicates.T
-        at = np.searchsorted(known, wanted)
+        at = np.searchsorted(known, row_array)
         has_duplicates = at < len(known)
-        has_duplicates[has_duplicates] = known[at[has_duplicates]] == wanted[has_duplicates]
-        return dict(zip(wanted[has_duplicates].tolist(), firsts[at[has_duplicates]].tolist(), strict=True))
+        has_duplicates[has_duplicates] = known[at[has_duplicates]] == row_array[has_duplicates]
+        return dict(zip(row_array[has_duplicates].tolist(), firsts[at[has_duplicates]].tolist(), strict=True))
 
     def with_duplicates(self, firsts: Collection[int]) -> list[tuple[int, int, str]]:
         """Return the first row, the row and the id of all passages that say the same as these first rows, in order."""
@@ -335,7 +335,7 @@ class DuplicateFinder:
         self.first_rows: dict[int, int] = {}
 
     def add(self, text: str, row: int) -> None:
-        """Take the text of the next row."""
+        """Record the next row's text."""
         first = self._first.setdefault(hashlib.sha256(normalize_text(text).encode()).digest()[:16], row)
         if first != row:
             self.first_rows[row] = self.first_rows[first] = first

@@ -39,9 +39,9 @@ SNAPSHOTS = "snapshots"
 SNAPSHOTS_BEFORE_FORMAT_6 = "generations"
 MANIFEST = "manifest.json"
 HEAD = "ranking_head.safetensors"
-DAMAGED = ".damaged"  # the ending of a folder that was set aside
+DAMAGED = ".damaged"  # the suffix of a folder that was set aside
 REBUILD = "run `sourceline rebuild-index`"
-# Errors that say nothing of a file's content: setting a snapshot aside for one would lose a whole one.
+# Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
 _NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -132,7 +132,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
         MismatchError: it was written in another format.
         SnapshotError: it cannot be read just now, or is whole and does not open.
     """
-    if snapshot_id not in folder_names(index):  # nor a path that leads elsewhere
+    if snapshot_id not in folder_names(index):  # also rejects path traversal
         if snapshot_id in _old_folder_names(index):
             raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
         raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")
@@ -192,9 +192,9 @@ def open_current(index: Path, connections: int = 1, fallback: bool = True) -> Sn
 def _open_before(index: Path, damaged: str, connections: int, damage: DamagedError) -> Snapshot:
     """Set a snapshot aside and open the newest whole one before it."""
     set_aside(index, damaged)
-    known = _is_known(index, damaged)
+    current_exists = _exists_or_set_aside(index, damaged)
     for snapshot_id in reversed(snapshot_ids(index)):
-        if known and snapshot_id > damaged:
+        if current_exists and snapshot_id > damaged:
             continue  # it was not published
         try:
             snapshot = open_snapshot(index, snapshot_id, connections)
@@ -212,8 +212,8 @@ def unpublished_ids(index: Path) -> list[str]:
     published = current_id(index)
     if published is None:
         return snapshot_ids(index)
-    known = _is_known(index, published)
-    return [snapshot_id for snapshot_id in snapshot_ids(index) if known and snapshot_id > published]
+    current_exists = _exists_or_set_aside(index, published)
+    return [snapshot_id for snapshot_id in snapshot_ids(index) if current_exists and snapshot_id > published]
 
 
 def snapshot_ids(index: Path) -> list[str]:
@@ -248,7 +248,7 @@ def next_id(index: Path, timestamp: str) -> str:
     return f"{number:08d}-{timestamp}"
 
 
-def _is_known(index: Path, published: str) -> bool:
+def _exists_or_set_aside(index: Path, published: str) -> bool:
     """Return whether what ``CURRENT`` names is there or was set aside. If not, ``CURRENT`` itself is damaged."""
     names = {*folder_names(index), *_old_folder_names(index)}
     return not {published, published + DAMAGED}.isdisjoint(names)

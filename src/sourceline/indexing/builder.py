@@ -307,7 +307,7 @@ def _discarding_on_failure(index: Path) -> Iterator[None]:
 
 
 def _discard_unpublished(index: Path) -> None:
-    """Remove what builds left that did not get to publish."""
+    """Remove the snapshots of interrupted builds."""
     for snapshot_id in snapshots.unpublished_ids(index):
         shutil.rmtree(index / snapshots.SNAPSHOTS / snapshot_id, ignore_errors=True)
 
@@ -315,7 +315,7 @@ def _discard_unpublished(index: Path) -> None:
 def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
     """Remove the cache, and what neither the new snapshot nor the one before needs of snapshots and models.
 
-    What cannot be removed waits for the next build.
+    What cannot be removed is left to the next build.
     """
     kept = [current, *([before] if before else [])]
     try:

@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from sourceline.index.multivector import EncodedChunk
 
 _TABLE = "CREATE TABLE chunks (key BLOB PRIMARY KEY, checksum INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
-# Any other error (no space, no permission) is not mended by removing the file.
+# Any other error (no space, no permission) is not fixed by removing the file.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY}
 
 

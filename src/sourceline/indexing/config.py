@@ -16,7 +16,7 @@ COMPACT_ABOVE = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class IndexConfig:
-    """What can be chosen. Anything but the default is for measuring what a part is worth.
+    """Build options. Anything but the default is for measuring what a part is worth.
 
     ``head`` is the ranking head, None for the model's own; ``titles`` says whether they stand in front of chunks;
     ``chunk_characters`` is the most that a chunk holds, 0 to encode each passage by itself.

@@ -40,7 +40,7 @@ class Chunk:
     spans: tuple[tuple[int, int], ...]
 
     def key(self, config: str) -> bytes:
-        """Return a name for everything that the encoded chunk depends on, but not for where the chunk stands.
+        """Return a hash of everything that the encoded chunk depends on, but not of its position.
 
         Args:
             config: the digest of the index's configuration.
@@ -125,7 +125,7 @@ def pack(
 
 
 def _indivisible(passages: Sequence[Passage], fits: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
-    """Yield what is not to be torn apart: each paragraph that fits into a chunk, the sentences of the others."""
+    """Yield the indivisible spans: each paragraph that fits into a chunk, the sentences of the others."""
     for _, group in groupby(passages, key=lambda passage: passage.location.paragraph):
         paragraph = list(group)
         if fits(paragraph[0].start, paragraph[-1].end):

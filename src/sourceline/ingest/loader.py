@@ -12,7 +12,7 @@ from sourceline.errors import CorpusError, DocumentError
 from sourceline.ingest.formats import FORMATS
 from sourceline.types import BlockKind, Document, FolderContents
 
-# Troubles of this process, not of a file: skipping a file for one would drop a good document from the index.
+# Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
 _PROCESS_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 

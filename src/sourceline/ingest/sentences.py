@@ -1,4 +1,4 @@
-"""Splits a document into passages, one a sentence, with exact offsets."""
+"""Splits a document into passages, one per sentence, with exact offsets."""
 
 import re
 from bisect import bisect_right

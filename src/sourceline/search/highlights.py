@@ -13,7 +13,7 @@ from sourceline.types import Span
 # Below this cosine the nearest token is no match. Matched words of squad-a lie far above it.
 MIN_COSINE = 0.5
 _WORD = re.compile(r"\w+(?:[-'’]\w+)*")
-# Words that say how something is asked rather than what about.
+# Function words of questions.
 FUNCTION_WORDS = frozenset(
     """
     a about above after again against all also am an and any are as at be because been before being below

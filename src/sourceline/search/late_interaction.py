@@ -65,31 +65,31 @@ def late_interaction(query: QueryEncoding, snapshot: Snapshot, rows: list[int]) 
 
 def token_similarities(query: Float32, snapshot: Snapshot, rows: list[int]) -> TokenSimilarities:
     """Compare the question's projected token vectors, (tokens, m), with these rows, ascending, and their contexts."""
-    passages, here = snapshot.passages, np.array(rows, dtype=np.int64)
-    documents = passages.documents_of(here)
+    passages, row_array = snapshot.passages, np.array(rows, dtype=np.int64)
+    documents = passages.documents_of(row_array)
     titles = passages.row_count + documents
-    places = [here, here - 1, here + 1, titles]
+    places = [row_array, row_array - 1, row_array + 1, titles]
     ordered = np.sort(np.concatenate(places))
-    # Each once, without what would stand before the first row (and without np.unique, which loads numpy.ma first).
-    read = ordered[np.diff(ordered, prepend=-1) > 0]
-    tokens = snapshot.tokens.gather(read)
+    # Deduplicate, and drop row -1. Not by np.unique, which loads numpy.ma first.
+    rows_read = ordered[np.diff(ordered, prepend=-1) > 0]
+    tokens = snapshot.tokens.gather(rows_read)
     products = tokens.vectors @ query.T
     best = maxsim(products, tokens)
-    self_sim, before, after, title = (best[np.searchsorted(read, place)] for place in places)
-    before[passages.documents_of(here - 1) != documents] = _NO_PASSAGE
+    self_sim, before, after, title = (best[np.searchsorted(rows_read, place)] for place in places)
+    before[passages.documents_of(row_array - 1) != documents] = _NO_PASSAGE
     # Behind the last row stands the first title.
-    after[(here + 1 == passages.row_count) | (passages.documents_of(here + 1) != documents)] = _NO_PASSAGE
+    after[(row_array + 1 == passages.row_count) | (passages.documents_of(row_array + 1) != documents)] = _NO_PASSAGE
     penalties = snapshot.head.context_penalties
     context_sim = np.maximum(np.maximum(before - penalties[0], after - penalties[1]), title - penalties[2])
-    return TokenSimilarities(self_sim, context_sim, read, tokens, products)
+    return TokenSimilarities(self_sim, context_sim, rows_read, tokens, products)
 
 
 def maxsim(products: Float32, tokens: TokenVectors) -> Float32:
     """Return the best product of each token of the question in each row: (rows, tokens) float32.
 
     Args:
-        products: of the rows' tokens, whose length is their weight, with the question's, of length one: cosines that
-            are the smaller the less a token weighs, (tokens of all rows, tokens).
+        products: of the rows' tokens with the question's, (tokens of all rows, tokens): cosines scaled by the weight
+            of the row's token.
         tokens: says where each row begins.
     """
     return np.asarray(np.maximum.reduceat(products, tokens.row_starts, axis=0), dtype=np.float32)

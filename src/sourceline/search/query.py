@@ -12,19 +12,19 @@ from sourceline.errors import QuestionError
 from sourceline.ingest.sentences import sentence_spans
 from sourceline.types import MAX_QUESTION_CHARACTERS
 
-# The weight of a token beside the sentences that ask, and of all such tokens together, relative to what asks.
+# Weight of a background token; the total of all of them is also capped at this share of the asking tokens' total.
 BACKGROUND_WEIGHT = 0.2
 
 # What is being encoded just now, by encoder and text. Nothing stays here once it is done.
 _running: dict[tuple[str, str], "Future[QueryEncoding]"] = {}
-_lock = threading.Lock()  # held for a look into the table, never while something is encoded
+_lock = threading.Lock()  # guards the table; never held while something is encoded
 
 
 @dataclass(frozen=True, slots=True)
 class QueryEncoding:
     """An encoded question: its ``vector`` (dim,) and its token ``vectors`` (tokens, dim), all of length one.
 
-    ``token_weights`` (tokens,) are 1 for tokens that ask, less for what is only told beside the question.
+    ``token_weights`` (tokens,) are 1 for tokens that ask, less for background sentences.
     ``question_part`` is the part of the text that asks.
     """
 
@@ -40,7 +40,7 @@ def validate_question(text: str) -> str:
     """Return the question without the white space around it.
 
     Raises:
-        QuestionError: it is empty, too long, or holds characters that are no text.
+        QuestionError: it is empty, too long, or holds invalid characters.
     """
     if len(text) > MAX_QUESTION_CHARACTERS:
         limit = f"at most {MAX_QUESTION_CHARACTERS:,} are answered"
@@ -73,24 +73,24 @@ def encode_query(encoder: Encoder, text: str) -> QueryEncoding:
 
 
 def encode_query_once(encoder: Encoder, text: str) -> QueryEncoding:
-    """Encode a question; whoever asks the same meanwhile waits for the one result, or its error.
+    """Encode a question; concurrent identical questions share one result, or its error.
 
     Raises:
         QuestionError: it holds nothing that the model knows as text.
     """
     key = encoder.fingerprint, text
-    own: Future[QueryEncoding] = Future()
+    future: Future[QueryEncoding] = Future()
     with _lock:
-        future = _running.setdefault(key, own)
-    if future is own:
+        shared = _running.setdefault(key, future)
+    if shared is future:
         try:
-            own.set_result(encode_query(encoder, text))
+            future.set_result(encode_query(encoder, text))
         except BaseException as error:  # whatever it is, those who wait must not wait for ever
-            own.set_exception(error)
+            future.set_exception(error)
         finally:
             with _lock:
                 del _running[key]
-    return future.result()
+    return shared.result()
 
 
 def _asking_sentences(text: str) -> list[tuple[int, int]]:
@@ -103,7 +103,7 @@ def _asking_sentences(text: str) -> list[tuple[int, int]]:
 
 
 def _token_weights(tokens: Tokens, asking: Sequence[tuple[int, int]]) -> Float32:
-    """Return the weight of each token, (tokens,): the less for the background, the more of it there is."""
+    """Return the weight of each token, (tokens,): background weighs less the more of it there is."""
     starts, asks = tokens.spans[:, 0], np.zeros(len(tokens.ids), dtype=bool)
     for start, end in asking:
         asks |= (starts >= start) & (starts < end)

@@ -17,11 +17,11 @@ from sourceline.search.late_interaction import LateInteraction, late_interaction
 from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
 from sourceline.types import DEFAULT_THRESHOLD, MAX_K, Answer, Hit, Scores, Verdict
 
-# From each of dense and BM25. More adds candidates but hardly a right first place.
+# From each of dense and BM25. More adds candidates but rarely improves R@1.
 CANDIDATES = 30
-# The first passage's lead is measured over the others among so many.
+# The first passage's lead is measured over the others of the top RIVALS.
 RIVALS = 10
-# Of passages that say the same, so many from each of dense and BM25 are scored.
+# Of each group of duplicates, at most this many from each of dense and BM25 are scored.
 MAX_DUPLICATES = 10
 
 
@@ -94,7 +94,7 @@ class Searcher:
         )
 
     def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranking:
-        """Return the candidates in order, of duplicates only the best: at least ``k`` texts, if there are so many."""
+        """Return the candidates in order, the best of each duplicate group; at least ``k`` if there are so many."""
         first_rows = self._candidates(query, k, row_filter)
         rows = sorted(first_rows)
         if not rows:
@@ -110,13 +110,13 @@ class Searcher:
     def _candidates(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> dict[int, int]:
         """Return the rows to score, each with the first row that says the same: itself, if it has no duplicate.
 
-        There are as many texts as there would be without duplicates: the searches are widened until there are.
+        Widens both searches until enough distinct texts are found, or there are no more.
         """
         snapshot, texts = self.snapshot, max(CANDIDATES, k)
         n = texts
         while True:
-            dense = [hit.row for hit in snapshot.dense.search(query.vector, n, row_filter)]
-            bm25 = [hit.row for hit in snapshot.bm25.search(query.question_part, n, row_filter)]
+            dense = [scored.row for scored in snapshot.dense.search(query.vector, n, row_filter)]
+            bm25 = [scored.row for scored in snapshot.bm25.search(query.question_part, n, row_filter)]
             rows = {*dense, *bm25}
             first_rows = dict(zip(rows, rows, strict=True))
             if not (duplicates := snapshot.passages.duplicates(rows)):
@@ -139,7 +139,7 @@ class Searcher:
     def features(
         self, query: QueryEncoding, ranking: Ranking, best: Scores, row_filter: RowFilter | None
     ) -> ConfidenceFeatures:
-        """Return what speaks for the first passage of a ranking, whose component scores are ``best``."""
+        """Return the confidence features of the first passage of a ranking, whose component scores are ``best``."""
         rivals = ranking.scores[1:RIVALS]
         max_bm25 = self.snapshot.bm25.max_score(query.question_part)
         searched = self.snapshot.passages.row_count if row_filter is None else len(row_filter)
@@ -194,7 +194,7 @@ class Searcher:
 
 
 def _few_of_each(rows: Sequence[int], first_rows: dict[int, int]) -> Iterator[int]:
-    """Yield the rows, of duplicates only the first few: they differ in nothing but their context."""
+    """Yield the rows, but only the first few of each group of duplicates: they differ in nothing but their context."""
     counts: Counter[int] = Counter()
     for row in rows:
         counts[first_rows[row]] += 1

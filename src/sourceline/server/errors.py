@@ -74,7 +74,7 @@ def problem(
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return how a route documents the problems that it answers with."""
+    """Return the OpenAPI responses of a route that can answer with these problems."""
     return {status: _describe(HTTPStatus(status)) for status in statuses}
 
 

@@ -1,4 +1,4 @@
-"""Keeps one index open and changes to what is published, without a restart."""
+"""Keeps one index open and switches to new snapshots, without a restart."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ RETRY_SECONDS = 10
 
 
 class LiveIndex:
-    """An open ``index`` and a thread that changes it to each new snapshot."""
+    """An open ``index`` and a thread that switches it to each new snapshot."""
 
     def __init__(self, settings: Settings) -> None:
         """Open the current snapshot.

@@ -1,7 +1,7 @@
 """Counts and times for Prometheus.
 
-With several workers, each writes its own to files in the folder that ``PROMETHEUS_MULTIPROC_DIR`` names, and whichever
-is asked adds them up.
+With several workers, each writes its own to files in the folder that ``PROMETHEUS_MULTIPROC_DIR`` names, and the one
+scraped adds them up.
 """
 
 import os

@@ -133,7 +133,7 @@ def _is_this_machine(host: bytes) -> bool:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return what receives a body that was read already, then what comes after it."""
+    """Return a receive() that replays the body, which was read already, then passes on what comes after it."""
     replayed = False
 
     async def receive_again() -> Message:

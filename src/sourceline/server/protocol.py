@@ -70,7 +70,7 @@ class StrictProtocol(H11Protocol):
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Await nothing any more."""
+        """Cancel the timers."""
         super().connection_lost(exc)
         for timer in (self._deadline, self._stall_check):
             if timer:
@@ -130,7 +130,7 @@ class StrictProtocol(H11Protocol):
 
 
 class _StrictConnection(h11.Connection):
-    """Refuses a request that gives its length in two ways: a proxy in front of the server may go by the other one.
+    """Refuses a request that gives its length in two ways: a proxy in front of the server may trust the other.
 
     The head of an answer is held until its body comes, so that both are one write: each is a system call, and a chance
     for another thread to take the interpreter.

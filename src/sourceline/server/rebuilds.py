@@ -1,6 +1,6 @@
 """Rebuilds that are started over HTTP, each in a process of its own.
 
-How the last one goes is kept in a file, so that every process that serves the index tells the same.
+The last one's state is kept in a file, so that every process that serves the index reports the same.
 """
 
 import logging

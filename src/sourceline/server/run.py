@@ -114,7 +114,7 @@ def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
     rebuilds = Rebuilds(settings)
     interrupt = signal.getsignal(signal.SIGINT)
     early: list[int] = []
-    # While the child is started a signal is only noted: it would leave the child with half of its instructions.
+    # While the child starts, a signal is deferred, so that the child gets its complete arguments.
     for number in {signal.SIGTERM, signal.SIGINT} if interrupt is not signal.SIG_IGN else {signal.SIGTERM}:
         signal.signal(number, lambda number, _: early.append(number))
     try:

@@ -12,7 +12,7 @@ _SENTENCE_END = re.compile(r"[.!?:;…。！？][\"'”’)\]»]*\s*$")
 # What a heading does not end with or begin with: a comma, a dash; a small letter, a bullet, a quote.
 _NO_HEADING = re.compile(r"[,\-–—]$|^[^\w(¿¡]|^[a-zß-öø-ÿ]")
 _TURN = re.compile(r"[^:]{1,40}:\s+\S")  # of a transcript
-_GOES_ON = re.compile(r"\s*[\da-zß-öø-ÿ]")
+_CONTINUES_LINE = re.compile(r"\s*[\da-zß-öø-ÿ]")
 _NUMBERED_PART = re.compile(r"(?i)(?:chapter|part|section|appendix|annex|item|day|session)\s+[\divxlc]+\s*:")
 HEADING_CHARACTERS = 80
 
@@ -20,8 +20,8 @@ HEADING_CHARACTERS = 80
 def parse(text: str) -> tuple[Block, ...]:
     """Return the headings and paragraphs of ``text``.
 
-    Blank lines part blocks. A block whose lines were wrapped to a width is one paragraph; in any other block (a
-    report with a paragraph a line, a transcript with a turn a line) each line is one. A short line that ends no
+    Blank lines separate blocks. A block whose lines were wrapped to a width is one paragraph; in any other block (a
+    report with one paragraph per line, a transcript with one turn per line) each line is one. A short line that ends no
     sentence and stands above a paragraph is a heading, if it begins its block.
     """
     # One kind of line end, of equal length, so that offsets agree.
@@ -33,9 +33,9 @@ def parse(text: str) -> tuple[Block, ...]:
         if is_wrapped(texts):
             blocks.append(Block(BlockKind.PARAGRAPH, match.start(), match.end()))
             continue
-        # Several short lines in a row are a list or verse; a small letter or a digit goes on with a broken line.
+        # Several short lines in a row are a list or verse; a small letter or a digit continues a wrapped line.
         first_is_heading = is_heading(texts[0]) and (
-            len(texts) == 1 or not (_GOES_ON.match(texts[1]) or is_heading(texts[1]))
+            len(texts) == 1 or not (_CONTINUES_LINE.match(texts[1]) or is_heading(texts[1]))
         )
         kinds = [
             BlockKind.HEADING if first_is_heading else BlockKind.PARAGRAPH,
@@ -63,7 +63,7 @@ def is_heading(line: str) -> bool:
 def is_title(line: str, below: str) -> bool:
     """Return whether the first line of a document, alone in its block, is a title.
 
-    It may ask or call, and have a colon in it, as a heading may not; if what stands below has one, both are turns.
+    It may end in ? or !, and contain a colon unless the next block has one too.
 
     >>> is_title("War: What is it good for?", "A song from the year 1970."), is_title("Ann: Hi", "Bob: Hi to all.")
     (True, False)
@@ -76,7 +76,7 @@ def is_title(line: str, below: str) -> bool:
 
 
 def _above_paragraphs(blocks: list[Block]) -> list[Block]:
-    """Return the blocks, headings with nothing below them made paragraphs: the last line of a letter is its name."""
+    """Return the blocks, headings with nothing below them made paragraphs, such as the signature of a letter."""
     body = max((at for at, block in enumerate(blocks) if block.kind is BlockKind.PARAGRAPH), default=-1)
     return [*blocks[: body + 1], *(replace(block, kind=BlockKind.PARAGRAPH) for block in blocks[body + 1 :])]
 

@@ -60,7 +60,7 @@ def test_importing_the_server_changes_no_library() -> None:
 import os
 from pydantic import BaseModel
 environment, config = dict(os.environ), dict(BaseModel.model_config)
-import sourceline.server.run, sourceline.server.app, sourceline.server.workers
+import sourceline.server.run, sourceline.server.app
 assert dict(BaseModel.model_config) == config
 assert dict(os.environ) == environment
 """

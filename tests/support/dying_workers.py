@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sourceline.config import load_settings
 from sourceline.errors import WorkerError
-from sourceline.server.workers import keep_running, serve_with_workers
+from sourceline.server.run import keep_running, serve_with_workers
 
 
 def die() -> None:

@@ -384,6 +384,24 @@ def test_a_question_can_be_limited_to_documents(built: Path) -> None:
             assert {hit.passage.document_id for hit in hits} == documents
 
 
+def test_one_pattern_need_not_be_in_a_list(seeds: Index) -> None:
+    assert seeds.ask("Who met in Tehran?", documents="meeting.*").hits
+    assert not seeds.ask("Who met in Tehran?", documents="m").hits
+
+
+@pytest.mark.parametrize("options", [{"connections": 0}, {"threshold": 7.0}, {"threshold": float("nan")}])
+def test_options_out_of_range_are_refused(seed_index: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be at least 1, and threshold between 0 and 1"):
+        Index.open(seed_index, **options)
+
+
+def test_a_backend_may_be_named_by_its_value(seed_index: Path, documents: Path, tmp_path: Path) -> None:
+    with pytest.raises(MismatchError):
+        Index.open(seed_index, backend="torch")  # type: ignore[arg-type]  # as people do who have no type checker
+    with pytest.raises(ValueError, match="'nope' is not a valid Backend"):
+        Index.build(documents, tmp_path / "x", backend="nope")  # type: ignore[arg-type]  # likewise
+
+
 def test_the_threshold_decides_from_which_confidence_on_a_question_counts_as_answered(built: Path) -> None:
     with Index.open(built) as index:
         confidence = index.ask(QUESTION).confidence

@@ -98,7 +98,7 @@ class Index:
         """
         from sourceline.indexing.builder import build  # a server that answers does not import the builder
 
-        return build(Path(documents), Path(path), model, backend, progress)
+        return build(Path(documents), Path(path), model, Backend(backend), progress)
 
     @classmethod
     def open(
@@ -129,8 +129,11 @@ class Index:
             MismatchError: it was built with another model or backend, or in another format.
             SnapshotError: it cannot be read just now.
             ModelError: its encoder cannot be opened.
+            ValueError: an argument is out of range.
         """
-        index = cls(Path(path), model, backend, threshold, connections)
+        if connections < 1 or not 0 <= threshold <= 1:
+            raise ValueError("connections must be at least 1, and threshold between 0 and 1")
+        index = cls(Path(path), model, Backend(backend) if backend else None, threshold, connections)
         # Read before opening: a snapshot that is published meanwhile is noticed by the next refresh.
         index._current = current_id(index._path)
         index._view = index._open_view(fallback)
@@ -185,7 +188,7 @@ class Index:
         """What is served."""
         return _info(self._require_open().snapshot.manifest)
 
-    def ask(self, question: str, k: int = 5, documents: Sequence[str] = ()) -> Answer:
+    def ask(self, question: str, k: int = 5, documents: str | Sequence[str] = ()) -> Answer:
         """Return the up to ``k`` passages that answer a question best.
 
         Best first, ties in document order, each text once.
@@ -193,15 +196,15 @@ class Index:
         Args:
             question: in natural words, at most 2,000 characters.
             k: how many passages, clamped to 1..100.
-            documents: ids or globs (``2026/*``); if given, only matching documents are searched.
+            documents: an id or glob (``2026/*``), or several; if given, only matching documents are searched.
 
         Raises:
             QuestionError: the question is empty, too long, or no text.
             ModelError: the encoder cannot be opened.
         """
-        return self._searcher(self._require_open()).ask(question, k, documents)
+        return self._searcher(self._require_open()).ask(question, k, _patterns(documents))
 
-    def ask_many(self, questions: Iterable[str], k: int = 5, documents: Sequence[str] = ()) -> Iterator[Answer]:
+    def ask_many(self, questions: Iterable[str], k: int = 5, documents: str | Sequence[str] = ()) -> Iterator[Answer]:
         """Yield the answer of each question as ``ask`` gives it, all from one snapshot.
 
         Raises:
@@ -210,7 +213,7 @@ class Index:
         """
         searcher = self._searcher(self._require_open())
         for question in questions:
-            yield searcher.ask(question, k, documents)
+            yield searcher.ask(question, k, _patterns(documents))
 
     def cite(self, citation: str) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.
@@ -326,6 +329,10 @@ class _View:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.searcher: Searcher | None = None
+
+
+def _patterns(documents: str | Sequence[str]) -> Sequence[str]:
+    return [documents] if isinstance(documents, str) else documents
 
 
 def _info(manifest: Manifest) -> SnapshotInfo:

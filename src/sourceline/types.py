@@ -236,7 +236,7 @@ class SnapshotInfo:
     """What an index was built from, and with what.
 
     ``rows`` counts the passages that can answer: all but the headings. ``skipped`` holds the files that could not be
-    read, ``ignored`` those whose format is not read, both with the reason.
+    read, ``ignored`` those that are not read at all (other formats, hidden files, links to folders), with the reason.
     """
 
     id: str

@@ -457,3 +457,25 @@ def test_the_ledger_is_only_ever_added_to(builds: list[tuple[list[PassageInConte
             for citation in issued:
                 first.setdefault(citation.passage.id, citation)
             assert {id_: ledger.issued(id_) for id_ in first} == first
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("00000001", [], [])
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("PRAGMA user_version = 9")
+    before = (tmp_path / FILE).read_bytes()
+
+    with pytest.raises(LedgerError, match="is of a newer version of Sourceline"):
+        ledger.record("00000002", [], [])
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_check_finds_a_text_that_was_changed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("00000001", [cited("The bridge opens.")], [])
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE issued SET text = 'forged'")
+
+    with pytest.raises(LedgerError, match="is not as it was cited"):
+        ledger.check()

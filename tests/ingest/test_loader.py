@@ -223,10 +223,17 @@ def test_whatever_text_a_file_holds_is_read_as_it_stands(text: str) -> None:
         contents = list_documents(folder)
 
         if text.strip():
-            assert contents == FolderContents(("x.md", "x.txt"), {}, {})
-            assert {read_document(folder, id_).text for id_ in contents.documents} == {text}
+            assert {read_document(folder, id_).text for id_ in ("x.md", "x.txt")} == {text}
+            assert sorted([*contents.documents, *contents.skipped]) == ["x.md", "x.txt"]
+            assert set(contents.skipped.values()) <= {"there is no sentence in it"}
         else:
             assert contents == FolderContents((), dict.fromkeys(["x.md", "x.txt"], "there is no text in it"), {})
+
+
+def test_a_file_without_a_sentence_is_skipped(documents: Path) -> None:
+    (documents / "dots.txt").write_text("...\n---\n")
+
+    assert list_documents(documents).skipped == {"dots.txt": "there is no sentence in it"}
 
 
 def refuse_to_list(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:

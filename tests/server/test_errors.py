@@ -260,6 +260,7 @@ def test_an_unknown_route_is_not_found(client: TestClient, path: str) -> None:
     [
         ("DELETE", "/v1/ask", "GET, HEAD, POST"),
         ("PUT", "/v1/citations/x", "GET, HEAD"),
+        ("PUT", "/v1/citations/lookup", "POST"),
         ("PATCH", "/v1/documents/a/b", "GET, HEAD"),
         ("GET", "/v1/index/rebuild", "POST"),
         ("HEAD", "/v1/ask/batch", "POST"),

@@ -20,6 +20,7 @@ def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, in
         client.head("/healthz")
         client.get("/no/such/route")
         client.request("BREW", "/pot")
+        client.request("BREW", "/readyz")
         response = client.get("/metrics")
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     families = {family.name: family for family in text_string_to_metric_families(response.text)}
@@ -37,6 +38,7 @@ def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, in
         ("GET", "/static", "200"): 1,
         ("GET", "/healthz", "200"): 1,
         ("(any)", "(none)", "404"): 2,
+        ("(any)", "/readyz", "405"): 1,
     }
     seconds = families["sourceline_request_seconds"].samples
     counts = {sample.labels["route"]: sample.value for sample in seconds if sample.name.endswith("_count")}

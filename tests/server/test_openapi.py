@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ ROUTES = [
     ("POST", "/v1/ask"),
     ("GET", "/v1/ask"),
     ("POST", "/v1/ask/batch"),
-    ("GET", "/v1/citations/{citation}"),
     ("POST", "/v1/citations/lookup"),
+    ("GET", "/v1/citations/{citation}"),
     ("GET", "/v1/documents"),
     ("GET", "/v1/documents/{document}"),
     ("GET", "/v1/index"),
@@ -128,6 +129,7 @@ def test_every_operation_has_a_description_and_a_tag_that_is_described(app: Fast
 
 def test_the_key_is_described_where_it_may_be_needed(app: FastAPI) -> None:
     (scheme,) = app.openapi()["components"]["securitySchemes"].items()
+    assert re.fullmatch(r"[a-zA-Z0-9._-]+", scheme[0])  # what OpenAPI allows
     assert scheme[1].items() >= {"type": "http", "scheme": "bearer"}.items()
     assert app.openapi()["security"] == [{scheme[0]: []}, {}]
     paths = app.openapi()["paths"]

@@ -168,8 +168,7 @@ class Ledger:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
                 raise LedgerError(f"{self._path} is damaged: {verdict}: {_RESTORE}")
-            (count,) = connection.execute("SELECT count(*) FROM issued").fetchone()
-        return int(count)
+            return sum(1 for _ in map(_issued, connection.execute(_ISSUED)))
 
     @contextmanager
     def _open(self, writable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -206,6 +205,8 @@ class Ledger:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     """Bring a ledger of an older version to this one's tables, in one transaction."""
+    if _version(connection) > VERSION:
+        raise LedgerError("the record of citations is of a newer version of Sourceline: use that, or another index")
     if _version(connection) >= VERSION:
         return
     with connection:

@@ -157,11 +157,15 @@ def _quiet() -> Iterator[None]:
     """Keep the exporter's and the quantiser's advice, which is for their developers, from the terminal."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
+    # The quantiser calls `logging.warning`, which configures the root logger unless that has a handler.
+    handler = logging.NullHandler()
+    logging.root.addHandler(handler)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        logging.root.removeHandler(handler)
         logging.disable(previous)
 
 

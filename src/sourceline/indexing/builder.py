@@ -34,7 +34,7 @@ from sourceline.indexing.cache import ChunkCache
 from sourceline.indexing.config import DEFAULT_CONFIG, IndexConfig, ResolvedConfig, resolve
 from sourceline.indexing.writer import SnapshotWriter, check_snapshot
 from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
-from sourceline.ingest.loader import SourceFile, read_document, scan_folder
+from sourceline.ingest.loader import NO_SENTENCE, SourceFile, read_document, require_folder, scan_folder
 from sourceline.types import Backend, BuildProgress, BuildReport
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ def build(
         BuildError: anything else that stopped the build. What was served before is untouched.
     """
     started = time.monotonic()
+    require_folder(documents)  # before the model is exported, which takes a while
     try:
         with snapshots.build_lock(index):
             source, encoder, before = _open(backend, model, index)
@@ -178,7 +179,7 @@ class IncrementalBuilder:
             self._config.titles,
         )
         if not chunked.passages:
-            skipped[file.document_id] = "there is no sentence in it"
+            skipped[file.document_id] = NO_SENTENCE
             return None
         return chunked
 

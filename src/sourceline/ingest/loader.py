@@ -10,8 +10,10 @@ from pathlib import Path
 
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.ingest.formats import FORMATS
+from sourceline.ingest.sentences import split_passages
 from sourceline.types import BlockKind, Document, FolderContents
 
+NO_SENTENCE = "there is no sentence in it"
 # Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
 _PROCESS_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
@@ -38,14 +40,23 @@ class FolderScan:
     ignored: dict[str, str]
 
 
+def require_folder(folder: Path) -> None:
+    """Refuse a documents folder that is not there.
+
+    Raises:
+        CorpusError: it is missing, or no folder.
+    """
+    if not folder.is_dir():
+        raise CorpusError(f"no documents folder at {folder}: create it, or name another with --documents")
+
+
 def scan_folder(folder: Path) -> FolderScan:
     """Look at every file below ``folder`` and hash those that can be read.
 
     Raises:
         CorpusError: the folder is missing, or no file can be read just now.
     """
-    if not folder.is_dir():
-        raise CorpusError(f"no documents folder at {folder}: create it, or name another with --documents")
+    require_folder(folder)
     files: list[SourceFile] = []
     skipped: dict[str, str] = {}
     ignored: dict[str, str] = {}
@@ -89,7 +100,10 @@ def list_documents(folder: Path) -> FolderContents:
     documents = []
     for file in scan.files:
         try:
-            documents.append(read_document(folder, file.document_id).id)
+            document = read_document(folder, file.document_id)
+            if not split_passages(document):
+                raise DocumentError(NO_SENTENCE)
+            documents.append(document.id)
         except DocumentError as error:
             skipped[file.document_id] = str(error)
     return FolderContents(tuple(documents), skipped, scan.ignored)

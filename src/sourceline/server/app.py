@@ -79,8 +79,8 @@ class _App(FastAPI):
             for name, schema in components["schemas"].items():
                 if "examples" in schema:  # whose keys pydantic has sorted
                     schema |= getattr(models, name).model_config["json_schema_extra"]
-            components["securitySchemes"] = {"API key": _SECURITY_SCHEME}
-            description["security"] = [{"API key": []}, {}]
+            components["securitySchemes"] = {"api_key": _SECURITY_SCHEME}
+            description["security"] = [{"api_key": []}, {}]
         assert self.openapi_schema is not None
         return self.openapi_schema
 

@@ -72,6 +72,10 @@ class _SnapshotCollector(Collector):
         yield GaugeMetricFamily("sourceline_passages", "Passages that are served.", self._snapshot.passages)
 
 
+# Any word can be sent as a method, and each would be a label.
+_METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+
+
 class MetricsMiddleware:
     """Counts each request by its route's pattern, so that ids do not become labels."""
 
@@ -97,5 +101,5 @@ class MetricsMiddleware:
         finally:
             # What is mounted has no route; its prefix stands in root_path.
             route = getattr(scope.get("route"), "path", None) or scope.get("root_path") or "(none)"
-            method = scope["method"] if route != "(none)" else "(any)"
+            method = scope["method"] if route != "(none)" and scope["method"] in _METHODS else "(any)"
             self._metrics.count(method, route, status, time.perf_counter() - started)

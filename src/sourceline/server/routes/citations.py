@@ -15,16 +15,17 @@ router = APIRouter(tags=["citations"], responses=problems(401, 413, 421, 422, 50
 CitationId = Annotated[str, Path(description="A citation id.", examples=["ccl4uombti6lb64a"])]
 
 
-@router.get("/v1/citations/{citation}", response_model_exclude_none=True, responses=problems(404))
-def get_citation(citation: CitationId, live_index: LiveIndexDependency) -> CitationResponse:
-    """Return the sentence as it was cited, what became of it, and where it stands now."""
-    return CitationResponse.from_citation(live_index.cite(citation))
-
-
+# Before the route of one citation, whose pattern matches this path, too: a 405 names the methods of the first match.
 @router.post("/v1/citations/lookup", response_model_exclude_none=True, responses=problems(400, 415))
 def look_citations_up(body: LookupRequest, live_index: LiveIndexDependency) -> LookupResponse:
     """Look many citations up at once."""
     return LookupResponse(citations=[_look_up(citation, live_index) for citation in body.citations])
+
+
+@router.get("/v1/citations/{citation}", response_model_exclude_none=True, responses=problems(404))
+def get_citation(citation: CitationId, live_index: LiveIndexDependency) -> CitationResponse:
+    """Return the sentence as it was cited, what became of it, and where it stands now."""
+    return CitationResponse.from_citation(live_index.cite(citation))
 
 
 def _look_up(citation: str, live_index: LiveIndex) -> CitationResponse | UnknownCitation:

@@ -1,8 +1,10 @@
-# Everything runs in .venv; each stamp is renewed only when the pinned versions change, so a second run installs nothing.
+# Everything runs in .venv, with the versions of constraints.txt. A stamp is renewed only when the requirements change, so
+# that a second run installs nothing.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve test check lint bench
+.PHONY: serve test lint check bench
 
 serve: .venv/serve.stamp
 	@$(BIN)/sourceline serve
@@ -21,14 +23,14 @@ bench: .venv/test.stamp
 	@$(BIN)/sourceline rebuild-index
 	@$(BIN)/python benchmarks/serving.py
 
-.venv/serve.stamp: pyproject.toml
+.venv/serve.stamp: pyproject.toml constraints.txt
 	@echo "Installing into .venv; the first time takes some minutes."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(INSTALL) '.[models]'
 	@touch $@
 
-.venv/test.stamp: pyproject.toml
-	@echo "Installing into .venv, what the tests need too; the first time takes some minutes."
+.venv/test.stamp: pyproject.toml constraints.txt
+	@echo "Installing into .venv, with what the tests need; the first time takes some minutes."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(INSTALL) '.[test]'
 	@touch .venv/serve.stamp $@

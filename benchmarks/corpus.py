@@ -1,9 +1,11 @@
-"""Make a big corpus of real English text: ``python benchmarks/corpus.py FOLDER --sentences 1000000 [--with SET]``.
+"""Make a large corpus of real English prose.
 
-The text is the prose of packages of the Debian distribution, fetched with ``apt-get download`` (``apt-get update`` may
-have to come first) and not installed: a document a page, a paragraph a line with blank lines between, each paragraph
-once. The same packages make the same corpus. ``--with SET`` puts a labelled set's documents in front, so that its
-questions can be asked at size: FOLDER is then a labelled set as well, for ``sourceline evaluate FOLDER``.
+    python benchmarks/corpus.py FOLDER --sentences 1000000 [--with SET]
+
+The text is the prose of documentation packages of the Debian distribution, which are fetched with ``apt-get download``
+(``apt-get update`` may have to come first) and not installed. A document is a page, a line is a paragraph, and no
+paragraph occurs twice. The same packages make the same corpus. ``--with SET`` puts a labelled set's documents in front,
+so that its questions can be asked at size: FOLDER is then a labelled set, too, for ``sourceline evaluate FOLDER``.
 """
 
 import argparse
@@ -17,9 +19,9 @@ from pathlib import Path
 
 import prose
 
-from sourceline.corpus.sentences import sentence_spans
+from sourceline.ingest.sentences import sentence_spans
 
-# What each is about. Books and guides come first, references of libraries last: together some 1.1 million sentences.
+# What each is about. Books and guides come first, references of libraries last: some 1.1 million sentences in all.
 PACKAGES = {
     "anarchism": "a book on political ideas and their history",
     "debian-handbook": "a book for administrators; its English pages",
@@ -102,8 +104,8 @@ PACKAGES = {
     "qtbase5-doc-html": "user interfaces; guides and reference",
     "openjdk-17-doc": "a language's library, the greatest share in the end",
 }
-MOST_BYTES = 100_000  # of a document
-LEAST_PARAGRAPHS = 3
+MAX_BYTES = 100_000  # of a document
+MIN_PARAGRAPHS = 3
 
 
 def main() -> None:
@@ -113,23 +115,23 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, required=True)
     parser.add_argument("--with", dest="labelled", type=Path, help="a labelled set")
     arguments = parser.parse_args()
-    made = make(arguments.folder, arguments.sentences, arguments.labelled)
-    print(f"{made:,} sentences in {arguments.folder}")
+    count = make_corpus(arguments.folder, arguments.sentences, arguments.labelled)
+    print(f"{count:,} sentences in {arguments.folder}")
 
 
-def make(folder: Path, sentences: int, labelled: Path | None) -> int:
-    """Write documents until there are about so many sentences; return how many there are."""
+def make_corpus(folder: Path, sentences: int, labelled: Path | None) -> int:
+    """Write documents until there are about ``sentences`` sentences; return how many there are."""
     documents = folder / "documents"
     documents.mkdir(parents=True)
     count = 0
     if labelled:
-        # Without the rights of the files: a set that may not be changed makes a corpus that may be.
+        # Without the permissions of the files: a set that is read-only makes a corpus that can be edited.
         shutil.copytree(labelled / "documents", documents, dirs_exist_ok=True, copy_function=shutil.copyfile)
         documents.chmod(0o755)
         shutil.copyfile(labelled / "questions.jsonl", folder / "questions.jsonl")
-        count = sum(sentences_in(path) for path in documents.rglob("*") if path.is_file())
-    for name, paragraphs in pages():
-        for number, part in enumerate(parts(paragraphs), start=1):
+        count = sum(count_sentences_of_file(path) for path in documents.rglob("*") if path.is_file())
+    for name, paragraphs in package_pages():
+        for number, part in enumerate(split_page(paragraphs), start=1):
             if count >= sentences:
                 return count
             path = documents / f"{name}-{number}.txt"
@@ -140,48 +142,48 @@ def make(folder: Path, sentences: int, labelled: Path | None) -> int:
     return count
 
 
-def sentences_in(path: Path) -> int:
-    """Return how many sentences a document has."""
+def count_sentences_of_file(path: Path) -> int:
+    """Return the number of sentences of a document."""
     return count_sentences(path.read_text("utf-8").splitlines())
 
 
 def count_sentences(paragraphs: Sequence[str]) -> int:
-    """Return how many sentences these paragraphs have."""
+    """Return the number of sentences of these paragraphs."""
     return sum(1 for paragraph in paragraphs for _ in sentence_spans(paragraph, 0, len(paragraph)))
 
 
-def parts(paragraphs: Sequence[str]) -> Iterator[list[str]]:
+def split_page(paragraphs: Sequence[str]) -> Iterator[list[str]]:
     """Yield the paragraphs of a page in documents that are not too large."""
     part: list[str] = []
     size = 0
     for paragraph in paragraphs:
         part.append(paragraph)
         size += len(paragraph.encode()) + 2
-        if size + prose.MOST_CHARACTERS > MOST_BYTES:
+        if size + prose.MAX_CHARACTERS > MAX_BYTES:
             yield part
             part, size = [], 0
     if part:
         yield part
 
 
-def pages() -> Iterator[tuple[str, list[str]]]:
-    """Yield the name of each page of all packages and its paragraphs, without those that were there before."""
+def package_pages() -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of each page of all packages and its paragraphs, without those that occurred before."""
     seen: set[bytes] = set()
     for package in PACKAGES:
         print(package, file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as scratch:
-            if folder := unpacked(package, Path(scratch)):
-                for path in prose.pages(folder):
-                    paragraphs = [one for one in prose.paragraphs(path) if is_new(one, seen)]
-                    if len(paragraphs) >= LEAST_PARAGRAPHS:
+            if folder := unpack(package, Path(scratch)):
+                for path in prose.find_pages(folder):
+                    paragraphs = [text for text in prose.read_paragraphs(path) if is_new(text, seen)]
+                    if len(paragraphs) >= MIN_PARAGRAPHS:
                         yield f"{package}/{path.relative_to(folder).as_posix()}", paragraphs
 
 
-def unpacked(package: str, scratch: Path) -> Path | None:
-    """Return a folder with the files of a package, None if it cannot be had."""
-    fetched = subprocess.run(["apt-get", "download", package], cwd=scratch, capture_output=True, check=False)
-    if fetched.returncode:
-        print(f"{package} cannot be had, it is left out: {fetched.stderr.decode().strip()}", file=sys.stderr)
+def unpack(package: str, scratch: Path) -> Path | None:
+    """Return a folder with the files of a package, None if it cannot be downloaded."""
+    download = subprocess.run(["apt-get", "download", package], cwd=scratch, capture_output=True, check=False)
+    if download.returncode:
+        print(f"{package} is left out, it cannot be downloaded: {download.stderr.decode().strip()}", file=sys.stderr)
         return None
     (archive,) = scratch.glob("*.deb")
     subprocess.run(["dpkg-deb", "-x", archive, scratch / "files"], check=True)
@@ -189,7 +191,7 @@ def unpacked(package: str, scratch: Path) -> Path | None:
 
 
 def is_new(paragraph: str, seen: set[bytes]) -> bool:
-    """Return whether a paragraph comes for the first time."""
+    """Return whether a paragraph occurs for the first time, and remember it."""
     digest = hashlib.sha256(paragraph.encode()).digest()[:12]
     if digest in seen:
         return False

@@ -1,5 +1,5 @@
--- For wrk: asks the questions of a file in turn, and prints what came of it as JSON.
--- A line of the file is a request: method, path and body, parted by tabs.
+-- For wrk: sends the requests of a file in turn and prints a summary as JSON. Used by peer.py.
+-- A line of the file is a request: method, path and body, separated by tabs.
 local requests, at = {}, 0
 
 function init(args)

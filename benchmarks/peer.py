@@ -1,13 +1,15 @@
-"""Measure beside txtai: ``python benchmarks/peer.py [--runs 3] [--documents FOLDER] [--json FILE] [--plot FILE.svg]``.
+"""Measure Sourceline beside txtai: start, latency, throughput, memory, indexing speed and disk.
+
+    python benchmarks/peer.py [--runs 3] [--documents FOLDER] [--json FILE] [--plot FILE.svg] [--profile]
 
 The latest txtai is installed once, into an environment of its own below ``--cache``; it gets the same model folder, the
 same torch, a hybrid index (dense and BM25) with its content, and its own API server. Each run measures both, one after
-the other, as they ship: one server process, five passages an answer; wrk asks, as one client and as many. The seed
-documents are served; sentences a second and the index's size are taken on ``--documents``, which should be a bigger
-corpus. What works for the peer: it is given sentences that are cut already, and its clock runs over ``index()`` and
-``save()`` alone, Sourceline's over the whole build. The table has medians (least to most); ``ratio``: how many times
-better than the peer, the median of the runs. ``--profile`` adds where the time of an answer goes, as
-``benchmarks/where.py`` prints it.
+the other, as they ship: a single server process, five passages an answer; wrk is the client, alone and 16 at once. The
+seed documents are served; indexing speed and disk are measured on ``--documents``, which should be a larger corpus.
+
+txtai is at an advantage: it is given the sentences, and its clock runs over ``index()`` and ``save()`` alone,
+Sourceline's over the whole build. The table has medians (lowest to highest); ``ratio`` is how many times better than
+txtai, the median of the runs. ``--profile`` adds where the time of an answer goes, as ``answer_profile.py`` prints it.
 """
 
 import argparse
@@ -21,43 +23,46 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from serving import ENVIRONMENT, SEEDS, System, measure, rebuild, seed_questions, sourceline_on
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from serving import SEEDS, Server, measure, rebuild, seed_questions, sourceline_on
 
-from sourceline.encoding.encoders import ENCODERS
-from sourceline.encoding.models import find_model
-from sourceline.evaluation.figures import Figure
-from sourceline.evaluation.plots import ratios, standalone
-from sourceline.index.generation import open_current
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.load import ENCODERS
+from sourceline.evaluation.metrics import Estimate
+from sourceline.evaluation.report import LIGHT, draw_intervals, to_svg
+from sourceline.index.snapshot import open_current
 from sourceline.types import DEFAULT_MODEL
 
 HERE = Path(__file__).parent
 CLIENTS = 16
 OURS, PEER = "Sourceline", "txtai"
+FAILED = f"failed at {CLIENTS} clients, %"
 MORE_IS_BETTER = {f"requests/s at {CLIENTS} clients", "sentences indexed/s"}
-REFUSED = f"failed at {CLIENTS} clients, %"
-
-Figures = Mapping[str, float]
+# Median, lowest and highest of the runs.
+Spread = tuple[float, float, float]
 
 
 def main() -> None:
-    """Install, index, measure in turn, print the table."""
+    """Install txtai, index, measure in turn, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--documents", type=Path, default=SEEDS, help="what is indexed for sentences a second and size")
+    parser.add_argument("--documents", type=Path, default=SEEDS, help="indexed for speed and disk")
     parser.add_argument("--seconds", type=int, default=10, help="of load in each run, by one client and by many")
     parser.add_argument("--cache", type=Path, default=HERE.parent / ".peer", help="where txtai is installed")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("--profile", action="store_true", help="print where the time of an answer goes, too")
+    parser.add_argument("--profile", action="store_true", help="also print where the time of an answer goes")
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("the load generator is missing: apt-get install -y wrk")
-    python = installed(arguments.cache)
+    python = install_peer(arguments.cache)
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(python, Path(scratch), arguments.documents, arguments.seconds)
         runs = []
@@ -67,7 +72,7 @@ def main() -> None:
         compared = compare(runs)
         versions = {OURS: version("sourceline"), PEER: peer_version(python), "torch": version("torch")}
         print(table(compared, versions[PEER], bench.sentences))
-        found: dict[str, Any] = {
+        measured: dict[str, Any] = {
             "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
             "versions": versions,
             "documents": {"name": arguments.documents.resolve().name, "sentences": bench.sentences},
@@ -75,57 +80,55 @@ def main() -> None:
             "runs": runs,
         }
         if arguments.profile:
-            from where import profile, show  # which opens the index in this process
+            from answer_profile import profile, table_of  # which opens the index in this process
 
-            found["profile"] = profile(bench.served)
-            print(show(found["profile"]))
+            measured["profile"] = profile(bench.served)
+            print(table_of(measured["profile"]))
     if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        arguments.json.write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
     if arguments.plot:
-        shown = {name: Figure(*row["ratio"]) for name, row in compared.items() if row["ratio"]}
-        title = f"Sourceline beside {PEER} {versions[PEER]}: times better"
-        arguments.plot.write_text(standalone(ratios(title, shown)), "utf-8")
+        ratios = {name: row["ratio"] for name, row in compared.items() if row["ratio"]}
+        arguments.plot.write_text(plot(f"Sourceline beside {PEER} {versions[PEER]}: times better", ratios), "utf-8")
 
 
-def installed(cache: Path) -> Path:
-    """Return the interpreter of the peer's environment; make it, if it is not there."""
-    python, done = cache / "bin" / "python", cache / "installed"
-    if not done.is_file():
+def install_peer(cache: Path) -> Path:
+    """Return the interpreter of txtai's environment; make it if there is none."""
+    python, marker = cache / "bin" / "python", cache / "installed"
+    if not marker.is_file():
         print(f"installing {PEER} into {cache}; it takes a minute or two", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", cache], check=True)
-        # Sourceline's torch, named first: left to itself, the peer would bring the newest with everything for GPUs.
+        # Sourceline's torch first: left to itself, txtai would bring the newest with everything for GPUs.
         torch = f"torch=={version('torch').partition('+')[0]}"
-        for wanted in ([torch], [torch, f"{PEER}[api]"]):
-            subprocess.run([str(python), "-m", "pip", "install", "-qq", *wanted], check=True)
-        done.touch()
+        for packages in ([torch], [torch, f"{PEER}[api]"]):
+            subprocess.run([str(python), "-m", "pip", "install", "-qq", *packages], check=True)
+        marker.touch()
     return python
 
 
 def peer_version(python: Path) -> str:
-    """Return which version is installed."""
-    ask = f"from importlib.metadata import version; print(version('{PEER}'))"
-    return subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
+    """Return the installed version of txtai."""
+    script = f"from importlib.metadata import version; print(version('{PEER}'))"
+    return subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Bench:
-    """Both systems, each with an index of the seeds to serve; ``sentences``: how many the documents have."""
+    """Both systems, each with an index of the seeds to serve. ``sentences`` is how many the documents have."""
 
     def __init__(self, python: Path, scratch: Path, documents: Path, seconds: int) -> None:
-        """Index the seeds with both, and the documents with Sourceline, whose sentences the peer is given."""
+        """Index the seeds with both, and the documents with Sourceline, whose sentences txtai is given."""
         self._python, self._scratch, self._documents, self._seconds = python, scratch, documents, seconds
-        # With all the threads that it likes to start.
-        self._offline = ENVIRONMENT | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        self._offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         self.served = scratch / "served"
         rebuild(SEEDS, self.served)
-        self._cut(self.served, scratch / "seeds.json")
+        write_sentences(self.served, scratch / "seeds.json")
         self._index_with_peer(scratch / "seeds.json", scratch / "served-by-peer")
-        rebuild(documents, self._fresh())
-        self.sentences = self._cut(scratch / "index", scratch / "documents.json")
+        rebuild(documents, self._fresh_folder())
+        self.sentences = write_sentences(scratch / "index", scratch / "documents.json")
         config = scratch / "config.yml"
         config.write_text(f"path: {scratch / 'served-by-peer'}\nwritable: false\nembeddings: {{}}\n")
-        self._systems = {
+        self._servers = {
             OURS: sourceline_on(self.served, SEEDS),
-            PEER: System(
+            PEER: Server(
                 (str(python), *"-m uvicorn txtai.api:app --port 0 --no-access-log".split()),
                 lambda question: ("GET", f"/search?limit=5&query={quote(question)}", ""),
                 self._offline | {"CONFIG": str(config)},
@@ -133,30 +136,32 @@ class Bench:
         }
 
     def run(self) -> dict[str, dict[str, float]]:
-        """Return the figures of each system."""
+        """Return the measurements of each system."""
         return {name: self._serve(name) | self._index(name) for name in (OURS, PEER)}
 
     def _serve(self, name: str) -> dict[str, float]:
         requests = self._scratch / f"{name}.tsv"
-        system = self._systems[name]
-        lines = ("\t".join(system.request(question)) for question in seed_questions())
+        server = self._servers[name]
+        lines = ("\t".join(server.request(question)) for question in seed_questions())
         requests.write_text("\n".join(lines) + "\n", "utf-8")
-        return measure(system, lambda port: under_load(port, requests, self._seconds))
+        return measure(server, lambda port: under_load(port, requests, self._seconds))
 
     def _index(self, name: str) -> dict[str, float]:
         if name == OURS:
-            folder = self._fresh()
+            folder = self._fresh_folder()
             seconds = rebuild(self._documents, folder)
-            size: float = disk(folder) - disk(folder / ENCODERS)
+            size = disk_bytes(folder) - disk_bytes(folder / ENCODERS)
         else:
             folder = self._scratch / "index-of-peer"
             seconds = self._index_with_peer(self._scratch / "documents.json", folder)
-            size = float(disk(folder))
-        rate, size = self.sentences / seconds, size / self.sentences
-        return {"sentences indexed/s": rate, "index on disk, bytes a sentence": size}
+            size = disk_bytes(folder)
+        return {
+            "sentences indexed/s": self.sentences / seconds,
+            "index on disk, bytes a sentence": size / self.sentences,
+        }
 
-    def _fresh(self) -> Path:
-        """Return a folder for an index, with nothing in it but the compiled model."""
+    def _fresh_folder(self) -> Path:
+        """Return a folder for an index, with nothing in it but the exported model."""
         folder = self._scratch / "index"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.served / ENCODERS, folder / ENCODERS)
@@ -164,52 +169,56 @@ class Bench:
 
     def _index_with_peer(self, sentences: Path, folder: Path) -> float:
         command = [self._python, HERE / "txtai_index.py", sentences, find_model(DEFAULT_MODEL).folder, folder]
-        done = subprocess.run(command, env=self._offline, check=True, stdout=subprocess.PIPE, text=True)
-        return float(done.stdout)
+        process = subprocess.run(command, env=self._offline, check=True, stdout=subprocess.PIPE, text=True)
+        return float(process.stdout)
 
-    def _cut(self, index: Path, file: Path) -> int:
-        """Write the sentences of an index; return how many there are."""
-        passages = open_current(index).passages
-        texts = [shown.text for entry in passages.documents for shown in passages.of_rows(entry).values()]
-        file.write_text(json.dumps(texts), "utf-8")
-        return len(texts)
+
+def write_sentences(index: Path, file: Path) -> int:
+    """Write the sentences of an index as JSON; return how many there are."""
+    store = open_current(index).passages
+    texts = [passage.text for entry in store.documents for passage in store.answers_of(entry).values()]
+    file.write_text(json.dumps(texts), "utf-8")
+    return len(texts)
 
 
 def under_load(port: int, requests: Path, seconds: int) -> dict[str, float]:
-    """Return the figures of one client that asks one question after the other, and of many at once."""
-    one, many = (load(port, requests, seconds, clients) for clients in (1, CLIENTS))
+    """Return latency and throughput with a single client, and with many at once."""
+    single, many = (run_wrk(port, requests, seconds, clients) for clients in (1, CLIENTS))
     failed = many["refused"] + many["lost"]
-    if one["refused"] or one["lost"]:
-        raise RuntimeError(f"questions of one client were not answered: {one}")
+    if single["refused"] or single["lost"]:
+        raise RuntimeError(f"questions of a single client were not answered: {single}")
     return {
-        "p50 at one client, ms": one["p50_ms"],
-        "p99 at one client, ms": one["p99_ms"],
+        "p50 at one client, ms": single["p50_ms"],
+        "p99 at one client, ms": single["p99_ms"],
         f"requests/s at {CLIENTS} clients": (many["requests"] - many["refused"]) / many["seconds"],
         f"p99 at {CLIENTS} clients, ms": many["p99_ms"],
-        REFUSED: 100 * failed / (many["requests"] + many["lost"]),
+        FAILED: 100 * failed / (many["requests"] + many["lost"]),
     }
 
 
-def load(port: int, requests: Path, seconds: int, clients: int) -> dict[str, float]:
-    """Return what wrk says, after a short run to warm up."""
+def run_wrk(port: int, requests: Path, seconds: int, clients: int) -> dict[str, float]:
+    """Return what ``load.lua`` prints, after a short run to warm up."""
     command = ["wrk", "-t1", f"-c{clients}", "--timeout", "30s", "-s", str(HERE / "load.lua")]
-    for lasts in (2, seconds):
-        wrk = [*command, f"-d{lasts}s", f"http://127.0.0.1:{port}", "--", str(requests)]
-        said = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
+    output = ""
+    for duration in (2, seconds):
+        wrk = [*command, f"-d{duration}s", f"http://127.0.0.1:{port}", "--", str(requests)]
+        output = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
         time.sleep(1)  # what was under way when wrk stopped is answered
-    found: dict[str, float] = json.loads(said.strip().splitlines()[-1])
-    return found
+    measured: dict[str, float] = json.loads(output.strip().splitlines()[-1])
+    return measured
 
 
-def compare(runs: Sequence[Mapping[str, Figures]]) -> dict[str, dict[str, Any]]:
-    """Return for each measure (median, least, most) of both systems and of the ratio, which is None where none is."""
-    compared: dict[str, dict[str, Any]] = {}
+def compare(runs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, Spread | None]]:
+    """Return the spread of each measurement for both systems and of the ratio, None where there is no ratio."""
+    compared: dict[str, dict[str, Spread | None]] = {}
     for name in runs[0][OURS]:
         pairs = [(run[OURS][name], run[PEER][name]) for run in runs]
-        times = [ours / peer if name in MORE_IS_BETTER else peer / ours for ours, peer in pairs if ours and peer]
-        columns = {OURS: [ours for ours, _ in pairs], PEER: [peer for _, peer in pairs], "ratio": times}
-        if name == REFUSED:
-            columns["ratio"] = []
+        ratios = [ours / peer if name in MORE_IS_BETTER else peer / ours for ours, peer in pairs if ours and peer]
+        columns = {
+            OURS: [ours for ours, _ in pairs],
+            PEER: [peer for _, peer in pairs],
+            "ratio": [] if name == FAILED else ratios,
+        }
         compared[name] = {
             column: (statistics.median(values), min(values), max(values)) if values else None
             for column, values in columns.items()
@@ -217,23 +226,52 @@ def compare(runs: Sequence[Mapping[str, Figures]]) -> dict[str, dict[str, Any]]:
     return compared
 
 
-def table(compared: Mapping[str, Mapping[str, Any]], peer: str, sentences: int) -> str:
-    """Return the table in Markdown; ``peer`` is the version, ``sentences`` those that were indexed."""
+def table(compared: Mapping[str, Mapping[str, Spread | None]], peer: str, sentences: int) -> str:
+    """Return the table in Markdown; ``peer`` is txtai's version, ``sentences`` how many were indexed."""
     lines = [f"| {sentences:,} sentences indexed | {OURS} | {PEER} {peer} | ratio |", "|---|---|---|---|"]
     for name, row in compared.items():
-        ratio = f"{row['ratio'][0]:.1f} × ({row['ratio'][1]:.1f} to {row['ratio'][2]:.1f})" if row["ratio"] else ""
-        lines.append(f"| {name} | {cell(row[OURS])} | {cell(row[PEER])} | {ratio} |")
+        cells = [format_spread(row[column]) for column in (OURS, PEER)]
+        ratio = row["ratio"]
+        cells.append(f"{ratio[0]:.1f} × ({ratio[1]:.1f} to {ratio[2]:.1f})" if ratio else "")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def cell(values: tuple[float, float, float]) -> str:
-    """Return a median with its least and most, with three digits that count."""
-    places = 0 if values[0] >= 100 else 1 if values[0] >= 10 else 2
-    median, least, most = (f"{value:,.{places}f}" for value in values)
-    return f"{median} ({least} to {most})"
+def format_spread(spread: Spread | None) -> str:
+    """Return a median with its lowest and highest value, to three significant digits."""
+    if spread is None:
+        return ""
+    digits = 0 if spread[0] >= 100 else 1 if spread[0] >= 10 else 2
+    median, low, high = (f"{value:,.{digits}f}" for value in spread)
+    return f"{median} ({low} to {high})"
 
 
-def disk(folder: Path) -> int:
+def plot(title: str, ratios: Mapping[str, Spread]) -> str:
+    """Return a row for each measurement, its ratio on a logarithmic axis, as SVG."""
+    return to_svg(title, (7.4, 0.6 + 0.42 * len(ratios)), partial(draw, ratios))
+
+
+def draw(ratios: Mapping[str, Spread], figure: Figure) -> None:
+    """Draw the ratios, the first on top; to the right of 1 is better."""
+    axes = figure.add_subplot()
+    rows = range(len(ratios))
+    draw_intervals(axes, [Estimate(*spread) for spread in ratios.values()], list(rows), LIGHT["one"])
+    for row, (ratio, _, _) in zip(rows, ratios.values(), strict=True):
+        axes.annotate(f"{ratio:.1f} ×", (ratio, row), (0, 5), textcoords="offset points", ha="center", fontsize=9)
+    axes.axvline(1, color=LIGHT["ink"], linewidth=1, zorder=0)
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.5), max(high, 2))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_yticks(rows, list(ratios))
+    axes.set_ylim(len(ratios) - 0.5, -0.7)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def disk_bytes(folder: Path) -> int:
     """Return the bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

@@ -1,10 +1,13 @@
-"""What size costs: ``python benchmarks/scale.py FOLDER [--with SET] [--sizes 1000 …] [--json FILE] [--plot FILE.svg]``.
+"""Measure what size costs: build, disk, start, latency, memory and quality from 1,000 to 1,000,000 sentences.
 
-FOLDER is what ``benchmarks/corpus.py --with SET`` made; it is made here if it is not there. Each size is a part of the
-next: the labelled set's own documents first, then others from all over the corpus. A size is built by ``sourceline
-rebuild-index``, with a model that is compiled already, and served by ``sourceline serve``; what has been built is used
-again. ``recall`` is the share of the 30 nearest sentence vectors by exact search that the index finds; ``R@1 exact`` is
-with exact search in the place of the index's own; ``R@1 same`` is over the questions that can be asked at every size.
+    python benchmarks/scale.py FOLDER [--with SET] [--sizes 1000 10000] [--json FILE] [--plot FILE.svg]
+
+FOLDER is what ``corpus.py --with SET`` makes; it is made now if it does not exist. Each size is a part of the next: the
+labelled set's own documents first, then others from all over the corpus. A size is built by ``sourceline
+rebuild-index``, with an exported model, and served by ``sourceline serve``; what was built before is used again.
+
+``recall`` is the share of the 30 nearest sentence vectors that the index finds; ``R@1 exact`` is R@1 with exact dense
+search; ``R@1 common`` is R@1 over the questions that can be asked at every size.
 """
 
 import argparse
@@ -20,14 +23,32 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-import curves
-from exact import quality
-from serving import answer_times, ask, resident_megabytes, serving, sourceline_on
-
 import corpus
-from sourceline.evaluation.labels import LabelledQuestion, read_labels
+import numpy as np
+from exact import approximation_loss
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+from serving import answer_times, ask, resident_megabytes, running, sourceline_on
+
+from sourceline.encoders.load import ENCODERS
+from sourceline.evaluation.dataset import Question, read_dataset
+from sourceline.evaluation.report import LIGHT, to_svg
+from sourceline.index.snapshot import SNAPSHOTS
+
+Row = Mapping[str, float]
+
+# The title of each panel, the columns in it, and whether its axis is logarithmic.
+PANELS = (
+    ("answer at one client, ms", ("p50 ms", "p99 ms"), True),
+    ("memory, MB", ("resident MB", "build MB"), True),
+    ("disk, bytes a sentence", ("snapshot B", "index B"), False),
+    ("build, s", ("build s",), True),
+    ("R@1", ("R@1", "R@1 common"), False),
+    ("recall of dense search", ("recall",), False),
+)
 
 
 def main() -> None:
@@ -36,9 +57,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--with", dest="labelled", type=Path, help="the labelled set of a corpus that is made now")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
-    parser.add_argument("--questions", type=int, default=1_000, help="at most so many of the set are asked")
+    parser.add_argument("--questions", type=int, default=1_000, help="the most questions of the set that are asked")
     parser.add_argument("--work", type=Path, help="where the indexes are kept; FOLDER/sizes")
-    parser.add_argument("--rebuild", action="store_true", help="build also what has been built")
+    parser.add_argument("--rebuild", action="store_true", help="also build what was built before")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
@@ -46,10 +67,10 @@ def main() -> None:
     if not (arguments.folder / "documents").is_dir():
         if not arguments.labelled:
             parser.error(f"there is no corpus in {arguments.folder}: --with SET makes one")
-        corpus.make(arguments.folder, sizes[-1], arguments.labelled)
+        corpus.make_corpus(arguments.folder, sizes[-1], arguments.labelled)
     work = arguments.work or arguments.folder / "sizes"
-    rows: list[dict[str, float]] = []
-    for row in measured(arguments.folder, sizes, arguments.questions, work, arguments.rebuild):
+    rows: list[Row] = []
+    for row in measure(arguments.folder, sizes, arguments.questions, work, arguments.rebuild):
         if not rows:
             print(f"| {' | '.join(row)} |\n|{' --: |' * len(row)}")
         print(f"| {' | '.join(f'{value:,}' for value in row.values())} |", flush=True)
@@ -57,53 +78,56 @@ def main() -> None:
     if arguments.json:
         arguments.json.write_text(json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=1) + "\n")
     if arguments.plot:
-        arguments.plot.write_text(curves.draw(rows))
+        arguments.plot.write_text(plot(rows), "utf-8")
 
 
-def measured(folder: Path, sizes: Sequence[int], count: int, work: Path, rebuild: bool) -> Iterator[dict[str, float]]:
-    """Yield the figures of each size."""
-    encoders = compiled(work)
-    cut_corpora(folder / "documents", sizes, work)
-    everywhere = questions_about(folder, work / str(sizes[0]) / "documents", count)
+def measure(folder: Path, sizes: Sequence[int], count: int, work: Path, rebuild: bool) -> Iterator[Row]:
+    """Yield the measurements of each size."""
+    encoders = export_model(work)
+    select_documents(folder / "documents", sizes, work)
+    common = questions_about(folder, work / str(sizes[0]) / "documents", count)
     for size in sizes:
         place = work / str(size)
         if rebuild:
             shutil.rmtree(place / "index", ignore_errors=True)
             (place / "build.json").unlink(missing_ok=True)
-        asked = questions_about(folder, place / "documents", count)
-        yield built(place, encoders) | served(place, asked[:300]) | quality(place / "index", asked, everywhere)
+        questions = questions_about(folder, place / "documents", count)
+        built = measure_build(place, encoders)
+        served = measure_serving(place, questions[:300])
+        yield built | served | approximation_loss(place / "index", questions, common)
 
 
-def questions_about(folder: Path, documents: Path, count: int) -> list[LabelledQuestion]:
-    """Return the first so many questions, in one order for all sizes, that these documents answer."""
-    asked = [question for question in read_labels(folder).questions if question.answerable]
-    random.Random(0).shuffle(asked)
-    return [q for q in asked if all((documents / label.document).is_file() for label in q.relevant)][:count]
+def questions_about(folder: Path, documents: Path, count: int) -> list[Question]:
+    """Return the first ``count`` questions, in one order for all sizes, that these documents answer."""
+    questions = [question for question in read_dataset(folder).questions if question.answerable]
+    random.Random(0).shuffle(questions)
+    return [q for q in questions if all((documents / label.document).is_file() for label in q.relevant)][:count]
 
 
-def cut_corpora(source: Path, sizes: Sequence[int], work: Path) -> None:
+def select_documents(source: Path, sizes: Sequence[int], work: Path) -> None:
     """Copy the documents of each size: the labelled ones first, then the others in an order that mixes packages."""
     missing = [size for size in sizes if not (work / str(size) / "documents").is_dir()]
     if not missing:
         return
     counts: dict[Path, int] = {}
     total = 0
-    for path in sorted((path for path in source.rglob("*") if path.is_file()), key=lambda path: _order(path, source)):
-        counts[path] = corpus.sentences_in(path)
+    files = (path for path in source.rglob("*") if path.is_file())
+    for path in sorted(files, key=partial(_order, source=source)):
+        counts[path] = corpus.count_sentences_of_file(path)
         total += counts[path]
         if total >= missing[-1]:
             break
     for size in missing:
         place, total = work / str(size), 0
-        shutil.rmtree(place / "cut", ignore_errors=True)
+        shutil.rmtree(place / "selected", ignore_errors=True)
         for path, sentences in counts.items():
             if total + sentences / 2 > size:  # nearer without it
                 break
             total += sentences
-            target = place / "cut" / path.relative_to(source)
+            target = place / "selected" / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        (place / "cut").rename(place / "documents")
+        (place / "selected").rename(place / "documents")
 
 
 def _order(path: Path, source: Path) -> tuple[bool, str]:
@@ -117,62 +141,62 @@ def environment(place: Path) -> dict[str, str]:
     return {"SOURCELINE_DOCUMENTS": str(place / "documents"), "SOURCELINE_INDEX": str(place / "index")}
 
 
-def compiled(work: Path) -> Path:
-    """Return a folder with the compiled model, which is made once, so that no size's build pays for it."""
+def export_model(work: Path) -> Path:
+    """Return a folder with the exported model, which is made once, so that no size's build pays for it."""
     place = work / "model"
     if not (place / "build.json").is_file():
         (place / "documents").mkdir(parents=True, exist_ok=True)
-        (place / "documents" / "one.txt").write_text("There is one sentence in this document.\n")
-        built(place, None)
-    return place / "index" / "encoders"
+        (place / "documents" / "single.txt").write_text("There is a single sentence in this document.\n")
+        measure_build(place, None)
+    return place / "index" / ENCODERS
 
 
-def built(place: Path, encoders: Path | None) -> dict[str, float]:
-    """Build, if it is not built yet; return time, memory and disk. A build that was interrupted goes on."""
+def measure_build(place: Path, encoders: Path | None) -> dict[str, float]:
+    """Build, if that was not done before; return time, memory and disk. An interrupted build goes on."""
     report, index = place / "build.json", place / "index"
     if not report.is_file():
         resumed = index.is_dir()
         if encoders and not resumed:
-            shutil.copytree(encoders, index / "encoders")
+            shutil.copytree(encoders, index / ENCODERS)
         command = [sys.executable, "-m", "sourceline", "rebuild-index"]
         process = subprocess.Popen(command, env=os.environ | environment(place), stdout=subprocess.PIPE)
         assert process.stdout
-        said = process.stdout.read().decode()
+        output = process.stdout.read().decode()
         _, status, usage = os.wait4(process.pid, 0)
         if status:
-            raise RuntimeError(f"the build failed: {said}")
-        count = int(re.findall(r"([\d,]+) passages", said)[0].replace(",", ""))
-        seconds = float(re.findall(r"passages, ([\d.]+) s", said)[0])
-        figures = {"sentences": count, "build s": seconds, "build MB": usage.ru_maxrss // 1024}
+            raise RuntimeError(f"the build failed: {output}")
+        count = int(re.findall(r"([\d,]+) passages", output)[0].replace(",", ""))
+        seconds = float(re.findall(r"passages, ([\d.]+) s", output)[0])
+        values = {"sentences": count, "build s": seconds, "build MB": usage.ru_maxrss // 1024}
         # What was encoded before an interruption is not in the time.
-        report.write_text(json.dumps(figures | ({"resumed": 1} if resumed else {})))
+        report.write_text(json.dumps(values | ({"resumed": 1} if resumed else {})))
     known: dict[str, float] = json.loads(report.read_text())
     if "resumed" in known:
         print(f"{place}: the build was interrupted, its seconds are those of its last part", file=sys.stderr)
-    return {name: known[name] for name in ("sentences", "build s", "build MB")} | sizes_on_disk(index, known)
+    return {name: known[name] for name in ("sentences", "build s", "build MB")} | measure_disk(index, known)
 
 
-def sizes_on_disk(index: Path, built: Mapping[str, float]) -> dict[str, float]:
+def measure_disk(index: Path, built: Row) -> dict[str, float]:
     """Return what a sentence takes on disk, and the speed of the build."""
-    (generation,) = (index / "generations").iterdir()
-    model = disk(index / "encoders")  # the same at every size
+    (snapshot,) = (index / SNAPSHOTS).iterdir()
+    model = disk_bytes(index / ENCODERS)  # the same at every size
     return {
         "sentences/s": round(built["sentences"] / built["build s"]),
-        "generation B": round(disk(generation) / built["sentences"]),
-        "index B": round((disk(index) - model) / built["sentences"]),
+        "snapshot B": round(disk_bytes(snapshot) / built["sentences"]),
+        "index B": round((disk_bytes(index) - model) / built["sentences"]),
     }
 
 
-def disk(folder: Path) -> int:
+def disk_bytes(folder: Path) -> int:
     """Return the bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def served(place: Path, questions: Sequence[LabelledQuestion]) -> dict[str, float]:
+def measure_serving(place: Path, questions: Sequence[Question]) -> dict[str, float]:
     """Return how long the server takes to start and to answer, and its memory after 900 answers."""
     texts = [question.text for question in questions]
     started = time.perf_counter()
-    with serving(sourceline_on(place / "index", place / "documents")) as (process, port):
+    with running(sourceline_on(place / "index", place / "documents")) as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port)
         ask(connection, texts[0])
         first = time.perf_counter() - started
@@ -185,6 +209,44 @@ def served(place: Path, questions: Sequence[LabelledQuestion]) -> dict[str, floa
             "p99 ms": round(statistics.quantiles(times, n=100)[98], 2),
             "resident MB": round(resident_megabytes(process.pid)),
         }
+
+
+def plot(rows: Sequence[Row]) -> str:
+    """Return a panel for each measurement over the number of sentences, as SVG."""
+    return to_svg("What size costs", (9.4, 5.2), partial(draw, rows))
+
+
+def draw(rows: Sequence[Row], figure: Figure) -> None:
+    """Draw the panels."""
+    sizes = [row["sentences"] for row in rows]
+    panels = figure.subplots(2, 3).flat
+    for axes, (title, columns, logarithmic) in zip(panels, PANELS, strict=True):
+        for column, color in zip(columns, ("one", "two"), strict=False):
+            axes.plot(sizes, [row[column] for row in rows], "o-", color=LIGHT[color], markersize=4, label=column)
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.set_xscale("log")
+        values = [row[column] for row in rows for column in columns]
+        if logarithmic:
+            axes.set_yscale("log")
+            axes.set_ylim(10 ** np.floor(np.log10(min(values))), 10 ** np.ceil(np.log10(max(values))))
+        else:
+            axes.set_ylim(0, 1.05 * max(values))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value)))
+            axis.set_minor_locator(NullLocator())
+        if len(columns) > 1:
+            axes.legend(fontsize=8)
+
+
+def format_tick(value: float) -> str:
+    """Return the label of a tick.
+
+    >>> format_tick(1_000_000), format_tick(15_000), format_tick(0.1 + 0.2)
+    ('1M', '15k', '0.3')
+    """
+    if value >= 1_000_000:
+        return f"{value / 1_000_000:g}M"
+    return f"{value / 1_000:g}k" if value >= 1_000 else f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Time the server on an index: ``python benchmarks/serving.py [--starts 5] [--questions 1000]``.
+"""Time the server: start to first answer, latency at one client, memory.
 
-Uses the settings as ``sourceline serve`` does (build the index first). Prints medians over the starts: process start to
-the first answer, p50 and p99 over HTTP at one client, and resident memory after the questions.
+    sourceline rebuild-index
+    python benchmarks/serving.py [--starts 5] [--questions 1000]
+
+Serves the index of the settings, as ``sourceline serve`` does, and prints the medians over the starts. Other benchmarks
+use the functions of this file to start servers and to ask them.
 """
 
 import argparse
@@ -11,7 +14,6 @@ import json
 import os
 import random
 import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,18 +26,16 @@ from functools import partial
 from pathlib import Path
 
 SEEDS = Path(__file__).parent.parent / "seeds"
-# A program that is installed has its modules compiled; where this is set, each start would compile ours again.
+# An installed program has its modules compiled; where this is set, every start would compile ours again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# From before Sourceline is imported, which tells numpy and others to start one thread: no peer is to inherit that.
-ENVIRONMENT = dict(os.environ)
-WARM = 50  # questions before the clock runs
+WARM_UP = 50  # questions before the clock runs
 _COMMAND = (sys.executable, "-m", "sourceline")
-_STARTED = re.compile(r"http://\S+?:(\d+)")
+_ADDRESS = re.compile(r"http://\S+?:(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class System:
-    """A server: how it is started, and the request that asks it a question, as method, path and body.
+class Server:
+    """How a server is started, and the request that asks it a question, as method, path and body.
 
     ``environment`` is that of this process if it is None.
     """
@@ -45,69 +45,69 @@ class System:
     environment: Mapping[str, str] | None = None
 
 
-SOURCELINE = System(
+SOURCELINE = Server(
     (*_COMMAND, "serve", "--port", "0"),
     lambda question: ("POST", "/v1/ask", json.dumps({"question": question})),
 )
 
 
 def main() -> None:
-    """Start the server some times and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Start the server several times and print the medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--questions", type=int, default=1000)
     arguments = parser.parse_args()
-    rows = [measure(SOURCELINE, partial(at_one_client, arguments.questions)) for _ in range(arguments.starts)]
-    for name in rows[0]:
-        values = [row[name] for row in rows]
+    runs = [measure(SOURCELINE, partial(latency, arguments.questions)) for _ in range(arguments.starts)]
+    for name in runs[0]:
+        values = [run[name] for run in runs]
         print(f"{name:32} {statistics.median(values):8.2f}   ({min(values):.2f} to {max(values):.2f})")
 
 
 def rebuild(documents: Path, index: Path) -> float:
-    """Build as users do; return the seconds that the command says it took."""
+    """Run ``sourceline rebuild-index``; return the seconds that it reports."""
     command = [*_COMMAND, "rebuild-index", "--json", "--documents", str(documents), "--index", str(index)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return float(json.loads(done.stdout)["seconds"])
+    process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(json.loads(process.stdout)["seconds"])
 
 
-def sourceline_on(index: Path, documents: Path) -> System:
-    """Return Sourceline with an index that is not the one of the settings."""
+def sourceline_on(index: Path, documents: Path) -> Server:
+    """Return Sourceline on another index than that of the settings."""
     folders = {"SOURCELINE_INDEX": str(index), "SOURCELINE_DOCUMENTS": str(documents)}
     return replace(SOURCELINE, environment=os.environ | folders)
 
 
 def seed_questions() -> list[str]:
-    """Return the questions about the seed documents, shuffled: as they are, and in small letters without the "?".
+    """Return the questions about the seed documents, shuffled: as they are, and in lower case without the "?".
 
-    They are all different, so that no server gains by keeping answers.
+    All differ, so that no server gains by caching answers.
     """
-    asked: dict[str, None] = {}
+    questions: dict[str, None] = {}
     for file in ("questions.jsonl", "forms.jsonl"):
         for line in (SEEDS / file).read_text("utf-8").splitlines():
             question = json.loads(line)["question"]
-            asked |= {question: None, question.lower().rstrip("?"): None}
-    questions = list(asked)
-    random.Random(0).shuffle(questions)
-    return questions
+            questions |= {question: None, question.lower().rstrip("?"): None}
+    shuffled = list(questions)
+    random.Random(0).shuffle(shuffled)
+    return shuffled
 
 
-def measure(system: System, answering: Callable[[int], dict[str, float]]) -> dict[str, float]:
-    """Return the figures of one start, with those that ``answering`` takes at the port."""
+def measure(server: Server, under_load: Callable[[int], dict[str, float]]) -> dict[str, float]:
+    """Return the measurements of one start, with those that ``under_load`` makes at the port."""
     started = time.perf_counter()
-    with serving(system) as (process, port):
+    with running(server) as (process, port):
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        ask(connection, seed_questions()[0], system)
+        ask(connection, seed_questions()[0], server)
         first = time.perf_counter() - started
         connection.close()
         return {
             "start to first answer, s": first,
-            **answering(port),
+            **under_load(port),
             "resident, MB": resident_megabytes(process.pid),
         }
 
 
-def at_one_client(count: int, port: int) -> dict[str, float]:
-    """Return the figures of ``count`` questions, asked of Sourceline one after the other."""
+def latency(count: int, port: int) -> dict[str, float]:
+    """Return p50 and p99 over ``count`` questions that one client asks Sourceline one after the other."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     times = answer_times(connection, seed_questions(), count)
     connection.close()
@@ -120,44 +120,37 @@ def at_one_client(count: int, port: int) -> dict[str, float]:
 def answer_times(connection: http.client.HTTPConnection, questions: Sequence[str], count: int) -> list[float]:
     """Ask ``count`` questions in turn, after some to warm up; return the milliseconds of each."""
     times = []
-    for question in itertools.islice(itertools.cycle(questions), WARM + count):
+    for question in itertools.islice(itertools.cycle(questions), WARM_UP + count):
         before = time.perf_counter()
         ask(connection, question)
         times.append((time.perf_counter() - before) * 1000)
-    return times[WARM:]
+    return times[WARM_UP:]
 
 
 @contextmanager
-def serving(system: System = SOURCELINE) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def running(server: Server = SOURCELINE) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Run a server on a free port; yield its process and port once it listens."""
-    with tempfile.TemporaryFile("w+b") as said:  # a file never fills up, as a pipe does that nobody reads
-        process = subprocess.Popen(system.command, env=system.environment, stderr=said)
+    with tempfile.TemporaryFile("w+b") as log:  # a file never fills up, as a pipe does that nobody reads
+        process = subprocess.Popen(server.command, env=server.environment, stderr=log)
         try:
-            yield process, _port(process, said.fileno())
+            yield process, _wait_for_port(process, log.fileno())
         finally:
             process.terminate()
             process.wait()
 
 
-def _port(process: subprocess.Popen[bytes], said: int) -> int:
+def _wait_for_port(process: subprocess.Popen[bytes], log: int) -> int:
     """Return the port that a server says it listens on."""
     while process.poll() is None:
-        if found := _STARTED.search(os.pread(said, 1 << 20, 0).decode(errors="replace")):
-            return int(found[1])
+        if address := _ADDRESS.search(os.pread(log, 1 << 20, 0).decode(errors="replace")):
+            return int(address[1])
         time.sleep(0.002)
-    raise RuntimeError(f"the server did not start: {os.pread(said, 1 << 20, 0).decode(errors='replace')}")
+    raise RuntimeError(f"the server did not start: {os.pread(log, 1 << 20, 0).decode(errors='replace')}")
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def ask(connection: http.client.HTTPConnection, question: str, system: System = SOURCELINE) -> None:
+def ask(connection: http.client.HTTPConnection, question: str, server: Server = SOURCELINE) -> None:
     """Ask one question; raise if it is not answered."""
-    method, path, body = system.request(question)
+    method, path, body = server.request(question)
     connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
     response = connection.getresponse()
     answer = json.load(response)

@@ -1,6 +1,8 @@
-"""Index sentences with txtai. Run by ``peer.py`` with the interpreter of txtai's own environment.
+"""Index sentences with txtai, for ``peer.py``, which runs it with the interpreter of txtai's own environment.
 
-``python txtai_index.py SENTENCES.json MODEL FOLDER`` prints the seconds that it took, without import and loading.
+    python benchmarks/txtai_index.py SENTENCES.json MODEL FOLDER
+
+Prints the seconds that indexing takes, without importing and loading.
 """
 
 import json
@@ -8,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from txtai import Embeddings  # type: ignore[import-not-found]  # it is installed in its own environment alone
+from txtai import Embeddings  # type: ignore[import-not-found]  # only in its own environment
 
 
 def main() -> None:
@@ -16,7 +18,7 @@ def main() -> None:
     sentences, model, folder = sys.argv[1:]
     texts = json.loads(Path(sentences).read_text("utf-8"))
     embeddings = Embeddings(path=model, hybrid=True, content=True)
-    embeddings.batchtransform(texts[:1])  # the model is loaded, and warm
+    embeddings.batchtransform(texts[:1])  # load the model and warm up
     started = time.perf_counter()
     embeddings.index(texts)
     embeddings.save(folder)

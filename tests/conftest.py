@@ -1,4 +1,4 @@
-"""What many tests need: the real model compiled once, and the seed documents indexed once."""
+"""What many tests need: the real model exported once, and the seed documents indexed once."""
 
 import os
 import shutil
@@ -8,18 +8,17 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.encoders import ENCODERS, prepare_encoder
-from sourceline.encoding.models import find_model
-from sourceline.index.build import build
-from sourceline.index.report import Report
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.api import Index
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.load import prepare_encoder
+from sourceline.types import DEFAULT_MODEL, Backend, BuildReport
 
 SEEDS = Path(__file__).parent.parent / "seeds"
 # Many tests run the command in a process of its own, which otherwise would compile all modules each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-Rebuild = Callable[[Path, Path], Report]
+Rebuild = Callable[[Path, Path], BuildReport]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,26 +26,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index folder that holds nothing but the compiled default model. Not to be written to."""
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index folder that holds nothing but the exported default model. Not to be written to."""
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    with FileLock(shared / "compiled.lock"):  # of the processes that test, the first one compiles
-        prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), shared / "compiled" / ENCODERS)
-    return shared / "compiled"
+    with FileLock(shared / "exported.lock"):  # of the processes that test, the first one exports
+        prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), shared / "exported")
+    return shared / "exported"
 
 
 @pytest.fixture(scope="session")
-def encoder(compiled: Path) -> Encoder:
-    """The compiled default model."""
-    return prepare_encoder(EncoderKind.COMPILED, find_model(DEFAULT_MODEL), compiled / ENCODERS)
+def encoder(exported: Path) -> Encoder:
+    """The exported default model."""
+    return prepare_encoder(Backend.ONNX, find_model(DEFAULT_MODEL), exported)
 
 
 @pytest.fixture
-def index(tmp_path: Path, compiled: Path) -> Path:
-    """An index folder of one's own in which nothing was built yet; the model need not be compiled again."""
+def index(tmp_path: Path, exported: Path) -> Path:
+    """An index folder of one's own in which nothing was built yet; the model need not be exported again."""
     folder = tmp_path / "index"
-    shutil.copytree(compiled, folder)
+    shutil.copytree(exported, folder)
     return folder
 
 
@@ -61,13 +60,13 @@ def documents(tmp_path: Path) -> Path:
 @pytest.fixture
 def rebuild() -> Rebuild:
     """Build a folder of documents into an index folder with the default model."""
-    return lambda documents, index: build(documents, index, DEFAULT_MODEL)
+    return lambda documents, index: Index.build(documents, index)
 
 
 @pytest.fixture(scope="session")
-def seed_index(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Path:
+def seed_index(tmp_path_factory: pytest.TempPathFactory, exported: Path) -> Path:
     """The seed documents, indexed. Not to be written to."""
     index = tmp_path_factory.mktemp("seeds") / "index"
-    shutil.copytree(compiled, index)
-    build(SEEDS, index, DEFAULT_MODEL)
+    shutil.copytree(exported, index)
+    Index.build(SEEDS, index)
     return index

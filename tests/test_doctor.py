@@ -3,32 +3,32 @@ from pathlib import Path
 import pytest
 
 from sourceline.doctor import Finding, examine
-from sourceline.index.generation import GENERATIONS
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.index.snapshot import SNAPSHOTS
+from sourceline.types import DEFAULT_MODEL, Backend
 from tests.conftest import Rebuild
 
 
-def found(documents: Path, index: Path, model: str = DEFAULT_MODEL) -> dict[str, Finding]:
-    return {finding.subject: finding for finding in examine(documents, index, model, EncoderKind.COMPILED)}
+def examined(documents: Path, index: Path, model: str = DEFAULT_MODEL) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in examine(documents, index, model, Backend.ONNX)}
 
 
-def unwell(findings: dict[str, Finding]) -> dict[str, str]:
-    return {finding.subject: finding.detail for finding in findings.values() if not finding.well}
+def problems(findings: dict[str, Finding]) -> dict[str, str]:
+    return {finding.subject: finding.detail for finding in findings.values() if not finding.ok}
 
 
 @pytest.fixture
-def built(documents: Path, index: Path, rebuild: Rebuild) -> str:
+def snapshot(documents: Path, index: Path, rebuild: Rebuild) -> str:
     (documents / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
-    return rebuild(documents, index).generation
+    return rebuild(documents, index).snapshot
 
 
-def test_all_is_well(documents: Path, index: Path, built: str) -> None:
-    findings = found(documents, index)
+def test_a_healthy_index_has_no_problems(documents: Path, index: Path, snapshot: str) -> None:
+    findings = examined(documents, index)
     assert list(findings) == ["installation", "model", "documents", "index", "encoder", "citations"]
-    assert unwell(findings) == {}
+    assert problems(findings) == {}
     assert findings["documents"].detail == f"1 can be read in {documents}"
-    assert findings["index"].detail == f"generation {built}, 1 documents, 2 passages"
-    assert findings["encoder"].detail == "compiled, 384 dimensions"
+    assert findings["index"].detail == f"snapshot {snapshot}, 1 document, 2 passages"
+    assert findings["encoder"].detail == "onnx"
     assert findings["citations"].detail == "2 were issued"
     assert findings["model"].detail.startswith(f"{DEFAULT_MODEL} in ")
     for package in ("sourceline 0.1.0", "Python 3.", "faiss-cpu 1.", "torch 2."):
@@ -37,54 +37,61 @@ def test_all_is_well(documents: Path, index: Path, built: str) -> None:
 
 def test_before_the_first_build_it_says_what_to_run(documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
-    assert unwell(found(documents, index)) == {
-        "index": "none was built yet: run `sourceline rebuild-index`",
-        "encoder": "none was compiled yet: run `sourceline rebuild-index`",
-    }
+    message = f"there is no index in {index} yet: run `sourceline rebuild-index`"
+    assert problems(examined(documents, index)) == {"index": message}
 
 
-def test_documents_that_are_not_there_or_cannot_be_read(documents: Path, index: Path, built: str) -> None:
+def test_documents_that_are_missing_or_cannot_be_read_are_named(documents: Path, index: Path, snapshot: str) -> None:
     (documents / "b.txt").write_bytes(b"\xff")
-    assert unwell(found(documents, index)) == {
+    assert problems(examined(documents, index)) == {
         "document b.txt": "it is not UTF-8: byte 0 is 0xff; save it as UTF-8",
     }
     (documents / "a.txt").unlink()
     (documents / "b.txt").unlink()
-    assert unwell(found(documents, index)) == {"documents": f"0 can be read in {documents}"}
+    assert problems(examined(documents, index)) == {"documents": f"0 can be read in {documents}"}
     documents.rmdir()
-    told = f"no documents folder at {documents}: create it, or name another with --documents"
-    assert unwell(found(documents, index)) == {"documents": told}
+    message = f"no documents folder at {documents}: create it, or name another with --documents"
+    assert problems(examined(documents, index)) == {"documents": message}
 
 
-def test_an_index_of_another_model(documents: Path, index: Path, built: str, tmp_path: Path) -> None:
+def test_files_that_are_not_read_are_named_with_the_reason(documents: Path, index: Path, snapshot: str) -> None:
+    (documents / "scan.png").write_bytes(b"\x89PNG")
+    (documents / ".hidden").mkdir()
+    findings = examined(documents, index)
+    assert problems(findings) == {}
+    assert findings["not read scan.png"].detail == "its format is not read; these are: .md, .txt"
+    assert findings["not read .hidden/"].detail == "hidden folders are not read"
+
+
+def test_an_index_of_another_model(documents: Path, index: Path, snapshot: str, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
-    findings = found(documents, index, str(tmp_path / "model"))
-    assert unwell(findings) == {
+    findings = examined(documents, index, str(tmp_path / "model"))
+    assert problems(findings) == {
         "model": f"{tmp_path / 'model'} has no .safetensors weights; pickled weights are not loaded",
         "index": f"built with {DEFAULT_MODEL}, not {tmp_path / 'model'}: run `sourceline rebuild-index`",
     }
 
 
-def test_a_damaged_index_is_told_and_left_as_it_is(documents: Path, index: Path, built: str) -> None:
-    file = index / GENERATIONS / built / "passages.sqlite"
+def test_a_damaged_index_is_reported_and_left_as_it_is(documents: Path, index: Path, snapshot: str) -> None:
+    file = index / SNAPSHOTS / snapshot / "passages.sqlite"
     file.write_bytes(file.read_bytes()[:-1])
     before = {path: path.stat().st_mtime_ns for path in index.rglob("*")}
-    told = f"generation {built} is damaged: passages.sqlite is not as it was written: run `sourceline rebuild-index`"
-    assert unwell(found(documents, index)) == {"index": told, "encoder": told}
+    message = f"snapshot {snapshot} is damaged: {file.name} is not as it was written: run `sourceline rebuild-index`"
+    assert problems(examined(documents, index)) == {"index": message}
     assert {path: path.stat().st_mtime_ns for path in index.rglob("*")} == before
 
 
-def test_a_damaged_encoder_or_record_of_citations(documents: Path, index: Path, built: str) -> None:
+def test_a_damaged_encoder_or_record_of_citations(documents: Path, index: Path, snapshot: str) -> None:
     (index / "ledger.sqlite").write_bytes(b"this is no database, " * 500)
     for file in (index / "encoders").glob("*/*.onnx"):
         file.unlink()
-    findings = unwell(found(documents, index))
-    assert set(findings) == {"encoder", "citations"}
-    assert str(index / "ledger.sqlite") in findings["citations"]
-    assert "sourceline rebuild-index" in findings["encoder"]
+    found_problems = problems(examined(documents, index))
+    assert set(found_problems) == {"encoder", "citations"}
+    assert str(index / "ledger.sqlite") in found_problems["citations"]
+    assert "sourceline rebuild-index" in found_problems["encoder"]
 
 
-def test_nothing_is_changed(documents: Path, index: Path, built: str) -> None:
+def test_nothing_is_changed(documents: Path, index: Path, snapshot: str) -> None:
     before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
-    found(documents, index)
+    examined(documents, index)
     assert {path: path.read_bytes() for path in index.rglob("*") if path.is_file()} == before

@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from sourceline.corpus.documents import read_document
-from sourceline.corpus.sentences import passages
+from sourceline.api import Index
 from sourceline.errors import QuestionError
-from sourceline.retrieval.opening import open_searcher
-from sourceline.retrieval.search import Searcher
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.ingest.loader import read_document
+from sourceline.ingest.sentences import split_passages
 from tests.conftest import SEEDS
-from tests.server.serving import assert_problem, serve
+from tests.support.api import assert_problem, serve
 
 # Of each form: how many questions, and how many of them the meeting answers.
 COUNTS = {
@@ -39,8 +37,9 @@ each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda questi
 
 
 @pytest.fixture(scope="module")
-def searcher(seed_index: Path) -> Searcher:
-    return open_searcher(seed_index, DEFAULT_MODEL, EncoderKind.COMPILED)
+def seeds(seed_index: Path) -> Iterator[Index]:
+    with Index.open(seed_index) as index:
+        yield index
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +55,7 @@ def meeting() -> str:
 
 @pytest.fixture(scope="module")
 def sentences() -> list[tuple[int, int]]:
-    return [(passage.start, passage.end) for passage in passages(read_document(SEEDS, "meeting.txt"))]
+    return [(passage.start, passage.end) for passage in split_passages(read_document(SEEDS, "meeting.txt"))]
 
 
 def of_form(form: str) -> list[str]:
@@ -64,15 +63,15 @@ def of_form(form: str) -> list[str]:
 
 
 def test_every_form_is_there_with_its_questions_and_no_other() -> None:
+    all_questions = Counter(question["form"] for question in QUESTIONS)
     answerable = Counter(question["form"] for question in QUESTIONS if question["answerable"])
-    found = {form: (count, answerable[form]) for form, count in Counter(q["form"] for q in QUESTIONS).items()}
-    assert found == COUNTS
+    assert {form: (count, answerable[form]) for form, count in all_questions.items()} == COUNTS
 
 
-def test_no_question_or_id_is_there_twice_not_even_in_the_other_set() -> None:
+def test_no_question_or_id_occurs_twice_not_even_in_the_other_set() -> None:
     others = [json.loads(line) for line in (SEEDS / "questions.jsonl").read_text("utf-8").splitlines()]
     for key in ("id", "question"):
-        assert len({one[key].casefold() for one in QUESTIONS + others}) == len(QUESTIONS) + len(others)
+        assert len({question[key].casefold() for question in QUESTIONS + others}) == len(QUESTIONS) + len(others)
 
 
 @each_question
@@ -107,11 +106,12 @@ def test_every_form_is_answered_over_the_api(question: dict[str, Any], client: T
         assert passage["text"] == meeting[location["start"] : location["end"]]
 
 
-def test_only_what_holds_no_word_is_refused(searcher: Searcher, client: TestClient) -> None:
+def test_a_question_without_a_word_is_refused(seeds: Index, client: TestClient) -> None:
     with pytest.raises(QuestionError, match="holds no words"):
-        searcher.ask(NO_WORD, 5)
+        seeds.ask(NO_WORD)
     problem = assert_problem(client.post("/v1/ask", json={"question": NO_WORD}), 422)
-    assert problem["detail"] == "the question holds no words"
+    (error,) = problem["errors"]
+    assert error["message"] == "the question holds no words"
 
 
 # Measured: of all .885, and by form as in the comments. One question is .08 of most forms.
@@ -131,10 +131,10 @@ def test_only_what_holds_no_word_is_refused(searcher: Searcher, client: TestClie
         ("", 0.85),
     ],
 )
-def test_the_answers_are_found_whatever_the_form(searcher: Searcher, form: str, floor: float) -> None:
-    asked = [question for question in QUESTIONS if question["answerable"] and form in ("", question["form"])]
+def test_the_first_passage_answers_whatever_the_form(seeds: Index, form: str, floor: float) -> None:
+    questions = [question for question in QUESTIONS if question["answerable"] and form in ("", question["form"])]
     right = 0
-    for question in asked:
-        first = searcher.ask(question["question"], 1).hits[0].passage
+    for question, answer in zip(questions, seeds.ask_many((q["question"] for q in questions), k=1), strict=True):
+        first = answer.hits[0].passage
         right += any(label["start"] < first.end and first.start < label["end"] for label in question["relevant"])
-    assert right / len(asked) >= floor
+    assert right / len(questions) >= floor

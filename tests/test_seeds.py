@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.corpus.documents import read_document
-from sourceline.corpus.sentences import passages
 from sourceline.durable import sha256
-from sourceline.evaluation.figures import OPEN, SOURCELINE, Evaluation
-from sourceline.evaluation.labels import LabelledQuestion, read_labels
-from sourceline.evaluation.score import evaluate
-from sourceline.types import DEFAULT_MODEL, EncoderKind
+from sourceline.evaluation.dataset import Question, read_dataset
+from sourceline.evaluation.evaluate import evaluate
+from sourceline.evaluation.metrics import OPEN, SOURCELINE, Evaluation
+from sourceline.ingest.loader import read_document
+from sourceline.ingest.sentences import split_passages
+from sourceline.types import DEFAULT_MODEL, Backend
 from tests.conftest import SEEDS
 
-QUESTIONS = read_labels(SEEDS).questions
+QUESTIONS = read_dataset(SEEDS).questions
 
 
 @pytest.fixture(scope="module")
-def figures(compiled: Path) -> Evaluation:
-    """What is measured on the seed questions."""
-    return evaluate(read_labels(SEEDS), DEFAULT_MODEL, EncoderKind.COMPILED, compiled)
+def evaluation(exported: Path) -> Evaluation:
+    """The evaluation of the seed questions."""
+    return evaluate(read_dataset(SEEDS), DEFAULT_MODEL, Backend.ONNX, exported)
 
 
 def test_the_meeting_is_as_it_was_given() -> None:
@@ -35,20 +35,20 @@ def test_there_are_enough_questions_of_both_kinds() -> None:
 
 
 @pytest.mark.parametrize("question", [q for q in QUESTIONS if q.answerable], ids=lambda question: question.id)
-def test_every_label_covers_exactly_one_passage(question: LabelledQuestion) -> None:
+def test_every_label_covers_exactly_one_passage(question: Question) -> None:
     assert question.relevant
     for label in question.relevant:
         document = read_document(SEEDS, label.document)
-        places = [(passage.start, passage.end) for passage in passages(document)]
+        places = [(passage.start, passage.end) for passage in split_passages(document)]
         assert places.count((label.start, label.end)) == 1
 
 
 # Measured: R@1 .783, MRR@10 .864, R@5 .978, nDCG@10 .890; area under the curve of confidence .713.
 @pytest.mark.parametrize(("measure", "floor"), [("R@1", 0.76), ("R@5", 0.95), ("MRR@10", 0.84), ("nDCG@10", 0.87)])
-def test_the_answers_are_found(figures: Evaluation, measure: str, floor: float) -> None:
-    assert figures.figures[OPEN][SOURCELINE][measure].mean >= floor
+def test_the_answers_are_found(evaluation: Evaluation, measure: str, floor: float) -> None:
+    assert evaluation.metrics[OPEN][SOURCELINE][measure].mean >= floor
 
 
-def test_answerable_questions_have_more_confidence_than_others(figures: Evaluation) -> None:
-    assert figures.trust.auc is not None
-    assert figures.trust.auc >= 0.68
+def test_answerable_questions_have_more_confidence_than_others(evaluation: Evaluation) -> None:
+    assert evaluation.confidence.auc is not None
+    assert evaluation.confidence.auc >= 0.68

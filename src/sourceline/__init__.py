@@ -1,19 +1,109 @@
-"""Sourceline: the exact sentences that answer a question, with citations that last."""
+"""Sourceline: the exact sentences that answer a question, with citations that last.
 
-import os
+Everything that is exported is imported when it is first used; importing the package alone loads and changes nothing.
+"""
 
-# All of these are read by libraries when they are first imported, which is after this.
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-# Nothing leaves the machine: official builds of onnxruntime send events to their maker unless told not to.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-# Pydantic would ask every installed package whether it plugs in, to see all that is read: a thirtieth of a start.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-
-# One thread a request: FAISS and numpy would each start a thread a core for work of microseconds, and those threads
-# then spin against each other (measured: 12 ms a question instead of 3.6). Many requests are answered side by side, and
-# the encoder uses all cores to build.
-for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_library, "1")
+if TYPE_CHECKING:
+    from sourceline.api import Index
+    from sourceline.errors import (
+        BuildError,
+        BuildRunningError,
+        ClosedError,
+        CorpusError,
+        DamagedError,
+        DatasetError,
+        DocumentError,
+        LedgerError,
+        MismatchError,
+        ModelError,
+        NoSnapshotError,
+        QuestionError,
+        ResultsError,
+        SettingsError,
+        SnapshotError,
+        SourcelineError,
+        UnknownCitationError,
+        UnknownDocumentError,
+        WorkerError,
+    )
+    from sourceline.types import (
+        Answer,
+        Backend,
+        BuildProgress,
+        BuildReport,
+        Citation,
+        CitationStatus,
+        Context,
+        DocumentInfo,
+        DocumentList,
+        DocumentText,
+        FolderContents,
+        Hit,
+        Location,
+        Passage,
+        PassageInContext,
+        Scores,
+        SnapshotInfo,
+        Span,
+        Verdict,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "Backend",
+    "BuildError",
+    "BuildProgress",
+    "BuildReport",
+    "BuildRunningError",
+    "Citation",
+    "CitationStatus",
+    "ClosedError",
+    "Context",
+    "CorpusError",
+    "DamagedError",
+    "DatasetError",
+    "DocumentError",
+    "DocumentInfo",
+    "DocumentList",
+    "DocumentText",
+    "FolderContents",
+    "Hit",
+    "Index",
+    "LedgerError",
+    "Location",
+    "MismatchError",
+    "ModelError",
+    "NoSnapshotError",
+    "Passage",
+    "PassageInContext",
+    "QuestionError",
+    "ResultsError",
+    "Scores",
+    "SettingsError",
+    "SnapshotError",
+    "SnapshotInfo",
+    "SourcelineError",
+    "Span",
+    "UnknownCitationError",
+    "UnknownDocumentError",
+    "Verdict",
+    "WorkerError",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import an exported name (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "api" if name == "Index" else "errors" if name.endswith("Error") else "types"
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    """List what is exported."""
+    return [*globals(), *__all__]

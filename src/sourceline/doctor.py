@@ -1,79 +1,89 @@
-"""Checks installation, model, index and documents, and says what to do."""
+"""Checks installation, model, documents, index and citations, and says what to do."""
 
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from sourceline import __version__
-from sourceline.citations.ledger import Ledger
-from sourceline.corpus.documents import Skipped, read_documents
-from sourceline.encoding.encoders import ENCODERS, open_encoder
-from sourceline.encoding.models import find_model
+from sourceline.api import Index
 from sourceline.errors import SourcelineError
-from sourceline.index.generation import current_id, open_generation
-from sourceline.types import EncoderKind
+from sourceline.text import counted
+from sourceline.types import Backend
 
 _PACKAGES = ("faiss-cpu", "onnxruntime", "tantivy", "tokenizers", "sentence-transformers", "torch")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``detail`` says what to do if it is not well."""
+    """The result of one check. ``detail`` says what to do if it is not ``ok``."""
 
     subject: str
-    well: bool
+    ok: bool
     detail: str
 
 
-def examine(documents: Path, index: Path, model: str, kind: EncoderKind) -> Iterator[Finding]:
-    """Look at everything that an answer depends on. Nothing is changed."""
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+def examine(documents: Path, path: Path, model: str, backend: Backend) -> Iterator[Finding]:
+    """Check everything that an answer depends on. Nothing is changed."""
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
-    yield _look("model", lambda: f"{model} in {find_model(model).folder}")
-    yield from _documents(documents)
-    yield _look("index", lambda: _index(index, model))
-    yield _look("encoder", lambda: _encoder(index, model, kind))
-    yield _look("citations", lambda: f"{Ledger(index).check():,} were issued")
-
-
-def _look(subject: str, look: Callable[[], str]) -> Finding:
+    yield _check("model", lambda: _find_model(model))
+    yield from _check_documents(documents)
     try:
-        return Finding(subject, True, look())
+        index = Index.open(path, lazy=True, fallback=False)
+    except SourcelineError as error:
+        yield Finding("index", False, str(error))
+        return
+    with index:
+        yield _check("index", lambda: _describe(index, model))
+        yield _check("encoder", lambda: _try_encoder(index, backend))
+        yield _check("citations", lambda: f"{index.check_citations():,} were issued")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _find_model(model: str) -> str:
+    if find_spec("sentence_transformers") is None:
+        return "not installed, and needed only to build an index: pip install 'sourceline[models]'"
+    return f"{model} in {Index.locate_model(model)}"
+
+
+def _check(subject: str, describe: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, True, describe())
     except SourcelineError as error:
         return Finding(subject, False, str(error))
 
 
-def _documents(folder: Path) -> Iterator[Finding]:
+def _check_documents(folder: Path) -> Iterator[Finding]:
     try:
-        found = list(read_documents(folder))
+        contents = Index.scan(folder)
     except SourcelineError as error:
         yield Finding("documents", False, str(error))
         return
-    skipped = [one for one in found if isinstance(one, Skipped)]
-    readable = len(found) - len(skipped)
+    readable = len(contents.documents)
     yield Finding("documents", readable > 0, f"{readable} can be read in {folder}")
-    for one in skipped:
-        yield Finding(f"document {one.document_id}", False, one.reason)
+    for document, reason in contents.skipped.items():
+        yield Finding(f"document {document}", False, reason)
+    for name, reason in contents.ignored.items():
+        yield Finding(f"not read {name}", True, reason)
 
 
-def _index(index: Path, model: str) -> str:
-    current = current_id(index)
-    if current is None:
-        raise SourcelineError("none was built yet: run `sourceline rebuild-index`")
-    manifest = open_generation(index, current).manifest
-    if manifest.model != model:
-        raise SourcelineError(f"built with {manifest.model}, not {model}: run `sourceline rebuild-index`")
-    return f"generation {manifest.id}, {manifest.documents} documents, {manifest.passages:,} passages"
+def _describe(index: Index, model: str) -> str:
+    snapshot = index.snapshot
+    if snapshot.model != model:
+        raise SourcelineError(f"built with {snapshot.model}, not {model}: run `sourceline rebuild-index`")
+    return f"snapshot {snapshot.id}, {counted(snapshot.documents, 'document')}, {counted(snapshot.passages, 'passage')}"
 
 
-def _encoder(index: Path, model: str, kind: EncoderKind) -> str:
-    current = current_id(index)
-    if current is None:
-        raise SourcelineError("none was compiled yet: run `sourceline rebuild-index`")
-    manifest = open_generation(index, current).manifest
-    encoder = open_encoder(EncoderKind(manifest.encoder), manifest.model, manifest.fingerprint, index / ENCODERS)
-    (encoding,) = encoder.encode(["Is anybody there?"])
-    wanted = "" if manifest.encoder == kind else f", though {kind} is wanted"
-    return f"{manifest.encoder}{wanted}, {encoding.vectors.shape[1]} dimensions"
+def _try_encoder(index: Index, backend: Backend) -> str:
+    index.ask("Is anybody there?", k=1)
+    used = index.snapshot.backend
+    return used if used == backend else f"{used}, though {backend} is set"

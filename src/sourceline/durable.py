@@ -1,16 +1,19 @@
-"""Files that survive a crash whole: checksum, fsync, replace by rename."""
+"""Files that survive a crash whole: checksums, fsync, replacement by rename, locks."""
 
 import errno
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
-_STRETCH = 16 << 20  # so many bytes are flushed at once
-_READ = 1 << 18
-_PENDING = 64  # so many pieces wait in memory to be written
+from sourceline.errors import BuildRunningError
+
+_FLUSH_BYTES = 16 << 20  # flushed to the disk after every so many bytes
+_READ_BYTES = 1 << 18
+_MAX_PENDING = 64  # pieces that may wait in memory to be written
 
 
 def sha256(path: Path) -> str:
@@ -24,61 +27,61 @@ def sha256(path: Path) -> str:
 
 
 class HashedFile:
-    """A new file that is written, hashed and flushed to the disk beside all else that a build does.
+    """A new file that is written, hashed and flushed to the disk in the background.
 
-    For most of a generation is one file. What fails is raised by a later call, at the latest by ``settled``.
+    A failure is raised by a later call, at the latest by ``finish``.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
         self._digest = hashlib.sha256()
         self._size = self._flushed = 0
-        self._beside, self._flushing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._writer, self._flusher = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._pending: deque[Future[None]] = deque()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes, which must not change any more."""
+        """Append bytes; the buffer must not be modified afterwards."""
         self._submit(self._append, memoryview(data).cast("B"))
 
-    def copy(self, source: Path, start: int, stop: int) -> None:
-        """Append bytes of another file."""
+    def copy_from(self, source: Path, start: int, stop: int) -> None:
+        """Append the bytes ``start`` to ``stop`` of another file."""
         self._submit(self._copy, source, start, stop)
 
-    def settled(self) -> tuple[int, str]:
-        """Wait until all that was written is on the disk; return the file's size and the SHA-256 of its bytes."""
+    def finish(self) -> tuple[int, str]:
+        """Wait until everything is on the disk; return the file's size and the SHA-256 of its bytes."""
         while self._pending:
             self._pending.popleft().result()
         os.fsync(self._file.fileno())
         return self._size, self._digest.hexdigest()
 
     def close(self) -> None:
-        """Close the file, however far it has come."""
-        self._beside.shutdown()
-        self._flushing.shutdown()
+        """Close the file, finished or not."""
+        self._writer.shutdown()
+        self._flusher.shutdown()
         self._file.close()
 
-    def _submit(self, step: Callable[..., None], *given: object) -> None:
-        while len(self._pending) > _PENDING or (self._pending and self._pending[0].done()):
+    def _submit(self, step: Callable[..., None], *arguments: object) -> None:
+        while len(self._pending) > _MAX_PENDING or (self._pending and self._pending[0].done()):
             self._pending.popleft().result()
-        self._pending.append(self._beside.submit(step, *given))
+        self._pending.append(self._writer.submit(step, *arguments))
 
     def _append(self, data: memoryview) -> None:
         self._digest.update(data)
         self._size += len(data)
         while data:
             data = data[self._file.write(data) :]
-        if self._size - self._flushed >= _STRETCH:
+        if self._size - self._flushed >= _FLUSH_BYTES:
             self._flushed = self._size
-            self._pending.append(self._flushing.submit(os.fsync, self._file.fileno()))
+            self._pending.append(self._flusher.submit(os.fsync, self._file.fileno()))
 
     def _copy(self, source: Path, start: int, stop: int) -> None:
-        buffer = memoryview(bytearray(_READ))  # small enough to be hashed and written from the processor's cache
+        buffer = memoryview(bytearray(_READ_BYTES))  # small enough to be hashed and written from the processor's cache
         with source.open("rb", buffering=0) as file:
             file.seek(start)
             while start < stop:
                 count = file.readinto(buffer[: stop - start])
                 if not count:
-                    raise OSError(errno.EIO, "it has become shorter", str(source))
+                    raise OSError(errno.EIO, "the file became shorter", str(source))
                 self._append(buffer[:count])
                 start += count
 
@@ -101,8 +104,8 @@ def sync_tree(folder: Path) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a small file so that a crash at any point leaves the old or the new text, whole. One writer at a time."""
-    # Always the same name, so that what a crash leaves behind is written over.
+    """Write a small file so that a crash leaves the old or the new text, whole. For one writer at a time."""
+    # Always the same name, so that what a crash leaves behind is overwritten.
     temporary = path.with_name(f".{path.name}.new")
     try:
         with temporary.open("w", encoding="utf-8") as file:
@@ -114,3 +117,26 @@ def replace(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+@contextmanager
+def file_lock(path: Path, message: str) -> Iterator[None]:
+    """Hold a lock file. The system frees it when the process ends, however it ends.
+
+    It may be released in another thread than the one that took it.
+
+    Raises:
+        BuildRunningError: another process holds it; ``message`` is the error's.
+    """
+    import filelock  # only what builds locks: a server starts sooner without it
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise BuildRunningError(message) from error
+    try:
+        yield
+    finally:
+        lock.release()

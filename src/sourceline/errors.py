@@ -1,25 +1,26 @@
-"""Every error that Sourceline raises on purpose. The message is one line, meant for a person, and says what to do.
+"""Every error that Sourceline raises on purpose. The message is one line for a person and says what to do.
 
 ::
 
     SourcelineError
-    ├── SettingsError        a setting that cannot be used
-    ├── DocumentError        one file that cannot be read; the build skips and lists it
-    ├── CorpusError          no documents to build from
-    ├── ModelError           the model is missing, not the one expected, or does not compile
-    ├── GenerationError      an index that cannot be served
-    │   ├── NoGenerationError      none was built yet
-    │   ├── DamagedError           a file is missing or not as it was written
-    │   └── MismatchError          built with another model or format
-    ├── BuildError           the build could not finish; what was served before is untouched
-    │   └── BuildRunningError      another build holds the lock
-    ├── WorkerError          the processes that serve do not stay alive
-    ├── LedgerError          the record of citations cannot be read or written
-    ├── QuestionError        a question that cannot be asked
-    ├── UnknownCitationError an id that was never issued
-    ├── UnknownDocumentError a document that is not in the index
-    ├── LabelsError          a labelled set that cannot be scored
-    └── FiguresError         a file of figures that cannot be read, compared with or written
+    ├── SettingsError             a setting that cannot be used
+    ├── DocumentError             a file that cannot be read; a build skips and lists it
+    ├── CorpusError               no documents to build from
+    ├── ModelError                the model is missing, not the expected one, or cannot be exported
+    ├── SnapshotError             an index that cannot be served
+    │   ├── NoSnapshotError       none was built yet
+    │   ├── DamagedError          a file is missing or differs from what was written
+    │   └── MismatchError         built with another model or in another format
+    ├── BuildError                the build could not finish; what was served before is untouched
+    │   └── BuildRunningError     another build holds the lock
+    ├── WorkerError               the server's processes do not stay alive
+    ├── LedgerError               the record of citations cannot be read or written
+    ├── QuestionError             a question that cannot be asked
+    ├── UnknownCitationError      an id that was never issued
+    ├── UnknownDocumentError      a document that is not in the index
+    ├── ClosedError               an index that was closed
+    ├── DatasetError              a labelled set that cannot be scored
+    └── ResultsError              a file of results that cannot be read, compared with or written
 """
 
 
@@ -32,7 +33,7 @@ class SettingsError(SourcelineError):
 
 
 class DocumentError(SourcelineError):
-    """One file that cannot be read; the build skips and lists it."""
+    """A file that cannot be read; a build skips and lists it."""
 
 
 class CorpusError(SourcelineError):
@@ -40,23 +41,23 @@ class CorpusError(SourcelineError):
 
 
 class ModelError(SourcelineError):
-    """The model is missing, not the one expected, or does not compile."""
+    """The model is missing, not the expected one, or cannot be exported."""
 
 
-class GenerationError(SourcelineError):
+class SnapshotError(SourcelineError):
     """An index that cannot be served."""
 
 
-class NoGenerationError(GenerationError):
-    """No generation was published yet."""
+class NoSnapshotError(SnapshotError):
+    """No snapshot was built yet."""
 
 
-class DamagedError(GenerationError):
-    """A file of a generation is missing or not as it was written."""
+class DamagedError(SnapshotError):
+    """A file of a snapshot is missing or differs from what was written."""
 
 
-class MismatchError(GenerationError):
-    """A generation built with another model or in another format."""
+class MismatchError(SnapshotError):
+    """A snapshot built with another model or in another format."""
 
 
 class BuildError(SourcelineError):
@@ -68,7 +69,7 @@ class BuildRunningError(BuildError):
 
 
 class WorkerError(SourcelineError):
-    """The processes that serve do not stay alive."""
+    """The server's processes do not stay alive."""
 
 
 class LedgerError(SourcelineError):
@@ -87,9 +88,13 @@ class UnknownDocumentError(SourcelineError):
     """A document that is not in the index."""
 
 
-class LabelsError(SourcelineError):
+class ClosedError(SourcelineError):
+    """An index that was closed."""
+
+
+class DatasetError(SourcelineError):
     """A labelled set that cannot be scored."""
 
 
-class FiguresError(SourcelineError):
-    """A file of figures that cannot be read, compared with or written."""
+class ResultsError(SourcelineError):
+    """A file of results that cannot be read, compared with or written."""

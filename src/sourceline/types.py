@@ -1,57 +1,61 @@
-"""The types that flow from stage to stage. Frozen, slotted, no I/O.
+"""The values that pass between the stages: frozen, slotted, without I/O.
 
-Every ``start`` and ``end`` is a code-point offset into the text of the document (a Python string index), ``end``
+Every ``start`` and ``end`` is a code-point offset into the text of the document (a Python string index); ``end`` is
 exclusive.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_THRESHOLD = 0.5
+MAX_QUESTION_CHARACTERS = 2_000
+MAX_K = 100
 
 
-class EncoderKind(StrEnum):
-    """Which implementation encodes: the model compiled, or sentence-transformers itself."""
+class Backend(StrEnum):
+    """What runs the encoder: ONNX Runtime on the exported model, or sentence-transformers on PyTorch."""
 
-    COMPILED = "compiled"
-    REFERENCE = "reference"
+    ONNX = "onnx"
+    TORCH = "torch"
 
 
-class MarkKind(StrEnum):
-    """What a format found in the text of a document."""
+class BlockKind(StrEnum):
+    """What a format recognised."""
 
     PARAGRAPH = "paragraph"
     HEADING = "heading"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A stretch of a document's text that its format knows something about.
+class Block:
+    """A paragraph or heading of a document.
 
-    Marks are in the order of the text and do not overlap. Text outside every mark (list bullets, rules) is shown
-    in its place but is not searched.
+    Blocks come in the order of the text and do not overlap. Text outside every block (list bullets, rules) is shown in
+    its place but never searched.
     """
 
-    kind: MarkKind
+    kind: BlockKind
     start: int
     end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of the corpus. ``id`` is its POSIX path below the documents folder; ``sha256`` is of its bytes."""
+    """One file. ``id`` is its POSIX path below the documents folder; ``sha256`` is of its bytes."""
 
     id: str
     title: str
     text: str
     sha256: str
-    marks: tuple[Mark, ...]
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a passage stands for a human reader. ``line`` and ``paragraph`` count from 1."""
+    """Where a passage stands, for a human reader. ``line`` and ``paragraph`` count from 1."""
 
     line: int
     paragraph: int
@@ -62,8 +66,8 @@ class Location:
 class Passage:
     """One sentence: the unit that is retrieved and cited. ``text == document.text[start:end]``, always.
 
-    ``ordinal`` is its place among the passages of its document, from 0. A ``heading`` has an id and can be cited, but
-    is never an answer.
+    ``ordinal`` is its position among the passages of its document, from 0. A heading has an id and can be cited, but is
+    never an answer.
     """
 
     id: str
@@ -77,11 +81,30 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbor:
-    """A row of the index and its score from one index alone.
+class Context:
+    """The whole sentences before and after a passage in the same paragraph, "" where there is none."""
 
-    Rows number the passages that can be answers, all but the headings, in document order.
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PassageInContext:
+    """A passage with its surroundings, as a citation shows it.
+
+    ``prefix`` and ``suffix`` are the characters of the document right before and after it, for W3C selectors.
     """
+
+    passage: Passage
+    title: str
+    context: Context
+    prefix: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRow:
+    """A row of an index and its score there. Rows number the passages that can answer, in document order."""
 
     row: int
     score: float
@@ -89,16 +112,16 @@ class Neighbor:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What each component gave a hit: cosine, BM25, and late interaction (a weighted mean of cosines)."""
+    """The component scores of a hit: cosine, BM25, and late interaction (a weighted mean of cosines)."""
 
     dense: float
-    lexical: float
+    bm25: float
     late: float
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Offsets into the text of one passage, ``end`` exclusive."""
+    """Offsets into the text of one passage."""
 
     start: int
     end: int
@@ -108,33 +131,43 @@ class Span:
 class Hit:
     """One ranked passage.
 
-    ``rank`` counts from 1; ``before`` and ``after`` are the neighbouring passages' texts; ``also`` are the citations of
-    all other passages, of those asked for, that say the same, in document order.
+    ``rank`` counts from 1. ``also`` holds the citations of the other passages that say the same, in document order.
     """
 
     rank: int
     score: float
     passage: Passage
     title: str
-    before: str
-    after: str
+    context: Context
     highlights: tuple[Span, ...]
     scores: Scores
     also: tuple[str, ...] = ()
 
 
+class Verdict(StrEnum):
+    """Whether the first passage is shown as an answer, or as only the nearest one."""
+
+    ANSWERED = "answered"
+    NOT_ANSWERED = "not_answered"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Ranked passages, and how sure we are that the first of them answers the question (a probability)."""
+    """Ranked passages. ``confidence`` is the probability that the first of them answers the question."""
 
     question: str
-    answerable: bool
+    verdict: Verdict
     confidence: float
     hits: tuple[Hit, ...]
-    generation: str
+    snapshot: str
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the documents answer the question, as far as can be told."""
+        return self.verdict is Verdict.ANSWERED
 
 
-class Status(StrEnum):
+class CitationStatus(StrEnum):
     """What became of a cited sentence."""
 
     CURRENT = "current"
@@ -144,26 +177,113 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A passage in its place: what a citation shows. ``before`` and ``after`` are the text around it."""
-
-    passage: Passage
-    title: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, slots=True)
 class Citation:
-    """A citation looked up.
+    """A citation, looked up.
 
-    ``cited`` is the sentence as it was cited: where it stands now if the status is ``current``, else where it stood
-    when this id was first given out. ``now`` is the passage that stands for it today: the same sentence elsewhere
-    (``moved``), its edited successor (``changed``, with ``similarity`` of the two texts from 0 to 1), else None.
+    ``cited`` is the sentence as it was cited: in its present place if the status is ``current``, else where it was when
+    the id was first issued. ``now`` is the passage that stands for it today: itself (``current``), the same sentence
+    elsewhere (``moved``), or its edited successor (``changed``, with the ``similarity`` of the two texts from 0 to 1).
+    It is None if the sentence was ``removed``.
     """
 
     id: str
-    status: Status
-    cited: Standing
-    now: Standing | None
+    status: CitationStatus
+    cited: PassageInContext
+    now: PassageInContext | None
     similarity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document of the index. ``passages`` counts its passages, headings included."""
+
+    id: str
+    title: str
+    sha256: str
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentList:
+    """The documents of a snapshot, by id. Iterates over them."""
+
+    documents: tuple[DocumentInfo, ...]
+    snapshot: str
+
+    def __iter__(self) -> Iterator[DocumentInfo]:
+        """Go through the documents."""
+        return iter(self.documents)
+
+    def __len__(self) -> int:
+        """Return how many documents there are."""
+        return len(self.documents)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentText:
+    """A document's text and its passages in order, headings included."""
+
+    id: str
+    title: str
+    sha256: str
+    text: str
+    passages: tuple[Passage, ...]
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """What an index was built from, and with what.
+
+    ``rows`` counts the passages that can answer: all but the headings. ``skipped`` holds the files that could not be
+    read, ``ignored`` those that are not read at all (other formats, hidden files, links to folders), with the reason.
+    """
+
+    id: str
+    created: datetime
+    model: str
+    backend: Backend
+    documents: int
+    passages: int
+    rows: int
+    tokens: int
+    skipped: dict[str, str]
+    ignored: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderContents:
+    """What a documents folder holds: ids of documents, and the files that are left out with the reason."""
+
+    documents: tuple[str, ...]
+    skipped: dict[str, str]
+    ignored: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildProgress:
+    """How far a build is: ``done`` of ``total`` bytes of new documents are encoded."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did.
+
+    Documents are named by id. ``skipped`` holds the files that could not be read, ``ignored`` those whose format is not
+    read, both with the reason. Of ``chunks``, ``encoded`` had new text; the others were copied.
+    """
+
+    snapshot: str
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    removed: tuple[str, ...]
+    skipped: dict[str, str]
+    ignored: dict[str, str]
+    passages: int
+    chunks: int
+    encoded: int
+    seconds: float

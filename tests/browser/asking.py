@@ -1,4 +1,4 @@
-"""What the tests of the page do again and again."""
+"""Steps that many tests of the page share."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,19 +19,27 @@ def ask(page: Page, question: str) -> None:
 
 
 def marked(page: Page) -> Locator:
-    """Return the sentence that is marked in the document, once it is."""
+    """Return the marked sentence of the open document, waiting until there is one."""
     sentence = page.locator("#reader .sentence[aria-current]")
     expect(sentence).to_be_visible()
     return sentence
 
 
+def message_of(page: Page, url: str) -> str:
+    """Return how the page shows the error with which a route of the API answers: 404, and what to do about it."""
+    response = page.request.get(url)
+    assert response.status == 404
+    detail: str = response.json()["detail"]
+    return f"{detail[0].upper()}{detail[1:]}. Check that the link is complete."
+
+
 def cite_of(url: str) -> str | None:
-    """Return the citation that an address of the page names."""
+    """Return the citation in an address of the page."""
     return parse_qs(urlsplit(url).query).get("cite", [None])[0]
 
 
 def copied(page: Page) -> str:
-    """Return what was copied last."""
+    """Return the text on the clipboard."""
     text = page.evaluate("navigator.clipboard.readText()")
     assert isinstance(text, str)
     return text

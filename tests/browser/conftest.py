@@ -9,31 +9,31 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
-from sourceline.index.build import build
-from sourceline.server.app import create_guarded_app
-from sourceline.settings import load_settings
+from sourceline.config import load_settings
+from sourceline.indexing.builder import build
+from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL
 from tests.browser.corpus import write_corpus
-from tests.server.running import listening
+from tests.support.server import listening
 
 INSTALL = "apt-get update && apt-get install -y --no-install-recommends chromium"
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Where the distribution's browser is; it is installed if it is not there and can be."""
+    """The path of the distribution's browser, which is installed if it is missing and can be."""
     if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
         subprocess.run(["bash", "-c", INSTALL], check=False, capture_output=True)
-    found = shutil.which("chromium")
-    if not found:
+    path = shutil.which("chromium")
+    if not path:
         pytest.skip(f"there is no Chromium, and it could not be installed: {INSTALL}")
-    return found
+    return path
 
 
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # What drives it is this test, as whom the container runs it: its own sandbox needs a user without rights.
+        # Chromium refuses to sandbox itself when it runs as root, as in most containers.
         sandbox = [] if os.geteuid() else ["--no-sandbox"]
         browser = playwright.chromium.launch(executable_path=chromium, args=sandbox)
         yield browser
@@ -41,42 +41,42 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def served(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of the corpus. Nothing is to be rebuilt there."""
+def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server of the corpus, shared by all tests: nothing may be rebuilt there."""
     documents, index = (tmp_path_factory.mktemp(name) for name in ("documents", "browser-index"))
     write_corpus(documents)
-    shutil.copytree(compiled, index, dirs_exist_ok=True)
+    shutil.copytree(exported, index, dirs_exist_ok=True)
     build(documents, index, DEFAULT_MODEL)
-    with listening(create_guarded_app(load_settings(documents=documents, index=index))) as (host, port):
+    with listening(create_app(load_settings(documents=documents, index=index))) as (host, port):
         yield f"http://{host}:{port}"
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser without a past, in which nothing may go wrong and no other host be asked."""
+    """A fresh browser profile. Script errors, dialogs, breaches of the policy and foreign requests fail the test."""
     permissions = ["clipboard-read", "clipboard-write"]
     context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=permissions)
-    wrong: list[str] = []
+    problems: list[str] = []
 
-    def note(said: ConsoleMessage) -> None:
-        if "Content Security Policy" in said.text:
-            wrong.append(said.text)
+    def on_console(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            problems.append(message.text)
 
-    def dismiss(dialog: Dialog) -> None:
-        wrong.append(f"dialog: {dialog.message}")
+    def on_dialog(dialog: Dialog) -> None:
+        problems.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    def look(sent: Request) -> None:
-        if not sent.url.startswith("http://127.0.0.1:"):
-            wrong.append(sent.url)
+    def on_request(request: Request) -> None:
+        if not request.url.startswith("http://127.0.0.1:"):
+            problems.append(request.url)
 
-    context.on("weberror", lambda error: wrong.append(str(error.error)))
-    context.on("console", note)
-    context.on("dialog", dismiss)
-    context.on("request", look)
+    context.on("weberror", lambda error: problems.append(str(error.error)))
+    context.on("console", on_console)
+    context.on("dialog", on_dialog)
+    context.on("request", on_request)
     yield context
     context.close()
-    assert wrong == []
+    assert problems == []
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The documents that the page is tested with: the seed meeting, Markdown, Arabic, and such as would do harm."""
+"""The documents that the page is tested with: the seed report, Markdown, Arabic, and hostile names and texts."""
 
 import shutil
 from pathlib import Path
@@ -27,14 +27,15 @@ HOSTILE_TITLE = f'# {SCRIPT} javascript:alert(3) "onclick=alert(4)\n\nThe harbou
 
 
 def write_corpus(folder: Path) -> None:
-    """Write the documents, and one that is left out."""
+    """Write the documents, one that cannot be read, and one in a format that is not read."""
     shutil.copyfile(SEEDS / "meeting.txt", folder / "meeting.txt")
     for name, text in (
         ("minutes.md", MINUTES),
         ("arabic.txt", ARABIC),
         (HOSTILE_NAME, HOSTILE),
         ("title.md", HOSTILE_TITLE),
-        ("twin.txt", "The school gets a new roof.\nElsewhere it rains.\n"),
+        ("duplicate.txt", "The school gets a new roof.\nElsewhere it rains.\n"),
     ):
         (folder / name).write_text(text, "utf-8")
     (folder / "scanned.txt").write_bytes(b"\xff\xfe\x00 no UTF-8")
+    (folder / "photo.jpg").write_bytes(b"\xff\xd8\xff")

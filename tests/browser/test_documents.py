@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from sourceline.index.build import build
+from sourceline.config import load_settings
+from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
 from sourceline.types import DEFAULT_MODEL
 from tests.browser.corpus import HOSTILE_NAME
-from tests.server.running import listening
+from tests.support.server import listening
 
 pytestmark = pytest.mark.enable_socket
 
 
 @pytest.fixture
-def own(index: Path, documents: Path) -> Iterator[str]:
-    """The address of a server whose documents and index may be changed."""
+def editable(index: Path, documents: Path) -> Iterator[str]:
+    """The address of a server whose documents may be changed and rebuilt."""
     (documents / "a.txt").write_text("The council met on Monday.\n")
     build(documents, index, DEFAULT_MODEL)
     with listening(create_app(load_settings(documents=documents, index=index))) as (host, port):
@@ -29,15 +29,15 @@ def test_all_documents_are_listed_and_can_be_read(page: Page) -> None:
     page.click("text=Documents")
     titles = page.locator(".documents a")
     expect(titles).to_have_count(6)
-    expect(page.locator(".documents .where").nth(0)).to_have_text(re.compile(r"^<img.*>\.txt · 3 passages$"))
+    expect(page.locator(".documents .source").nth(0)).to_have_text(re.compile(r"^<img.*>\.txt · 3 passages$"))
     page.click(".documents a >> text=meeting")
     expect(page.locator("#reader h2")).to_have_text("meeting")
-    expect(page.locator("#reader .where").first).to_have_text("meeting.txt · 48 passages")
+    expect(page.locator("#reader .source").first).to_have_text("meeting.txt · 48 passages")
     page.go_back()
     expect(titles).to_have_count(6)
 
 
-def test_the_list_can_be_narrowed(page: Page) -> None:
+def test_the_list_of_documents_can_be_filtered(page: Page) -> None:
     page.click("text=Documents")
     page.fill("#filter", "ARAB")
     expect(page.locator(".documents a")).to_have_text(["arabic"])
@@ -48,50 +48,54 @@ def test_the_list_can_be_narrowed(page: Page) -> None:
     expect(page.locator(".documents a")).to_have_count(0)
 
 
-def test_what_the_index_holds_and_what_was_left_out(page: Page, served: str) -> None:
+def test_the_state_of_the_index_and_the_files_left_out_are_shown(page: Page, served: str) -> None:
     page.click("text=Documents")
-    generation = page.request.get(f"{served}/v1/index").json()["generation"]
-    expect(page.locator("#index p").first).to_contain_text(f"6 documents, {generation['passages']} passages, built ")
-    expect(page.locator("#index p").first).to_contain_text(generation["model"])
-    expect(page.locator("#index time")).to_have_attribute("datetime", generation["created"])
-    expect(page.locator("#index h3")).to_have_text("1 file left out")
+    snapshot = page.request.get(f"{served}/v1/index").json()["snapshot"]
+    expect(page.locator("#index p").first).to_contain_text(f"6 documents, {snapshot['passages']} passages, built ")
+    expect(page.locator("#index p").first).to_contain_text(snapshot["model"])
+    expect(page.locator("#index time")).to_have_attribute("datetime", snapshot["created"])
+    expect(page.locator("#index h3")).to_have_text(["1 file could not be read", "1 file in other formats"])
     expect(page.locator(".skipped dt")).to_have_text("scanned.txt")
-    expect(page.locator(".skipped dd")).to_have_text(generation["skipped"]["scanned.txt"])
+    expect(page.locator(".skipped dd")).to_have_text(snapshot["skipped"]["scanned.txt"])
+    expect(page.locator(".ignored dt")).to_have_text("photo.jpg")
+    expect(page.locator(".ignored dd")).to_have_text(snapshot["ignored"]["photo.jpg"])
 
 
-def test_a_rebuild_is_followed_until_it_is_served(context: BrowserContext, own: str, documents: Path) -> None:
+def test_a_rebuild_is_followed_until_its_snapshot_is_served(
+    context: BrowserContext, editable: str, documents: Path
+) -> None:
     page = context.new_page()
-    page.goto(f"{own}/?view=documents")
+    page.goto(f"{editable}/?view=documents")
     expect(page.locator(".documents a")).to_have_text(["a"])
     for number in range(40):
         (documents / f"b{number:02}.txt").write_text("".join(f"Report {number}: item {n} passed.\n" for n in range(40)))
     (documents / "bad.txt").write_bytes(b"\xff\xff")
     page.click("#rebuild")
     expect(page.locator("#rebuild")).to_be_disabled()
-    expect(page.locator("#share")).to_have_text(re.compile(r"^\d+ %$"), timeout=60_000)
-    assert page.locator("#rebuilding").evaluate("bar => bar.value <= bar.max && bar.max > 1")
+    expect(page.locator("#rebuild-percent")).to_have_text(re.compile(r"^\d+%$"), timeout=60_000)
+    assert page.locator("#rebuild-progress").evaluate("bar => bar.value <= bar.max && bar.max > 1")
     expect(page.locator("#report")).to_have_text(
         "The last rebuild: 40 added, 0 changed, 1 unchanged, 0 removed.", timeout=60_000
     )
     expect(page.locator(".documents a")).to_have_count(41)
     expect(page.locator(".skipped dt")).to_have_text("bad.txt")
-    expect(page.locator("#note")).to_have_text(re.compile(r"^Rebuilt in [\d.]+ s\.$"))
+    expect(page.locator("#toast")).to_have_text(re.compile(r"^Rebuilt in [\d.]+ s\.$"))
     expect(page.locator("#rebuild")).to_be_enabled()
 
 
-def test_a_rebuild_that_fails_says_why_and_what_is_served_stays(
-    context: BrowserContext, own: str, documents: Path
+def test_a_rebuild_that_fails_says_why_and_leaves_the_index_as_it_was(
+    context: BrowserContext, editable: str, documents: Path
 ) -> None:
     page = context.new_page()
-    page.goto(f"{own}/?view=documents")
+    page.goto(f"{editable}/?view=documents")
     (documents / "a.txt").unlink()
     page.click("#rebuild")
     expect(page.locator("#failed")).to_contain_text("The last rebuild failed: no document in", timeout=60_000)
-    expect(page.locator("#failed")).to_contain_text("What was served before is served still.")
+    expect(page.locator("#failed")).to_contain_text("The index from before is still served.")
     expect(page.locator(".documents a")).to_have_text(["a"])
 
 
-def test_a_rebuild_that_runs_already_is_told(page: Page, served: str) -> None:
+def test_a_second_rebuild_at_the_same_time_is_an_error(page: Page, served: str) -> None:
     def refuse(route: Route) -> None:
         route.fulfill(status=409, body='{"detail": "a rebuild is running: wait for it to end"}')
 
@@ -101,7 +105,7 @@ def test_a_rebuild_that_runs_already_is_told(page: Page, served: str) -> None:
     expect(page.locator("#status.error")).to_have_text("A rebuild is running: wait for it to end.")
 
 
-def test_a_key_is_asked_for_once_and_kept_for_the_tab(
+def test_the_api_key_is_asked_for_once_and_kept_for_the_tab(
     context: BrowserContext, seed_index: Path, tmp_path: Path
 ) -> None:
     index = tmp_path / "index"
@@ -111,7 +115,7 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab(
         page.goto(f"http://{host}:{port}/?view=documents")
         page.fill("#key-field", "wrong")
         page.press("#key-field", "Enter")
-        expect(page.locator("#key-note")).to_have_text("That was not the key. Try again.")
+        expect(page.locator("#key-note")).to_have_text("That key is not valid. Try again.")
         page.fill("#key-field", "s3cret")
         page.press("#key-field", "Enter")
         expect(page.locator(".documents a")).to_have_text(["meeting"])

@@ -1,4 +1,4 @@
-"""Pictures of the main states, to be looked at: ``pytest tests/browser/test_screenshots.py --screenshots FOLDER``."""
+"""Screenshots of the main states, to look at: ``pytest tests/browser/test_screenshots.py --screenshots FOLDER``."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -11,9 +11,9 @@ from tests.browser.asking import MET, ask, marked
 pytestmark = pytest.mark.enable_socket
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Name -> address, what is there when the state is, width, and colour scheme.
+# Name -> address, a selector that is visible once the state is reached, width, and colour scheme.
 STATES = {
-    "empty": ("/", ".examples", 1280, "light"),
+    "empty": ("/", "#intro", 1280, "light"),
     "narrow": (f"/?q={quote(MET)}", ".answer", 360, "light"),
     "unanswered": ("/?q=What+is+the+boiling+point+of+tungsten%3F", ".answer", 1024, "light"),
     "documents": ("/?view=documents", ".documents", 1024, "light"),
@@ -27,25 +27,25 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(request.config.getoption("--screenshots") or tmp_path)
 
 
-def picture(page: Page, folder: Path, name: str) -> None:
+def screenshot(page: Page, folder: Path, name: str) -> None:
     page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
     assert (folder / f"{name}.png").read_bytes().startswith(SIGNATURE)
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_a_state_of_the_page(browser: Browser, served: str, folder: Path, name: str) -> None:
-    address, there, width, scheme = STATES[name]
+def test_screenshot_of_a_state(browser: Browser, served: str, folder: Path, name: str) -> None:
+    address, selector, width, scheme = STATES[name]
     page = browser.new_page(
         viewport={"width": width, "height": 800}, color_scheme="dark" if scheme == "dark" else "light"
     )
     page.goto(served + address)
-    expect(page.locator(there).first).to_be_visible()
-    picture(page, folder, name)
+    expect(page.locator(selector).first).to_be_visible()
+    screenshot(page, folder, name)
     page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_an_answer_in_its_document(browser: Browser, served: str, folder: Path, scheme: str) -> None:
+def test_screenshot_of_an_answer_in_its_document(browser: Browser, served: str, folder: Path, scheme: str) -> None:
     page = browser.new_page(
         viewport={"width": 1280, "height": 760}, color_scheme="dark" if scheme == "dark" else "light"
     )
@@ -54,5 +54,5 @@ def test_an_answer_in_its_document(browser: Browser, served: str, folder: Path, 
     page.click(".answer .open >> nth=0")
     marked(page)
     page.evaluate("scrollTo(0, 0)")
-    picture(page, folder, f"answer-{scheme}")
+    screenshot(page, folder, f"answer-{scheme}")
     page.close()

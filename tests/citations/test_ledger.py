@@ -1,5 +1,8 @@
+import signal
 import sqlite3
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,153 +12,251 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sourceline.citations.identity import citation_id
-from sourceline.citations.ledger import FILE, Fate, Issued, Ledger
+from sourceline.citations import ledger as module
+from sourceline.citations.ledger import FILE, VERSION, Ledger, Resolution
 from sourceline.errors import LedgerError
-from sourceline.types import Location, Passage, Standing, Status
-from tests.texts import texts
+from sourceline.ids import citation_id
+from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext
+from tests.support.texts import texts
+
+MOVED, CHANGED, REMOVED = CitationStatus.MOVED, CitationStatus.CHANGED, CitationStatus.REMOVED
+# As version 0.1 of Sourceline made it; before there were headings, ``issued`` lacked its last column.
+VERSION_1 = """
+CREATE TABLE issued (
+    id TEXT PRIMARY KEY, generation TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,
+    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+    line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
+    text TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, text_hash INTEGER NOT NULL,
+    heading INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX issued_text ON issued (text_hash);
+CREATE TABLE fates (
+    number INTEGER PRIMARY KEY, citation TEXT NOT NULL, generation TEXT NOT NULL, status TEXT NOT NULL, successor TEXT
+);
+CREATE INDEX fates_citation ON fates (citation);
+"""
+VERSION_1_WITHOUT_HEADINGS = VERSION_1.replace(",\n    heading INTEGER NOT NULL DEFAULT 0\n", "\n")
+# Upgrades a ledger, and dies after some of the statements.
+UPGRADE_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from sourceline.citations import ledger
+
+def statements(count):
+    yield from ledger_statements[:count]
+    os.kill(os.getpid(), signal.SIGKILL)
+
+ledger_statements = ledger._UPGRADE
+ledger._UPGRADE = statements(int(sys.argv[2]))
+ledger.Ledger(Path(sys.argv[1])).record("g2", [], [])
+"""
 
 
-def standing(text: str, document: str = "a.txt", occurrence: int = 0, before: str = "", title: str = "A") -> Standing:
-    id_ = citation_id(document, text, occurrence)
-    return Standing(Passage(id_, document, 3, 10, 10 + len(text), text, Location(2, 1, "S")), title, before, "After.")
+def cited(
+    text: str, document: str = "a.txt", occurrence: int = 0, prefix: str = "", title: str = "A", heading: bool = False
+) -> PassageInContext:
+    passage = Passage(
+        id=citation_id(document, text, occurrence),
+        document_id=document,
+        ordinal=3,
+        start=10,
+        end=10 + len(text),
+        text=text,
+        location=Location(2, 1, "S"),
+        heading=heading,
+    )
+    return PassageInContext(passage, title, Context("Before it.", "After it."), prefix, "After.")
 
 
-def rows(index: Path) -> tuple[set[tuple[object, ...]], list[tuple[object, ...]]]:
-    """Return the whole content of the ledger's file."""
-    connection = sqlite3.connect(index / FILE)
-    issued = set(connection.execute("SELECT * FROM issued"))
-    fates = connection.execute("SELECT * FROM fates ORDER BY number").fetchall()
-    connection.close()
-    return issued, fates
+def select(index: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(index / FILE)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def content(index: Path) -> tuple[set[tuple[object, ...]], list[tuple[object, ...]]]:
+    """Return everything in the ledger's file."""
+    issued = set(select(index, "SELECT * FROM issued"))
+    return issued, select(index, "SELECT * FROM resolutions ORDER BY number")
 
 
 def test_an_index_without_a_ledger_reads_as_one_that_issued_nothing(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
 
+    assert not ledger.exists()
     assert ledger.issued("x") is None
-    assert ledger.fate("x") is None
+    assert ledger.resolution("x") is None
+    assert ledger.successors("x") == []
     assert list(ledger.with_texts(["One."])) == []
     assert ledger.check() == 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_citation_is_read_as_it_was_issued(tmp_path: Path) -> None:
-    one = standing("Café\r\n\u202e👍 \u2028x", "ü/é.md", 2, before="»\t")
-    bare = Standing(Passage("id", "b.txt", 0, 0, 2, "B.", Location(1, 1, None)), "B", "", "")
-    Ledger(tmp_path).record("g1", [one, bare], [])
+    rich = cited("Café\r\n\u202e👍 \u2028x", "ü/é.md", 2, prefix="»\t")
+    bare = PassageInContext(Passage("id", "b.txt", 0, 0, 2, "B.", Location(1, 1)), "B", Context(), "", "")
+    Ledger(tmp_path).record("s1", [rich, bare], [])
 
-    assert Ledger(tmp_path).issued(one.passage.id) == Issued(one, "g1")
-    assert Ledger(tmp_path).issued("id") == Issued(bare, "g1")
+    assert Ledger(tmp_path).exists()
+    assert Ledger(tmp_path).issued(rich.passage.id) == rich
+    assert Ledger(tmp_path).issued("id") == bare
     assert Ledger(tmp_path).issued("ID") is None
     assert Ledger(tmp_path).check() == 2
+    assert select(tmp_path, "SELECT DISTINCT snapshot FROM issued") == [("s1",)]
 
 
-def test_a_heading_is_read_as_one(tmp_path: Path) -> None:
-    one = standing("The bridge")
-    heading = replace(one, passage=replace(one.passage, heading=True))
-    Ledger(tmp_path).record("g1", [heading], [])
+def test_a_heading_is_read_as_a_heading(tmp_path: Path) -> None:
+    heading = cited("The bridge", heading=True)
+    Ledger(tmp_path).record("s1", [heading], [])
 
-    assert Ledger(tmp_path).issued(heading.passage.id) == Issued(heading, "g1")
-
-
-def test_a_ledger_from_before_there_were_headings_is_read_and_added_to(tmp_path: Path) -> None:
-    old, new = standing("One."), standing("Two.")
-    Ledger(tmp_path).record("g1", [old], [])
-    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
-        connection.execute("ALTER TABLE issued DROP COLUMN heading")
-
-    assert Ledger(tmp_path).issued(old.passage.id) == Issued(old, "g1")
-    Ledger(tmp_path).record("g2", [replace(new, passage=replace(new.passage, heading=True))], [])
-    Ledger(tmp_path).record("g3", [], [])
-    assert [*Ledger(tmp_path).with_texts(["One.", "Two."])] == [
-        replace(s, passage=replace(s.passage, heading=s is new)) for s in sorted((old, new), key=lambda s: s.passage.id)
-    ]
+    assert Ledger(tmp_path).issued(heading.passage.id) == heading
 
 
 def test_an_id_that_was_issued_before_keeps_its_first_row(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    first, again = standing("One.", before="Old."), standing("One.", before="New.", title="Other")
+    first, again = cited("One.", prefix="Old."), cited("One.", prefix="New.", title="Other")
 
-    ledger.record("g1", [first], [])
-    ledger.record("g2", [again], [])
+    ledger.record("s1", [first], [])
+    ledger.record("s2", [again], [])
 
-    assert ledger.issued(first.passage.id) == Issued(first, "g1")
+    assert ledger.issued(first.passage.id) == first
+    assert select(tmp_path, "SELECT snapshot FROM issued") == [("s1",)]
 
 
-def test_the_newest_fate_holds(tmp_path: Path) -> None:
+def test_the_newest_resolution_holds(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    ledger.record("g2", [], [Fate("a", Status.MOVED, "b"), Fate("b", Status.REMOVED, None)])
-    ledger.record("g3", [], [Fate("a", Status.CHANGED, "c")])
+    ledger.record("s2", [], [Resolution("a", MOVED, "b"), Resolution("b", REMOVED, None)])
+    ledger.record("s3", [], [Resolution("a", CHANGED, "c")])
 
-    assert ledger.fate("a") == Fate("a", Status.CHANGED, "c")
-    assert ledger.fate("b") == Fate("b", Status.REMOVED, None)
-    assert ledger.fate("c") is None
+    assert ledger.resolution("a") == Resolution("a", CHANGED, "c")
+    assert ledger.resolution("b") == Resolution("b", REMOVED, None)
+    assert ledger.resolution("c") is None
+    assert select(tmp_path, "SELECT citation, snapshot FROM resolutions") == [("a", "s2"), ("b", "s2"), ("a", "s3")]
 
 
-def test_finds_every_citation_of_exactly_these_texts(tmp_path: Path) -> None:
+def test_successors_are_followed_to_the_end_of_the_chain(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    wanted = [standing(f"Sentence {number}.", document) for number in range(1_200) for document in ("a.txt", "b.txt")]
-    others = [standing(text) for text in ("Sentence 1", "sentence 1.", "Sentence 1. ", "Sentence 1200.")]
-    ledger.record("g1", [*wanted, *others], [])
+    ledger.record("s2", [], [Resolution("a", MOVED, "b"), Resolution("x", MOVED, "y")])
+    ledger.record("s3", [], [Resolution("b", CHANGED, "c")])
+    ledger.record("s4", [], [Resolution("c", REMOVED, None)])
 
-    found = list(ledger.with_texts([f"Sentence {number}." for number in range(1_200)] + ["Nobody said this."]))
+    assert ledger.successors("a") == ["b", "c"]
+    assert ledger.successors("b") == ["c"]
+    assert ledger.successors("c") == []
+    assert ledger.successors("never issued") == []
 
-    assert sorted(found, key=lambda s: s.passage.id) == sorted(wanted, key=lambda s: s.passage.id)
 
-
-def test_a_text_asked_for_twice_gives_each_citation_once(tmp_path: Path) -> None:
+def test_each_step_of_a_chain_is_the_one_that_the_newest_build_named(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    one = standing("One.")
-    ledger.record("g1", [one], [])
+    ledger.record("s2", [], [Resolution("a", MOVED, "b"), Resolution("b", MOVED, "c")])
+    ledger.record("s3", [], [Resolution("b", CHANGED, "d"), Resolution("d", MOVED, "e")])
+    assert ledger.successors("a") == ["b", "d", "e"]
 
-    assert list(ledger.with_texts(["One."] * 1_100)) == [one]
+    ledger.record("s4", [], [Resolution("b", REMOVED, None)])
+    assert ledger.successors("a") == ["b"]
+
+    ledger.record("s5", [], [Resolution("a", REMOVED, None)])
+    assert ledger.successors("a") == []
 
 
-def test_what_is_interrupted_is_not_recorded_at_all(tmp_path: Path) -> None:
+def test_a_chain_goes_on_behind_an_id_that_came_back(tmp_path: Path) -> None:
+    # b was gone, stood in the snapshot again, and went once more: what stands in a snapshot is not for the ledger.
     ledger = Ledger(tmp_path)
-    ledger.record("g1", [standing("One.")], [])
+    ledger.record("s2", [], [Resolution("a", MOVED, "b")])
+    ledger.record("s3", [], [Resolution("b", MOVED, "c")])
+    ledger.record("s4", [], [Resolution("c", MOVED, "b")])
+    assert ledger.successors("a") == ["b", "c"]
 
-    def interrupted() -> Iterator[Fate]:
-        yield Fate("a", Status.REMOVED, None)
+    ledger.record("s5", [], [Resolution("b", MOVED, "d")])
+    assert ledger.successors("a") == ["b", "d"]
+    assert ledger.successors("c") == ["b", "d"]
+
+
+def test_a_chain_that_turns_in_a_circle_ends(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    circle = [Resolution("a", MOVED, "b"), Resolution("b", MOVED, "c"), Resolution("c", MOVED, "a")]
+    ledger.record("s2", [], [*circle, Resolution("x", MOVED, "b"), Resolution("self", MOVED, "self")])
+
+    assert ledger.successors("a") == ["b", "c"]
+    assert ledger.successors("x") == ["b", "c", "a"]
+    assert ledger.successors("self") == []
+
+
+def test_a_chain_of_thousands_is_followed_in_order(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("s2", [], [Resolution(f"{at}", MOVED, f"{at + 1}") for at in range(5_000)])
+
+    assert ledger.successors("0") == [f"{at}" for at in range(1, 5_001)]
+
+
+def test_every_citation_of_exactly_these_texts_is_returned(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    same = [cited(f"Sentence {number}.", document) for number in range(1_200) for document in ("a.txt", "b.txt")]
+    others = [cited(text) for text in ("Sentence 1", "sentence 1.", "Sentence 1. ", "Sentence 1200.")]
+    ledger.record("s1", [*same, *others], [])
+
+    citations = list(ledger.with_texts([f"Sentence {number}." for number in range(1_200)] + ["Nobody said this."]))
+
+    assert sorted(citations, key=lambda c: c.passage.id) == sorted(same, key=lambda c: c.passage.id)
+
+
+def test_a_text_that_is_named_twice_gives_each_citation_once(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("s1", [cited("One.")], [])
+
+    assert list(ledger.with_texts(["One."] * 1_100)) == [cited("One.")]
+
+
+def test_a_record_that_is_interrupted_is_not_made_at_all(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("s1", [cited("One.")], [])
+
+    def interrupted() -> Iterator[Resolution]:
+        yield Resolution("a", REMOVED, None)
         raise ValueError("interrupted")
 
     with pytest.raises(ValueError, match="interrupted"):
-        ledger.record("g2", [standing("Two.")], interrupted())
+        ledger.record("s2", [cited("Two.")], interrupted())
 
-    assert ledger.issued(standing("Two.").passage.id) is None
-    assert ledger.fate("a") is None
+    assert ledger.issued(cited("Two.").passage.id) is None
+    assert ledger.resolution("a") is None
     assert ledger.check() == 1
 
 
 def test_reading_does_not_wait_for_a_build_that_writes(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    one = standing("One.")
-    ledger.record("g1", [one], [])
+    ledger.record("s1", [cited("One.")], [])
     writer = sqlite3.connect(tmp_path / FILE, isolation_level=None)
     writer.execute("BEGIN EXCLUSIVE")
     writer.execute("DELETE FROM issued")
 
-    assert ledger.issued(one.passage.id) == Issued(one, "g1")
+    assert ledger.issued(cited("One.").passage.id) == cited("One.")
 
     writer.execute("ROLLBACK")
     writer.close()
 
 
-def test_a_ledger_that_is_no_database_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    damage = b"not a database, but long enough to be taken for one" * 20
+@pytest.mark.parametrize("damage", [b"", b"not a database, but long enough to be taken for one" * 20])
+def test_a_ledger_that_is_no_database_is_an_error_that_names_the_file(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / FILE).write_bytes(damage)
     ledger = Ledger(tmp_path)
+    calls: list[Callable[[], object]] = [
+        ledger.check,
+        lambda: ledger.issued("a"),
+        lambda: ledger.resolution("a"),
+        lambda: ledger.successors("a"),
+        lambda: list(ledger.with_texts(["One."])),
+        lambda: ledger.record("s1", [cited("One.")], []),
+    ]
 
-    for use in (ledger.check, lambda: ledger.issued("a"), lambda: ledger.record("g1", [standing("One.")], [])):
-        with pytest.raises(LedgerError, match=r"ledger\.sqlite"):
-            use()
+    for call in calls:
+        with pytest.raises(LedgerError, match=r"ledger\.sqlite, cannot be used: "):
+            call()
     assert (tmp_path / FILE).read_bytes() == damage
 
 
-def test_a_page_of_the_ledger_that_was_overwritten_is_found(tmp_path: Path) -> None:
+def test_an_overwritten_page_of_the_ledger_is_detected(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    ledger.record("g1", [standing(f"Sentence {number}.") for number in range(500)], [])
+    ledger.record("s1", [cited(f"Sentence {number}.") for number in range(500)], [])
     data = bytearray((tmp_path / FILE).read_bytes())
     data[8_192:16_384] = b"\xff" * 8_192
     (tmp_path / FILE).write_bytes(data)
@@ -164,40 +265,217 @@ def test_a_page_of_the_ledger_that_was_overwritten_is_found(tmp_path: Path) -> N
         ledger.check()
 
 
+@pytest.mark.parametrize("text", ["Another text.", b"Two."])
+def test_a_text_that_is_not_as_it_was_cited_is_detected(tmp_path: Path, text: str | bytes) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("s1", [cited("One."), cited("Two.")], [])
+    id_ = cited("Two.").passage.id
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE issued SET text = ? WHERE id = ?", (text, id_))
+
+    assert ledger.issued(cited("One.").passage.id) == cited("One.")
+    with pytest.raises(LedgerError, match=f"the text of {id_} is not as it was cited: restore it from a backup"):
+        ledger.issued(id_)
+
+
+def test_a_resolution_without_a_known_status_is_detected(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("s1", [], [Resolution("a", REMOVED, None)])
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE resolutions SET status = 'lost'")
+
+    with pytest.raises(LedgerError, match="a has no status: restore it from a backup"):
+        ledger.resolution("a")
+
+
 def test_a_folder_in_the_place_of_the_ledger_is_an_error(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
 
     with pytest.raises(LedgerError, match="cannot be used"):
-        Ledger(tmp_path).record("g1", [standing("One.")], [])
+        Ledger(tmp_path).record("s1", [cited("One.")], [])
 
 
-_standings = st.builds(
-    standing,
+OLD = [
+    cited("One is here.", prefix="»\t"),
+    cited("Café\r\n\u202e👍 \u2028x", "ü/é.md", 2),
+    cited("The bridge", heading=True),
+]
+OLD_RESOLUTIONS = [
+    (1, OLD[0].passage.id, "g2", "changed", OLD[1].passage.id),
+    (2, OLD[1].passage.id, "g3", "removed", None),
+    (7, OLD[1].passage.id, "g4", "moved", OLD[2].passage.id),
+]
+
+
+@pytest.fixture(params=[VERSION_1, VERSION_1_WITHOUT_HEADINGS], ids=["with headings", "without headings"])
+def old_index(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """An index folder with a ledger as version 1 of it wrote it."""
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.executescript(f"PRAGMA journal_mode = WAL; {request.param}")
+        for number, old in enumerate(OLD):
+            p = old.passage
+            row: list[str | int | None] = [p.id, f"g{number}", p.document_id, old.title, p.ordinal, p.start, p.end]
+            row += [p.location.line, p.location.paragraph, p.location.section, p.text, old.prefix, old.suffix]
+            row += [module._text_hash(p.text), *([p.heading] if request.param == VERSION_1 else [])]
+            connection.execute(f"INSERT INTO issued VALUES ({', '.join('?' * len(row))})", row)
+        connection.executemany("INSERT INTO fates VALUES (?, ?, ?, ?, ?)", OLD_RESOLUTIONS)
+    return tmp_path
+
+
+def has_headings(old_index: Path) -> bool:
+    return any(name == "heading" for _, name, *_ in select(old_index, "PRAGMA table_info (issued)"))
+
+
+def old_content(old_index: Path) -> list[list[tuple[object, ...]]]:
+    """Return everything in a ledger of version 1, its tables and version included."""
+    return [
+        select(old_index, "SELECT * FROM issued ORDER BY id"),
+        select(old_index, "SELECT * FROM fates ORDER BY number"),
+        select(old_index, "SELECT type, name, sql FROM sqlite_master ORDER BY name"),
+        select(old_index, "PRAGMA user_version"),
+    ]
+
+
+def expected_citations(headings: bool) -> dict[str, PassageInContext]:
+    """Return what is to be read of a ledger of version 1, which knew no sentences before and after."""
+    return {
+        old.passage.id: replace(
+            old, context=Context("", ""), passage=replace(old.passage, heading=old.passage.heading and headings)
+        )
+        for old in OLD
+    }
+
+
+def assert_upgraded(index: Path, before: list[list[tuple[object, ...]]], headings: bool) -> None:
+    """Check that a ledger is of this version and that nothing that was in it differs by a byte."""
+    issued, resolutions, *_ = before
+    columns = "id, snapshot, document, title, ordinal, start, end, line, paragraph, section, text, prefix, suffix"
+    columns += ", text_hash, heading" if headings else ", text_hash"
+    ids = ", ".join(f"'{row[0]}'" for row in issued)
+    assert select(index, f"SELECT {columns} FROM issued WHERE id IN ({ids}) ORDER BY id") == issued
+    assert select(index, "SELECT * FROM resolutions ORDER BY number")[: len(resolutions)] == resolutions
+    assert select(index, "PRAGMA user_version") == [(VERSION,)]
+    with TemporaryDirectory() as folder:
+        Ledger(Path(folder)).record("s1", [], [])
+        columns_of_new = select(Path(folder), "SELECT name FROM pragma_table_info('issued')")
+    assert {*select(index, "SELECT name FROM pragma_table_info('issued')")} == {*columns_of_new}
+
+
+def test_a_ledger_of_version_1_keeps_every_id_text_and_resolution(old_index: Path) -> None:
+    before, headings = old_content(old_index), has_headings(old_index)
+    ledger = Ledger(old_index)
+
+    ledger.record("s5", [cited("New.", heading=True)], [Resolution(OLD[2].passage.id, REMOVED, None)])
+
+    assert_upgraded(old_index, before, headings)
+    for id_, citation in expected_citations(headings).items():
+        assert ledger.issued(id_) == citation
+    assert ledger.issued(cited("New.").passage.id) == cited("New.", heading=True)
+    assert ledger.resolution(OLD[0].passage.id) == Resolution(OLD[0].passage.id, CHANGED, OLD[1].passage.id)
+    assert ledger.resolution(OLD[1].passage.id) == Resolution(OLD[1].passage.id, MOVED, OLD[2].passage.id)
+    assert ledger.resolution(OLD[2].passage.id) == Resolution(OLD[2].passage.id, REMOVED, None)
+    assert ledger.successors(OLD[0].passage.id) == [OLD[1].passage.id, OLD[2].passage.id]
+    assert select(old_index, "SELECT number FROM resolutions ORDER BY number") == [(1,), (2,), (7,), (8,)]
+    assert ledger.check() == 4
+
+
+def test_a_ledger_of_version_1_is_read_before_anything_is_recorded(old_index: Path) -> None:
+    before, headings = old_content(old_index), has_headings(old_index)
+    ledger, expected = Ledger(old_index), expected_citations(headings)
+
+    assert {id_: ledger.issued(id_) for id_ in expected} == expected
+    assert {c.passage.id: c for c in ledger.with_texts([old.passage.text for old in OLD])} == expected
+    assert ledger.successors(OLD[0].passage.id) == [OLD[1].passage.id, OLD[2].passage.id]
+    assert ledger.resolution(OLD[0].passage.id) == Resolution(OLD[0].passage.id, CHANGED, OLD[1].passage.id)
+    assert ledger.check() == 3
+    assert_upgraded(old_index, before, headings)
+
+
+def test_a_ledger_is_upgraded_once_by_whoever_comes_first(old_index: Path) -> None:
+    before, headings = old_content(old_index), has_headings(old_index)
+    script = "import sys; from pathlib import Path; from sourceline.citations.ledger import Ledger"
+    script += "\nprint(Ledger(Path(sys.argv[1])).check())"
+    command = [sys.executable, "-c", script, str(old_index)]
+
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
+
+    assert [process.communicate()[0] for process in processes] == [b"3\n"] * 4
+    assert_upgraded(old_index, before, headings)
+
+
+@pytest.mark.parametrize("count", range(len(module._UPGRADE) + 1))
+def test_a_crash_in_the_middle_of_an_upgrade_leaves_the_old_tables(old_index: Path, count: int) -> None:
+    before, headings = old_content(old_index), has_headings(old_index)
+
+    process = subprocess.run([sys.executable, "-c", UPGRADE_AND_DIE, str(old_index), str(count)], check=False)
+
+    assert process.returncode == -signal.SIGKILL
+    assert old_content(old_index) == before
+    Ledger(old_index).record("s5", [], [])
+    assert_upgraded(old_index, before, headings)
+
+
+def test_an_upgrade_that_fails_leaves_the_old_tables(old_index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = old_content(old_index)
+    monkeypatch.setattr(module, "_UPGRADE", (*module._UPGRADE, "ALTER TABLE missing RENAME TO other"))
+
+    with pytest.raises(LedgerError, match="no such table: missing"):
+        Ledger(old_index).record("s5", [cited("New.")], [])
+
+    assert old_content(old_index) == before
+
+
+citations = st.builds(
+    cited,
     texts.map(lambda text: text[:5]),
     st.sampled_from(["a.txt", "b.txt"]),
     st.integers(0, 1),
     texts,
 )
-_fates = st.builds(Fate, st.sampled_from(["a", "b", "c"]), st.sampled_from(Status), st.sampled_from([None, "a", "b"]))
+resolutions = st.builds(
+    Resolution, st.sampled_from(["a", "b", "c"]), st.sampled_from(CitationStatus), st.sampled_from([None, "a", "b"])
+)
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.tuples(st.lists(_standings, max_size=4), st.lists(_fates, max_size=3)), max_size=5))
-def test_the_ledger_is_only_ever_added_to(builds: list[tuple[list[Standing], list[Fate]]]) -> None:
+@given(st.lists(st.tuples(st.lists(citations, max_size=4), st.lists(resolutions, max_size=3)), max_size=5))
+def test_the_ledger_is_only_ever_added_to(builds: list[tuple[list[PassageInContext], list[Resolution]]]) -> None:
     with TemporaryDirectory() as folder:
         index = Path(folder)
         ledger = Ledger(index)
-        ledger.record("g0", [], [])
-        first: dict[str, Issued] = {}
-        for number, (issued, fates) in enumerate(builds):
-            issued_before, fates_before = rows(index)
+        ledger.record("s0", [], [])
+        first: dict[str, PassageInContext] = {}
+        for number, (issued, resolved) in enumerate(builds):
+            issued_before, resolutions_before = content(index)
 
-            ledger.record(f"g{number}", issued, fates)
+            ledger.record(f"s{number}", issued, resolved)
 
-            issued_after, fates_after = rows(index)
+            issued_after, resolutions_after = content(index)
             assert issued_before <= issued_after
-            assert fates_before == fates_after[: len(fates_before)]
-            assert len(fates_after) == len(fates_before) + len(fates)
-            for one in issued:
-                first.setdefault(one.passage.id, Issued(one, f"g{number}"))
+            assert resolutions_before == resolutions_after[: len(resolutions_before)]
+            assert len(resolutions_after) == len(resolutions_before) + len(resolved)
+            for citation in issued:
+                first.setdefault(citation.passage.id, citation)
             assert {id_: ledger.issued(id_) for id_ in first} == first
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("00000001", [], [])
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("PRAGMA user_version = 9")
+    before = (tmp_path / FILE).read_bytes()
+
+    with pytest.raises(LedgerError, match="is of a newer version of Sourceline"):
+        ledger.record("00000002", [], [])
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_check_finds_a_text_that_was_changed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.record("00000001", [cited("The bridge opens.")], [])
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE issued SET text = 'forged'")
+
+    with pytest.raises(LedgerError, match="is not as it was cited"):
+        ledger.check()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.cli import main
-from tests.cli.commands import Command, Outcome
+from sourceline.cli.main import main
+from tests.support.commands import Command, Outcome
 
 
 @pytest.fixture

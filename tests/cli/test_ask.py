@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import Command
 from tests.conftest import Rebuild
-from tests.server.serving import serve
+from tests.support.api import serve
+from tests.support.commands import Command
 
 BRIDGE = "The bridge opens on Monday."
 
@@ -28,33 +28,33 @@ def bridges(documents: Path, index: Path, rebuild: Rebuild) -> Path:
 def test_the_sentences_are_printed_best_first_with_their_citations(sourceline: Command, bridges: Path) -> None:
     answer = sourceline("ask", "When does the bridge open?", "-k", "2", "--index", bridges, "--json").json()
     outcome = sourceline("ask", "When does the bridge open?", "-k", "2", "--index", bridges)
-    one, two = (passage["citation"] for passage in answer["passages"])
+    first, second = (passage["citation"] for passage in answer["passages"])
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines() == [
         f"Answered, confidence {answer['confidence']:.0%}.",
         "",
         f"1. {BRIDGE}",
-        f"   a · a.txt, line 1 · {one}",
+        f"   a · a.txt, line 1 · {first}",
         "",
         f"2. {answer['passages'][1]['text']}",
         f"   {answer['passages'][1]['document']['title']} · {answer['passages'][1]['document']['id']}, "
-        f"line {answer['passages'][1]['location']['line']} · {two}",
+        f"line {answer['passages'][1]['location']['line']} · {second}",
     ]
 
 
 def test_colour_is_for_terminals_only(sourceline: Command, bridges: Path) -> None:
-    said = ("ask", "When does the bridge open?", "-k", "1", "--index", str(bridges))
+    arguments = ("ask", "When does the bridge open?", "-k", "1", "--index", str(bridges))
     terminal, end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "30"}
     environment.pop("NO_COLOR", None)
-    subprocess.run([sys.executable, "-m", "sourceline", *said], stdout=end, check=True, env=environment)
+    subprocess.run([sys.executable, "-m", "sourceline", *arguments], stdout=end, check=True, env=environment)
     os.close(end)
     with open(terminal, "rb", buffering=0) as shown:
-        there = shown.read(10_000).decode()
-    piped = sourceline(*said).out
-    assert "\x1b[1;33mbridge\x1b[0m" in there
+        coloured = shown.read(10_000).decode()
+    piped = sourceline(*arguments).out
+    assert "\x1b[1;33mbridge\x1b[0m" in coloured
     assert "\x1b" not in piped
-    words = re.sub(r"\x1b\[[\d;]*m", "", there).split()
+    words = re.sub(r"\x1b\[[\d;]*m", "", coloured).split()
     sentence, where = piped.split(BRIDGE)
     assert words == [*sentence.split(), *BRIDGE.split(), *"It is made of oak.".split(), *where.split()]
 
@@ -70,16 +70,16 @@ def test_what_is_not_answered_is_said_before_the_nearest_passages(sourceline: Co
 def test_the_threshold_says_what_counts_as_answered(
     sourceline: Command, bridges: Path, threshold: str, answerable: bool
 ) -> None:
-    said = ("ask", "When does the bridge open?", "--index", bridges, "--threshold", threshold)
-    assert sourceline(*said, "--json").json()["answerable"] is answerable
-    assert sourceline(*said).out.startswith("Answered, " if answerable else "The documents do not seem to answer")
+    arguments = ("ask", "When does the bridge open?", "--index", bridges, "--threshold", threshold)
+    assert sourceline(*arguments, "--json").json()["answerable"] is answerable
+    assert sourceline(*arguments).out.startswith("Answered, " if answerable else "The documents do not seem to answer")
 
 
 def test_explain_shows_the_component_scores(sourceline: Command, bridges: Path) -> None:
     arguments = ("ask", "When does the bridge open?", "-k", "1", "--explain", "--index", bridges)
     (passage,) = sourceline(*arguments, "--json").json()["passages"]
     scores = passage["scores"]
-    shown = f"   late {scores['late']:.3f} · dense {scores['dense']:.3f} · BM25 {scores['lexical']:.2f}"
+    shown = f"   late {scores['late']:.3f} · dense {scores['dense']:.3f} · BM25 {scores['bm25']:.2f}"
     assert sourceline(*arguments).out.splitlines()[-1] == shown
 
 
@@ -94,9 +94,11 @@ def test_json_is_the_answer_of_the_api(sourceline: Command, documents: Path, bri
     query = {"k": more[1] if more[:1] == ["-k"] else 5, "explain": "--explain" in more}
     patterns = [pattern for pattern in more if pattern.endswith(("*", ".txt"))]
     with serve(documents, bridges) as client:
-        got = client.get("/v1/ask", params={"question": "Who bought the tower?", "document": patterns, **query}).json()
+        answer = client.get(
+            "/v1/ask", params={"question": "Who bought the tower?", "document": patterns, **query}
+        ).json()
     assert printed["took_ms"] > 0
-    assert printed | {"took_ms": 0} == got | {"took_ms": 0}
+    assert printed | {"took_ms": 0} == answer | {"took_ms": 0}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_json_is_the_answer_of_the_api(sourceline: Command, documents: Path, bri
         ["--index", "INDEX", "ask", "--json", "When does the bridge open?"],
         ["ask", "--json", "When does the bridge open?", "--index", "INDEX"],
         ["ask", "--index=INDEX", "--json", "When does the bridge open?"],
-        ["ask", "--json", "--encoder", "compiled", "When does the bridge open?", "--documents=x", "--index", "INDEX"],
+        ["ask", "--json", "--backend", "onnx", "When does the bridge open?", "--documents=x", "--index", "INDEX"],
         ["--index", "nowhere", "ask", "--json", "When does the bridge open?", "--index", "INDEX"],
         ["--index", "INDEX", "ask", "--json", "--", "When does the bridge open?"],
     ],

@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from sourceline.citations.identity import citation_id
-from tests.cli.commands import Command
+from sourceline.ids import citation_id
 from tests.conftest import Rebuild
-from tests.server.serving import serve
+from tests.support.api import serve
+from tests.support.commands import Command
 
 OLD, NEW = "Fares rise by 7 percent in July.", "Fares rise by 9 percent in July."
 GONE, MOVED = "The mayor sang an old sea shanty.", "The harbour was dredged in the spring."

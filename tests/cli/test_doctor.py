@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from tests.cli.commands import Command
 from tests.conftest import Rebuild
+from tests.support.commands import Command
 
 
-def test_all_well_is_exit_code_0(sourceline: Command, documents: Path, index: Path, rebuild: Rebuild) -> None:
+def test_exit_code_0_if_everything_is_fine(sourceline: Command, documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
     outcome = sourceline("doctor", "--documents", documents, "--index", index)
@@ -15,13 +15,12 @@ def test_all_well_is_exit_code_0(sourceline: Command, documents: Path, index: Pa
     assert "ok  citations: 1 were issued" in lines
 
 
-def test_what_is_not_well_is_told_with_exit_code_1(sourceline: Command, documents: Path, index: Path) -> None:
+def test_problems_are_named_with_exit_code_1(sourceline: Command, documents: Path, index: Path) -> None:
     (documents / "\x1b[31m[red]a\n.txt").touch()
     outcome = sourceline("doctor", "--documents", documents, "--index", index)
     assert (outcome.code, outcome.err) == (1, "")
     assert [line for line in outcome.out.splitlines() if not line.startswith("ok  ")] == [
         f"BAD documents: 0 can be read in {documents}",
         "BAD document  [31m[red]a .txt: there is no text in it",
-        "BAD index: none was built yet: run `sourceline rebuild-index`",
-        "BAD encoder: none was compiled yet: run `sourceline rebuild-index`",
+        f"BAD index: there is no index in {index} yet: run `sourceline rebuild-index`",
     ]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.index.lock import lock
-from tests.cli.commands import Command
+from sourceline.index.snapshot import build_lock
 from tests.conftest import Rebuild
+from tests.support.commands import Command
 
 
 def one_line(message: str) -> str:
@@ -51,25 +51,25 @@ def test_another_model_than_the_index_was_built_with(sourceline: Command, seed_i
 
 def test_no_documents(sourceline: Command, index: Path, tmp_path: Path) -> None:
     missing = sourceline("rebuild-index", "--documents", "missing", "--index", index)
-    told = "no documents folder at missing: create it, or name another with --documents"
-    assert (missing.code, missing.out, missing.err) == (1, "", one_line(told))
+    message = "no documents folder at missing: create it, or name another with --documents"
+    assert (missing.code, missing.out, missing.err) == (1, "", one_line(message))
     (tmp_path / "empty").mkdir()
     empty = sourceline("rebuild-index", "--documents", "empty", "--index", index)
     assert (empty.code, empty.out, empty.err) == (1, "", one_line("no document in empty can be read"))
     (tmp_path / "empty" / "\x1b[31ma\nb.txt").write_bytes(b"\xff")
     unreadable = sourceline("rebuild-index", "--documents", "empty", "--index", index)
     reason = "it is not UTF-8: byte 0 is 0xff; save it as UTF-8"
-    told = f"no document in empty can be read:  [31ma b.txt: {reason}"
-    assert (unreadable.code, unreadable.out, unreadable.err) == (1, "", one_line(told))
+    message = f"no document in empty can be read:  [31ma b.txt: {reason}"
+    assert (unreadable.code, unreadable.out, unreadable.err) == (1, "", one_line(message))
     assert not (index / "CURRENT").exists()
 
 
 def test_another_build_is_running(sourceline: Command, documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
-    with lock(index):
+    with build_lock(index):
         outcome = sourceline("rebuild-index", "--documents", documents, "--index", index)
-    told = f"another build of {index} is running: wait for it to end"
-    assert (outcome.code, outcome.out, outcome.err) == (1, "", one_line(told))
+    message = f"another build of {index} is running: wait for it to end"
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", one_line(message))
 
 
 @pytest.mark.parametrize("command", [["ask", "Who?"], ["cite", "x"], ["rebuild-index"], ["serve"], ["doctor"]])
@@ -78,7 +78,7 @@ def test_another_build_is_running(sourceline: Command, documents: Path, index: P
     [
         ("PORT", "s3cret", "port: Input should be a valid integer, unable to parse string as an integer"),
         ("PORT", "65536", "port: Input should be less than or equal to 65535"),
-        ("ENCODER", "s3cret", "encoder: Input should be 'compiled' or 'reference'"),
+        ("BACKEND", "s3cret", "backend: Input should be 'onnx' or 'torch'"),
     ],
 )
 def test_a_setting_of_the_environment_that_cannot_be_used(
@@ -119,12 +119,12 @@ def test_a_damaged_ledger(sourceline: Command, documents: Path, index: Path, reb
 
 def test_a_labelled_set_that_is_not_there(sourceline: Command, index: Path) -> None:
     outcome = sourceline("evaluate", "missing", "--index", index)
-    told = "cannot read missing/questions.jsonl: No such file or directory"
-    assert (outcome.code, outcome.out, outcome.err) == (1, "", one_line(told))
+    message = "cannot read missing/questions.jsonl: No such file or directory"
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", one_line(message))
 
 
 def test_a_process_ends_with_one_line_and_exit_code_1(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sourceline", "cite", "a\udcff", "--index", "nothing"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    told = one_line("there is no index in nothing yet: run `sourceline rebuild-index`")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", told)
+    message = one_line("there is no index in nothing yet: run `sourceline rebuild-index`")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", message)

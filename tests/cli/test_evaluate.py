@@ -1,10 +1,11 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.commands import Command
+from tests.support.commands import Command
 
 QUESTIONS: list[dict[str, Any]] = [
     {"id": "1", "question": "When does the bridge open?", "relevant": [{"document": "a.txt", "start": 0, "end": 27}]},
@@ -13,7 +14,7 @@ QUESTIONS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def labelled(tmp_path: Path) -> Path:
+def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "[red]set"
     (folder / "documents").mkdir(parents=True)
     (folder / "documents" / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
@@ -22,36 +23,35 @@ def labelled(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_labelled_set_is_scored(sourceline: Command, labelled: Path, index: Path, tmp_path: Path) -> None:
-    outcome = sourceline("evaluate", labelled, "--json", "figures.json", "--index", index)
+def test_a_dataset_is_evaluated(sourceline: Command, dataset: Path, index: Path, tmp_path: Path) -> None:
+    outcome = sourceline("evaluate", dataset, "--json", "results.json", "--index", index)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
     assert lines[0] == "[red]set: 2 passages, 2 questions, 1 answerable"
     assert lines[2].split() == ["open,", "1", "questions", "R@1", "R@5", "R@10", "MRR@10", "nDCG@10"]
     assert lines[3].split() == ["Sourceline", *["1.000", "±.000"] * 5]
     assert [line.split("  ")[0] for line in lines[4:7]] == ["BM25", "dense", "dense + BM25, RRF"]
-    assert lines[7].startswith("confidence: AUC 1.000, ECE .")
-    written = json.loads((tmp_path / "figures.json").read_text("utf-8"))
-    assert (written["set"], written["passages"], written["questions"]) == ("[red]set", 2, 2)
-    assert written["figures"]["open"]["Sourceline"]["R@1"]["mean"] == 1
-    assert written["trust"]["auc"] == 1
-    assert [(one["id"], one["answerable"]) for one in written["asked"]] == [("1", True), ("2", False)]
-    assert written["asked"][0]["outcomes"]["open"]["BM25"]["first"]["text"] == "The bridge opens on Monday."
+    assert lines[8].startswith("confidence: AUC 1.000, ECE .")
+    assert lines[9].startswith("at threshold 0.5, ")
+    written = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert (written["dataset"], written["passages"]) == ("[red]set", 2)
+    assert written["metrics"]["open"]["Sourceline"]["R@1"]["mean"] == 1
+    assert written["confidence"]["auc"] == 1
+    assert [(q["id"], q["answerable"]) for q in written["questions"]] == [("1", True), ("2", False)]
+    assert written["questions"][0]["outcomes"]["open"]["BM25"]["top"]["text"] == "The bridge opens on Monday."
     assert not (index / "CURRENT").exists()
 
 
-def test_a_run_is_compared_with_an_earlier_one(
-    sourceline: Command, labelled: Path, index: Path, tmp_path: Path
-) -> None:
-    assert sourceline("evaluate", labelled, "--json", "old.json", "--index", index).code == 0
+def test_a_run_is_compared_with_an_earlier_one(sourceline: Command, dataset: Path, index: Path, tmp_path: Path) -> None:
+    assert sourceline("evaluate", dataset, "--json", "old.json", "--index", index).code == 0
     old = json.loads((tmp_path / "old.json").read_text("utf-8"))
-    old["asked"][0]["outcomes"]["open"]["Sourceline"] = {
-        "measures": old["asked"][0]["outcomes"]["open"]["Sourceline"]["measures"] | {"R@1": 0, "MRR@10": 0.5},
-        "first": {"citation": "abc", "text": "It is made of [red]oak."},
+    old["questions"][0]["outcomes"]["open"]["Sourceline"] = {
+        "measures": old["questions"][0]["outcomes"]["open"]["Sourceline"]["measures"] | {"R@1": 0, "MRR@10": 0.5},
+        "top": {"citation": "abc", "text": "It is made of [red]oak."},
     }
     (tmp_path / "old.json").write_text(json.dumps(old))
     both = ("--compare", "old.json", "--json", "old.json", "--report", "page.html")
-    outcome = sourceline("evaluate", labelled, *both, "--index", index)
+    outcome = sourceline("evaluate", dataset, *both, "--index", index)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
     start = lines.index("new - old, open, 1 questions")
@@ -65,9 +65,9 @@ def test_a_run_is_compared_with_an_earlier_one(
     assert lines[start + 6 : start + 9] == [
         "won at R@1: 1",
         "  1: When does the bridge open?",
-        "    then It is made of [red]oak. · abc",
+        "    old  It is made of [red]oak. · abc",
     ]
-    assert lines[start + 9].startswith("    now  The bridge opens on Monday. · ")
+    assert lines[start + 9].startswith("    new  The bridge opens on Monday. · ")
     assert lines[start + 10 :] == ["lost at R@1: 0"]
     page = (tmp_path / "page.html").read_text("utf-8")
     assert page.startswith("<!doctype html>")
@@ -80,11 +80,11 @@ def test_a_run_is_compared_with_an_earlier_one(
 @pytest.mark.parametrize(
     ("name", "reason"), [("nowhere/file", "No such file or directory"), ("folder", "Is a directory")]
 )
-def test_a_file_that_cannot_be_written_is_told_before_the_work(
-    sourceline: Command, labelled: Path, tmp_path: Path, option: str, name: str, reason: str
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    sourceline: Command, dataset: Path, tmp_path: Path, option: str, name: str, reason: str
 ) -> None:
     (tmp_path / "folder").mkdir()
-    outcome = sourceline("evaluate", labelled, option, name, "--index", "no-model-is-compiled-here")
+    outcome = sourceline("evaluate", dataset, option, name, "--index", "no-model-is-compiled-here")
     assert (outcome.code, outcome.out, outcome.err) == (1, "", f"sourceline: cannot write {name}: {reason}\n")
     assert not (tmp_path / "no-model-is-compiled-here").exists()
 
@@ -92,19 +92,29 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(
 @pytest.mark.parametrize(
     ("old", "reason"),
     [
-        ("no JSON", "old.json holds no figures of `sourceline evaluate --json`: JSONDecodeError("),
-        ('{"means": {}}', "old.json holds no figures of `sourceline evaluate --json`: KeyError('format')"),
-        ('{"format": 1, "asked": []}', "there is nothing to compare: no answerable question of this set is in the old"),
+        ("no JSON", "old.json holds no results of `sourceline evaluate --json`: JSONDecodeError("),
+        ('{"means": {}}', "old.json holds no results of `sourceline evaluate --json`: KeyError('format')"),
+        ('{"format": 1, "asked": []}', "old.json has results of format 1, and this version reads 2: make them again"),
+        ('{"format": 2, "questions": []}', "there is nothing to compare: no answerable question of this dataset"),
         (None, "cannot read old.json: No such file or directory"),
     ],
 )
-def test_figures_that_cannot_be_compared_are_told_before_the_work(
-    sourceline: Command, labelled: Path, tmp_path: Path, old: str | None, reason: str
+def test_results_that_cannot_be_compared_are_refused_before_the_work(
+    sourceline: Command, dataset: Path, tmp_path: Path, old: str | None, reason: str
 ) -> None:
     if old is not None:
         (tmp_path / "old.json").write_text(old)
-    outcome = sourceline("evaluate", labelled, "--compare", "old.json", "--json", "new.json", "--index", "nothing")
+    outcome = sourceline("evaluate", dataset, "--compare", "old.json", "--json", "new.json", "--index", "nothing")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.startswith(f"sourceline: {reason}")
     assert outcome.err.count("\n") == 1
     assert not (tmp_path / "new.json").exists()
+
+
+def test_a_missing_package_is_reported_with_what_installs_it(
+    sourceline: Command, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ir_measures", None)
+    outcome = sourceline("evaluate", dataset, "--index", "nothing")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == "sourceline: ir_measures is missing: pip install 'sourceline[eval]'\n"

@@ -1,21 +1,23 @@
 import pytest
 
 from sourceline import __version__
-from tests.cli.commands import Command
+from tests.support.commands import Command
 
 COMMANDS = {
-    "serve": "Serve the API, after building the index if there is none.",
-    "rebuild-index": "Read the documents, encode what is new, publish a new generation.",
+    "serve": "Serve the page and the API, after building the index if there is none.",
+    "rebuild-index": "Read the documents, encode what is new, publish a new snapshot.",
     "ask": "Print the sentences that answer a question, best first.",
     "cite": "Look a citation up",
-    "evaluate": "Build a labelled set in a temporary index, ask every question, print the figures beside",
-    "doctor": "Check installation, model, index and documents, and say what to do.",
+    "documents": "List the documents of the index, and the files that were left out.",
+    "evaluate": "Index a labelled set in a temporary folder, ask every question, print the metrics beside",
+    "doctor": "Check installation, model, documents, index and citations, and say what to do.",
 }
 OPTIONS = {
     "serve": ("--host", "--port"),
     "rebuild-index": ("--json",),
     "ask": ("-k", "--document", "--explain", "--json"),
     "cite": ("--json",),
+    "documents": ("--json",),
     "evaluate": ("--json", "--compare", "--report"),
     "doctor": (),
 }
@@ -38,7 +40,7 @@ def test_help_lists_every_command_and_global_option(sourceline: Command) -> None
     assert (long.code, long.err) == (0, "")
     listed = [line.split()[1] for line in long.out.splitlines() if line.startswith("│")]
     assert [word for word in listed if word in COMMANDS] == list(COMMANDS)
-    assert {"--documents", "--index", "--model", "--encoder", "--version"} <= set(listed)
+    assert {"--documents", "--index", "--model", "--backend", "--version"} <= set(listed)
 
 
 def test_no_command_shows_the_help(sourceline: Command) -> None:
@@ -66,7 +68,7 @@ def test_the_version_is_printed(sourceline: Command) -> None:
         (["cite"], "Missing argument 'ID'."),
         (["evaluate"], "Missing argument 'SET'."),
         (["serve", "--port", "http"], "Invalid value for '--port'"),
-        (["doctor", "--encoder", "other"], "Invalid value for '--encoder'"),
+        (["doctor", "--backend", "other"], "Invalid value for '--backend'"),
         (["rebuild-index", "--index"], "Option '--index' requires an argument."),
     ],
 )

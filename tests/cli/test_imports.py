@@ -7,28 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.index.generation import open_current
+from sourceline.api import Index
 
 SHOW = "import sys; from sourceline.__main__ import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
 SERVING = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
-BUILDING = {"sourceline.index.build", "sourceline.index.make", "markdown_it", "filelock", "rich.progress"}
+BUILDING = {"sourceline.indexing.builder", "markdown_it", "filelock", "rich.progress"}
 MEASURING = {"sourceline.evaluation", "sourceline.doctor", "torch", "transformers", "onnx", "huggingface_hub"}
-ENCODING = {"onnxruntime", "sourceline.encoding.compiled"}
-SHOWING = {"rich", "sourceline.terminal", "numpy.ma"}
+ENCODING = {"onnxruntime", "sourceline.encoders.onnx"}
+SHOWING = {"rich", "sourceline.cli.render", "numpy.ma"}
 # What a server imports until it has answered once; one that runs could not be asked.
 SERVE = """
 import sys
-from pathlib import Path
-import sourceline.cli, sourceline.server.run
-from sourceline.server import wire
-from sourceline.server.serving import Serving
-from sourceline.server.start import start
-from sourceline.settings import load_settings
+from sourceline.__main__ import set_environment
+set_environment()
+import sourceline.cli.main, sourceline.server.run
+from sourceline.api import Index
+from sourceline.config import load_settings
+from sourceline.server.models import AskResponse
 
-settings = load_settings(index=Path(sys.argv[1]))
-start(settings)
-searcher = Serving(settings.index, settings.model, settings.encoder).searcher
-wire.dump(wire.answer(searcher.ask("Who met Pezeshkian?", 5, ()), False, 0))
+settings = load_settings(index=sys.argv[1])
+sourceline.server.run.start(settings)
+with Index.open(settings.index) as index:
+    AskResponse.from_answer(index.ask("Who met Pezeshkian?"), 0).model_dump_json()
 print(*sys.modules, file=sys.stderr)
 """
 
@@ -42,33 +42,33 @@ def imported(*arguments: str, show: str = SHOW) -> set[str]:
 
 def test_help_needs_neither_the_index_nor_the_model() -> None:
     # To write help typer imports all of rich, and rich the parser of Markdown.
-    found = imported("--help") - {"rich.progress", "markdown_it"}
-    assert not found & (SERVING | BUILDING | MEASURING | ENCODING | {"numpy", "faiss", "tokenizers"})
+    modules = imported("--help") - {"rich.progress", "markdown_it"}
+    assert not modules & (SERVING | BUILDING | MEASURING | ENCODING | {"numpy", "faiss", "tokenizers"})
 
 
 @pytest.mark.parametrize("shown_as", [[], ["--json"]])
 def test_to_ask_nothing_is_imported_that_serves_builds_or_measures(seed_index: Path, shown_as: list[str]) -> None:
-    found = imported("ask", "Who met Pezeshkian?", "--index", str(seed_index), *shown_as)
-    assert found >= ENCODING
-    assert not found & (SERVING | BUILDING | MEASURING)
+    modules = imported("ask", "Who met Pezeshkian?", "--index", str(seed_index), *shown_as)
+    assert modules >= ENCODING
+    assert not modules & (SERVING | BUILDING | MEASURING)
 
 
 @pytest.mark.parametrize("shown_as", [[], ["--json"]])
 def test_to_cite_no_model_is_imported_either(seed_index: Path, shown_as: list[str]) -> None:
-    passages = open_current(seed_index).passages
-    citation = next(iter(passages.of_document(passages.documents[0]))).id
-    found = imported("cite", citation, "--index", str(seed_index), *shown_as)
-    assert not found & (SERVING | BUILDING | MEASURING | ENCODING)
+    with Index.open(seed_index, lazy=True) as index:
+        citation = index.document("meeting.txt").passages[0].id
+    modules = imported("cite", citation, "--index", str(seed_index), *shown_as)
+    assert not modules & (SERVING | BUILDING | MEASURING | ENCODING)
 
 
 def test_to_build_nothing_is_imported_that_serves_or_measures(documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
-    found = imported("rebuild-index", "--documents", str(documents), "--index", str(index))
-    assert "sourceline.index.build" in found
-    assert not found & (SERVING | MEASURING)
+    modules = imported("rebuild-index", "--documents", str(documents), "--index", str(index))
+    assert "sourceline.indexing.builder" in modules
+    assert not modules & (SERVING | MEASURING)
 
 
 def test_to_serve_nothing_is_imported_that_shows_builds_or_measures(seed_index: Path) -> None:
-    found = imported(str(seed_index), show=SERVE)
-    assert found >= SERVING | ENCODING
-    assert not found & (SHOWING | BUILDING - {"filelock"} | MEASURING)  # which says whether a build runs
+    modules = imported(str(seed_index), show=SERVE)
+    assert modules >= SERVING | ENCODING
+    assert not modules & (SHOWING | BUILDING - {"filelock"} | MEASURING)  # which says whether a build runs

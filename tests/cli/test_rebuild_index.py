@@ -5,22 +5,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sourceline.index.generation import current_id
-from sourceline.server.schemas.index import ReportBody
-from tests.cli.commands import Command
+from pydantic import TypeAdapter
+
+from sourceline.api import Index
+from sourceline.types import BuildReport
+from tests.support.commands import Command
 
 
-def test_a_build_says_what_it_did(sourceline: Command, documents: Path, index: Path) -> None:
+def test_a_build_reports_what_it_did(sourceline: Command, documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
     (documents / "b.txt").write_text("The tower was sold in June.\n")
     arguments = ("rebuild-index", "--documents", documents, "--index", index)
     first = sourceline(*arguments)
-    built = current_id(index)
+    snapshot = Index.open(index, lazy=True).snapshot.id
     assert first.code == 0
-    assert re.fullmatch(rf"generation {built}: 3 passages, \d+\.\d s", first.out.splitlines()[0])
+    assert re.fullmatch(rf"snapshot {snapshot}: 3 passages, \d+\.\d s", first.out.splitlines()[0])
     assert first.out.splitlines()[1:] == [
         "documents: 2 added, 0 changed, 0 unchanged, 0 removed, 0 skipped",
-        "windows: 2 of 2 encoded",
+        "chunks: 2 of 2 encoded",
     ]
     (documents / "a.txt").write_text("The bridge opens on Tuesday.\n")
     (documents / "b.txt").rename(documents / "c.txt")
@@ -28,28 +30,30 @@ def test_a_build_says_what_it_did(sourceline: Command, documents: Path, index: P
     assert second.code == 0
     assert second.out.splitlines()[1:] == [
         "documents: 1 added, 1 changed, 0 unchanged, 1 removed, 0 skipped",
-        "windows: 2 of 2 encoded",
+        "chunks: 2 of 2 encoded",
     ]
     third = sourceline(*arguments)
     assert third.out.splitlines()[1:] == [
         "documents: 0 added, 0 changed, 2 unchanged, 0 removed, 0 skipped",
-        "windows: 0 of 2 encoded",
+        "chunks: 0 of 2 encoded",
     ]
 
 
-def test_a_skipped_file_is_listed_and_told_by_the_exit_code_and_the_rest_is_published(
+def test_files_that_are_left_out_are_listed_and_the_rest_is_published(
     sourceline: Command, documents: Path, index: Path
 ) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     (documents / "\x1b[31m[red]b\n.txt").touch()
     (documents / "c.txt").write_bytes("Ostrava \u010d".encode("cp1250"))
+    (documents / "\x1b[31md.pdf").touch()
     outcome = sourceline("rebuild-index", "--documents", documents, "--index", index)
     assert outcome.code == 1
     assert outcome.out.splitlines()[1:] == [
         "documents: 1 added, 0 changed, 0 unchanged, 0 removed, 2 skipped",
-        "windows: 1 of 1 encoded",
+        "chunks: 1 of 1 encoded",
         "skipped  [31m[red]b .txt: there is no text in it",
         "skipped c.txt: it is not UTF-8: byte 8 is 0xe8; save it as UTF-8",
+        "not read  [31md.pdf: its format is not read; these are: .md, .txt",
     ]
     answer = sourceline("ask", "When does the bridge open?", "--index", index, "--json").json()
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."
@@ -57,17 +61,20 @@ def test_a_skipped_file_is_listed_and_told_by_the_exit_code_and_the_rest_is_publ
 
 def test_json_is_the_report_of_the_api(sourceline: Command, documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    (documents / "b.pdf").write_bytes(b"%PDF")
     printed = sourceline("rebuild-index", "--documents", documents, "--index", index, "--json").json()
-    assert printed == ReportBody.model_validate(printed).model_dump()
+    api = TypeAdapter(BuildReport)
+    assert printed == api.dump_python(api.validate_python(printed), mode="json")
     assert printed | {"seconds": 0} == {
-        "generation": current_id(index),
+        "snapshot": Index.open(index, lazy=True).snapshot.id,
         "added": ["a.txt"],
         "changed": [],
         "unchanged": [],
         "removed": [],
         "skipped": {},
+        "ignored": {"b.pdf": "its format is not read; these are: .md, .txt"},
         "passages": 1,
-        "windows": 1,
+        "chunks": 1,
         "encoded": 1,
         "seconds": 0,
     }

@@ -1,20 +1,27 @@
-"""Both implementations of the encoder, of the same model."""
+"""Every implementation of the encoder, of the same model."""
 
 import pytest
 
-from sourceline.encoding.encoder import Encoder
-from sourceline.encoding.models import find_model
-from sourceline.encoding.reference import ReferenceEncoder
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.hub import find_model
+from sourceline.encoders.sentence_transformer import SentenceTransformerEncoder
 from sourceline.types import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="session")
-def reference() -> ReferenceEncoder:
+def onnx_encoder(encoder: Encoder) -> Encoder:
+    """The default model as ONNX Runtime runs it."""
+    return encoder
+
+
+@pytest.fixture(scope="session")
+def torch_encoder() -> SentenceTransformerEncoder:
     """The default model as sentence-transformers runs it."""
-    return ReferenceEncoder(find_model(DEFAULT_MODEL))
+    return SentenceTransformerEncoder(find_model(DEFAULT_MODEL))
 
 
-@pytest.fixture(scope="session", params=["compiled", "reference"])
-def each(request: pytest.FixtureRequest, encoder: Encoder, reference: ReferenceEncoder) -> Encoder:
-    """One implementation after the other."""
-    return encoder if request.param == "compiled" else reference
+@pytest.fixture(scope="session", params=["onnx_encoder", "torch_encoder"])
+def any_encoder(request: pytest.FixtureRequest) -> Encoder:
+    """Each implementation in turn."""
+    encoder: Encoder = request.getfixturevalue(request.param)
+    return encoder

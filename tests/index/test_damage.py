@@ -1,32 +1,71 @@
+"""Damage of any file of an index: of a snapshot, of CURRENT, and beside them of the exported model and the ledger."""
+
 import logging
+import re
 import resource
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sourceline.errors import DamagedError, GenerationError, NoGenerationError
-from sourceline.index.build import build
-from sourceline.index.generation import open_current, open_generation
-from sourceline.index.manifest import MANIFEST, read_manifest
-from sourceline.types import DEFAULT_MODEL
+from sourceline.api import Index
+from sourceline.citations.ledger import FILE as LEDGER
+from sourceline.citations.ledger import Ledger
+from sourceline.citations.lookup import look_up
+from sourceline.encoders.base import Encoder, Float32
+from sourceline.encoders.load import ENCODERS
+from sourceline.encoders.onnx import CARD_FILE, read_card
+from sourceline.errors import (
+    DamagedError,
+    LedgerError,
+    ModelError,
+    NoSnapshotError,
+    SnapshotError,
+    UnknownCitationError,
+)
+from sourceline.ids import citation_id
+from sourceline.index.snapshot import (
+    CURRENT,
+    HEAD,
+    MANIFEST,
+    SNAPSHOTS,
+    open_current,
+    open_snapshot,
+    read_manifest,
+)
+from sourceline.types import Citation
 from tests.conftest import Rebuild
-from tests.index.folder import copy, current, generation_names, litter, put
+from tests.support.index_folder import build_each, copy_index, current_texts, leftovers, put, snapshot_names
 
-ONE = {"a.txt": "The bridge opens on Monday. The roof of the hall leaks.\n", "b.txt": "Seven trams were ordered.\n"}
-TWO = {"a.txt": "The bridge opens on Sunday at nine. The roof of the hall leaks.\n", "c.txt": "It rains.\n"}
+FIRST = {
+    "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks.\n",
+    "b.txt": "Seven trams were ordered.\n",
+    "c.txt": "The library closes early.\n",
+}
+SECOND = {
+    "a.txt": "The bridge opens on Sunday at nine. The roof of the hall leaks.\n",
+    "b.txt": "Seven trams were ordered.\n",
+    "d.txt": "It rains.\n",
+}
+CHANGED = citation_id("a.txt", "The bridge opens on Monday at nine.", 0)
+KEPT = citation_id("b.txt", "Seven trams were ordered.", 0)
+RUN_REBUILD = "run `sourceline rebuild-index`"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Path:
-    """An index with two generations, of ONE and of TWO. Not to be written to."""
-    documents = tmp_path_factory.mktemp("documents")
-    index = copy(compiled, tmp_path_factory.mktemp("built"))
-    for texts in (ONE, TWO):
-        put(documents, texts)
-        build(documents, index, DEFAULT_MODEL)
-    return index
+def built_once(tmp_path_factory: pytest.TempPathFactory, exported: Path) -> Path:
+    """An index with two snapshots, of FIRST and of SECOND. Not to be written to."""
+    index = copy_index(exported, tmp_path_factory.mktemp("built") / "index")
+    return build_each(tmp_path_factory.mktemp("documents"), index, Index.build, FIRST, SECOND)
+
+
+@pytest.fixture
+def built(built_once: Path, tmp_path: Path) -> Path:
+    """An index of one's own with two snapshots, of FIRST and of SECOND. Its exported model is not to be written to."""
+    return copy_index(built_once, tmp_path / "index")
 
 
 def cut(path: Path, _: Path) -> None:
@@ -54,116 +93,118 @@ def swap(path: Path, other: Path) -> None:
     path.write_bytes(other.read_bytes())
 
 
-def flip(place: float) -> Callable[[Path, Path], None]:
+def flip(path: Path, position: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1 << position % 8
+    path.write_bytes(data)
+
+
+def flip_at(share: float) -> Callable[[Path, Path], None]:
     def flip_one_bit(path: Path, _: Path) -> None:
-        data = bytearray(path.read_bytes())
-        position = int(place * (len(data) - 1))
-        data[position] ^= 1 << position % 8
-        path.write_bytes(data)
+        flip(path, int(share * (path.stat().st_size - 1)))
 
     return flip_one_bit
 
 
-DAMAGES = [cut, empty, lengthen, remove, become_a_folder, swap, *map(flip, (0, 0.1, 0.37, 0.5, 0.73, 0.9, 1))]
+DAMAGES = [cut, empty, lengthen, remove, become_a_folder, swap, *map(flip_at, (0, 0.1, 0.37, 0.5, 0.73, 0.9, 1))]
 
 
-def twin(folder: Path, name: str, other: Path) -> Path:
-    """Return the file of another generation that corresponds to one; tantivy gives each a name of its own."""
-    if (other / name).is_file():
-        return other / name
-    (found,) = (other / "lexical").glob(f"*{Path(name).suffix}")
-    return found
+def counterpart(folder: Path, name: str) -> Path:
+    """Return the file of a snapshot that corresponds to one of another; tantivy gives each a name of its own."""
+    if (folder / name).is_file():
+        return folder / name
+    (path,) = (folder / "bm25").glob(f"*{Path(name).suffix}")
+    return path
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_whatever_befalls_any_file_is_found_and_the_generation_before_is_served(
-    built: Path, tmp_path: Path, damage: Callable[[Path, Path], None]
+def test_damage_of_any_file_of_a_snapshot_is_noticed_and_the_snapshot_before_is_served(
+    built_once: Path, tmp_path: Path, damage: Callable[[Path, Path], None]
 ) -> None:
-    before, damaged = generation_names(built)
-    files = [MANIFEST, *read_manifest(built / "generations" / damaged).files]
+    before, damaged = snapshot_names(built_once)
+    files = [MANIFEST, *read_manifest(built_once / SNAPSHOTS / damaged).files]
     assert len(files) >= 13
-    assert "head.safetensors" in files
+    assert HEAD in files
     for number, name in enumerate(files):
-        index = copy(built, tmp_path / str(number))
-        folder = index / "generations" / damaged
-        other = twin(folder, name, folder.with_name(before))
+        index = copy_index(built_once, tmp_path / str(number))
+        folder = index / SNAPSHOTS / damaged
+        other = counterpart(folder.with_name(before), name)
         if damage is swap and other.read_bytes() == (folder / name).read_bytes():
             continue
         damage(folder / name, other)
-        with pytest.raises(DamagedError, match=r"is damaged: .*: run `sourceline rebuild-index`") as error:
-            open_generation(index, damaged)
+
+        with pytest.raises(DamagedError, match=rf"is damaged: .*: {RUN_REBUILD}") as error:
+            open_snapshot(index, damaged)
         assert Path(name).stem in str(error.value)
-        assert current(index) == ONE
-        assert generation_names(index) == [before, f"{damaged}.damaged"]
-        assert current(index) == ONE
+        assert current_texts(index) == FIRST
+        assert snapshot_names(index) == [before, f"{damaged}.damaged"]
+        assert current_texts(index) == FIRST
 
 
-def test_every_bit_of_the_manifest_counts(built: Path, tmp_path: Path) -> None:
-    folder = copy(built, tmp_path / "index") / "generations" / generation_names(built)[1]
+def test_a_flip_of_any_bit_of_the_manifest_is_noticed(built: Path) -> None:
+    folder = built / SNAPSHOTS / snapshot_names(built)[1]
     whole = (folder / MANIFEST).read_bytes()
     for position in range(len(whole)):
-        data = bytearray(whole)
-        data[position] ^= 1 << position % 8
-        (folder / MANIFEST).write_bytes(data)
+        (folder / MANIFEST).write_bytes(whole)
+        flip(folder / MANIFEST, position)
         with pytest.raises(DamagedError, match=MANIFEST):
             read_manifest(folder)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '"text"', "{}", '{"checksum": 1}', "[" * 100_000])
-def test_a_manifest_that_is_something_else_is_damaged(built: Path, tmp_path: Path, content: str) -> None:
-    index = copy(built, tmp_path / "index")
-    (index / "generations" / generation_names(index)[1] / MANIFEST).write_text(content)
-    assert current(index) == ONE
+def test_a_manifest_that_is_something_else_is_damaged(built: Path, content: str) -> None:
+    (built / SNAPSHOTS / snapshot_names(built)[1] / MANIFEST).write_text(content)
+
+    assert current_texts(built) == FIRST
 
 
-def test_a_generation_under_the_name_of_another_is_damaged(built: Path, tmp_path: Path) -> None:
-    index = copy(built, tmp_path / "index")
-    one, two = (index / "generations" / name for name in generation_names(index))
-    shutil.rmtree(two)
-    shutil.copytree(one, two)
-    with pytest.raises(DamagedError, match=f"its manifest is of {one.name}"):
-        open_generation(index, two.name)
-    assert current(index) == ONE
+def test_a_snapshot_under_the_name_of_another_is_damaged(built: Path) -> None:
+    first, second = (built / SNAPSHOTS / name for name in snapshot_names(built))
+    shutil.rmtree(second)
+    shutil.copytree(first, second)
+
+    with pytest.raises(DamagedError, match=f"its manifest is of {first.name}"):
+        open_snapshot(built, second.name)
+    assert current_texts(built) == FIRST
 
 
-def test_a_damaged_generation_is_told_of_and_the_next_build_replaces_it(
-    built: Path, documents: Path, rebuild: Rebuild, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_damaged_snapshot_is_logged_and_the_next_build_replaces_it(
+    built: Path, documents: Path, rebuild: Rebuild, caplog: pytest.LogCaptureFixture
 ) -> None:
-    index = copy(built, tmp_path / "index")
-    before, damaged = generation_names(index)
-    empty(index / "generations" / damaged / "dense.faiss", index)
-    assert current(index) == ONE
+    before, damaged = snapshot_names(built)
+    (built / SNAPSHOTS / damaged / "dense.faiss").write_bytes(b"")
+
+    assert current_texts(built) == FIRST
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (
-            logging.ERROR,
-            f"generation {damaged} is damaged: dense.faiss is not as it was written: run `sourceline rebuild-index`",
-        ),
-        (logging.WARNING, f"serving generation {before}, the one before: run `sourceline rebuild-index`"),
+        (logging.ERROR, f"snapshot {damaged} is damaged: dense.faiss is not as it was written: {RUN_REBUILD}"),
+        (logging.WARNING, f"serving snapshot {before}, the one before: {RUN_REBUILD}"),
     ]
-    put(documents, TWO)
-    report = rebuild(documents, index)
-    assert (report.changed, report.added, report.removed) == (("a.txt",), ("c.txt",), ("b.txt",))
-    assert generation_names(index) == [before, report.generation]
-    assert current(index) == TWO
-    assert litter(index) == set()
+
+    put(documents, SECOND)
+    report = rebuild(documents, built)
+    assert (report.changed, report.added, report.removed) == (("a.txt",), ("d.txt",), ("c.txt",))
+    assert snapshot_names(built) == [before, report.snapshot]
+    assert current_texts(built) == SECOND
+    assert leftovers(built) == set()
 
 
-def test_with_no_whole_generation_the_damage_is_an_error_until_the_next_build(
-    built: Path, documents: Path, rebuild: Rebuild, tmp_path: Path
+def test_without_a_whole_snapshot_the_damage_is_an_error_until_the_next_build(
+    built: Path, documents: Path, rebuild: Rebuild
 ) -> None:
-    index = copy(built, tmp_path / "index")
-    one, two = generation_names(index)
-    for name in (one, two):
-        remove(index / "generations" / name / "passages.sqlite", index)
-    with pytest.raises(DamagedError, match=f"generation {two} is damaged: passages.sqlite is not as it was written"):
-        open_current(index)
-    assert generation_names(index) == [f"{one}.damaged", f"{two}.damaged"]
-    with pytest.raises(DamagedError, match=r"there is no generation .*: run `sourceline rebuild-index`"):
-        open_current(index)
-    put(documents, TWO)
-    assert rebuild(documents, index).generation > two
-    assert current(index) == TWO
-    assert litter(index) == set()
+    first, second = snapshot_names(built)
+    for name in (first, second):
+        (built / SNAPSHOTS / name / "passages.sqlite").unlink()
+
+    with pytest.raises(DamagedError, match=f"snapshot {second} is damaged: passages.sqlite is not as it was written"):
+        open_current(built)
+    assert snapshot_names(built) == [f"{first}.damaged", f"{second}.damaged"]
+    with pytest.raises(DamagedError, match=rf"there is no snapshot .*: {RUN_REBUILD}"):
+        open_current(built)
+
+    put(documents, SECOND)
+    assert rebuild(documents, built).snapshot > second
+    assert current_texts(built) == SECOND
+    assert leftovers(built) == set()
 
 
 GARBAGE = ["", "\n", ".", "..", "../encoders", "/", "\0", "\x7f", "x" * 5_000, "²²²²²²²²", "~", "00000002"]
@@ -171,49 +212,168 @@ MISSING = ["00000000-20260101T000000Z", "00000002-20000101T000000Z", "00000009-2
 
 
 @pytest.mark.parametrize("content", [*GARBAGE, *MISSING])
-def test_a_current_that_names_no_generation_leads_to_the_newest_one_and_nothing_is_moved(
-    built: Path, documents: Path, rebuild: Rebuild, tmp_path: Path, content: str
+def test_if_current_names_no_snapshot_the_newest_one_is_served_and_nothing_is_moved(
+    built: Path, documents: Path, rebuild: Rebuild, content: str
 ) -> None:
-    index = copy(built, tmp_path / "index")
-    (index / "CURRENT").write_text(content, "utf-8")
-    files = sorted(index.rglob("*"))
-    assert current(index) == TWO
-    assert sorted(index.rglob("*")) == files
-    put(documents, ONE)
-    rebuild(documents, index)
-    assert current(index) == ONE
-    assert (index / "CURRENT").read_text() == generation_names(index)[-1] + "\n"
-    assert litter(index) == set()
+    (built / CURRENT).write_text(content, "utf-8")
+    files = sorted(built.rglob("*"))
+
+    assert current_texts(built) == SECOND
+    assert sorted(built.rglob("*")) == files
+
+    put(documents, FIRST)
+    rebuild(documents, built)
+    assert current_texts(built) == FIRST
+    assert (built / CURRENT).read_text() == snapshot_names(built)[-1] + "\n"
+    assert leftovers(built) == set()
 
 
-def test_a_current_of_bytes_that_are_no_text_leads_to_the_newest_generation(built: Path, tmp_path: Path) -> None:
-    index = copy(built, tmp_path / "index")
-    (index / "CURRENT").write_bytes(b"\xff\xfe\x00\xd8")
-    assert current(index) == TWO
+def test_if_current_holds_bytes_that_are_no_text_the_newest_snapshot_is_served(built: Path) -> None:
+    (built / CURRENT).write_bytes(b"\xff\xfe\x00\xd8")
+
+    assert current_texts(built) == SECOND
 
 
-def test_without_current_nothing_was_published(built: Path, tmp_path: Path) -> None:
-    index = copy(built, tmp_path / "index")
-    (index / "CURRENT").unlink()
-    with pytest.raises(NoGenerationError, match=r"there is no index in .* yet: run `sourceline rebuild-index`"):
-        open_current(index)
+def test_without_current_nothing_was_published(built: Path) -> None:
+    (built / CURRENT).unlink()
+
+    with pytest.raises(NoSnapshotError, match=rf"there is no index in .* yet: {RUN_REBUILD}"):
+        open_current(built)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # numpy leaves a file to the garbage collector
-def test_too_many_open_files_are_no_damage(built: Path, tmp_path: Path) -> None:
-    index = copy(built, tmp_path / "index")
-    names = generation_names(index)
+def test_too_many_open_files_are_no_damage(built: Path) -> None:
+    names = snapshot_names(built)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     refusals = []
     for limit in range(3, 100):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         try:
-            open_current(index)
-        except GenerationError as error:
+            open_current(built)
+        except SnapshotError as error:
             refusals.append(type(error))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        assert generation_names(index) == names
+        assert snapshot_names(built) == names
     assert 3 <= len(refusals) < 97
-    assert set(refusals) == {GenerationError}
-    assert current(index) == TWO
+    assert set(refusals) == {SnapshotError}
+    assert current_texts(built) == SECOND
+
+
+def test_a_flip_of_any_bit_of_the_exported_models_card_is_noticed(
+    exported: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    whole = (exported / ENCODERS / encoder.fingerprint / CARD_FILE).read_bytes()
+    for position in range(len(whole)):
+        (tmp_path / CARD_FILE).write_bytes(whole)
+        flip(tmp_path / CARD_FILE, position)
+        with pytest.raises(ModelError, match=RUN_REBUILD):
+            read_card(tmp_path)
+
+
+@pytest.fixture
+def exported_model(built: Path, exported: Path, encoder: Encoder) -> Path:
+    """The folder of the exported model in the index ``built``; it may be written to."""
+    folder = built / ENCODERS / encoder.fingerprint
+    shutil.rmtree(folder)
+    shutil.copytree(exported / ENCODERS / encoder.fingerprint, folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "encoder.json"])
+def test_a_damaged_exported_model_answers_no_question(built: Path, exported_model: Path, name: str) -> None:
+    file = exported_model / name
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:-2], whole[: len(whole) // 2] + bytes(1) + whole[len(whole) // 2 + 1 :]):
+        file.write_bytes(damaged)
+        with pytest.raises(ModelError, match=RUN_REBUILD):
+            Index.open(built)
+    file.unlink()
+    with pytest.raises(ModelError, match=RUN_REBUILD):
+        Index.open(built)
+    assert current_texts(built) == SECOND  # the snapshot is whole
+
+
+def vectors_of(index: Path) -> tuple[Float32, Float32]:
+    snapshot = open_current(index)
+    rows = range(snapshot.passages.row_count)
+    return snapshot.dense.vectors(rows), snapshot.tokens.gather(rows).vectors
+
+
+def test_a_rebuild_exports_a_damaged_model_again_and_changes_no_vector(
+    built: Path, exported_model: Path, documents: Path, rebuild: Rebuild
+) -> None:
+    before = vectors_of(built)
+    flip(exported_model / "model.onnx", 1_000_000)
+    put(documents, SECOND)
+
+    assert rebuild(documents, built).encoded == 0
+    for vectors, expected in zip(vectors_of(built), before, strict=True):
+        np.testing.assert_array_equal(vectors, expected)
+    with Index.open(built) as index:
+        answer = index.ask("When does the bridge open?", 1)
+    assert answer.hits[0].passage.text == "The bridge opens on Sunday at nine."
+    assert leftovers(built) == set()
+
+
+def cite(index: Path, citation: str) -> Citation:
+    return look_up(citation, open_current(index).passages, Ledger(index))
+
+
+def damage_ledger(index: Path, damage: str) -> None:
+    ledger = index / LEDGER
+    match damage:
+        case "garbage":
+            ledger.write_bytes(b"no database" * 2_000)
+        case "emptied":
+            ledger.write_bytes(b"")
+        case "cut":
+            ledger.write_bytes(ledger.read_bytes()[:5_000])
+        case "without tables":
+            ledger.unlink()
+            sqlite3.connect(ledger).executescript("VACUUM").connection.close()
+        case "flipped":
+            for position in range(0, 100):
+                flip(ledger, position)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "emptied", "cut", "without tables", "flipped"])
+def test_with_a_damaged_ledger_current_citations_resolve_and_a_build_stops(
+    built: Path, documents: Path, rebuild: Rebuild, damage: str
+) -> None:
+    assert cite(built, CHANGED).status == "changed"
+    names = snapshot_names(built)
+    damage_ledger(built, damage)
+    damaged = (built / LEDGER).read_bytes()
+
+    assert cite(built, KEPT).status == "current"
+    with pytest.raises(LedgerError, match=r"the record of citations, .*ledger\.sqlite, cannot be used"):
+        cite(built, CHANGED)
+    put(documents, FIRST)
+    with pytest.raises(LedgerError, match=r"the record of citations, .*ledger\.sqlite, cannot be used"):
+        rebuild(documents, built)
+    assert (built / LEDGER).read_bytes() == damaged
+    assert current_texts(built) == SECOND
+    assert snapshot_names(built) == names
+
+
+def test_whatever_bit_of_the_ledger_is_flipped_a_text_is_shown_as_it_was_cited_or_not_at_all(
+    built: Path, tmp_path: Path
+) -> None:
+    passages = open_current(built).passages
+    whole = (built / LEDGER).read_bytes()
+    noticed: set[str] = set()
+    in_ids = [match.start() for match in re.finditer(CHANGED.encode(), whole)]
+    for position in [*range(0, len(whole), 29), *in_ids]:
+        (tmp_path / LEDGER).write_bytes(whole)
+        flip(tmp_path / LEDGER, position)
+        ledger = Ledger(tmp_path)
+        try:
+            assert look_up(CHANGED, passages, ledger).cited.passage.text == "The bridge opens on Monday at nine."
+        except LedgerError:
+            noticed.add("when it is read")
+        except UnknownCitationError:  # the bit was in the id
+            noticed.add("when all is checked")
+            with pytest.raises(LedgerError):
+                ledger.check()
+    assert noticed == {"when it is read", "when all is checked"}

@@ -8,12 +8,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from sourceline.index.build import build
+from sourceline.api import Index
+from sourceline.config import load_settings
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
-from sourceline.types import DEFAULT_MODEL
 from tests.conftest import SEEDS
-from tests.server.serving import CORPUS, get_document
+from tests.support.api import CORPUS, client_of, get_document
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +27,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def corpus_index(corpus: Path, compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def corpus_index(corpus: Path, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus, indexed. Not to be written to."""
     index = tmp_path_factory.mktemp("corpus-index") / "index"
-    shutil.copytree(compiled, index)
-    build(corpus, index, DEFAULT_MODEL)
+    shutil.copytree(exported, index)
+    Index.build(corpus, index)
     return index
 
 
@@ -44,8 +43,8 @@ def app(corpus: Path, corpus_index: Path) -> FastAPI:
 
 @pytest.fixture(scope="session")
 def client(app: FastAPI) -> Iterator[TestClient]:
-    """A client of the app. An error that no handler turned into an answer fails the test."""
-    with TestClient(app) as client:
+    """A client of the app."""
+    with client_of(app) as client:
         yield client
 
 

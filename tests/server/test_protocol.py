@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sourceline.server import protocol
-from tests.server.running import Address, descriptors, exchange, listening, running
+from tests.support.server import Address, descriptors, exchange, listening, running
 
 pytestmark = pytest.mark.enable_socket
 
@@ -145,11 +145,11 @@ def test_a_client_that_takes_its_answer_slowly_gets_all_of_it(
     monkeypatch.setattr(protocol, "STALL_SECONDS", 1)
     with closing(http.client.HTTPConnection(*address)) as connection:
         connection.request("GET", "/large")
-        response, taken = connection.getresponse(), 0
+        response, received = connection.getresponse(), 0
         while part := response.read(500_000):
-            taken += len(part)
+            received += len(part)
             time.sleep(0.05)
-    assert taken == len(LARGE)
+    assert received == len(LARGE)
 
 
 @pytest.mark.parametrize(

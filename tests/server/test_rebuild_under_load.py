@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from sourceline.index.generation import current_id
+from sourceline.index.snapshot import current_id
 from tests.conftest import Rebuild
-from tests.server.serving import wait_until
+from tests.support.api import wait_until
 
 QUESTIONS = 200
 REBUILDS = 10
@@ -56,9 +56,9 @@ def served(folders: list[str]) -> Iterator[tuple[int, int]]:
     assert process.stderr
     try:
         address = process.stderr.readline()
-        found = re.search(r":(\d+)$", address.strip())
-        assert found, address
-        yield process.pid, int(found[1])
+        port = re.search(r":(\d+)$", address.strip())
+        assert port, address
+        yield process.pid, int(port[1])
     finally:
         process.terminate()
         process.wait()
@@ -71,22 +71,22 @@ def rebuild_over_http(port: int) -> None:
     assert request(port, "GET", "/v1/index")[1]["rebuild"]["state"] == "succeeded"
 
 
-def wait_until_served(port: int, generation: str) -> None:
-    wait_until(lambda: request(port, "GET", "/v1/index")[1]["generation"]["id"] == generation)
+def wait_until_served(port: int, snapshot: str) -> None:
+    wait_until(lambda: request(port, "GET", "/v1/index")[1]["snapshot"]["id"] == snapshot)
 
 
 class Asker(threading.Thread):
-    """Asks until it is told to stop, and at least its share; keeps every answer and every failure."""
+    """Asks until it is to stop, and at least its share; keeps every answer and every failure."""
 
     def __init__(self, port: int, stop: threading.Event) -> None:
         super().__init__()
-        self._port, self._told_to_stop = port, stop
+        self._port, self._ended = port, stop
         self.answers: list[dict[str, Any]] = []
         self.failures: list[object] = []
 
     def run(self) -> None:
         questions = ("How much does the bridge cost?", "Who read the minutes?", "How did visitors come?")
-        while len(self.answers) < QUESTIONS // 2 or not self._told_to_stop.is_set():
+        while len(self.answers) < QUESTIONS // 2 or not self._ended.is_set():
             question = questions[len(self.answers) % len(questions)]
             try:
                 status, answer = request(self._port, "POST", "/v1/ask", {"question": question, "k": 10})
@@ -98,21 +98,21 @@ class Asker(threading.Thread):
                 self.failures.append(answer)
 
 
-def assert_true_status(found: dict[str, Any], texts: Texts) -> None:
+def assert_true_status(citation: dict[str, Any], texts: Texts) -> None:
     """Assert that what a lookup says of a citation holds in these texts."""
-    place, successor = found["document"]["id"], found.get("successor", {})
-    here = texts.get(place, "")[found["location"]["start"] : found["location"]["end"]] == found["text"]
-    match found["status"]:
+    place, successor = citation["document"]["id"], citation.get("successor", {})
+    in_place = texts.get(place, "")[citation["location"]["start"] : citation["location"]["end"]] == citation["text"]
+    match citation["status"]:
         case "current":
-            assert here
+            assert in_place
         case "moved":
-            assert here
-            assert (successor["text"], successor["document"]["id"]) == (found["text"], place)
+            assert in_place
+            assert (successor["text"], successor["document"]["id"]) == (citation["text"], place)
         case "changed":
-            assert not any(found["text"] in text for text in texts.values())
+            assert not any(citation["text"] in text for text in texts.values())
             assert successor["text"] in texts[successor["document"]["id"]]
         case "removed":
-            assert not any(found["text"] in text for text in texts.values())
+            assert not any(citation["text"] in text for text in texts.values())
         case status:
             raise AssertionError(status)
 
@@ -123,7 +123,7 @@ def test_no_question_fails_and_every_citation_resolves_while_edited_documents_ar
 ) -> None:
     folders = ["--documents", str(documents), "--index", str(index)]
     write(documents, texts_of_round(0))
-    published = {rebuild(documents, index).generation: texts_of_round(0)}
+    published = {rebuild(documents, index).snapshot: texts_of_round(0)}
     with served(folders) as (process, port):
         stop = threading.Event()
         askers = [Asker(port, stop), Asker(port, stop)]
@@ -135,10 +135,10 @@ def test_no_question_fails_and_every_citation_resolves_while_edited_documents_ar
                 rebuild_over_http(port)
             else:
                 subprocess.run([sys.executable, "-m", "sourceline", *folders, "rebuild-index"], check=True)
-            generation = current_id(index)
-            assert generation
-            published[generation] = texts_of_round(number)
-            wait_until_served(port, generation)
+            snapshot = current_id(index)
+            assert snapshot
+            published[snapshot] = texts_of_round(number)
+            wait_until_served(port, snapshot)
             if number == 2:
                 descriptors = len(os.listdir(f"/proc/{process}/fd"))
         stop.set()
@@ -151,13 +151,13 @@ def test_no_question_fails_and_every_citation_resolves_while_edited_documents_ar
         passages = {passage["citation"]: passage for answer in answers for passage in answer["passages"]}
         for answer in answers:
             for passage in answer["passages"]:
-                text = published[answer["generation"]][passage["document"]["id"]]
+                text = published[answer["snapshot"]][passage["document"]["id"]]
                 assert text[passage["location"]["start"] : passage["location"]["end"]] == passage["text"]
-        status, found = request(port, "POST", "/v1/citations/lookup", {"citations": list(passages)})
+        status, lookup = request(port, "POST", "/v1/citations/lookup", {"citations": list(passages)})
         assert status == 200
-        for citation in found["citations"]:
+        for citation in lookup["citations"]:
             assert citation["text"] == passages[citation["citation"]]["text"]
             assert_true_status(citation, texts_of_round(REBUILDS))
-        statuses = {citation["status"] for citation in found["citations"]}
+        statuses = {citation["status"] for citation in lookup["citations"]}
         assert statuses == {"current", "moved", "changed", "removed"}
         assert len(os.listdir(f"/proc/{process}/fd")) <= descriptors + 4

@@ -9,10 +9,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sourceline.index.generation import current_id
+from sourceline.config import is_loopback, load_settings
+from sourceline.errors import SettingsError
+from sourceline.index.snapshot import current_id
+from sourceline.server.run import run
 from tests.conftest import Rebuild
-from tests.server.running import children, exchange, is_alive, running, start
-from tests.server.serving import wait_until
+from tests.support.api import wait_until
+from tests.support.server import children, exchange, is_alive, running, start
 
 pytestmark = pytest.mark.enable_socket
 
@@ -22,9 +25,9 @@ import sys
 from pathlib import Path
 from fastapi.testclient import TestClient
 from sourceline.server.app import create_app
-from sourceline.settings import load_settings
-from sourceline.types import DEFAULT_MODEL, EncoderKind
-with TestClient(create_app(load_settings(documents=Path(sys.argv[1]), index=Path(sys.argv[2])))) as client:
+from sourceline.config import load_settings
+app = create_app(load_settings(documents=Path(sys.argv[1]), index=Path(sys.argv[2])))
+with TestClient(app, base_url="http://localhost") as client:
     assert client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()["passages"]
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
@@ -36,21 +39,21 @@ def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Pa
     with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
         answer = client.post("/v1/ask", json={"question": "When does the bridge open?"}).json()
         assert client.get("/readyz").json() == {"status": "ok"}
-    assert server.said[:-1] == [
-        f"Building the index of {documents}; the first time also compiles the model.",
+    assert server.lines[:-1] == [
+        f"Building the index of {documents}; the first time also exports the model.",
         "skipped  [31mempty.txt: there is no text in it",
     ]
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."
-    assert answer["generation"] == current_id(index)
+    assert answer["snapshot"] == current_id(index)
 
 
 def test_the_next_start_serves_what_was_built(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
-    built = rebuild(documents, index).generation
+    built = rebuild(documents, index).snapshot
     (documents / "a.txt").unlink()
     with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
-        assert len(server.said) == 1
-        assert client.get("/v1/index").json()["generation"]["id"] == built
+        assert len(server.lines) == 1
+        assert client.get("/v1/index").json()["snapshot"]["id"] == built
 
 
 def test_bytes_that_no_client_would_send_are_refused(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -115,9 +118,9 @@ def test_a_signal_during_the_first_build_ends_all_of_it(
     wait_until(lambda: len(children(process.pid)) == 1)
     builders = children(process.pid)
     process.send_signal(number)
-    _, said = process.communicate()
+    _, error = process.communicate()
     assert process.returncode == code
-    assert "Traceback" not in said
+    assert "Traceback" not in error
     wait_until(lambda: not any(map(is_alive, builders)))
     assert current_id(tmp_path / "index") is None
 
@@ -126,8 +129,8 @@ def test_a_port_that_is_taken_is_one_line(documents: Path, index: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = start(documents, index, "--port", str(port))
-        _, said = process.communicate()
-    assert said == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use\n"
+        _, error = process.communicate()
+    assert error == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use\n"
     assert process.returncode == 1
     assert current_id(index) is None
 
@@ -141,28 +144,41 @@ def test_a_port_taken_during_the_first_build_is_one_line(documents: Path, index:
         process = start(documents, index, "--port", str(port))
         wait_until((index / "build.lock").exists)
         other.listen()
-        _, said = process.communicate()
-    assert said.splitlines()[-1] == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use"
+        _, error = process.communicate()
+    assert error.splitlines()[-1] == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use"
     assert process.returncode == 1
 
 
-def test_documents_are_not_shown_to_the_network_without_a_key(documents: Path, index: Path) -> None:
+def test_documents_are_not_served_to_the_network_without_a_key(documents: Path, index: Path) -> None:
     process = start(documents, index, "--host", "0.0.0.0", "--port", "0")
-    _, said = process.communicate()
+    _, error = process.communicate()
     assert process.returncode == 1
-    assert said == (
-        "sourceline: serving on 0.0.0.0 would show the documents to the network: "
+    assert error == (
+        "sourceline: on 0.0.0.0 everyone in the network could read the documents: "
         "set SOURCELINE_API_KEY, or serve on 127.0.0.1\n"
     )
     assert current_id(index) is None
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_an_address_of_this_machine_needs_no_key(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", "localhost.example.org", ""])
+def test_another_address_needs_a_key(tmp_path: Path, host: str) -> None:
+    assert not is_loopback(host)
+    settings = load_settings(host=host, index=tmp_path / "index", documents=tmp_path)
+    with pytest.raises(SettingsError, match="SOURCELINE_API_KEY"):
+        run(settings, lambda line: None)
+
+
 def test_a_first_build_that_fails_is_one_line(documents: Path, index: Path) -> None:
     process = start(documents, index, "--port", "0")
-    _, said = process.communicate()
+    _, error = process.communicate()
     assert process.returncode == 1
-    assert said.splitlines()[-1] == f"sourceline: no document in {documents} can be read"
-    assert "Traceback" not in said
+    assert error.splitlines()[-1] == f"sourceline: no document in {documents} can be read"
+    assert "Traceback" not in error
 
 
 def test_no_deep_learning_framework_is_imported_to_serve(documents: Path, index: Path, rebuild: Rebuild) -> None:

@@ -14,8 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Rebuild
-from tests.server.running import Running, children, is_alive, running
-from tests.server.serving import wait_until
+from tests.support.api import wait_until
+from tests.support.server import Running, children, is_alive, running
 
 Answer = TypeVar("Answer")
 
@@ -58,12 +58,12 @@ def request(server: Running, method: str, path: str) -> httpx2.Response:
 
 
 def rebuild_status(server: Running) -> dict[str, Any]:
-    found = request(server, "GET", "/v1/index").json()["rebuild"]
-    assert isinstance(found, dict)
-    return found
+    status = request(server, "GET", "/v1/index").json()["rebuild"]
+    assert isinstance(status, dict)
+    return status
 
 
-def figures(server: Running) -> list[float]:
+def counts(server: Running) -> list[float]:
     """Return passages, questions by their answers, and questions by their times, as the server has counted them."""
     samples = {
         (sample.name, sample.labels.get("route")): sample.value
@@ -74,12 +74,12 @@ def figures(server: Running) -> list[float]:
     return [samples["sourceline_passages", None], *(samples.get((name, "/v1/ask"), 0) for name in names)]
 
 
-def test_each_worker_answers_and_all_figures_are_counted_together(server: Running) -> None:
+def test_each_worker_answers_and_all_requests_are_counted_together(server: Running) -> None:
     path = "/v1/ask?question=When+does+the+bridge+open?"
     for answer in of_each(server, lambda: request(server, "GET", path).json()):
         assert answer["passages"][0]["text"] == "The bridge opens on Monday."
-    wait_until(lambda: figures(server) == [1, 2, 2])  # a question is counted when its answer is on the way
-    assert of_each(server, lambda: figures(server)) == [[1, 2, 2]] * 2
+    wait_until(lambda: counts(server) == [1, 2, 2])  # a question is counted when its answer is on the way
+    assert of_each(server, lambda: counts(server)) == [[1, 2, 2]] * 2
 
 
 def test_a_worker_that_is_killed_is_replaced(server: Running) -> None:
@@ -119,11 +119,11 @@ def test_a_rebuild_is_seen_by_all_and_refused_by_all_while_it_runs(server: Runni
             assert (status["state"], status["started"]) == ("running", accepted.json()["started"])
         assert of_each(server, lambda: request(server, "POST", "/v1/index/rebuild").status_code) == [409, 409]
     wait_until(lambda: rebuild_status(server)["state"] != "running")
-    one, other = of_each(server, lambda: rebuild_status(server))
-    assert one == other
-    assert one["state"] == "succeeded"
-    for found in of_each(server, lambda: request(server, "GET", "/v1/index").json()["rebuild"]["report"]):
-        assert found["unchanged"] == ["a.txt"]
+    first, second = of_each(server, lambda: rebuild_status(server))
+    assert first == second
+    assert first["state"] == "succeeded"
+    for status in of_each(server, lambda: rebuild_status(server)):
+        assert status["report"]["unchanged"] == ["a.txt"]
 
 
 def test_a_rebuild_whose_worker_is_killed_has_failed_and_the_next_one_runs(server: Running) -> None:
@@ -142,7 +142,7 @@ def test_a_rebuild_whose_worker_is_killed_has_failed_and_the_next_one_runs(serve
 
 @pytest.mark.parametrize("index", ["none", "killed"])
 def test_workers_that_do_not_live_are_given_up(index: str) -> None:
-    command = [sys.executable, "-m", "tests.server.dying_workers", index]
+    command = [sys.executable, "-m", "tests.support.dying_workers", index]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout == "the workers do not stay alive\n"
     assert "Traceback" not in ended.stderr

@@ -1,1 +1,1 @@
-"""Ids that last, and the record of what became of each."""
+"""Every citation ever issued, and what became of it."""

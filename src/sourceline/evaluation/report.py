@@ -1,91 +1,287 @@
-"""The report: one page that holds all it needs, in the reader's light or dark."""
+"""The report: an evaluation as one HTML page that loads nothing, in light or dark, and the wording of its numbers."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+import html
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from sourceline import __version__
-from sourceline.evaluation import plots, wording
-from sourceline.evaluation.compare import Comparison, Flip
-from sourceline.evaluation.figures import MEASURES, OPEN, SOURCELINE, Asked, Evaluation, First
-from sourceline.evaluation.statistics import reliability, risks
+from sourceline.evaluation.metrics import (
+    MEASURES,
+    OPEN,
+    SOURCELINE,
+    Estimate,
+    Evaluation,
+    Float64,
+    QuestionResult,
+    ReliabilityBin,
+    TopPassage,
+    reliability_bins,
+    require_eval_extra,
+    risk_coverage,
+)
+from sourceline.evaluation.results import Comparison, Flip
+from sourceline.text import printable
 
-MOST = 20  # questions in each list
-_KEPT = "\n\u200c\u200d"  # what joins and parts letters in Persian, Hindi and emoji
-_STYLE = """
-body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: var(--ink); background: var(--paper);
-  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
-table { border-collapse: collapse; display: block; overflow-x: auto; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem .25rem 0; text-align: left; border-bottom: 1px solid var(--faint); vertical-align: top; }
-"""
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
+
+MOST_LISTED = 20  # questions in each list
+PLOTTED = ("R@1", "MRR@10")
+# Plots are drawn in the colours of the light page; each is then replaced by the variable of its name.
+LIGHT = {"ink": "#1c1c1c", "paper": "#ffffff", "faint": "#dcdcdc", "one": "#0b62c4", "two": "#b8460e"}
+DARK = {"ink": "#e8e8e8", "paper": "#161616", "faint": "#3c3c3c", "one": "#74b4ff", "two": "#ff9d66"}
+_LIGHT_VARIABLES, _DARK_VARIABLES = (
+    " ".join(f"--{name}: {color};" for name, color in palette.items()) for palette in (LIGHT, DARK)
+)
+_COLORS = (
+    f":root {{ color-scheme: light dark; {_LIGHT_VARIABLES} }}\n"
+    f"@media (prefers-color-scheme: dark) {{ :root {{ {_DARK_VARIABLES} }} }}"
+)
+_PLOT_STYLE: "dict[RcKeyType, Any]" = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "sourceline",  # the same plot gives the same file
+    "font.size": 10,
+    "text.color": LIGHT["ink"],
+    "axes.labelcolor": LIGHT["ink"],
+    "axes.edgecolor": LIGHT["ink"],
+    "axes.facecolor": LIGHT["paper"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": LIGHT["faint"],
+    "xtick.color": LIGHT["ink"],
+    "ytick.color": LIGHT["ink"],
+    "figure.facecolor": LIGHT["paper"],
+    "legend.frameon": False,
+}
+# Names of groups that matplotlib repeats in every plot; in a page with several plots they would not be unique.
+_GROUP_ID = re.compile(r' id="[\w.]+_\d{1,5}"')
+_FONT = re.compile(r"font-family: [^;\"]+")
 
 
-def report(name: str, evaluation: Evaluation, compared: Mapping[str, Comparison] | None = None) -> str:
-    """Return the page; ``name`` is the set's, ``compared`` what changed since other figures."""
-    title = f"{name}: {wording.summary(evaluation)}"
-    parts = [f"<h1>{_clean(name)}</h1>", f"<p>{wording.summary(evaluation)}; Sourceline {__version__}</p>"]
-    for where, figures in evaluation.figures.items():
-        parts.append(f"<h2>Quality, {_clean(where)}, {evaluation.answerable(where):,} questions</h2>")
-        rows = [[system, *(wording.mean(values[one]) for one in MEASURES)] for system, values in figures.items()]
-        parts.append(_table(["system", *MEASURES], rows))
-        parts.append(plots.quality(f"Quality by system, {where}", figures, ("R@1", "MRR@10")))
-    parts += [
-        "<p>Means over the answerable questions with 95 % bootstrap intervals. R@k is success@k: the share of questions"
-        " of which one of the first k passages answers.</p>",
-        f"<h2>Confidence</h2><p>{_clean(wording.confidence(evaluation))}</p>",
-        "<h3>Risk–coverage</h3>",
-        plots.risk_coverage("Risk by coverage", risks(evaluation.asked)),
-        "<h3>Reliability</h3>",
-        plots.reliability("Share right by confidence", reliability(evaluation.asked)),
-    ]
-    for where, one in (compared or {}).items():
-        parts += _compared(where, one)
-    parts += _wrong(evaluation.asked)
-    # No script, no picture and no font from anywhere, whatever a document holds.
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-    view = '<meta name="viewport" content="width=device-width">'
-    page = [f'<!doctype html>\n<html lang="en"><head>{head}{view}<title>{_clean(title)}</title>']
-    return "\n".join([*page, f"<style>{plots.STYLE}{_STYLE}</style></head><body>", *parts, "</body></html>\n"])
+def format_number(value: float) -> str:
+    """Return three decimals without a leading zero.
+
+    >>> format_number(0.7494), format_number(1), format_number(-0.012)
+    ('.749', '1.000', '-.012')
+    """
+    written = f"{value:z.3f}"  # z: no minus before zero
+    return written.replace("0.", ".", 1) if written.lstrip("-").startswith("0.") else written
 
 
-def _compared(where: str, compared: Comparison) -> list[str]:
-    rows = [[name, wording.difference(figure)] for name, figure in compared.differences.items()]
+def format_mean(estimate: Estimate) -> str:
+    """Return a mean and half the width of its interval.
+
+    >>> format_mean(Estimate(0.749, 0.737, 0.761))
+    '.749 ±.012'
+    """
+    return f"{format_number(estimate.mean)} ±{format_number((estimate.high - estimate.low) / 2)}"
+
+
+def format_difference(estimate: Estimate) -> str:
+    """Return a difference with its sign and interval.
+
+    >>> format_difference(Estimate(0.012, 0.004, 0.02))
+    '+.012 [+.004, +.020]'
+    """
+    numbers = [format_number(value) for value in (estimate.mean, estimate.low, estimate.high)]
+    mean, low, high = (number if number.startswith("-") else f"+{number}" for number in numbers)
+    return f"{mean} [{low}, {high}]"
+
+
+def describe_dataset(evaluation: Evaluation) -> str:
+    """Return how much was measured."""
+    questions, answerable = len(evaluation.questions), evaluation.answerable()
+    return f"{evaluation.passages:,} passages, {questions:,} questions, {answerable:,} answerable"
+
+
+def describe_confidence(evaluation: Evaluation) -> tuple[str, str]:
+    """Return what confidence is worth, and what the threshold makes of it."""
+    values, total = evaluation.confidence, len(evaluation.questions)
+    auc = "–" if values.auc is None else format_number(values.auc)
+    worth = f"AUC {auc}, ECE {format_number(values.ece)}, area under risk–coverage {format_number(values.aurc)}"
+    effect = f"at threshold {values.threshold:g}, {100 * values.answered / total:.0f} of 100 questions are answered"
+    if values.answered:
+        effect += f", {100 * values.correct / values.answered:.0f} of 100 of these correctly"
+    return worth, effect
+
+
+def render_report(evaluation: Evaluation, comparisons: Mapping[str, Comparison] | None = None) -> str:
+    """Return the page; ``comparisons`` are with earlier results, by setting.
+
+    Raises:
+        SourcelineError: a package of the extra ``eval`` is missing.
+    """
+    require_eval_extra()
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    def clean(value: object) -> object:
+        """Replace control characters and direction marks: text of documents must not command the reader's browser."""
+        return value if isinstance(value, Markup) else printable(str(value))
+
+    environment = Environment(
+        autoescape=True, finalize=clean, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = (resources.files("sourceline.evaluation") / "report.html.j2").read_text("utf-8")
+    return environment.from_string(source).render(
+        evaluation=evaluation,
+        version=__version__,
+        measures=list(MEASURES),
+        summary=describe_dataset(evaluation),
+        confidence=describe_confidence(evaluation),
+        settings=[
+            {
+                "name": setting,
+                "questions": f"{evaluation.answerable(setting):,}",
+                "rows": [
+                    [system, *(format_mean(values[name]) for name in MEASURES)] for system, values in systems.items()
+                ],
+                "plot": Markup(plot_quality(f"Quality by system, {setting}", systems)),
+            }
+            for setting, systems in evaluation.metrics.items()
+        ],
+        risk_coverage=Markup(plot_risk_coverage("Risk by coverage", risk_coverage(evaluation.questions))),
+        reliability=Markup(plot_reliability("Share correct by confidence", reliability_bins(evaluation.questions))),
+        comparisons=[
+            {
+                "name": setting,
+                "questions": f"{comparison.questions:,}",
+                "rows": [[name, format_difference(value)] for name, value in comparison.differences.items()],
+                "flips": [("Won", *_list_flips(comparison.won)), ("Lost", *_list_flips(comparison.lost))],
+            }
+            for setting, comparison in (comparisons or {}).items()
+        ],
+        mistakes=_list_mistakes(evaluation.questions),
+        colors=Markup(_COLORS),
+    )
+
+
+def _list_flips(flips: Sequence[Flip]) -> tuple[str, list[list[str]]]:
+    """Return the number of flips, and the first of them as rows."""
+    rows = [[flip.id, flip.question, _shown(flip.old), _shown(flip.new)] for flip in flips[:MOST_LISTED]]
+    return f"{len(flips):,}", rows
+
+
+def _list_mistakes(questions: Sequence[QuestionResult]) -> list[list[str]]:
+    """Return the wrong first passages that had the most confidence as rows."""
+    wrong = sorted((question for question in questions if not question.correct), key=lambda q: -q.confidence)
     return [
-        f"<h2>New - old, {_clean(where)}, {compared.questions:,} questions</h2>",
-        _table(["measure", "difference"], rows),
-        *_flips("Won", compared.won),
-        *_flips("Lost", compared.lost),
+        [q.id, q.question, format_number(q.confidence), _shown(q.outcomes[OPEN][SOURCELINE].top)]
+        for q in wrong[:MOST_LISTED]
     ]
 
 
-def _flips(verb: str, flips: Sequence[Flip]) -> list[str]:
-    rows = [[flip.id, flip.question, _first(flip.then), _first(flip.now)] for flip in flips[:MOST]]
-    listed = [_table(["id", "question", "first then", "first now"], rows)] if rows else []
-    return [f"<h3>{verb} at R@1: {len(flips):,}</h3>", *listed]
+def _shown(top: TopPassage | None) -> str:
+    return "–" if top is None else f"{top.text} ({top.citation})"
 
 
-def _wrong(asked: Iterable[Asked]) -> list[str]:
-    """Return the wrong first passages that were shown with the most confidence."""
-    wrong = sorted((one for one in asked if not one.right), key=lambda one: -one.confidence)
-    rows = [
-        [one.id, one.question, wording.number(one.confidence), _first(one.outcomes[OPEN][SOURCELINE].first)]
-        for one in wrong[:MOST]
-    ]
-    if not rows:
-        return []
-    return ["<h2>The most confident mistakes</h2>", _table(["id", "question", "confidence", "first passage"], rows)]
+def plot_quality(title: str, systems: Mapping[str, Mapping[str, Estimate]]) -> str:
+    """Return a row for each system, with the means of two measures on their intervals, as SVG."""
+    return to_svg(title, (7.4, 1.1 + 0.42 * len(systems)), lambda figure: draw_quality(figure, systems))
 
 
-def _first(first: First | None) -> str:
-    return "–" if first is None else f"{first.text} ({first.citation})"
+def plot_risk_coverage(title: str, risks: Float64) -> str:
+    """Return the share of wrong answers among the most confident share of the questions, as SVG."""
+    return to_svg(title, (4.6, 3.5), lambda figure: draw_risk_coverage(figure, risks))
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{_clean(cell)}</th>" for cell in header)
-    body = "\n".join(f"<tr>{''.join(f'<td>{_clean(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
+def plot_reliability(title: str, bins: Sequence[ReliabilityBin]) -> str:
+    """Return how often the first passage is correct by confidence, as SVG."""
+    return to_svg(title, (4.6, 3.5), lambda figure: draw_reliability(figure, bins))
 
 
-def _clean(text: str) -> str:
-    """Return text as HTML; control characters, which a page must not hold, and direction marks become blanks."""
-    return escape("".join(character if character.isprintable() or character in _KEPT else " " for character in text))
+def draw_quality(figure: "Figure", systems: Mapping[str, Mapping[str, Estimate]]) -> None:
+    """Draw a row for each system, the first on top."""
+    axes = figure.add_subplot()
+    rows = range(len(systems))
+    for measure, color, shift in zip(PLOTTED, ("one", "two"), (-0.13, 0.13), strict=True):
+        estimates = [values[measure] for values in systems.values()]
+        draw_intervals(axes, estimates, [row + shift for row in rows], LIGHT[color], measure)
+    axes.set_yticks(rows, list(systems))
+    axes.invert_yaxis()
+    axes.set_xlim(-0.01, 1.01)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    figure.legend(loc="outside lower right", ncols=len(PLOTTED))
+
+
+def draw_intervals(
+    axes: "Axes", estimates: Sequence[Estimate], y: Sequence[float], color: str, label: str = ""
+) -> None:
+    """Draw each mean as a point on its interval."""
+    axes.hlines(y, [e.low for e in estimates], [e.high for e in estimates], color=color, linewidth=2)
+    axes.plot([e.mean for e in estimates], y, "o", color=color, markersize=5, label=label)
+
+
+def draw_risk_coverage(figure: "Figure", risks: Float64) -> None:
+    """Draw the risk (up) by coverage (right), from the most confident question to all of them."""
+    axes = figure.add_subplot()
+    axes.plot(np.arange(1, len(risks) + 1) / len(risks), risks, color=LIGHT["one"], linewidth=2)
+    _label_shares(axes, "coverage: share of questions answered", "risk: share of them wrong")
+
+
+def draw_reliability(figure: "Figure", bins: Sequence[ReliabilityBin]) -> None:
+    """Draw the share correct (up) by confidence (right): a point for each bin, with its number of questions."""
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], linestyle="--", linewidth=1, color=LIGHT["ink"])
+    most = max((item.count for item in bins), default=1)
+    axes.scatter(
+        [item.confidence for item in bins],
+        [item.accuracy for item in bins],
+        s=[20 + 180 * item.count / most for item in bins],
+        color=LIGHT["one"],
+        clip_on=False,
+    )
+    for item in bins:
+        axes.annotate(
+            f"{item.count:,}",
+            (item.confidence, item.accuracy),
+            xytext=(0, 9),
+            textcoords="offset points",
+            horizontalalignment="center",
+            fontsize=8,
+        )
+    _label_shares(axes, "confidence", "share correct")
+
+
+def _label_shares(axes: "Axes", right: str, up: str) -> None:
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel(right)
+    axes.set_ylabel(up)
+
+
+def to_svg(title: str, size: tuple[float, float], draw: Callable[["Figure"], None]) -> str:
+    """Return a plot as SVG that follows the reader's light or dark, in a page or as a file of its own.
+
+    Args:
+        title: for screen readers.
+        size: width and height in inches.
+        draw: draws into a figure, in the colours of ``LIGHT``.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    target = io.StringIO()
+    with matplotlib.rc_context(_PLOT_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        figure.savefig(target, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    svg = target.getvalue()
+    svg = _GROUP_ID.sub("", svg[svg.index("<svg ") :])
+    # The layout was computed with a wide font, so that what the reader's system has will fit.
+    svg = _FONT.sub("font-family: system-ui, sans-serif", svg)
+    for name, color in LIGHT.items():
+        svg = svg.replace(color, f"var(--{name})")
+    head, _, body = svg.partition(">")
+    head = head.replace("<svg ", '<svg role="img" ', 1)
+    return f"{head}>\n <title>{html.escape(title)}</title>\n <style>{_COLORS}</style>{body}"

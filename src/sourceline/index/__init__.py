@@ -1,1 +1,1 @@
-"""Vectors and text become files that answer queries."""
+"""What is on the disk: vectors, terms, tokens and passages of a snapshot."""

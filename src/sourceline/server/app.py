@@ -2,105 +2,112 @@
 
 import gc
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp
 
 from sourceline import __version__
-from sourceline.server import problems
-from sourceline.server.access import KeyMiddleware, LoopbackHostMiddleware
-from sourceline.server.intake import IntakeMiddleware
-from sourceline.server.methods import HeadMiddleware
+from sourceline.config import Settings
+from sourceline.server import errors, models
+from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics, MetricsMiddleware
-from sourceline.server.rebuild import Rebuilds
-from sourceline.server.routes.ask import ask_routes
-from sourceline.server.routes.citations import citation_routes
-from sourceline.server.routes.documents import document_routes
-from sourceline.server.routes.examples import example_routes
-from sourceline.server.routes.health import health_routes
-from sourceline.server.routes.index import index_routes
-from sourceline.server.routes.page import page_routes
-from sourceline.server.serving import Serving
-from sourceline.server.threads import Threads
-from sourceline.settings import Settings
+from sourceline.server.middleware import HeadMiddleware, KeyMiddleware, LimitsMiddleware, LoopbackHostMiddleware
+from sourceline.server.rebuilds import Rebuilds
+from sourceline.server.routes import ask, citations, documents, index, operations, pages
 
 MAX_BODY_BYTES = 64 * 1024
 DESCRIPTION = "Ask a question about your documents; get the exact sentences that answer it, with citations that last."
+TAGS = [
+    {"name": "questions", "description": "Ask a question, get the sentences that answer it."},
+    {"name": "citations", "description": "Look a citation up: the sentence as cited, and what became of it."},
+    {"name": "documents", "description": "Read the documents of the index."},
+    {"name": "index", "description": "See what is served, and rebuild it."},
+    {"name": "operations", "description": "Run the server: health and metrics."},
+]
+_SECURITY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "Needed if the server was started with SOURCELINE_API_KEY: send it as Authorization: Bearer KEY.",
+}
 
 
-def create_app(settings: Settings, serving: Serving | None = None) -> FastAPI:
-    """Return the app, ready to answer from the current generation, which ``serving`` may hold open already.
+def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastAPI:
+    """Return the app, ready to answer from the current snapshot, which ``live_index`` may hold open already.
 
     Raises:
-        GenerationError: there is no generation that can be served.
+        SnapshotError: there is no snapshot that can be served.
         ModelError: its encoder cannot be opened.
     """
-    serving = serving or Serving(settings.index, settings.model, settings.encoder, settings.threshold)
-    rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
     metrics = Metrics()
-    threads = Threads((os.cpu_count() or 1) // settings.workers + 1)
-    app = problems.DescribedApp(
+    app = _App(
         title="Sourceline",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(serving, rebuilds, threads),
-        # FastAPI looks for somebody to tell at every request.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        openapi_tags=TAGS,
+        lifespan=_lifespan,
         middleware=_middleware(settings, metrics),
+        # Nothing leaves the machine; besides, FastAPI would look for an exporter at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         docs_url=None,
         redoc_url=None,
     )
-    problems.install(app)
-    # Not by include_router, which makes every route a second time.
-    app.router.routes += ask_routes(serving, threads).routes
-    app.router.routes += example_routes(serving).routes
-    app.router.routes += citation_routes(serving).routes
-    app.router.routes += document_routes(serving).routes
-    app.router.routes += index_routes(serving, rebuilds).routes
-    app.router.routes += health_routes(serving, metrics).routes
-    app.router.routes += page_routes(app).routes
+    app.state.settings = settings
+    app.state.live_index = live_index or LiveIndex(settings)
+    app.state.rebuilds = Rebuilds(settings)
+    app.state.metrics = metrics
+    errors.install(app)
+    for routes in (ask, citations, documents, index, operations, pages):
+        app.include_router(routes.router)
+    app.mount("/static", pages.static_files)
     return app
 
 
-def create_guarded_app(settings: Settings, serving: Serving | None = None) -> ASGIApp:
-    """Return the app as it is served: without a key, which is on loopback only, for who asks for this machine.
+class _App(FastAPI):
+    """An app whose description holds what FastAPI cannot know: the shape of problems, and who needs the key."""
 
-    Raises:
-        GenerationError, ModelError: as ``create_app``.
-    """
-    app = create_app(settings, serving)
-    return app if settings.api_key else LoopbackHostMiddleware(app)
+    def openapi(self) -> dict[str, Any]:
+        """Return the API's description. It is made once."""
+        if self.openapi_schema is None:
+            description = super().openapi()
+            problem = models.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            components = description["components"]
+            components["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+            for name, schema in components["schemas"].items():
+                if "examples" in schema:  # whose keys pydantic has sorted
+                    schema |= getattr(models, name).model_config["json_schema_extra"]
+            components["securitySchemes"] = {"api_key": _SECURITY_SCHEME}
+            description["security"] = [{"api_key": []}, {}]
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
 
-def _lifespan(
-    serving: Serving, rebuilds: Rebuilds, threads: Threads
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Return what is done before the first request and after the last one."""
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        serving.start()
-        # FastAPI's own threads answer all but questions.
-        anyio.to_thread.current_default_thread_limiter().total_tokens = threads.count
-        # Full collections leave out what lives as long as the process: going through it would stop a request.
-        gc.freeze()
-        yield
-        threads.stop()
-        serving.stop()
-        rebuilds.stop()
-
-    return lifespan
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Do what must be done before the first request and after the last one."""
+    app.state.live_index.start()
+    # A process's share of the cores and one more: more threads would take caches and the interpreter from each other.
+    # With 16 clients on two cores, three threads answer half as much again as forty do.
+    threads = (os.cpu_count() or 1) // app.state.settings.workers + 1
+    anyio.to_thread.current_default_thread_limiter().total_tokens = threads
+    # Full collections leave out what lives as long as the process: going through it would stop a request.
+    gc.freeze()
+    yield
+    app.state.rebuilds.stop()
+    app.state.live_index.stop()
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
-    """Return what a request goes through, in this order."""
+    """Return what a request passes, in this order."""
+    access = (
+        Middleware(KeyMiddleware, api_key=settings.api_key) if settings.api_key else Middleware(LoopbackHostMiddleware)
+    )
     return [
         Middleware(HeadMiddleware),
         Middleware(MetricsMiddleware, metrics=metrics),
-        *([Middleware(KeyMiddleware, api_key=settings.api_key)] if settings.api_key else []),
-        Middleware(IntakeMiddleware, capacity=settings.capacity, most=MAX_BODY_BYTES),
+        access,
+        Middleware(LimitsMiddleware, capacity=settings.capacity, max_body_bytes=MAX_BODY_BYTES),
     ]

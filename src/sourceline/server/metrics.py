@@ -1,7 +1,7 @@
 """Counts and times for Prometheus.
 
-With several workers each writes its own to files in the folder that ``PROMETHEUS_MULTIPROC_DIR`` names, and the one
-that is asked adds them up.
+With several workers, each writes its own to files in the folder that ``PROMETHEUS_MULTIPROC_DIR`` names, and the one
+scraped adds them up.
 """
 
 import os
@@ -15,58 +15,65 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sourceline.index.generation import Generation
+from sourceline.types import SnapshotInfo
 
-# Where the workers' figures are; prometheus_client looks at it when it is imported.
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks at it when it is imported
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4)
 
 
 class Metrics:
-    """The figures of one app."""
-
-    MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+    """The metrics of one app."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        labels = ("method", "route", "status")
-        self._requests = Counter("sourceline_requests_total", "Requests answered.", labels, registry=self._registry)
-        self._seconds = Histogram(
-            *("sourceline_request_seconds", "Time to answer.", ("route",)),
+        requests = Counter(
+            "sourceline_requests_total",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        seconds = Histogram(
+            "sourceline_request_seconds",
+            "Time to answer.",
+            ("route",),
             buckets=_BUCKETS,
             registry=self._registry,
         )
-
-        # To look them up by their labels takes longer than to count. Routes and statuses are few.
-        self._requests_of = cache(lambda *labels: self._requests.labels(*labels))
-        self._seconds_of = cache(lambda route: self._seconds.labels(route))
+        # Finding a child by its labels takes longer than counting. There are few routes and statuses.
+        self._requests = cache(lambda method, route, status: requests.labels(method, route, status))
+        self._seconds = cache(lambda route: seconds.labels(route))
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""
-        self._requests_of(method, route, str(status)).inc()
-        self._seconds_of(route).observe(seconds)
+        self._requests(method, route, str(status)).inc()
+        self._seconds(route).observe(seconds)
 
-    def text(self, generation: Generation) -> bytes:
+    def text(self, snapshot: SnapshotInfo) -> bytes:
         """Return everything in Prometheus' text format."""
         counted, served = self._registry, CollectorRegistry()
-        if FOLDER in os.environ:
+        if FOLDER_VARIABLE in os.environ:
             counted = CollectorRegistry()
             MultiProcessCollector(counted)
-        served.register(_Served(generation))
+        served.register(_SnapshotCollector(snapshot))
         return generate_latest(counted) + generate_latest(served)
 
 
-class _Served(Collector):
+class _SnapshotCollector(Collector):
     """What is served, which needs no counting."""
 
-    def __init__(self, generation: Generation) -> None:
-        self._generation = generation
+    def __init__(self, snapshot: SnapshotInfo) -> None:
+        self._snapshot = snapshot
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        info = GaugeMetricFamily("sourceline_generation_info", "The generation that is served.", labels=["generation"])
-        info.add_metric([self._generation.id], 1)
+        info = GaugeMetricFamily("sourceline_snapshot_info", "The snapshot that is served.", labels=["snapshot"])
+        info.add_metric([self._snapshot.id], 1)
         yield info
-        yield GaugeMetricFamily("sourceline_passages", "Passages that are served.", len(self._generation.passages))
+        yield GaugeMetricFamily("sourceline_passages", "Passages that are served.", self._snapshot.passages)
+
+
+# Any word can be sent as a method, and each would be a label.
+_METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
 
 class MetricsMiddleware:
@@ -77,21 +84,22 @@ class MetricsMiddleware:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and note how it was answered."""
+        """Pass the request on and count how it was answered."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
 
-        async def noting(message: Message) -> None:
+        async def send_noting_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_noting_status)
         finally:
-            route = getattr(scope.get("route"), "path", "(none)")
-            method = scope["method"] if route != "(none)" else "(any)"
+            # What is mounted has no route; its prefix stands in root_path.
+            route = getattr(scope.get("route"), "path", None) or scope.get("root_path") or "(none)"
+            method = scope["method"] if route != "(none)" and scope["method"] in _METHODS else "(any)"
             self._metrics.count(method, route, status, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""HTTP as it is spoken here: uvicorn's, with an end to the patience with slow clients, and stricter."""
+"""Uvicorn's HTTP/1.1, with deadlines for slow clients and stricter about what it accepts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from sourceline.server.problems import problem
+from sourceline.server.errors import problem
 
-# How long a client may take for the head of a request, from its first byte or from connecting; and then for the body.
+# How long a client may take to send the head of a request, from its first byte or from connecting, and then the body.
 HEAD_SECONDS = 10
 BODY_SECONDS = 30
-# How long a connection is kept between two requests, and while nothing of an answer is taken.
+# How long a connection is kept between two requests, and while a client reads nothing of its answer.
 IDLE_SECONDS = 30
 STALL_SECONDS = 30
-# How long the requests in work may take to end when the server is told to.
+# How long running requests may take to end when the server stops.
 STOP_SECONDS = 5
 
 
@@ -39,7 +39,7 @@ def http_config(app: ASGIApp) -> uvicorn.Config:
 
 
 class StrictProtocol(H11Protocol):
-    """Closes connections on which a request does not come, or its answer is not taken, in the time there is for it."""
+    """Closes a connection when a request does not arrive, or its answer is not read, in time."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class StrictProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn: _Connection = _Connection(h11.SERVER)
-        self._awaited: tuple[object, object] | None = None
+        self.conn: _StrictConnection = _StrictConnection(h11.SERVER)
+        self._awaited: tuple[object, object] | None = None  # the client's state and the request before, if any
         self._deadline: asyncio.TimerHandle | None = None
-        self._stalled: asyncio.TimerHandle | None = None
+        self._stall_check: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Await the first head."""
-        super().connection_made(cast(asyncio.Transport, transport))  # what asyncio gives to a protocol of streams
+        super().connection_made(cast(asyncio.Transport, transport))  # what asyncio gives to stream protocols
         self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
@@ -65,36 +65,37 @@ class StrictProtocol(H11Protocol):
         self._set_deadline()
 
     def on_response_complete(self) -> None:
-        """Await the next head, if it has begun to come."""
+        """Await the next head, if it has begun to arrive."""
         super().on_response_complete()
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Await nothing any more."""
+        """Cancel the timers."""
         super().connection_lost(exc)
-        for timer in filter(None, (self._deadline, self._stalled)):
-            timer.cancel()
+        for timer in (self._deadline, self._stall_check):
+            if timer:
+                timer.cancel()
 
     def pause_writing(self) -> None:
-        """Look after a while whether anything of the answer was taken."""
+        """Check after a while whether the client has read anything of its answer."""
         super().pause_writing()
-        self._stalled = self.loop.call_later(STALL_SECONDS, self._look, self.transport.get_write_buffer_size())
+        self._check_later(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """The answer is being taken."""
+        """Stop checking: the client reads."""
         super().resume_writing()
-        if self._stalled:
-            self._stalled.cancel()
+        if self._stall_check:
+            self._stall_check.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP; uvicorn would do it in plain text."""
-        self._refuse(HTTPStatus.BAD_REQUEST, "this is no request in HTTP")
+        """Refuse what is not HTTP. Uvicorn would answer in plain text."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "this is not a valid HTTP request")
 
     def _set_deadline(self) -> None:
-        """Set the time for what the client is to send next, unless it runs already."""
+        """Set the time for what the client is to send next, unless it is running already."""
         state = self.conn.their_state
-        begun = state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
-        awaited = (state, self.cycle) if begun or state is h11.SEND_BODY else None
+        head_begun = state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
+        awaited = (state, self.cycle) if head_begun or state is h11.SEND_BODY else None
         if awaited == self._awaited:
             return
         self._awaited = awaited
@@ -102,42 +103,47 @@ class StrictProtocol(H11Protocol):
             self._deadline.cancel()
         if awaited:
             seconds = BODY_SECONDS if state is h11.SEND_BODY else HEAD_SECONDS
-            self._deadline = self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT, "it took too long")
+            self._deadline = self.loop.call_later(
+                seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT, "the request took too long to arrive"
+            )
 
-    def _look(self, before: int) -> None:
-        left = self.transport.get_write_buffer_size()
-        if left < before:
-            self._stalled = self.loop.call_later(STALL_SECONDS, self._look, left)
+    def _check_later(self, unsent: int) -> None:
+        self._stall_check = self.loop.call_later(STALL_SECONDS, self._check_stall, unsent)
+
+    def _check_stall(self, unsent_before: int) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent < unsent_before:
+            self._check_later(unsent)
         else:
             self.transport.abort()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer with a problem, if there is no answer yet, and close the connection."""
-        refused = problem(status, detail, {"Connection": "close"})
-        headers = self.server_state.default_headers + refused.raw_headers
+        """Answer with a problem, unless an answer has begun, and close the connection."""
+        refusal = problem(status, detail, {"Connection": "close"})
+        headers = self.server_state.default_headers + refusal.raw_headers
         response = h11.Response(status_code=status, headers=headers, reason=status.phrase)
-        with suppress(h11.LocalProtocolError):  # an answer has begun, or it may have no body: closing says it, too
-            for event in (response, h11.Data(data=bytes(refused.body)), h11.EndOfMessage()):
+        with suppress(h11.LocalProtocolError):  # an answer has begun, or may have no body: closing says enough
+            for event in (response, h11.Data(data=bytes(refusal.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.write(b"".join(self.conn.held))
+        self.transport.write(b"".join(self.conn.held_head))
         self.transport.close()
 
 
-class _Connection(h11.Connection):
-    """Refuses a request that tells its length in two ways: what stands in front of the server may go by the other.
+class _StrictConnection(h11.Connection):
+    """Refuses a request that gives its length in two ways: a proxy in front of the server may trust the other.
 
     The head of an answer is held until its body comes, so that both are one write: each is a system call, and a chance
     for another thread to take the interpreter.
     """
 
-    held: Sequence[bytes] = ()
+    held_head: Sequence[bytes] = ()
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
         written = super().send_with_data_passthrough(event)
         if isinstance(event, h11.Response):
-            self.held, written = written or (), []
-        elif self.held and written is not None:
-            self.held, written = (), [*self.held, *written]
+            self.held_head, written = written or (), []
+        elif self.held_head and written is not None:
+            self.held_head, written = (), [*self.held_head, *written]
         return written
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:

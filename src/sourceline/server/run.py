@@ -1,81 +1,136 @@
-"""Serves the app until it is told to stop."""
+"""Serves the app until it is told to stop, with one process or with several on one port."""
 
+import logging
+import multiprocessing
+import os
 import resource
 import signal
 import socket
 import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from typing import TYPE_CHECKING
 
-from sourceline.errors import BuildError, SettingsError
-from sourceline.index.generation import current_id
-from sourceline.server.start import start
-from sourceline.settings import Settings
+from sourceline.api import Index
+from sourceline.config import Settings, is_loopback
+from sourceline.errors import BuildError, SettingsError, SourcelineError, WorkerError
+from sourceline.server.live_index import LiveIndex
+from sourceline.text import log_to_stderr
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+log = logging.getLogger(__name__)
+
+# A worker that ends this young would end again: after so many in a row for each worker, no other is started.
+YOUNG_SECONDS = 10
+MAX_YOUNG = 3
+# How soon a signal is passed on. That a worker ended is noticed at once.
+SIGNAL_SECONDS = 0.2
 
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:
-    """Build the index if there is none, then serve.
+    """Build the index if there is none, then serve. ``say`` shows a line to the person who started the server.
 
     Raises:
         SettingsError: the address cannot be listened on.
         BuildError: the first build failed.
-        GenerationError, ModelError: the index cannot be served.
+        SnapshotError, ModelError: the index cannot be served.
         WorkerError: the workers do not stay alive.
     """
-    _allow_descriptors()
-    listener = _bind(settings.host, settings.port)
-    with listener:
-        if current_id(settings.index) is None:
-            say(f"Building the index of {settings.documents}; the first time also compiles the model.")
+    _require_key(settings)
+    _raise_descriptor_limit()
+    with _bind(settings) as listener:
+        if not Index.exists(settings.index):
+            say(f"Building the index of {settings.documents}; the first time also exports the model.")
             _build_first(settings, say)
-        # In any case, so that what cannot be served is told here and once.
+        # Also before workers start, so that what cannot be served is told here and once.
         server = start(settings)
-        _listen(listener, settings.host, settings.port)
+        _listen(listener, settings)
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
         say(f"Sourceline answers at http://{name}:{listener.getsockname()[1]}")
         if settings.workers > 1:
-            from sourceline.server.workers import serve_with_workers
-
             del server  # each worker has its own
             serve_with_workers(settings, listener)
         else:
             server.run(sockets=[listener])
 
 
-def _allow_descriptors() -> None:
+def start(settings: Settings) -> "Server":
+    """Return a server that is ready to answer from the current snapshot.
+
+    FastAPI and uvicorn are imported while the index is opened: reading, hashing and preparing the model leave the
+    interpreter free.
+
+    Raises:
+        SnapshotError: there is no snapshot that can be served.
+        ModelError: its encoder cannot be opened.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(LiveIndex, settings)
+        from uvicorn import Server
+
+        from sourceline.server.app import create_app
+        from sourceline.server.protocol import http_config
+
+        return Server(http_config(create_app(settings, opening.result())))
+
+
+def _require_key(settings: Settings) -> None:
+    if not settings.api_key and not is_loopback(settings.host):
+        raise SettingsError(
+            f"on {settings.host} everyone in the network could read the documents: "
+            "set SOURCELINE_API_KEY, or serve on 127.0.0.1"
+        )
+
+
+def _raise_descriptor_limit() -> None:
     """Allow as many connections as the system does: with the usual 1,024 some slow clients would take them all."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # what some systems say to a limit that is none
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # some systems refuse a limit of "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(settings: Settings) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
+            0
+        ]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        raise SettingsError(f"cannot serve on {host}, port {port}: {error.strerror}") from error
+        raise _cannot_serve(settings, error) from error
     return listener
 
 
-def _listen(listener: socket.socket, host: str, port: int) -> None:
+def _listen(listener: socket.socket, settings: Settings) -> None:
     try:
         listener.listen()
-    except OSError as error:  # another one took the same port at the same time, and was ready first
-        raise SettingsError(f"cannot serve on {host}, port {port}: {error.strerror}") from error
+    except OSError as error:  # another process took the same port at the same time, and was ready first
+        raise _cannot_serve(settings, error) from error
+
+
+def _cannot_serve(settings: Settings, error: OSError) -> SettingsError:
+    return SettingsError(f"cannot serve on {settings.host}, port {settings.port}: {error.strerror}")
 
 
 def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
-    """Build in a process of its own: what compiling needs of memory is gone when it ends."""
-    from sourceline.server.rebuild import Rebuilds
-    from sourceline.server.status import State
+    """Build in a process of its own: the memory that exporting needs is free again when it ends."""
+    from sourceline.server.models import RebuildState
+    from sourceline.server.rebuilds import Rebuilds
 
-    rebuilds = Rebuilds(settings.documents, settings.index, settings.model, settings.encoder)
+    rebuilds = Rebuilds(settings)
     interrupt = signal.getsignal(signal.SIGINT)
     early: list[int] = []
-    # While the child is started a signal is only noted: it would be left with half of what it is told.
+    # While the child starts, a signal is deferred, so that the child gets its complete arguments.
     for number in {signal.SIGTERM, signal.SIGINT} if interrupt is not signal.SIG_IGN else {signal.SIGTERM}:
         signal.signal(number, lambda number, _: early.append(number))
     try:
@@ -88,7 +143,75 @@ def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
     finally:
         rebuilds.stop()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if status.state is not State.SUCCEEDED or status.report is None:
+    if status.state is not RebuildState.SUCCEEDED or status.report is None:
         raise BuildError(status.error or "the first build failed")
     for document, reason in status.report.skipped.items():
         say(f"skipped {document}: {reason}")
+
+
+def serve_with_workers(settings: Settings, listener: socket.socket) -> None:
+    """Serve with as many workers as the settings say, until a signal says to stop.
+
+    Raises:
+        WorkerError: the workers do not stay alive.
+    """
+    from sourceline.server.metrics import FOLDER_VARIABLE  # slow to import, and `start` did it
+
+    with tempfile.TemporaryDirectory(prefix="sourceline-") as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        keep_running(settings.workers, partial(_serve, settings, listener))
+
+
+def keep_running(count: int, work: Callable[[], None]) -> None:
+    """Keep ``count`` processes running until a signal says to stop; then stop them and wait for them.
+
+    Uvicorn's own supervisor asks each worker for a sign of life instead, and stands still while one does not answer.
+
+    Raises:
+        WorkerError: the workers do not stay alive.
+    """
+    context = multiprocessing.get_context("spawn")  # FAISS and onnxruntime hang in a forked process
+    signals: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: signals.append(number))
+    started: dict[SpawnProcess, float] = {}
+    died_young = 0  # in a row
+    try:
+        while not signals:
+            if died_young >= MAX_YOUNG * count:
+                raise WorkerError("the workers do not stay alive")
+            while len(started) < count:
+                worker = context.Process(target=work)
+                worker.start()
+                started[worker] = time.monotonic()
+            wait([worker.sentinel for worker in started], SIGNAL_SECONDS)
+            for worker in [worker for worker in started if not worker.is_alive()]:
+                age = time.monotonic() - started.pop(worker)
+                died_young = died_young + 1 if age < YOUNG_SECONDS else 0
+                log.warning("worker %s ended with code %s", worker.pid, worker.exitcode)
+    finally:
+        for worker in started:
+            worker.terminate()
+        for worker in started:
+            worker.join()
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve, in a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process that started it, which ends this one
+    log_to_stderr()
+    threading.Thread(target=_end_with_parent, name="parent-watcher", daemon=True).start()
+    try:
+        server = start(settings)
+    except SourcelineError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    server.run(sockets=[listener])
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is killed: it would keep the port."""
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

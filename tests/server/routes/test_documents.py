@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.server.serving import BRACKETS, NON_ASCII, assert_problem, get_document
+from tests.support.api import BRACKETS, NON_ASCII, assert_problem, get_document
 
 
 def test_all_documents_are_listed_by_id(client: TestClient, corpus: Path) -> None:
@@ -18,7 +18,7 @@ def test_all_documents_are_listed_by_id(client: TestClient, corpus: Path) -> Non
         {"id": NON_ASCII, "title": "Budget", "passages": 3, "sha256": sha256(NON_ASCII)},
         {"id": BRACKETS, "title": "notes [draft] 100%", "passages": 2, "sha256": sha256(BRACKETS)},
     ]
-    assert listed["generation"] == client.get("/v1/index").json()["generation"]["id"]
+    assert listed["snapshot"] == client.get("/v1/index").json()["snapshot"]["id"]
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_all_documents_are_listed_by_id(client: TestClient, corpus: Path) -> Non
     ],
 )
 def test_a_document_is_found_however_its_id_is_escaped(client: TestClient, path: str) -> None:
-    found = client.get(f"/v1/documents/{path}").json()
-    assert found["id"] == NON_ASCII
-    assert found["title"] == "Budget"
-    assert found["text"] == "# Budget\n\nThe café in Zürich closes in May. The council 😀 voted for seven new trams.\n"
-    assert [passage["heading"] for passage in found["passages"]] == [True, False, False]
-    assert [(passage["text"], passage["location"]) for passage in found["passages"]] == [
+    shown = client.get(f"/v1/documents/{path}").json()
+    assert shown["id"] == NON_ASCII
+    assert shown["title"] == "Budget"
+    assert shown["text"] == "# Budget\n\nThe café in Zürich closes in May. The council 😀 voted for seven new trams.\n"
+    assert [passage["heading"] for passage in shown["passages"]] == [True, False, False]
+    assert [(passage["text"], passage["location"]) for passage in shown["passages"]] == [
         ("Budget", {"start": 2, "end": 8, "line": 1, "paragraph": 1, "section": "Budget"}),
         (
             "The café in Zürich closes in May.",
@@ -49,20 +49,20 @@ def test_a_document_is_found_however_its_id_is_escaped(client: TestClient, path:
 
 
 def test_brackets_and_percent_signs_in_an_id_are_only_characters(client: TestClient) -> None:
-    found = get_document(client, BRACKETS)
-    assert (found["id"], len(found["passages"])) == (BRACKETS, 2)
+    shown = get_document(client, BRACKETS)
+    assert (shown["id"], len(shown["passages"])) == (BRACKETS, 2)
 
 
 def test_passages_stand_in_order_and_verbatim(client: TestClient, corpus: Path) -> None:
-    found = get_document(client, "meeting.txt")
+    shown = get_document(client, "meeting.txt")
     text = (corpus / "meeting.txt").read_text("utf-8")
-    assert found["text"] == text
-    locations = [passage["location"] for passage in found["passages"]]
-    assert [one["start"] for one in locations] == sorted(one["start"] for one in locations)
-    for passage, location in zip(found["passages"], locations, strict=True):
+    assert shown["text"] == text
+    locations = [passage["location"] for passage in shown["passages"]]
+    assert [location["start"] for location in locations] == sorted(location["start"] for location in locations)
+    for passage, location in zip(shown["passages"], locations, strict=True):
         assert passage["text"] == text[location["start"] : location["end"]]
         assert location["line"] == text.count("\n", 0, location["start"]) + 1
-    assert len({passage["citation"] for passage in found["passages"]}) == 48
+    assert len({passage["citation"] for passage in shown["passages"]}) == 48
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,19 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from sourceline.index.lock import lock
+from sourceline.index.snapshot import build_lock
 from tests.conftest import Rebuild
-from tests.server.serving import assert_problem, serve, wait_until
+from tests.support.api import assert_problem, serve, wait_until
 
 
 def state(client: TestClient) -> dict[str, Any]:
-    found = client.get("/v1/index").json()["rebuild"]
-    assert isinstance(found, dict)
-    return found
+    status = client.get("/v1/index").json()["rebuild"]
+    assert isinstance(status, dict)
+    return status
 
 
-def generation(client: TestClient) -> str:
-    return str(client.get("/v1/index").json()["generation"]["id"])
+def snapshot(client: TestClient) -> str:
+    return str(client.get("/v1/index").json()["snapshot"]["id"])
 
 
 def rebuilt(client: TestClient) -> dict[str, Any]:
@@ -24,26 +24,28 @@ def rebuilt(client: TestClient) -> dict[str, Any]:
     return state(client)
 
 
-def test_the_generation_that_is_served_is_described(documents: Path, index: Path, rebuild: Rebuild) -> None:
+def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.md").write_text("# Bridge\n\nThe bridge opens on Monday. It is made of oak.\n")
     (documents / "empty.txt").write_text("\n")
+    (documents / "scan.pdf").touch()
     report = rebuild(documents, index)
     with serve(documents, index) as client:
-        found = client.get("/v1/index").json()
-    created, tokens = found["generation"].pop("created"), found["generation"].pop("tokens")
-    assert found == {
-        "generation": {
-            "id": report.generation,
+        served = client.get("/v1/index").json()
+    created, tokens = served["snapshot"].pop("created"), served["snapshot"].pop("tokens")
+    assert served == {
+        "snapshot": {
+            "id": report.snapshot,
             "model": "sentence-transformers/all-MiniLM-L6-v2",
-            "encoder": "compiled",
+            "backend": "onnx",
             "documents": 1,
             "passages": 3,
             "rows": 2,
             "skipped": {"empty.txt": "there is no text in it"},
+            "ignored": {"scan.pdf": "its format is not read; these are: .md, .txt"},
         },
         "rebuild": {"state": "idle"},
     }
-    assert report.generation.endswith(created.replace("-", "").replace(":", "").replace("+0000", "Z"))
+    assert report.snapshot.endswith(created.replace("-", "").replace(":", "").replace("+0000", "Z"))
     assert tokens == 13
 
 
@@ -54,7 +56,7 @@ def test_a_rebuild_is_accepted_refused_while_it_runs_and_served_when_it_ends(
     (documents / "b.txt").write_text("The tower was sold in June.\n")
     rebuild(documents, index)
     with serve(documents, index) as client:
-        before = generation(client)
+        before = snapshot(client)
         (documents / "a.txt").write_text("The bridge opens on Tuesday.\n")
         (documents / "b.txt").unlink()
         (documents / "c.txt").write_text("A lighthouse stands on the cliff.\n")
@@ -71,22 +73,23 @@ def test_a_rebuild_is_accepted_refused_while_it_runs_and_served_when_it_ends(
         assert ended["started"] < ended["finished"]
         report = ended["report"]
         assert report | {"seconds": 0} == {
-            "generation": report["generation"],
+            "snapshot": report["snapshot"],
             "added": ["c.txt"],
             "changed": ["a.txt"],
             "unchanged": [],
             "removed": ["b.txt"],
             "skipped": {"empty.txt": "there is no text in it"},
+            "ignored": {},
             "passages": 2,
-            "windows": 2,
+            "chunks": 2,
             "encoded": 2,
             "seconds": 0,
         }
-        wait_until(lambda: generation(client) == report["generation"])
-        assert generation(client) > before
+        wait_until(lambda: snapshot(client) == report["snapshot"])
+        assert snapshot(client) > before
         answer = client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()
         assert answer["passages"][0]["text"] == "The bridge opens on Tuesday."
-        assert answer["generation"] == report["generation"]
+        assert answer["snapshot"] == report["snapshot"]
         assert client.post("/v1/index/rebuild").status_code == 202
         assert rebuilt(client)["report"]["unchanged"] == ["a.txt", "c.txt"]
 
@@ -97,13 +100,13 @@ def test_a_rebuild_that_fails_says_why_and_what_was_served_is_served(
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
     with serve(documents, index) as client:
-        before = generation(client)
+        before = snapshot(client)
         (documents / "a.txt").unlink()
         assert client.post("/v1/index/rebuild").status_code == 202
         failed = rebuilt(client)
         assert (failed["state"], failed["error"]) == ("failed", f"no document in {documents} can be read")
         assert "report" not in failed
-        assert generation(client) == before
+        assert snapshot(client) == before
         answer = client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()
         assert answer["passages"][0]["text"] == "The bridge opens on Monday."
         (documents / "a.txt").write_text("The bridge opens on Friday.\n")
@@ -114,7 +117,7 @@ def test_a_rebuild_that_fails_says_why_and_what_was_served_is_served(
 def test_a_rebuild_is_refused_while_another_process_builds(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
-    with serve(documents, index) as client, lock(index):
+    with serve(documents, index) as client, build_lock(index):
         assert_problem(client.post("/v1/index/rebuild"), 409)
         assert state(client) == {"state": "idle"}
 
@@ -139,5 +142,5 @@ def test_stopping_the_server_ends_a_rebuild_and_frees_the_lock(documents: Path, 
     report = rebuild(documents, index)
     with serve(documents, index) as client:
         assert client.post("/v1/index/rebuild").status_code == 202
-    with lock(index):
-        assert (index / "CURRENT").read_text().strip() >= report.generation
+    with build_lock(index):
+        assert (index / "CURRENT").read_text().strip() >= report.snapshot

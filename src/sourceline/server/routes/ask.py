@@ -1,78 +1,73 @@
 """Questions."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Query, Request
-from fastapi.routing import APIRoute
-from pydantic import ValidationError
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
+from sourceline.api import Index
 from sourceline.errors import QuestionError
-from sourceline.server import wire
-from sourceline.server.intake import again
-from sourceline.server.problems import responses
-from sourceline.server.schemas.questions import AskQuery, AskRequest, AskResponse
-from sourceline.server.serving import Serving
-from sourceline.server.threads import Threads
+from sourceline.server.errors import blame_field, problems
+from sourceline.server.models import AskQuery, AskRequest, AskResponse, BatchRequest, BatchResponse, Filters
+from sourceline.server.routes import LiveIndexDependency
+
+router = APIRouter(tags=["questions"], responses=problems(401, 413, 421, 422, 503))
 
 
-def ask_routes(serving: Serving, threads: Threads) -> APIRouter:
-    """Return the routes that answer questions."""
-    router = APIRouter(tags=["questions"], responses=responses(421, 401, 413, 422, 503))
+# Coroutines, unlike other routes: FastAPI runs a function in a thread and then validates its result in a second one.
+@router.post("/v1/ask", response_model_exclude_none=True, responses=problems(400, 415))
+async def ask(body: AskRequest, live_index: LiveIndexDependency) -> AskResponse:
+    """Return the passages that answer a question, best first."""
+    with blame_field("body.question"):
+        return await run_in_threadpool(
+            _answer, live_index.index, body.question, body.k, _patterns(body.filters), body.explain
+        )
 
-    async def ask(question: str, k: int, documents: Sequence[str], explain: bool) -> Response:
-        def answer() -> bytes:
-            started = time.perf_counter()
-            found = serving.searcher.ask(question, k, documents)
-            return wire.dump(wire.answer(found, explain, (time.perf_counter() - started) * 1000))
 
-        return Response(await threads.call(answer), media_type="application/json")
-
-    async def ask_question(request: AskRequest) -> Response:
-        """Return the passages that answer a question, best first."""
-        documents = request.filters.documents if request.filters else ()
-        return await ask(request.question, request.k, documents, request.explain)
-
-    router.add_api_route(
-        "/v1/ask",
-        ask_question,
-        methods=["POST"],
-        response_model=AskResponse,
-        responses=responses(400, 415),
-        route_class_override=_AskRoute,
-    )
-
-    @router.get("/v1/ask", response_model=AskResponse)
-    async def ask_question_by_link(request: Request, query: Annotated[AskQuery, Query()]) -> Response:
-        """Return the same, for a question in the query string."""
+@router.get("/v1/ask", response_model_exclude_none=True)
+async def ask_by_link(
+    request: Request, query: Annotated[AskQuery, Query()], live_index: LiveIndexDependency
+) -> AskResponse:
+    """Return the same for a question in the query string."""
+    with blame_field("query.question"):
         _require_utf8(request.scope["query_string"])
-        return await ask(query.question, query.k, query.document, query.explain)
+        return await run_in_threadpool(
+            _answer, live_index.index, query.question, query.k, query.document, query.explain
+        )
 
-    return router
+
+@router.post("/v1/ask/batch", response_model_exclude_none=True, responses=problems(400, 415))
+async def ask_batch(body: BatchRequest, live_index: LiveIndexDependency) -> BatchResponse:
+    """Answer up to 100 questions. If one cannot be asked, none is answered."""
+    # A thread for one question at a time, so that other requests get their turn in between.
+    answers = iterate_in_threadpool(_answer_each(live_index.index, body))
+    return BatchResponse(answers=[answer async for answer in answers])
 
 
-class _AskRoute(APIRoute):
-    """Reads a body that fits in one step; whatever else was sent FastAPI reads, to say what is wrong with it.
+def _answer(index: Index, question: str, k: int, documents: Sequence[str], explain: bool) -> AskResponse:
+    started = time.perf_counter()
+    answer = index.ask(question, k, documents)
+    return AskResponse.from_answer(answer, _milliseconds_since(started), explain)
 
-    FastAPI's own reading costs a question more than all else that the server does for it.
-    """
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "POST" and dict(scope["headers"]).get(b"content-type") == b"application/json":
-            body = await Request(scope, receive).body()
-            try:
-                asked = AskRequest.model_validate_json(body)
-            except ValidationError:
-                receive = again(body, receive)
-            else:
-                response: Response = await self.endpoint(asked)
-                await response(scope, receive, send)
-                return
-        await super().handle(scope, receive, send)
+def _answer_each(index: Index, body: BatchRequest) -> Iterator[AskResponse]:
+    answers = index.ask_many(body.questions, body.k, _patterns(body.filters))
+    for number in range(len(body.questions)):
+        started = time.perf_counter()
+        with blame_field(f"body.questions.{number}"):
+            answer = next(answers)
+        yield AskResponse.from_answer(answer, _milliseconds_since(started), body.explain)
+
+
+def _patterns(filters: Filters | None) -> Sequence[str]:
+    return filters.documents if filters else ()
+
+
+def _milliseconds_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
 
 
 def _require_utf8(query: bytes) -> None:

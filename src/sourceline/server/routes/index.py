@@ -1,34 +1,21 @@
 """The index: what is served, and rebuilding it."""
 
-from dataclasses import asdict
-
 from fastapi import APIRouter
 
-from sourceline.server.problems import responses
-from sourceline.server.rebuild import Rebuilds
-from sourceline.server.schemas.index import GenerationBody, IndexResponse, RebuildBody
-from sourceline.server.serving import Serving
-from sourceline.server.status import RebuildStatus
+from sourceline.server.errors import problems
+from sourceline.server.models import IndexResponse, RebuildStatus
+from sourceline.server.routes import LiveIndexDependency, RebuildsDependency
+
+router = APIRouter(tags=["index"], responses=problems(401, 421, 503))
 
 
-def index_routes(serving: Serving, rebuilds: Rebuilds) -> APIRouter:
-    """Return the routes that show and rebuild the index."""
-    router = APIRouter(tags=["index"], responses=responses(421, 401, 503))
-
-    @router.get("/v1/index", response_model_exclude_none=True)
-    def get_index() -> IndexResponse:
-        """Return the generation that is served, and the state of the last rebuild."""
-        manifest = serving.searcher.generation.manifest
-        known = {name: getattr(manifest, name) for name in GenerationBody.model_fields}
-        return IndexResponse(generation=GenerationBody(**known), rebuild=_rebuild(rebuilds.status))
-
-    @router.post("/v1/index/rebuild", status_code=202, response_model_exclude_none=True, responses=responses(409, 413))
-    def rebuild_index() -> RebuildBody:
-        """Start a rebuild in a process of its own; follow it at `/v1/index`."""
-        return _rebuild(rebuilds.start())
-
-    return router
+@router.get("/v1/index", response_model_exclude_none=True)
+def get_index(live_index: LiveIndexDependency, rebuilds: RebuildsDependency) -> IndexResponse:
+    """Return the snapshot that is served, the files that were left out, and the state of the last rebuild."""
+    return IndexResponse(snapshot=live_index.index.snapshot, rebuild=rebuilds.status)
 
 
-def _rebuild(status: RebuildStatus) -> RebuildBody:
-    return RebuildBody.model_validate(asdict(status))
+@router.post("/v1/index/rebuild", status_code=202, response_model_exclude_none=True, responses=problems(409, 413))
+def rebuild_index(rebuilds: RebuildsDependency) -> RebuildStatus:
+    """Start a rebuild in a process of its own; follow it at `/v1/index`."""
+    return rebuilds.start()

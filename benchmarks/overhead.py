@@ -1,0 +1,75 @@
+"""What the server costs a request beside the search: ``python benchmarks/overhead.py``.
+
+Calls the app as uvicorn does, with an answer that was found before, over the index of the settings (build it first).
+Prints the milliseconds of processor time that each request takes: the least of several rounds.
+"""
+
+import asyncio
+import json
+import time
+
+from starlette.types import Message, Scope
+
+from sourceline.api import Index
+from sourceline.config import load_settings
+from sourceline.server.app import create_app
+from sourceline.types import Answer
+
+ROUNDS, REQUESTS = 10, 200
+QUESTION = json.dumps({"question": "Who chairs the next session?"}).encode()
+BATCH = json.dumps({"questions": ["Who chairs the next session?"] * 100}).encode()
+CASES = {
+    "an answer with five passages": ("POST", "/v1/ask", QUESTION),
+    "a hundred answers": ("POST", "/v1/ask/batch", BATCH),
+    "a question that is refused": ("POST", "/v1/ask", b"{}"),
+    "an unknown path": ("GET", "/no/such/route", b""),
+    "a wrong method": ("DELETE", "/v1/ask", b""),
+    "health": ("GET", "/healthz", b""),
+}
+
+
+def main() -> None:
+    """Time every case."""
+    app = create_app(load_settings())
+    answer: Answer = app.state.live_index.index.ask("Who chairs the next session?")
+    Index.ask = lambda *_: answer  # type: ignore[method-assign]
+    Index.ask_many = lambda _, questions, *__: iter([answer] * len(questions))  # type: ignore[method-assign]
+
+    async def request(method: str, path: str, body: bytes) -> None:
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope: Scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": headers,
+        }
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(_: Message) -> None:
+            pass
+
+        await app(scope, receive, send)
+
+    async def time_all() -> None:
+        async with app.router.lifespan_context(app):
+            for name, case in CASES.items():
+                rounds = [await seconds(*case) for _ in range(ROUNDS)]
+                print(f"{name:32} {min(rounds) * 1000:8.3f}")
+
+    async def seconds(method: str, path: str, body: bytes) -> float:
+        started = time.process_time()
+        for _ in range(REQUESTS):
+            await request(method, path, body)
+        return (time.process_time() - started) / REQUESTS
+
+    asyncio.run(time_all())
+
+
+if __name__ == "__main__":
+    main()

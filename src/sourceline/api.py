@@ -1,0 +1,350 @@
+"""The front door: build an index, open it, ask, look citations up."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Self
+
+from sourceline.citations.ledger import Ledger
+from sourceline.citations.lookup import look_up
+from sourceline.encoders.base import Encoder
+from sourceline.errors import BuildRunningError, ClosedError, MismatchError, UnknownDocumentError
+from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
+from sourceline.search.confidence import is_calibrated, load_calibration
+from sourceline.search.searcher import Searcher
+from sourceline.types import (
+    DEFAULT_MODEL,
+    DEFAULT_THRESHOLD,
+    Answer,
+    Backend,
+    BuildProgress,
+    BuildReport,
+    Citation,
+    DocumentInfo,
+    DocumentList,
+    DocumentText,
+    FolderContents,
+    SnapshotInfo,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Index:
+    """An index of documents: answers questions and looks citations up. Safe to use from many threads.
+
+    An open index serves one snapshot; ``refresh`` switches to a newer one. A call that has begun is finished with the
+    snapshot that it began with.
+
+    >>> from sourceline import Index
+    >>> Index.build("minutes", "index").added
+    ('meeting.txt',)
+    >>> with Index.open("index") as index:
+    ...     answer = index.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
+    ...     citation = index.cite(answer.hits[0].passage.id)
+    >>> answer.verdict.value, answer.hits[0].passage.text[-36:]
+    ('answered', 'Iraqi Foreign Minister Fuad Hussein.')
+    >>> citation.status.value, citation.cited.passage.location.line
+    ('current', 1)
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        model: str | None,
+        backend: Backend | None,
+        threshold: float,
+        connections: int,
+    ) -> None:
+        """For ``Index.open``."""
+        self._path, self._model, self._backend = path, model, backend
+        self._threshold, self._connections = threshold, connections
+        self._ledger = Ledger(path)
+        self._refreshing = threading.Lock()  # never taken to answer a question
+        self._opening_encoder = threading.Lock()
+        self._current: str | None = None  # what CURRENT named when a snapshot was last opened
+        self._view: _View | None = None
+
+    @classmethod
+    def build(
+        cls,
+        documents: str | PathLike[str],
+        path: str | PathLike[str],
+        *,
+        model: str = DEFAULT_MODEL,
+        backend: Backend = Backend.ONNX,
+        progress: Callable[[BuildProgress], None] = lambda _: None,
+    ) -> BuildReport:
+        """Read a folder of documents, encode what is new, and publish a new snapshot of the index at ``path``.
+
+        Safe beside open indexes, also of other processes. Interrupted, a later build goes on where it stopped.
+
+        Args:
+            documents: the folder.
+            path: the folder of the index; created if there is none.
+            model: a sentence-transformers model, by name or folder.
+            backend: what runs it.
+            progress: called as documents are encoded.
+
+        Raises:
+            BuildRunningError: another build of this index is running.
+            CorpusError: there are no documents.
+            ModelError: the model cannot be used.
+            LedgerError: the citations could not be recorded.
+            BuildError: anything else that stopped the build. What was served before is untouched.
+        """
+        from sourceline.indexing.builder import build  # a server that answers does not import the builder
+
+        return build(Path(documents), Path(path), model, Backend(backend), progress)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        model: str | None = None,
+        backend: Backend | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
+        connections: int = 1,
+        lazy: bool = False,
+        fallback: bool = True,
+    ) -> Self:
+        """Open and verify the current snapshot of an index.
+
+        Args:
+            path: the folder of the index.
+            model: the model that it must have been built with; None accepts any.
+            backend: what must run the model; None accepts any.
+            threshold: the least confidence with which a question counts as answered.
+            connections: how many threads will ask at once without waiting for each other.
+            lazy: whether to open the encoder only for the first question; looking citations up needs none.
+            fallback: whether to set a damaged snapshot aside and open the one before.
+
+        Raises:
+            NoSnapshotError: nothing was built yet.
+            DamagedError: no snapshot is whole.
+            MismatchError: it was built with another model or backend, or in another format.
+            SnapshotError: it cannot be read just now.
+            ModelError: its encoder cannot be opened.
+            ValueError: an argument is out of range.
+        """
+        if connections < 1 or not 0 <= threshold <= 1:
+            raise ValueError("connections must be at least 1, and threshold between 0 and 1")
+        index = cls(Path(path), model, Backend(backend) if backend else None, threshold, connections)
+        # Read before opening: a snapshot that is published meanwhile is noticed by the next refresh.
+        index._current = current_id(index._path)
+        index._view = index._open_view(fallback)
+        if not lazy:
+            index._searcher(index._view)
+        return index
+
+    @staticmethod
+    def exists(path: str | PathLike[str]) -> bool:
+        """Return whether an index was built at ``path``.
+
+        Raises:
+            SnapshotError: it cannot be read.
+        """
+        return current_id(Path(path)) is not None
+
+    @staticmethod
+    def is_building(path: str | PathLike[str]) -> bool:
+        """Return whether a build of the index at ``path`` is running, in whichever process."""
+        if not (Path(path) / LOCK).exists():  # do not create it
+            return False
+        try:
+            with build_lock(Path(path)):
+                return False
+        except BuildRunningError:
+            return True
+
+    @staticmethod
+    def scan(documents: str | PathLike[str]) -> FolderContents:
+        """Return which files of a folder would be in an index, and which would be left out, with the reason.
+
+        Raises:
+            CorpusError: the folder is missing or cannot be read.
+        """
+        from sourceline.ingest.loader import list_documents
+
+        return list_documents(Path(documents))
+
+    @staticmethod
+    def locate_model(name: str) -> Path:
+        """Return the folder of a model's files, verified.
+
+        Raises:
+            ModelError: there is no such model, or it is not the one expected.
+        """
+        from sourceline.encoders.hub import find_model
+
+        return find_model(name).folder
+
+    @property
+    def snapshot(self) -> SnapshotInfo:
+        """What is served."""
+        return _info(self._require_open().snapshot.manifest)
+
+    def ask(self, question: str, k: int = 5, documents: str | Sequence[str] = ()) -> Answer:
+        """Return the up to ``k`` passages that answer a question best.
+
+        Best first, ties in document order, each text once.
+
+        Args:
+            question: in natural words, at most 2,000 characters.
+            k: how many passages, clamped to 1..100.
+            documents: an id or glob (``2026/*``), or several; if given, only matching documents are searched.
+
+        Raises:
+            QuestionError: the question is empty, too long, or no text.
+            ModelError: the encoder cannot be opened.
+        """
+        return self._searcher(self._require_open()).ask(question, k, _patterns(documents))
+
+    def ask_many(self, questions: Iterable[str], k: int = 5, documents: str | Sequence[str] = ()) -> Iterator[Answer]:
+        """Yield the answer of each question as ``ask`` gives it, all from one snapshot.
+
+        Raises:
+            QuestionError: the next question is empty, too long, or no text.
+            ModelError: the encoder cannot be opened.
+        """
+        searcher = self._searcher(self._require_open())
+        for question in questions:
+            yield searcher.ask(question, k, _patterns(documents))
+
+    def cite(self, citation: str) -> Citation:
+        """Look a citation up: the sentence as cited, what became of it, where it stands now.
+
+        Raises:
+            UnknownCitationError: this id was never issued.
+            LedgerError: the record of citations cannot be read.
+        """
+        return look_up(citation, self._require_open().snapshot.passages, self._ledger)
+
+    def documents(self) -> DocumentList:
+        """Return all documents, by id."""
+        snapshot = self._require_open().snapshot
+        documents = [
+            DocumentInfo(entry.id, entry.title, entry.sha256, len(entry.numbers))
+            for entry in snapshot.passages.documents
+        ]
+        return DocumentList(tuple(documents), snapshot.id)
+
+    def document(self, document_id: str) -> DocumentText:
+        """Return a document's text with its passages.
+
+        Raises:
+            UnknownDocumentError: it is not in the index.
+        """
+        snapshot = self._require_open().snapshot
+        entry = snapshot.passages.entry(document_id)
+        if entry is None:
+            raise UnknownDocumentError("no document with this id is in the index")
+        passages = tuple(snapshot.passages.of_document(entry))
+        return DocumentText(
+            entry.id, entry.title, entry.sha256, snapshot.passages.text_of(entry), passages, snapshot.id
+        )
+
+    def check_citations(self) -> int:
+        """Read the whole record of citations; return how many were issued.
+
+        Raises:
+            LedgerError: it is damaged.
+        """
+        return self._ledger.check()
+
+    def refresh(self) -> bool:
+        """Switch to the current snapshot, if it is another than the one that is served; return whether it was.
+
+        Raises:
+            SnapshotError: it cannot be served. The one before goes on being served.
+            ModelError: its encoder cannot be opened.
+        """
+        with self._refreshing:
+            view = self._require_open()
+            current = current_id(self._path)
+            if current == self._current:
+                return False
+            new = self._open_view(fallback=True)
+            if view.searcher:
+                self._searcher(new, view.searcher.encoder)
+            # The snapshot before is closed when the last call that uses it returns.
+            self._view, self._current = new, current
+            return True
+
+    def close(self) -> None:
+        """Let go of all files once the calls that have begun are done. May be called twice."""
+        with self._refreshing:  # refresh would reopen it
+            self._view = None
+
+    def __enter__(self) -> Self:
+        """Use as a context manager to close it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def _require_open(self) -> "_View":
+        view = self._view
+        if view is None:
+            raise ClosedError(f"the index {self._path} was closed")
+        return view
+
+    def _open_view(self, fallback: bool) -> "_View":
+        snapshot = open_current(self._path, self._connections, fallback)
+        manifest = snapshot.manifest
+        if self._model not in (None, manifest.model):
+            raise MismatchError(f"snapshot {snapshot.id} was built with {manifest.model}, not {self._model}: {REBUILD}")
+        # Not the other way round: a model that cannot be exported is run by sentence-transformers.
+        if self._backend is Backend.TORCH and manifest.backend != Backend.TORCH:
+            raise MismatchError(f"snapshot {snapshot.id} was not built with the torch backend: {REBUILD}")
+        return _View(snapshot)
+
+    def _searcher(self, view: "_View", encoder: Encoder | None = None) -> Searcher:
+        """Return the Searcher of a snapshot; ``encoder`` is one that is open already."""
+        if view.searcher:
+            return view.searcher
+        from sourceline.encoders.load import open_encoder  # ONNX Runtime, which looking citations up does not need
+
+        with self._opening_encoder:
+            if view.searcher is None:
+                manifest = view.snapshot.manifest
+                if encoder is None or encoder.fingerprint != manifest.fingerprint:
+                    backend = Backend(manifest.backend)
+                    encoder = open_encoder(backend, manifest.model, manifest.fingerprint, self._path)
+                    if not is_calibrated(manifest.model):
+                        log.warning("%s has no calibration: confidence is only rough", manifest.model)
+                calibration = load_calibration(manifest.model)
+                view.searcher = Searcher(view.snapshot, encoder, calibration, self._threshold)
+            return view.searcher
+
+
+class _View:
+    """A snapshot and, once a question was asked, its Searcher."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.searcher: Searcher | None = None
+
+
+def _patterns(documents: str | Sequence[str]) -> Sequence[str]:
+    return [documents] if isinstance(documents, str) else documents
+
+
+def _info(manifest: Manifest) -> SnapshotInfo:
+    return SnapshotInfo(
+        id=manifest.id,
+        created=datetime.fromisoformat(manifest.created),
+        model=manifest.model,
+        backend=Backend(manifest.backend),
+        documents=manifest.documents,
+        passages=manifest.passages,
+        rows=manifest.rows,
+        tokens=manifest.tokens,
+        skipped=manifest.skipped,
+        ignored=manifest.ignored,
+    )

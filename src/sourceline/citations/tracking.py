@@ -1,0 +1,257 @@
+"""What became of the citations that a build no longer finds: moved, changed or removed."""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
+
+from sourceline.citations.ledger import Ledger, Resolution
+from sourceline.index.passage_store import DocumentEntry, PassageStore
+from sourceline.index.snapshot import Snapshot
+from sourceline.types import CitationStatus, Passage, PassageInContext
+
+# A text of fewer words ("Thank you.") is too common to track unless its context moved too.
+DISTINCTIVE_WORDS = 4
+# An edited sentence keeps about half of its words; if it alone stands where the old one stood, a third will do.
+SIMILAR, SIMILAR_IN_PLACE = 0.5, 0.34
+# How many new sentences on either side of the old one's place are compared with it.
+NEAR = 50
+
+
+def record_citations(ledger: Ledger, before: Snapshot | None, after: Snapshot) -> None:
+    """Issue the passages that are new in ``after`` and record what became of those that are gone.
+
+    Only documents whose bytes changed are compared.
+
+    Raises:
+        LedgerError: the ledger cannot be read or written; nothing was recorded.
+    """
+    if before is None and not ledger.exists():
+        # Nothing can have been lost, so nothing needs comparing: the passages are read document by document.
+        passages = (passage for entry in after.passages.documents for passage in after.passages.in_context(entry))
+        ledger.record(after.id, passages, ())
+        return
+    old_entries = {entry.id: entry for entry in before.passages.documents} if before else {}
+    new_entries = {entry.id: entry for entry in after.passages.documents}
+    touched = [
+        id_
+        for id_ in {**old_entries, **new_entries}
+        if id_ not in old_entries or id_ not in new_entries or _differ(old_entries[id_], new_entries[id_])
+    ]
+    old = {id_: before.passages.in_context(old_entries[id_]) for id_ in touched if before and id_ in old_entries}
+    new = {id_: after.passages.in_context(new_entries[id_]) for id_ in touched if id_ in new_entries}
+    old_ids = {passage.passage.id for document in old.values() for passage in document}
+    appeared = [p for document in new.values() for p in document if p.passage.id not in old_ids]
+    # The old ones too, in case the ledger was lost: they must be known before anything is said of them.
+    issued = [*(passage for document in old.values() for passage in document), *appeared]
+    ledger.record(after.id, issued, list(_resolutions(ledger, after.passages, old, new, appeared)))
+
+
+def latest_successor(citation: str, passages: PassageStore, ledger: Ledger) -> PassageInContext | None:
+    """Go from successor to successor of a lost citation until one is in this snapshot.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    return passages.find(ledger.successors(citation))
+
+
+def similarity(text: str, other: str) -> float:
+    """Return how much of two texts agrees, word by word and in order, from 0 to 1 (Ratcliff & Obershelp).
+
+    >>> similarity("Trade grew by 7 percent.", "Trade grew by 9 percent.")
+    0.8
+    """
+    matcher = SequenceMatcher(None, text.casefold().split(), other.casefold().split(), autojunk=False)
+    return matcher.ratio()
+
+
+def match_reappeared(lost: Iterable[PassageInContext], appeared: Sequence[PassageInContext]) -> Iterator[Resolution]:
+    """Yield the new location of each lost citation whose exact text reappeared.
+
+    Args:
+        lost: citations of any age that are not in the new snapshot.
+        appeared: passages of the new snapshot that were not in the one before.
+    """
+    by_text: dict[str, list[PassageInContext]] = defaultdict(list)
+    for new in appeared:
+        by_text[new.passage.text].append(new)
+    for old in lost:
+        candidates = by_text[old.passage.text]
+        if not candidates:
+            continue
+        best = max(candidates, key=lambda new: (_same_document(old, new), _agreement(old, new)))
+        if _is_distinctive(old) or _same_document(old, best) or _agreement(old, best):
+            yield Resolution(old.passage.id, CitationStatus.MOVED, best.passage.id)
+
+
+def match_missing(
+    old: Sequence[PassageInContext],
+    new: Sequence[PassageInContext],
+    moved: dict[str, PassageInContext],
+    kept: Iterable[PassageInContext],
+) -> Iterator[Resolution]:
+    """Yield what became of the passages of one document that are not in the new snapshot.
+
+    Args:
+        old: all passages of the document as it was, in order.
+        new: all passages of the document as it is, or of the one that it was renamed to; none if it is gone.
+        moved: the citations of this document that ``match_reappeared`` placed, and where.
+        kept: passages of other documents that stand as before; one of them can hold the text as well.
+    """
+    present = {passage.passage.id: passage for passage in new}
+    by_text: dict[str, list[PassageInContext]] = defaultdict(list)
+    for passage in [*new, *kept]:
+        by_text[passage.passage.text].append(passage)
+    accounted_for = {passage.passage.id for passage in [*old, *moved.values()]}
+    fresh = [passage.passage for passage in new if passage.passage.id not in accounted_for]
+    for missing, (first, last) in zip(old, _ordinal_ranges(old, present, moved, len(new)), strict=True):
+        citation = missing.passage.id
+        if citation in present or citation in moved:
+            continue
+        copy = _surviving_copy(missing, by_text[missing.passage.text])
+        if copy:
+            yield Resolution(citation, CitationStatus.MOVED, copy.passage.id)
+            continue
+        edited = _edited(missing.passage, fresh, first, last)
+        if edited:
+            yield Resolution(citation, CitationStatus.CHANGED, edited.id)
+        else:
+            yield Resolution(citation, CitationStatus.REMOVED, None)
+
+
+def renamed_to(moved: Iterable[PassageInContext]) -> str | None:
+    """Return the document that most of a lost document's passages moved to."""
+    counts = Counter(passage.passage.document_id for passage in moved)
+    return min(counts, key=lambda document: (-counts[document], document)) if counts else None
+
+
+def _resolutions(
+    ledger: Ledger,
+    passages: PassageStore,
+    old: dict[str, list[PassageInContext]],
+    new: dict[str, list[PassageInContext]],
+    appeared: list[PassageInContext],
+) -> Iterator[Resolution]:
+    """Yield a resolution for every citation missing from the new snapshot.
+
+    ``old`` and ``new`` hold the documents that changed.
+    """
+    new_ids = {passage.passage.id for document in new.values() for passage in document}
+    appeared_by_id = {passage.passage.id: passage for passage in appeared}
+    stayed = {
+        _document_and_text(p) for document in new.values() for p in document if p.passage.id not in appeared_by_id
+    }
+    just_lost = {passage.passage.id for document in old.values() for passage in document}
+    lost = [
+        cited
+        for cited in ledger.with_texts(passage.passage.text for passage in appeared)
+        if cited.passage.id not in appeared_by_id
+        and passages.find([cited.passage.id]) is None
+        # A new copy of a text takes nothing from where the text still stands.
+        and _document_and_text(cited) not in stayed
+        and (cited.passage.id in just_lost or not _has_same_text_now(cited, passages, ledger))
+    ]
+    reappeared = list(match_reappeared(lost, appeared))
+    yield from reappeared
+    moved = {r.citation: appeared_by_id[r.successor] for r in reappeared if r.successor}
+    for document_id, old_passages in old.items():
+        missing = [p for p in old_passages if p.passage.id not in new_ids and p.passage.id not in moved]
+        if not missing:
+            continue
+        target = document_id
+        if document_id not in new:
+            target = renamed_to(moved[p.passage.id] for p in old_passages if p.passage.id in moved) or document_id
+        texts = {passage.passage.text for passage in missing}
+        yield from match_missing(old_passages, new.get(target, []), moved, passages.find_texts(texts))
+
+
+def _ordinal_ranges(
+    old: Sequence[PassageInContext],
+    present: dict[str, PassageInContext],
+    moved: dict[str, PassageInContext],
+    end: int,
+) -> list[tuple[int, int]]:
+    """Return the ordinals of the new document between which each old passage belongs: [first, last).
+
+    The nearest passages before and after it that are still there, or that moved along, are the anchors.
+    """
+
+    def anchor_of(passage: PassageInContext) -> PassageInContext | None:
+        moved_to = moved.get(passage.passage.id)
+        return present.get(passage.passage.id) or (present.get(moved_to.passage.id) if moved_to else None)
+
+    anchors = [anchor_of(passage) for passage in old]
+    firsts, lasts = [], []
+    first, last = 0, end
+    for anchor in anchors:
+        firsts.append(first)
+        first = anchor.passage.ordinal + 1 if anchor else first
+    for anchor in reversed(anchors):
+        lasts.append(last)
+        last = anchor.passage.ordinal if anchor else last
+    return list(zip(firsts, reversed(lasts), strict=True))
+
+
+def _edited(old: Passage, fresh: list[Passage], first: int, last: int) -> Passage | None:
+    """Return the new passage that an edit made of the old one: look where it stood first, then near there."""
+    begin = bisect_left(fresh, first, key=lambda new: new.ordinal)
+    end = bisect_left(fresh, last, key=lambda new: new.ordinal)
+    in_place, near = fresh[begin:end][:NEAR], fresh[max(0, begin - NEAR) : begin + NEAR]
+    for candidates, threshold in (
+        (in_place, SIMILAR_IN_PLACE if len(in_place) == 1 else SIMILAR),
+        (near, SIMILAR),
+    ):
+        scored = [(similarity(old.text, new.text), -new.ordinal, new) for new in candidates]
+        best = max(scored, key=lambda entry: entry[:2], default=None)
+        if best and best[0] >= threshold:
+            return best[2]
+    return None
+
+
+def _surviving_copy(old: PassageInContext, candidates: list[PassageInContext]) -> PassageInContext | None:
+    """Return the passage with the same text that stands for the old one although it is not new.
+
+    In the same document any will do (the first of two equal sentences was deleted). Elsewhere the text around it must
+    agree (the same report in two files, one of them deleted), for a short one on both sides: a phrase that merely
+    recurs is another sentence.
+    """
+    same_document = [new for new in candidates if _same_document(old, new)]
+    if same_document:
+        return min(same_document, key=lambda new: abs(new.passage.ordinal - old.passage.ordinal))
+    best = max(candidates, key=lambda new: _agreement(old, new), default=None)
+    sides = 1 if _is_distinctive(old) else 2
+    return best if best and _agreement(old, best) >= sides else None
+
+
+def _agreement(old: PassageInContext, new: PassageInContext) -> int:
+    """Return on how many sides, of two, the text around two passages agrees.
+
+    Every document has a beginning and an end, so an empty prefix or suffix counts only if the other side matches.
+    """
+    sides = [(old.prefix.split(), new.prefix.split()), (old.suffix.split(), new.suffix.split())]
+    agreeing = [words for words, others in sides if words == others]
+    return len(agreeing) if any(agreeing) else 0
+
+
+def _is_distinctive(passage: PassageInContext) -> bool:
+    return len(passage.passage.text.split()) >= DISTINCTIVE_WORDS
+
+
+def _same_document(old: PassageInContext, new: PassageInContext) -> bool:
+    return old.passage.document_id == new.passage.document_id
+
+
+def _document_and_text(passage: PassageInContext) -> tuple[str, str]:
+    return passage.passage.document_id, passage.passage.text
+
+
+def _has_same_text_now(cited: PassageInContext, passages: PassageStore, ledger: Ledger) -> bool:
+    """Return whether an earlier build found where a lost citation went, and its text still stands there."""
+    now = latest_successor(cited.passage.id, passages, ledger)
+    return now is not None and now.passage.text == cited.passage.text
+
+
+def _differ(old: DocumentEntry, new: DocumentEntry) -> bool:
+    # The title is part of what a citation shows; how a text is split can change with Sourceline itself.
+    return (old.sha256, old.title, len(old.numbers)) != (new.sha256, new.title, len(new.numbers))

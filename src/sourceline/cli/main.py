@@ -1,0 +1,294 @@
+"""The commands."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sourceline import __version__
+from sourceline.config import Settings, load_settings
+from sourceline.errors import SourcelineError
+from sourceline.text import log_to_stderr, one_line
+from sourceline.types import Backend
+
+if TYPE_CHECKING:  # rich is imported when something is shown
+    from rich.console import Console
+    from rich.progress import TaskID
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    help="Ask a question about your documents; get the exact sentences that answer it, with citations that last.",
+)
+
+# Global options may also stand behind the command's name.
+_GLOBAL = ("--documents", "--index", "--model", "--backend", "--threshold")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line. Known errors are one line and exit code 1, never a traceback."""
+    try:
+        app(args=globals_first(sys.argv[1:]), prog_name="sourceline")
+    except SourcelineError as error:
+        err().print(one_line(f"sourceline: {error}"), style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def globals_first(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the global options before the command.
+
+    >>> globals_first(["ask", "Who?", "--index", "i"])
+    ['--index', 'i', 'ask', 'Who?']
+    """
+    first: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--":
+            rest += [argument, *remaining]
+        elif argument in _GLOBAL:
+            value = next(remaining, None)
+            if value is None:  # with nothing behind it, typer says that the value is missing
+                return [*first, argument]
+            first += [argument, value]
+        elif argument.startswith(tuple(f"{name}=" for name in _GLOBAL)):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return first + rest
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"sourceline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    documents: Annotated[Path | None, typer.Option(help="The folder of documents.", show_default="seeds")] = None,
+    index: Annotated[Path | None, typer.Option(help="The folder of the index.", show_default="index")] = None,
+    model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
+    backend: Annotated[Backend | None, typer.Option(help="What runs the model.", show_default="onnx")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The least confidence of an answer.", show_default="0.5")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Read the settings; the command line comes first."""
+    log_to_stderr()
+    overrides = {"documents": documents, "index": index, "model": model, "backend": backend, "threshold": threshold}
+    context.obj = lambda **more: load_settings(**overrides, **more)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.", show_default="8080")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes.", show_default="1")] = None,
+    capacity: Annotated[int | None, typer.Option(min=1, help="Requests taken in at once.", show_default="64")] = None,
+) -> None:
+    """Serve the page and the API, after building the index if there is none."""
+    settings: Settings = context.obj(host=host, port=port, workers=workers, capacity=capacity)
+    from sourceline.server.run import run
+
+    run(settings, say=lambda text: typer.echo(one_line(text), err=True))
+
+
+@app.command("rebuild-index")
+def rebuild_index(context: typer.Context, as_json: Json = False) -> None:
+    """Read the documents, encode what is new, publish a new snapshot. Exit code 1 if a file could not be read."""
+    settings: Settings = context.obj()
+    from sourceline.api import Index
+    from sourceline.cli import render
+
+    with progress_bar() as show:
+        report = Index.build(
+            settings.documents,
+            settings.index,
+            model=settings.model,
+            backend=settings.backend,
+            progress=lambda state: show("encoding", state.done, state.total),
+        )
+    if as_json:
+        out().print_json(json.dumps(asdict(report)))
+    else:
+        out().print(render.report(report), markup=False, soft_wrap=True)
+    if report.skipped:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="A question in natural words.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
+    document: Annotated[list[str] | None, typer.Option(help="Only documents with this id or glob; repeatable.")] = None,
+    explain: Annotated[bool, typer.Option(help="Show the component scores.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the sentences that answer a question, best first."""
+    settings: Settings = context.obj()
+    from sourceline.api import Index
+    from sourceline.cli import render
+
+    with Index.open(
+        settings.index, model=settings.model, backend=settings.backend, threshold=settings.threshold
+    ) as index:
+        started = time.perf_counter()
+        answer = index.ask(question, k, document or ())
+        took_ms = (time.perf_counter() - started) * 1000
+    if as_json:
+        from sourceline.server.models import AskResponse
+
+        response = AskResponse.from_answer(answer, took_ms, explain)
+        out().print_json(response.model_dump_json(exclude_none=True))
+    else:
+        out().print(render.answer(answer, explain, out().is_terminal), soft_wrap=not out().is_terminal)
+
+
+@app.command()
+def cite(
+    context: typer.Context,
+    citation: Annotated[str, typer.Argument(metavar="ID", help="A citation id.")],
+    as_json: Json = False,
+) -> None:
+    """Look a citation up: the sentence as cited, what became of it, where it stands now."""
+    settings: Settings = context.obj()
+    from sourceline.api import Index
+    from sourceline.cli import render
+
+    with Index.open(settings.index, lazy=True) as index:
+        looked_up = index.cite(citation)
+    if as_json:
+        from sourceline.server.models import CitationResponse
+
+        out().print_json(CitationResponse.from_citation(looked_up).model_dump_json(exclude_none=True))
+    else:
+        out().print(render.citation(looked_up), soft_wrap=not out().is_terminal)
+
+
+@app.command()
+def documents(context: typer.Context, as_json: Json = False) -> None:
+    """List the documents of the index, and the files that were left out."""
+    settings: Settings = context.obj()
+    from sourceline.api import Index
+    from sourceline.cli import render
+
+    with Index.open(settings.index, lazy=True) as index:
+        listed, snapshot = index.documents(), index.snapshot
+    if as_json:
+        left_out = {"skipped": snapshot.skipped, "ignored": snapshot.ignored}
+        out().print_json(json.dumps(asdict(listed) | left_out))
+    else:
+        out().print(render.documents(listed, snapshot), markup=False, soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the results here, question by question.")
+    ] = None,
+    old_file: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
+    page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
+    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each stage of its ranking, too.")] = False,
+) -> None:
+    """Index a labelled set in a temporary folder, ask every question, print the metrics beside simpler systems'."""
+    settings: Settings = context.obj()
+    from sourceline.cli import render
+    from sourceline.evaluation.dataset import read_dataset
+    from sourceline.evaluation.evaluate import evaluate as evaluate_dataset
+    from sourceline.evaluation.report import render_report
+    from sourceline.evaluation.results import (
+        compare,
+        read_results,
+        require_common,
+        require_writable,
+        results_json,
+        write_text,
+    )
+
+    dataset = read_dataset(folder)
+    old = read_results(old_file) if old_file else ()
+    if old_file:
+        require_common(old, ((question.id, question.text) for question in dataset.questions if question.answerable))
+    for file in filter(None, (json_file, page)):
+        require_writable(file)
+    with progress_bar() as show:
+        evaluation = evaluate_dataset(
+            dataset, settings.model, settings.backend, settings.index, show, ablate, settings.threshold
+        )
+    comparisons = compare(old, evaluation.questions)
+    out().print(render.evaluation(evaluation), soft_wrap=not out().is_terminal)
+    if old_file:
+        out().print(render.comparison(comparisons), soft_wrap=not out().is_terminal)
+    if json_file:
+        write_text(json_file, results_json(evaluation))
+    if page:
+        write_text(page, render_report(evaluation, comparisons))
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Check installation, model, documents, index and citations, and say what to do."""
+    settings: Settings = context.obj()
+    from sourceline.cli import render
+    from sourceline.doctor import examine
+
+    findings = list(examine(settings.documents, settings.index, settings.model, settings.backend))
+    for finding in findings:
+        out().print(render.finding(finding), soft_wrap=True)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@cache
+def out() -> "Console":
+    """Return standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@cache
+def err() -> "Console":
+    """Return standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress on a terminal; nothing elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,196 @@
+"""What the commands show on a terminal. Text from documents is never read as markup."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sourceline.text import counted, one_line, printable
+from sourceline.types import (
+    Answer,
+    BuildReport,
+    Citation,
+    CitationStatus,
+    DocumentList,
+    Hit,
+    Passage,
+    PassageInContext,
+    SnapshotInfo,
+)
+
+if TYPE_CHECKING:  # a command imports only what it uses
+    from sourceline.doctor import Finding
+    from sourceline.evaluation.metrics import Evaluation
+    from sourceline.evaluation.results import Comparison, Flip
+
+MAX_FLIPS = 20
+# So many citations of the same text, and so many files that are not read, are listed; JSON has them all.
+_MAX_ALSO, _MAX_IGNORED = 5, 20
+_MEANING = {
+    CitationStatus.CURRENT: "stands as cited",
+    CitationStatus.MOVED: "the same sentence now stands elsewhere",
+    CitationStatus.CHANGED: "the sentence was edited",
+    CitationStatus.REMOVED: "the sentence is gone",
+}
+
+
+def report(report: BuildReport) -> str:
+    """Return what a build did, as lines."""
+    counts = {name: len(getattr(report, name)) for name in ("added", "changed", "unchanged", "removed", "skipped")}
+    lines = [
+        f"snapshot {report.snapshot}: {counted(report.passages, 'passage')}, {report.seconds:.1f} s",
+        "documents: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
+        f"chunks: {report.encoded:,} of {report.chunks:,} encoded",
+        *_left_out(report.skipped, report.ignored),
+    ]
+    return "\n".join(map(one_line, lines))
+
+
+def documents(documents: DocumentList, snapshot: SnapshotInfo) -> str:
+    """Return the documents of the index and what was left out, as lines."""
+    lines = [
+        f"snapshot {snapshot.id}: {counted(snapshot.documents, 'document')}, {counted(snapshot.passages, 'passage')}",
+        *(f"{document.id}: {document.title}, {counted(document.passages, 'passage')}" for document in documents),
+        *_left_out(snapshot.skipped, snapshot.ignored),
+    ]
+    return "\n".join(map(one_line, lines))
+
+
+def _left_out(skipped: Mapping[str, str], ignored: Mapping[str, str]) -> list[str]:
+    """Return every file that could not be read, then those whose format is not read, each with its reason."""
+    lines = [f"skipped {document}: {reason}" for document, reason in skipped.items()]
+    lines += [f"not read {name}: {reason}" for name, reason in list(ignored.items())[:_MAX_IGNORED]]
+    if len(ignored) > _MAX_IGNORED:
+        lines.append(f"not read: {len(ignored) - _MAX_IGNORED:,} more files, which --json lists")
+    return lines
+
+
+def answer(answer: Answer, explain: bool, on_terminal: bool = False) -> RenderableType:
+    """Return an answer: how sure, then each passage with its citation.
+
+    On a terminal in colour, as wide as the terminal, with the sentences beside each passage; otherwise one item per
+    line.
+    """
+    confidence = f"confidence {answer.confidence:.0%}"
+    if not answer.hits:
+        verdict = Text("No passage was found.")
+    elif answer.answerable:
+        verdict = Text(f"Answered, {confidence}.", style="green")
+    else:
+        verdict = Text(f"The documents do not seem to answer this ({confidence}). The nearest passages:", "yellow")
+    show = _framed if on_terminal else _lines
+    return Group(verdict, *(part for hit in answer.hits for part in show(hit, explain)))
+
+
+def citation(citation: Citation) -> RenderableType:
+    """Return a citation: status, the text as cited, and where it stands now."""
+    lines = [
+        Text(f"{citation.status.value}: {_MEANING[citation.status]}", style="bold"),
+        Text(printable(citation.cited.passage.text)),
+        Text(f"  cited from {_where(citation.cited)}", style="dim"),
+    ]
+    if citation.now and citation.status is not CitationStatus.CURRENT:
+        similarity = "" if citation.similarity is None else f" (similarity {citation.similarity:.2f})"
+        lines.append(Text(f"now{similarity}:", style="bold"))
+        lines.append(Text(printable(citation.now.passage.text)))
+        lines.append(Text(f"  {_where(citation.now)} · {citation.now.passage.id}", style="dim"))
+    return Group(*lines)
+
+
+def evaluation(evaluation: "Evaluation") -> RenderableType:
+    """Return the metrics of a dataset: a block for each setting, a row for each system.
+
+    Lines of text, as a table would be squeezed where there is no terminal.
+    """
+    from sourceline.evaluation.metrics import MEASURES
+    from sourceline.evaluation.report import describe_confidence, describe_dataset, format_mean
+
+    lines = [Text(one_line(f"{evaluation.dataset}: {describe_dataset(evaluation)}"), style="bold")]
+    for setting, systems in evaluation.metrics.items():
+        title = f"{setting}, {evaluation.answerable(setting):,} questions"
+        width = max(map(len, [title, *systems]))
+        lines += [Text(""), Text(_columns(title, MEASURES, width), style="bold")]
+        for system, values in systems.items():
+            lines.append(Text(_columns(system, [format_mean(values[name]) for name in MEASURES], width)))
+    worth, effect = describe_confidence(evaluation)
+    lines += [Text(""), Text(f"confidence: {worth};"), Text(effect)]
+    return Group(*lines)
+
+
+def _columns(first: str, cells: Sequence[str], width: int) -> str:
+    return "  ".join([first.ljust(width), *(cell.ljust(10) for cell in cells)]).rstrip()
+
+
+def comparison(comparisons: Mapping[str, "Comparison"]) -> RenderableType:
+    """Return what changed since earlier results, and the questions that were won and lost."""
+    from sourceline.evaluation.report import format_difference
+
+    lines: list[Text] = []
+    for setting, compared in comparisons.items():
+        lines += [Text(""), Text(f"new - old, {setting}, {compared.questions:,} questions", style="bold")]
+        lines += [Text(f"{name:8} {format_difference(value)}") for name, value in compared.differences.items()]
+        lines += _flips("won", "green", compared.won) + _flips("lost", "red", compared.lost)
+    return Group(*lines)
+
+
+def _flips(verb: str, style: str, flips: Sequence["Flip"]) -> list[Text]:
+    lines = [Text(f"{verb} at R@1: {len(flips):,}", style=style)]
+    for flip in flips[:MAX_FLIPS]:
+        lines.append(Text(one_line(f"  {flip.id}: {flip.question}")))
+        for run, top in (("old", flip.old), ("new", flip.new)):
+            shown = f"{top.text} · {top.citation}" if top else "–"
+            lines.append(Text(one_line(f"    {run:4} {shown}"), style="dim"))
+    return lines
+
+
+def finding(finding: "Finding") -> RenderableType:
+    """Return one doctor finding as a line."""
+    mark = Text("ok  ", style="green") if finding.ok else Text("BAD ", style="red")
+    return mark + Text(one_line(f"{finding.subject}: {finding.detail}"))
+
+
+def _lines(hit: Hit, explain: bool) -> list[RenderableType]:
+    indented = [Text("   ") + line for line in _details(hit, explain)]
+    return [Text(""), Text(f"{hit.rank}. ") + _sentence(hit, "bold"), *indented]
+
+
+def _framed(hit: Hit, explain: bool) -> list[RenderableType]:
+    """Return a hit with its context; where a line is broken the next one begins below it, not below the rank."""
+    before, after = (Text(printable(text), style="dim") for text in (hit.context.before, hit.context.after))
+    passage = Text(" ").join(text for text in (before, _sentence(hit, "bold yellow"), after) if text)
+    frame = Table.grid(padding=(0, 1, 0, 0))
+    frame.add_column(justify="right", no_wrap=True, style="bold")
+    frame.add_column(overflow="fold")
+    frame.add_row(f"{hit.rank}.", Group(passage, *_details(hit, explain)))
+    return [Text(""), frame]
+
+
+def _sentence(hit: Hit, highlight_style: str) -> Text:
+    text = Text(printable(hit.passage.text))
+    for span in hit.highlights:
+        text.stylize(highlight_style, span.start, span.end)
+    return text
+
+
+def _details(hit: Hit, explain: bool) -> list[Text]:
+    """Return where a hit stands, its citation, and its scores if they are to be explained."""
+    where = one_line(f"{hit.title} · {_place(hit.passage)} · ")
+    lines = [Text.assemble((where, "dim"), (hit.passage.id, "cyan"))]
+    if hit.also:
+        more = f" and {len(hit.also) - _MAX_ALSO:,} more" if len(hit.also) > _MAX_ALSO else ""
+        lines.append(Text(f"also: {' '.join(hit.also[:_MAX_ALSO])}{more}", style="dim"))
+    if explain:
+        scores = hit.scores
+        detail = f"late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.bm25:.2f}"
+        lines.append(Text(detail, style="dim"))
+    return lines
+
+
+def _where(cited: PassageInContext) -> str:
+    return one_line(f"{cited.title} · {_place(cited.passage)}")
+
+
+def _place(passage: Passage) -> str:
+    return f"{passage.document_id}, line {passage.location.line}"

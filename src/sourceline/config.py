@@ -1,0 +1,73 @@
+"""The settings, from the command line, the environment and ``sourceline.toml``. Tests hold CLI and docs to them."""
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sourceline.errors import SettingsError
+from sourceline.types import DEFAULT_MODEL, DEFAULT_THRESHOLD, Backend
+
+FILE = Path("sourceline.toml")
+
+
+class Settings(BaseSettings):
+    """Command line over environment (``SOURCELINE_…``) over ``sourceline.toml`` over these defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="SOURCELINE_", extra="forbid", frozen=True)
+
+    documents: Path = Field(Path("seeds"), description="The folder of documents, .txt and .md.")
+    index: Path = Field(Path("index"), description="The folder of the index, the exported model and the ledger.")
+    model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
+    backend: Backend = Field(Backend.ONNX, description="onnx, or torch: sentence-transformers itself, as for a GPU.")
+    threshold: float = Field(
+        DEFAULT_THRESHOLD, ge=0, le=1, description="The least confidence with which a question counts as answered."
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on; any but loopback needs api_key.")
+    port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=64, description="How many processes answer, each with an encoder of its own.")
+    capacity: int = Field(64, ge=1, description="How many requests a process takes in at once; more are answered 503.")
+    api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say which source comes before which."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=FILE)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Return the settings; ``overrides`` that are not None come first.
+
+    Raises:
+        SettingsError: a value that cannot be used, or a name in the file that is no setting.
+    """
+    try:
+        values: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise SettingsError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except ValueError as error:  # what tomllib raises
+        raise SettingsError(f"{FILE} is not TOML: {error}") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by name or address, is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,188 @@
+"""The Encoder protocol, what it takes and returns, and how text of any length is encoded."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+# Text over the model's limit is encoded in windows; this share of the limit is what neighbours have in common.
+OVERLAP = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInput:
+    """A text to encode, of any length. ``prefix`` is encoded in front of it as context and gets no vectors.
+
+    A prefix ends with white space, so that no token spans both, and has fewer tokens than the model takes at once.
+    """
+
+    text: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of a text without the model's special ones: ``ids`` (n,) int32, ``spans`` (n, 2) int32.
+
+    A span is a start and an end (exclusive) in code points of the text.
+    """
+
+    ids: Int32
+    spans: Int32
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A text's tokens and their contextual vectors, (n, dim) float32, not normalised."""
+
+    tokens: Tokens
+    vectors: Float32
+
+
+class Encoder(Protocol):
+    """Turns text into token vectors. Deterministic: a text's vectors do not depend on what is encoded beside it."""
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same text could get other vectors."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens that the model takes at once, special ones not counted."""
+
+    @property
+    def vocabulary(self) -> int:
+        """An upper bound (exclusive) of the token ids."""
+
+    def tokenize(self, text: str) -> Tokens:
+        """Return the tokens of a text of any length."""
+
+    def encode(self, inputs: Sequence[EncoderInput]) -> Iterator[Encoding]:
+        """Yield one encoding for each input, in order. Offsets are into its ``text``; nothing is ever cut."""
+
+
+def tokenize(tokenizer: Tokenizer, text: str) -> tuple[list[int], npt.NDArray[np.bool_], Tokens]:
+    """Return the ids with the special tokens, which of them are ordinary, and the ordinary tokens."""
+    encoded = tokenizer.encode(text)
+    ordinary = np.array(encoded.special_tokens_mask, dtype=np.int8) == 0
+    ids = np.array(encoded.ids, dtype=np.int32)[ordinary]
+    spans = np.array(encoded.offsets, dtype=np.int32).reshape(-1, 2)[ordinary]
+    return encoded.ids, ordinary, Tokens(ids, spans)
+
+
+def vocabulary_size(tokenizer: Tokenizer) -> int:
+    """Return the greatest token id plus one; some ids below it may be of no token."""
+    return 1 + max(tokenizer.get_vocab().values())
+
+
+def encode_long(
+    item: EncoderInput, tokenizer: Tokenizer, max_tokens: int, run: Callable[[str, list[int]], Float32]
+) -> Encoding:
+    """Encode one text; over ``max_tokens`` in overlapping windows, each with the prefix in front of it.
+
+    Every token gets the vector from the window in which it stands farthest from an edge.
+
+    Args:
+        item: the text.
+        tokenizer: the model's, without truncation.
+        max_tokens: the model's limit, special tokens not counted.
+        run: from a text that fits, and its ids with the special tokens, to their states, (ids, dim).
+
+    Raises:
+        ValueError: the prefix leaves no room for the text.
+    """
+    ids, ordinary, tokens = tokenize(tokenizer, item.prefix + item.text)
+    if len(tokens.ids) <= max_tokens:
+        return _without_prefix(Encoding(tokens, run(item.prefix + item.text, ids)[ordinary]), len(item.prefix))
+
+    def count(start: int, end: int) -> int:
+        return len(tokenize(tokenizer, item.text[start:end])[2].ids)
+
+    prefix_tokens = len(tokenize(tokenizer, item.prefix)[2].ids)
+    if prefix_tokens >= max_tokens:
+        raise ValueError(f"a prefix of {prefix_tokens} tokens leaves no room for the text: the limit is {max_tokens}")
+    starts = tokenize(tokenizer, item.text)[2].spans[:, 0].astype(np.int64)
+    parts = []
+    for window in sliding_windows(len(item.text), starts, max_tokens - prefix_tokens, count):
+        text = item.prefix + item.text[window.start : window.end]
+        ids, ordinary, tokens = tokenize(tokenizer, text)
+        encoding = _without_prefix(Encoding(tokens, run(text, ids)[ordinary]), len(item.prefix))
+        spans = encoding.tokens.spans + window.start
+        keep = (spans[:, 0] >= window.keep_start) & (spans[:, 0] < window.keep_end)
+        parts.append((encoding.tokens.ids[keep], spans[keep], encoding.vectors[keep]))
+    token_ids, spans, vectors = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Encoding(Tokens(token_ids, spans), vectors)
+
+
+def _without_prefix(encoding: Encoding, length: int) -> Encoding:
+    """Return what remains of an encoding when its first ``length`` characters are taken away."""
+    if not length:
+        return encoding
+    spans = encoding.tokens.spans - length
+    keep = spans[:, 0] >= 0
+    return Encoding(Tokens(encoding.tokens.ids[keep], spans[keep]), encoding.vectors[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """``text[start:end]`` is encoded at once; the tokens that start from ``keep_start`` to ``keep_end`` are kept."""
+
+    start: int
+    end: int
+    keep_start: int
+    keep_end: int
+
+
+def sliding_windows(
+    length: int, token_starts: Int64, max_tokens: int, count: Callable[[int, int], int]
+) -> list[Window]:
+    """Split a text into windows of at most ``max_tokens`` tokens that overlap; every token is kept exactly once.
+
+    Args:
+        length: of the text, in code points.
+        token_starts: where each token of the text starts, (tokens,), ascending.
+        max_tokens: the most tokens of a window.
+        count: how many tokens ``text[start:end]`` has when it is encoded by itself.
+    """
+    if len(token_starts) <= max_tokens:
+        return [Window(0, length, 0, length)]
+    edges = [0, *map(int, token_starts[1:]), length]  # where a window may begin or end: before each token, at the end
+    overlap = int(max_tokens * OVERLAP)
+    windows: list[Window] = []
+    first, keep = 0, 0
+    while True:
+        last = min(first + max_tokens, len(edges) - 1)
+        # A piece that was cut inside a word can have more tokens by itself than in the whole text.
+        while (excess := count(edges[first], edges[last]) - max_tokens) > 0 and last - excess > first + overlap:
+            last -= excess
+        if last == len(edges) - 1:
+            return [*windows, Window(edges[first], length, keep, length)]
+        middle = edges[last - overlap + overlap // 2]
+        windows.append(Window(edges[first], edges[last], keep, middle))
+        first, keep = last - overlap, middle
+
+
+def l2_normalize(vectors: Float32) -> Float32:
+    """Return the vectors (…, dim) scaled to length one; a zero vector stays zero."""
+    return np.asarray(vectors / norms(vectors), dtype=np.float32)
+
+
+def norms(vectors: Float32) -> Float32:
+    """Return the lengths of the vectors (…, dim) as (…, 1), with 1 for a zero vector, so that dividing is safe."""
+    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
+    return np.where(lengths == 0, np.float32(1), lengths)

@@ -1,0 +1,155 @@
+"""Runs an exported model with ONNX Runtime and tokenizers. No deep-learning framework is imported."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from sourceline.durable import sha256
+from sourceline.encoders.base import EncoderInput, Encoding, Float32, Tokens, encode_long, tokenize, vocabulary_size
+from sourceline.encoders.hub import Model
+from sourceline.errors import ModelError
+
+# Nothing leaves the machine: official builds keep and send records of their use, unless this is set when they are
+# imported. It is set for the import alone, so that the process that uses Sourceline finds its environment unchanged.
+_telemetry = os.environ.get("ORT_DISABLE_TELEMETRY")
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime  # noqa: E402
+from onnxruntime.capi import onnxruntime_pybind11_state as failures  # noqa: E402
+
+if _telemetry is None:
+    del os.environ["ORT_DISABLE_TELEMETRY"]
+else:
+    os.environ["ORT_DISABLE_TELEMETRY"] = _telemetry
+
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+CARD_FILE = "encoder.json"
+INPUT = "ids"  # the exported model's only input
+# What ONNX Runtime raises for a file that it cannot load. The classes have nothing in common but Exception.
+_UNLOADABLE = (
+    *(failures.Fail, failures.InvalidArgument, failures.InvalidGraph, failures.InvalidProtobuf),
+    *(failures.NoSuchFile, failures.NotImplemented, failures.RuntimeException),
+)
+# Part of the fingerprint: to be changed whenever the same model would be exported to something else, its card included.
+EXPORT_VERSION = "onnx-int8-perchannel-3"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderCard:
+    """What ``encoder.json`` says of an exported model.
+
+    ``model`` is the name under which it was exported; ``precision`` is int8 or fp32; ``cosine_mean`` and ``cosine_min``
+    compare it with the original on probe sentences.
+    """
+
+    model: str
+    fingerprint: str
+    precision: str
+    dim: int
+    max_tokens: int
+    cosine_mean: float
+    cosine_min: float
+    sha256: dict[str, str]
+
+
+class OnnxEncoder:
+    """Encodes with the exported model in ``folder``. Safe to call from many threads at once."""
+
+    def __init__(self, model: str, folder: Path) -> None:
+        """Open and verify an exported model.
+
+        Args:
+            model: the name by which it is asked for; the same files may have been exported under another.
+            folder: what ``export_model`` wrote.
+
+        Raises:
+            ModelError: it is missing or differs from what was exported.
+        """
+        self.card = read_card(folder)
+        for name, expected in self.card.sha256.items():
+            if not (folder / name).is_file() or sha256(folder / name) != expected:
+                raise ModelError(f"the exported model in {folder} is damaged: run `sourceline rebuild-index`")
+        self.model = model
+        self.fingerprint = self.card.fingerprint
+        self.dim = self.card.dim
+        self.max_tokens = self.card.max_tokens
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        self._session = _open_session(folder / MODEL_FILE)
+
+    @property
+    def vocabulary(self) -> int:
+        """An upper bound (exclusive) of the token ids."""
+        return vocabulary_size(self._tokenizer)
+
+    def tokenize(self, text: str) -> Tokens:
+        """Return the tokens of a text of any length."""
+        return tokenize(self._tokenizer, text)[2]
+
+    def encode(self, inputs: Sequence[EncoderInput]) -> Iterator[Encoding]:
+        """Yield one encoding for each input, in order; several are encoded at a time, each on one core."""
+        if len(inputs) == 1:
+            yield self._encode(inputs[0])
+            return
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(self._encode, inputs)
+
+    def _encode(self, item: EncoderInput) -> Encoding:
+        return encode_long(item, self._tokenizer, self.max_tokens, self._run)
+
+    def _run(self, _: str, ids: list[int]) -> Float32:
+        # One text a run: dynamic quantisation scales by the largest value of the whole batch, so that in a batch a
+        # text's vectors would depend on its neighbours. A chunk is long enough to keep a core busy.
+        (states,) = self._session.run(None, {INPUT: np.array(ids, dtype=np.int64)})
+        return np.asarray(states, dtype=np.float32)
+
+
+def fingerprint(model: Model) -> str:
+    """Return the id of a model's export. It depends on the model's files and on how they are exported."""
+    return hashlib.sha256(f"{EXPORT_VERSION}\0{model.digest}".encode()).hexdigest()[:16]
+
+
+def write_card(folder: Path, card: EncoderCard) -> None:
+    """Write the card of an exported model, with a checksum over it."""
+    body = asdict(card)
+    (folder / CARD_FILE).write_text(json.dumps(body | {"checksum": _checksum(body)}, indent=2) + "\n", "utf-8")
+
+
+def read_card(folder: Path) -> EncoderCard:
+    """Read the card of an exported model.
+
+    Raises:
+        ModelError: there is none, or it differs from what was written.
+    """
+    try:
+        body = json.loads((folder / CARD_FILE).read_text("utf-8"))
+        if body.pop("checksum") != _checksum(body):
+            raise ValueError("its checksum differs")
+        return EncoderCard(**body)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ModelError(f"no exported model in {folder}: run `sourceline rebuild-index`") from error
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _open_session(path: Path) -> onnxruntime.InferenceSession:
+    onnxruntime.disable_telemetry_events()  # in case it was already imported
+    options = onnxruntime.SessionOptions()
+    # A core for each text; several texts run at a time. Spinning threads would only steal from the other requests.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # done by the export
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _UNLOADABLE as error:
+        raise ModelError(f"the exported model {path} does not load: run `sourceline rebuild-index`") from error

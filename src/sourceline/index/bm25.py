@@ -1,0 +1,158 @@
+"""BM25 (k1 1.2, b .75) over sentences with English stems, by tantivy."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import tantivy
+
+from sourceline.encoders.base import Float32
+from sourceline.index.row_filter import RowFilter
+from sourceline.types import ScoredRow
+
+FOLDER = "bm25"
+K1 = 1.2  # tantivy's, which cannot be set
+_ANALYZER = (
+    tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    .filter(tantivy.Filter.remove_long(64))
+    .filter(tantivy.Filter.lowercase())
+    .filter(tantivy.Filter.ascii_fold())
+    .filter(tantivy.Filter.stemmer("english"))
+    .build()
+)
+_SCHEMA = (
+    tantivy.SchemaBuilder()
+    .add_text_field("text", tokenizer_name="english", index_option="freq")
+    .add_unsigned_field("row", indexed=True, fast=True)
+    .build()
+)
+_WRITER_BYTES = 256_000_000
+# Above so many passages, a word that stands in more than this share of them finds no candidates: "the" decides nothing,
+# but its list is as long as the corpus (of 6.1 ms a question at a million sentences, these words took 5.2).
+COMMON_WORDS_ABOVE, COMMON = 20_000, 1 / 5
+
+
+class BM25Writer:
+    """Collects sentences in row order and writes the index."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / FOLDER).mkdir()
+        self._folder = folder / FOLDER
+        index = tantivy.Index(_SCHEMA, path=str(self._folder))
+        index.register_tokenizer("english", _ANALYZER)
+        self._writer = index.writer(heap_size=_WRITER_BYTES, num_threads=1)
+        self._rows = 0
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Append sentences."""
+        for text in texts:
+            document = tantivy.Document()
+            document.add_text("text", _composed(text))
+            document.add_unsigned("row", self._rows)
+            self._writer.add_document(document)
+            self._rows += 1
+
+    def __enter__(self) -> Self:
+        """Use as a context manager to stop writing, however the build goes."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop: tantivy's threads would go on writing into a folder that is being removed."""
+        del self._writer
+
+    def write(self) -> None:
+        """Commit, and leave only the files that belong to the index."""
+        self._writer.commit()
+        self._writer.wait_merging_threads()
+        for lock in self._folder.glob(".tantivy-*.lock"):
+            lock.unlink()
+
+
+class BM25Index:
+    """The sentences' terms of one snapshot."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the index.
+
+        Raises:
+            ValueError: tantivy cannot read it.
+        """
+        index = tantivy.Index.open(str(folder / FOLDER))
+        index.register_tokenizer("english", _ANALYZER)
+        self._searcher = index.searcher()
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._searcher.num_docs
+
+    def search(self, text: str, n: int, row_filter: RowFilter | None) -> list[ScoredRow]:
+        """Return the up to ``n`` rows with the greatest BM25 score for the words of ``text``, best first, ties by row.
+
+        The words are passed as terms: no character of a question is query syntax. Among many passages the score leaves
+        out COMMON words, unless there are no others.
+        """
+        words = _words(text)
+        if len(self) > COMMON_WORDS_ABOVE:
+            words = [word for word in words if self._document_frequency(word) <= COMMON * len(self)] or words
+        query = _any_word(words)
+        if row_filter is not None:
+            ranges = [
+                tantivy.Query.range_query(
+                    _SCHEMA, "row", tantivy.FieldType.Unsigned, rows.start, rows.stop, include_upper=False
+                )
+                for rows in row_filter.ranges
+            ]
+            query = _limited(query, _any(ranges))
+        return self._search(query, n)
+
+    def scores(self, text: str, rows: Sequence[int]) -> Float32:
+        """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 without a match."""
+        # Terms one by one: tantivy walks the whole column for a set.
+        rows_only = _any([tantivy.Query.term_query(_SCHEMA, "row", row) for row in rows])
+        query = _limited(_any_word(_words(text)), rows_only)
+        scores = {scored.row: scored.score for scored in self._search(query, len(rows))}
+        return np.array([scores.get(row, 0.0) for row in rows], dtype=np.float32)
+
+    def max_score(self, text: str) -> float:
+        """Return an upper bound of the BM25 score of any passage: Σ idf · (k1 + 1) over the words of ``text``."""
+        total = len(self)
+        frequencies = [self._document_frequency(word) for word in _words(text)]
+        return sum(math.log1p((total - n + 0.5) / (n + 0.5)) for n in frequencies) * (1 + K1)
+
+    def _document_frequency(self, word: str) -> int:
+        return self._searcher.doc_freq("text", word)
+
+    def _search(self, query: tantivy.Query, n: int) -> list[ScoredRow]:
+        if n == 0:
+            return []
+        hits = self._searcher.search(query, limit=n, count=False).hits
+        rows = self._searcher.fast_field_values("row", [address for _, address in hits])
+        scored = [ScoredRow(int(row or 0), float(score)) for (score, _), row in zip(hits, rows, strict=True)]
+        return sorted(scored, key=lambda hit: (-hit.score, hit.row))
+
+
+def _composed(text: str) -> str:
+    """Return the text with each accent in its letter: the tokenizer treats a combining accent as a word boundary."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _words(text: str) -> list[str]:
+    """Return the stems of a text as they are indexed, each once, in its order."""
+    return list(dict.fromkeys(_ANALYZER.analyze(_composed(text))))
+
+
+def _any_word(words: list[str]) -> tantivy.Query:
+    return _any([tantivy.Query.term_query(_SCHEMA, "text", word, "freq") for word in words])
+
+
+def _any(queries: list[tantivy.Query]) -> tantivy.Query:
+    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+
+def _limited(query: tantivy.Query, condition: tantivy.Query) -> tantivy.Query:
+    """Return the query limited to what meets the condition, which adds nothing to the scores."""
+    unscored = tantivy.Query.const_score_query(condition, 0.0)
+    return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, unscored)])

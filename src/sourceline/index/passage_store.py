@@ -1,0 +1,396 @@
+"""The documents and passages of a snapshot, in SQLite.
+
+Every passage has a number, in document order; those that can answer (all but the headings) have a row as well. No text
+is stored twice: a document's text is that of its passages, with the ``gap`` in front of each, and the ``tail``.
+"""
+
+import hashlib
+import sqlite3
+import weakref
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Self
+
+import numpy as np
+
+from sourceline.encoders.base import Int64
+from sourceline.text import normalize_text
+from sourceline.types import Context, Document, Location, Passage, PassageInContext
+
+FILE = "passages.sqlite"
+SELECTOR_CHARACTERS = 64  # of the document's text on either side of a cited passage
+_BATCH = 1_000  # values that one statement asks for
+_SCHEMA = """
+CREATE TABLE documents (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, sha256 TEXT NOT NULL, tail TEXT NOT NULL,
+    first INTEGER NOT NULL, passages INTEGER NOT NULL, first_row INTEGER NOT NULL, rows INTEGER NOT NULL,
+    chunks INTEGER NOT NULL
+);
+CREATE TABLE passages (
+    number INTEGER PRIMARY KEY, row INTEGER UNIQUE, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, gap TEXT NOT NULL,
+    text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, duplicate_of INTEGER
+);
+CREATE INDEX passages_duplicate ON passages (duplicate_of, row, id) WHERE duplicate_of IS NOT NULL;
+CREATE TABLE chunks (first_row INTEGER PRIMARY KEY, key BLOB NOT NULL, rows INTEGER NOT NULL);
+CREATE INDEX chunks_key ON chunks (key);
+"""
+_NEIGHBOR = """(
+    SELECT n.text FROM passages n
+    WHERE n.number = p.number {} AND n.document = p.document AND n.paragraph = p.paragraph
+)"""
+_PASSAGE = f"""
+SELECT p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.text, p.line, p.paragraph, p.section,
+    p.row, p.duplicate_of, d.title, {_NEIGHBOR.format("- 1")} AS before, {_NEIGHBOR.format("+ 1")} AS after
+FROM passages p JOIN documents d ON d.number = p.document
+"""
+# Copied in order, with everything that is numbered shifted by how many more or fewer stand in front of it now.
+_COPY_DOCUMENTS = """
+INSERT INTO documents
+SELECT number + :document, id, title, sha256, tail, first + :number, passages, first_row + :row, rows, chunks
+FROM before.documents WHERE number >= :start AND number < :stop ORDER BY number
+"""
+_COPY_PASSAGES = """
+INSERT INTO passages
+SELECT number + :number, row + :row, id, document + :document, ordinal, start, end, gap, text, line, paragraph, section,
+    duplicate_of + :row
+FROM before.passages WHERE number >= :start AND number < :stop ORDER BY number
+"""
+_COPY_CHUNKS = """
+INSERT INTO chunks SELECT first_row + :row, key, rows
+FROM before.chunks WHERE first_row >= :start AND first_row < :stop ORDER BY first_row
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEntry:
+    """A document of the index, without its text.
+
+    ``numbers`` are those of its passages, ``rows`` those of the ones that can answer; ``chunks`` counts its chunks;
+    ``number`` is its position among the documents.
+    """
+
+    id: str
+    title: str
+    sha256: str
+    numbers: range
+    rows: range
+    chunks: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as a hit shows it. ``duplicate_of`` is the first row that says the same, None if no other row does."""
+
+    passage: Passage
+    title: str
+    context: Context
+    duplicate_of: int | None
+
+
+class PassageStore:
+    """The passages of one snapshot. Safe to read from many threads."""
+
+    def __init__(self, folder: Path, connections: int) -> None:
+        """Open ``connections`` connections at once: a snapshot that is served may be deleted meanwhile.
+
+        Raises:
+            sqlite3.Error: the file is not a database.
+        """
+        self._pool: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        # A connection refers to itself, so that it would stay open until garbage collection.
+        weakref.finalize(self, _close, self._pool)
+        for _ in range(connections):
+            connection = sqlite3.connect(_uri(folder), uri=True, check_same_thread=False)
+            connection.row_factory = sqlite3.Row
+            self._pool.put(connection)
+            connection.execute("SELECT count(*) FROM documents").fetchone()
+        with self._connection() as connection:
+            self.documents = [_entry(row) for row in connection.execute("SELECT * FROM documents ORDER BY number")]
+            count = "SELECT coalesce(max(number), -1) + 1, coalesce(max(row), -1) + 1 FROM passages"
+            self._passages, self._rows = map(int, connection.execute(count).fetchone())
+            # Every question asks for the duplicates of all its candidates, and few passages have one.
+            query = "SELECT row, duplicate_of FROM passages WHERE duplicate_of IS NOT NULL ORDER BY row"
+            duplicates = [tuple(row) for row in connection.execute(query)]
+        self._first_rows = np.array([entry.rows.start for entry in self.documents], dtype=np.int64)
+        self._duplicates = np.array(duplicates, dtype=np.int64).reshape(-1, 2)
+
+    def __len__(self) -> int:
+        """Return the number of passages, headings included."""
+        return self._passages
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows: of passages that can answer."""
+        return self._rows
+
+    def documents_of(self, rows: Int64) -> Int64:
+        """Return the number of the document in which each of these rows stands."""
+        return np.searchsorted(self._first_rows, rows, side="right") - 1
+
+    def rows(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
+        """Return passages by row; rows that do not exist are left out."""
+        return {
+            row["row"]: StoredPassage(_passage(row), row["title"], _context(row), row["duplicate_of"])
+            for row in self._select(f"{_PASSAGE} WHERE p.row IN ({{}})", rows)
+        }
+
+    def duplicates(self, rows: Collection[int]) -> dict[int, int]:
+        """Map each of these rows that has duplicates to the first of them, which can be itself."""
+        row_array = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        known, firsts = self._duplicates.T
+        at = np.searchsorted(known, row_array)
+        has_duplicates = at < len(known)
+        has_duplicates[has_duplicates] = known[at[has_duplicates]] == row_array[has_duplicates]
+        return dict(zip(row_array[has_duplicates].tolist(), firsts[at[has_duplicates]].tolist(), strict=True))
+
+    def with_duplicates(self, firsts: Collection[int]) -> list[tuple[int, int, str]]:
+        """Return the first row, the row and the id of all passages that say the same as these first rows, in order."""
+        query = "SELECT duplicate_of, row, id FROM passages WHERE duplicate_of IN ({})"
+        return sorted(tuple(row) for row in self._select(query, firsts))
+
+    def of_document(self, entry: DocumentEntry) -> list[Passage]:
+        """Return a document's passages in order, headings included."""
+        return [_passage(row) for row in self._of_document(entry)]
+
+    def answers_of(self, entry: DocumentEntry) -> dict[int, Passage]:
+        """Return a document's passages that can answer, by row, in order."""
+        return dict(zip(entry.rows, (p for p in self.of_document(entry) if not p.heading), strict=True))
+
+    def in_context(self, entry: DocumentEntry) -> list[PassageInContext]:
+        """Return a document's passages in order, headings included, each with its surroundings."""
+        text = self.text_of(entry)
+        return [_in_context(row, text) for row in self._of_document(entry)]
+
+    def text_of(self, entry: DocumentEntry) -> str:
+        """Return a document's text."""
+        with self._connection() as connection:
+            pieces = connection.execute(
+                "SELECT gap, text FROM passages WHERE number >= ? AND number < ? ORDER BY number",
+                (entry.numbers.start, entry.numbers.stop),
+            ).fetchall()
+            (tail,) = connection.execute("SELECT tail FROM documents WHERE number = ?", (entry.number,)).fetchone()
+        return "".join([*(part for piece in pieces for part in piece), tail])
+
+    def entry(self, document_id: str) -> DocumentEntry | None:
+        """Return a document by its id."""
+        rows = self._select("SELECT number FROM documents WHERE id IN ({})", [document_id])
+        return self.documents[rows[0]["number"]] if rows else None
+
+    def find(self, citations: Sequence[str]) -> PassageInContext | None:
+        """Return the first of these citations that is in this snapshot, with its surroundings."""
+        rows = {row["id"]: row for row in self._select(f"{_PASSAGE} WHERE p.id IN ({{}})", citations)}
+        row = next((rows[citation] for citation in citations if citation in rows), None)
+        if row is None:
+            return None
+        entry = self.entry(row["document_id"])
+        assert entry  # every passage is in a document
+        return _in_context(row, self.text_of(entry))
+
+    def find_texts(self, texts: set[str]) -> list[PassageInContext]:
+        """Return all passages with exactly one of these texts. Reads the whole table: for builds and rare lookups."""
+        rows = self._select("SELECT number, id FROM passages WHERE text IN ({})", texts)
+        ids = [row["id"] for row in sorted(rows, key=lambda row: row["number"])]
+        return [passage for passage in (self.find([citation]) for citation in ids) if passage]
+
+    def chunk(self, key: bytes) -> range | None:
+        """Return the rows of a chunk with this key; any will do, for all of them hold the same."""
+        rows = self._select("SELECT first_row, first_row + rows FROM chunks WHERE key IN ({}) LIMIT 1", [key])
+        return range(*rows[0]) if rows else None
+
+    def _of_document(self, entry: DocumentEntry) -> list[sqlite3.Row]:
+        with self._connection() as connection:
+            query = f"{_PASSAGE} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
+            return connection.execute(query, (entry.numbers.start, entry.numbers.stop)).fetchall()
+
+    def _select(self, query: str, values: Collection[int | str | bytes]) -> list[sqlite3.Row]:
+        """Return what a query with one IN clause finds for these values, however many."""
+        remaining, rows = list(values), []
+        with self._connection() as connection:
+            for start in range(0, len(remaining), _BATCH):
+                batch = remaining[start : start + _BATCH]
+                rows += connection.execute(query.format(",".join("?" * len(batch))), batch).fetchall()
+        return rows
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection = self._pool.get()
+        try:
+            yield connection
+        finally:
+            self._pool.put(connection)
+
+
+class PassageStoreWriter:
+    """Writes documents and their passages in order."""
+
+    def __init__(self, folder: Path, before: Path | None = None) -> None:
+        """Create the file; ``before`` is the folder of a snapshot from which documents can be copied."""
+        self._connection = sqlite3.connect(folder / FILE, uri=True)
+        self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
+        if before:
+            self._connection.execute("ATTACH ? AS before", (_uri(before),))
+        self._documents = self._passages = self._rows = 0
+        self._duplicates = DuplicateFinder()
+        self._copied: dict[int, int] = {}  # duplicates as they were copied, by row
+
+    def __enter__(self) -> Self:
+        """Use as a context manager to close the file, however the build goes."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self._connection.close()
+
+    def add(self, document: Document, passages: Sequence[Passage], chunks: Sequence[tuple[bytes, int]] = ()) -> None:
+        """Append a document, all its passages, and the keys of its chunks in order with how many rows each has."""
+        first, first_row, text = self._passages, self._rows, document.text
+        gaps = [text[start:end] for start, end in _gaps(passages)]
+        self._connection.executemany(
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (self._number(passage, gap) for passage, gap in zip(passages, gaps, strict=True)),
+        )
+        tail = text[passages[-1].end :] if passages else text
+        rows = self._rows - first_row
+        self._connection.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(self._documents, document.id, document.title, document.sha256, tail),
+                *(first, len(passages), first_row, rows, len(chunks)),
+            ),
+        )
+        starts = accumulate((count for _, count in chunks), initial=first_row)
+        self._connection.executemany(
+            "INSERT INTO chunks VALUES (?, ?, ?)",
+            [(start, key, count) for (key, count), start in zip(chunks, starts, strict=False)],
+        )
+        self._documents += 1
+
+    def _number(self, passage: Passage, gap: str) -> tuple[str | int | None, ...]:
+        """Give the next passage its number and, if it can answer, its row; return what is stored of it."""
+        number, row = self._passages, None
+        self._passages += 1
+        if not passage.heading:
+            row = self._rows
+            self._duplicates.add(passage.text, row)
+            self._rows += 1
+        location = passage.location
+        return (
+            *(number, row, passage.id, self._documents, passage.ordinal, passage.start, passage.end, gap, passage.text),
+            *(location.line, location.paragraph, location.section),
+        )
+
+    def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[str]:
+        """Append consecutive documents of the snapshot before; return the texts of the passages that can answer."""
+        first, last = entries[0], entries[-1]
+        start, rows = self._rows, range(first.rows.start, last.rows.stop)
+        numbers = range(first.numbers.start, last.numbers.stop)
+        shift = {
+            "document": self._documents - first.number,
+            "number": self._passages - numbers.start,
+            "row": start - rows.start,
+        }
+        for statement, source in (
+            (_COPY_DOCUMENTS, range(first.number, last.number + 1)),
+            (_COPY_PASSAGES, numbers),
+            (_COPY_CHUNKS, rows),
+        ):
+            self._connection.execute(statement, shift | {"start": source.start, "stop": source.stop})
+        self._documents += len(entries)
+        self._passages += len(numbers)
+        self._rows += len(rows)
+        copied = self._connection.execute(
+            "SELECT row, text, duplicate_of FROM passages WHERE row >= ? AND row < ? ORDER BY row", (start, self._rows)
+        ).fetchall()
+        for row, text, duplicate_of in copied:
+            self._duplicates.add(text, row)
+            if duplicate_of is not None:
+                self._copied[row] = duplicate_of
+        return [text for _, text, _ in copied]
+
+    def write(self) -> None:
+        """Commit and close."""
+        first_rows, copied = self._duplicates.first_rows, self._copied
+        changed = [row for row in sorted({*first_rows, *copied}) if first_rows.get(row) != copied.get(row)]
+        self._connection.executemany(
+            "UPDATE passages SET duplicate_of = ? WHERE row = ?", ((first_rows.get(row), row) for row in changed)
+        )
+        self._connection.commit()
+        self._connection.close()
+
+
+class DuplicateFinder:
+    """Finds passages that say the same, such as a report that was syndicated twice. They are shown once.
+
+    ``first_rows`` holds, for each row that has a duplicate, the first row that says the same, which can be itself.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[bytes, int] = {}
+        self.first_rows: dict[int, int] = {}
+
+    def add(self, text: str, row: int) -> None:
+        """Record the next row's text."""
+        first = self._first.setdefault(hashlib.sha256(normalize_text(text).encode()).digest()[:16], row)
+        if first != row:
+            self.first_rows[row] = self.first_rows[first] = first
+
+
+def _uri(folder: Path) -> str:
+    # immutable: a published file never changes, so that no lock is taken and nothing is written beside it.
+    return f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1"
+
+
+def _close(pool: SimpleQueue[sqlite3.Connection]) -> None:
+    while not pool.empty():
+        pool.get().close()
+
+
+def _gaps(passages: Sequence[Passage]) -> Iterator[tuple[int, int]]:
+    """Yield the offsets of the text in front of each passage, behind the one before."""
+    end = 0
+    for passage in passages:
+        yield end, passage.start
+        end = passage.end
+
+
+def _entry(row: sqlite3.Row) -> DocumentEntry:
+    return DocumentEntry(
+        id=row["id"],
+        title=row["title"],
+        sha256=row["sha256"],
+        numbers=range(row["first"], row["first"] + row["passages"]),
+        rows=range(row["first_row"], row["first_row"] + row["rows"]),
+        chunks=row["chunks"],
+        number=row["number"],
+    )
+
+
+def _passage(row: sqlite3.Row) -> Passage:
+    return Passage(
+        id=row["id"],
+        document_id=row["document_id"],
+        ordinal=row["ordinal"],
+        start=row["start"],
+        end=row["end"],
+        text=row["text"],
+        location=Location(row["line"], row["paragraph"], row["section"]),
+        heading=row["row"] is None,
+    )
+
+
+def _context(row: sqlite3.Row) -> Context:
+    return Context(row["before"] or "", row["after"] or "")
+
+
+def _in_context(row: sqlite3.Row, text: str) -> PassageInContext:
+    """Return a passage with its surroundings; ``text`` is its document's."""
+    passage = _passage(row)
+    prefix = text[max(0, passage.start - SELECTOR_CHARACTERS) : passage.start]
+    suffix = text[passage.end : passage.end + SELECTOR_CHARACTERS]
+    return PassageInContext(passage, row["title"], _context(row), prefix, suffix)

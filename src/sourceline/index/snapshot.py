@@ -1,0 +1,357 @@
+"""A snapshot: one published build of the index, with its manifest, checksums, opening and publishing.
+
+A snapshot is a folder ``snapshots/<id>/`` that is never written again once ``CURRENT`` names it. Ids sort by age.
+"""
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sourceline.durable import file_lock, replace, sha256, sync, sync_tree
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.ranking_head import RankingHead, read_ranking_head
+from sourceline.errors import DamagedError, MismatchError, ModelError, NoSnapshotError, SnapshotError
+from sourceline.index.bm25 import BM25Index
+from sourceline.index.dense import DenseIndex
+from sourceline.index.multivector import EncodedChunk, MultiVectorIndex, open_codec
+from sourceline.index.passage_store import PassageStore
+
+log = logging.getLogger(__name__)
+
+# To be raised with any change of the files, and of how text is split: citations are compared by document, and one whose
+# bytes are the same is taken to hold the same passages.
+FORMAT = 6
+CURRENT = "CURRENT"
+LOCK = "build.lock"
+SNAPSHOTS = "snapshots"
+SNAPSHOTS_BEFORE_FORMAT_6 = "generations"
+MANIFEST = "manifest.json"
+HEAD = "ranking_head.safetensors"
+DAMAGED = ".damaged"  # the suffix of a folder that was set aside
+REBUILD = "run `sourceline rebuild-index`"
+# Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
+_NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a snapshot says of itself.
+
+    ``rows`` counts the passages that can answer, all but the headings; ``codec`` says how token vectors are kept;
+    ``config`` is a hash of everything but the text that the encoded chunks depend on; ``skipped`` and ``ignored`` hold
+    the files that were left out, with the reason; ``files`` is name -> (bytes, SHA-256).
+    """
+
+    format: int
+    id: str
+    created: str
+    model: str
+    backend: str
+    fingerprint: str
+    dim: int
+    codec: str
+    config: str
+    documents: int
+    passages: int
+    rows: int
+    tokens: int
+    skipped: dict[str, str]
+    ignored: dict[str, str]
+    files: dict[str, tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An open, verified snapshot. Immutable; safe to search from many threads."""
+
+    manifest: Manifest
+    folder: Path
+    dense: DenseIndex
+    bm25: BM25Index
+    tokens: MultiVectorIndex
+    passages: PassageStore
+    head: RankingHead
+
+    @property
+    def id(self) -> str:
+        """The snapshot's id."""
+        return self.manifest.id
+
+    def chunk(self, rows: range) -> EncodedChunk:
+        """Return consecutive rows, at least one, as they were written."""
+        return self.tokens.chunk(rows, self.dense.vectors(rows).astype(np.float16))
+
+
+@contextmanager
+def build_lock(index: Path) -> Iterator[None]:
+    """Hold the right to build into an index folder: one builder at a time.
+
+    Raises:
+        BuildRunningError: another build holds it.
+    """
+    with file_lock(index / LOCK, f"another build of {index} is running: wait for it to end"):
+        yield
+
+
+def publish(index: Path, snapshot_id: str) -> None:
+    """Make a complete snapshot the one that is served. This is the only step that readers can see."""
+    replace(index / CURRENT, f"{snapshot_id}\n")
+
+
+def current_id(index: Path) -> str | None:
+    """Return the id that ``CURRENT`` names, or None if nothing was published.
+
+    Raises:
+        SnapshotError: it cannot be read.
+    """
+    try:
+        return (index / CURRENT).read_text("utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SnapshotError(f"cannot read {index / CURRENT}: {error.strerror}") from error
+
+
+def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: bool = True) -> Snapshot:
+    """Open one snapshot, and verify it unless its files were hashed a moment ago.
+
+    Raises:
+        DamagedError: a file is missing or differs from what was written.
+        MismatchError: it was written in another format.
+        SnapshotError: it cannot be read just now, or is whole and does not open.
+    """
+    if snapshot_id not in folder_names(index):  # also rejects path traversal
+        if snapshot_id in _old_folder_names(index):
+            raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
+        raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")
+    folder = index / SNAPSHOTS / snapshot_id
+    manifest = read_manifest(folder)
+    if verify:
+        _verify_files(folder, manifest)
+    try:
+        head = read_ranking_head(folder / HEAD)
+        snapshot = Snapshot(
+            manifest,
+            folder,
+            DenseIndex(folder),
+            BM25Index(folder),
+            MultiVectorIndex(folder, open_codec(manifest.codec, head)),
+            PassageStore(folder, connections),
+            head,
+        )
+    except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError) as error:
+        raise SnapshotError(f"snapshot {snapshot_id} is whole but does not open: {error}") from error
+    token_rows = len(snapshot.tokens) - len(snapshot.passages.documents)  # each document has a row for its title
+    rows = {len(snapshot.dense), len(snapshot.bm25), token_rows, snapshot.passages.row_count}
+    agree = rows == {manifest.rows} and len(snapshot.passages) == manifest.passages
+    if not agree or snapshot.dense.dim != manifest.dim:
+        raise DamagedError(f"snapshot {snapshot_id} is damaged: its files disagree on what they hold: {REBUILD}")
+    return snapshot
+
+
+def open_current(index: Path, connections: int = 1, fallback: bool = True) -> Snapshot:
+    """Open the snapshot that ``CURRENT`` names; if it is damaged, set it aside and open the one before.
+
+    Args:
+        index: the index folder.
+        connections: how many threads will read passages at once.
+        fallback: whether to open the one before; else nothing on the disk is changed.
+
+    Raises:
+        NoSnapshotError: nothing was published.
+        DamagedError: no snapshot is whole.
+        SnapshotError: it cannot be read just now, or is whole and does not open.
+    """
+    while True:
+        current = current_id(index)
+        if current is None:
+            raise NoSnapshotError(f"there is no index in {index} yet: {REBUILD}")
+        try:
+            return open_snapshot(index, current, connections)
+        except SnapshotError as error:
+            if current_id(index) != current:
+                continue  # a build published another one and removed this one while it was being opened
+            if not isinstance(error, DamagedError) or not fallback:
+                raise
+            log.error("%s", error)
+            return _open_before(index, current, connections, error)
+
+
+def _open_before(index: Path, damaged: str, connections: int, damage: DamagedError) -> Snapshot:
+    """Set a snapshot aside and open the newest whole one before it."""
+    set_aside(index, damaged)
+    current_exists = _exists_or_set_aside(index, damaged)
+    for snapshot_id in reversed(snapshot_ids(index)):
+        if current_exists and snapshot_id > damaged:
+            continue  # it was not published
+        try:
+            snapshot = open_snapshot(index, snapshot_id, connections)
+        except DamagedError as error:
+            log.error("%s", error)
+            set_aside(index, snapshot_id)
+        else:
+            log.warning("serving snapshot %s, the one before: %s", snapshot_id, REBUILD)
+            return snapshot
+    raise damage
+
+
+def unpublished_ids(index: Path) -> list[str]:
+    """Return the ids of snapshots that ``CURRENT`` never named, which interrupted builds left."""
+    published = current_id(index)
+    if published is None:
+        return snapshot_ids(index)
+    current_exists = _exists_or_set_aside(index, published)
+    return [snapshot_id for snapshot_id in snapshot_ids(index) if current_exists and snapshot_id > published]
+
+
+def snapshot_ids(index: Path) -> list[str]:
+    """Return the ids of all snapshots on the disk, oldest first, published or not, without those set aside."""
+    return [name for name in folder_names(index) if not name.endswith(DAMAGED)]
+
+
+def folder_names(index: Path) -> list[str]:
+    """Return the names of all folders of snapshots, oldest first, those set aside included.
+
+    Raises:
+        SnapshotError: they cannot be listed.
+    """
+    return _subfolders(index / SNAPSHOTS)
+
+
+def _old_folder_names(index: Path) -> list[str]:
+    return _subfolders(index / SNAPSHOTS_BEFORE_FORMAT_6)
+
+
+def _subfolders(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    except OSError as error:
+        raise SnapshotError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def next_id(index: Path, timestamp: str) -> str:
+    """Return an id that sorts behind every snapshot that ever stood in this folder's ``CURRENT``."""
+    used = [current_id(index), *folder_names(index), *_old_folder_names(index)]
+    number = max((int(name[:8]) for name in used if name and name[:8].isdecimal()), default=0) + 1
+    return f"{number:08d}-{timestamp}"
+
+
+def _exists_or_set_aside(index: Path, published: str) -> bool:
+    """Return whether what ``CURRENT`` names is there or was set aside. If not, ``CURRENT`` itself is damaged."""
+    names = {*folder_names(index), *_old_folder_names(index)}
+    return not {published, published + DAMAGED}.isdisjoint(names)
+
+
+def set_aside(index: Path, snapshot_id: str) -> None:
+    """Rename a damaged snapshot, if it is there, so that it is not served but can be looked at."""
+    folder = index / SNAPSHOTS / snapshot_id
+    try:
+        if snapshot_id in folder_names(index):
+            os.rename(folder, folder.with_name(snapshot_id + DAMAGED))
+    except OSError as error:
+        log.warning("cannot set the damaged snapshot %s aside: %s", snapshot_id, error)
+
+
+def require_encoder(snapshot: Snapshot, encoder: Encoder) -> None:
+    """Refuse an encoder other than the one that the snapshot was built with.
+
+    Raises:
+        MismatchError: the fingerprints differ.
+    """
+    if snapshot.manifest.fingerprint != encoder.fingerprint:
+        raise MismatchError(
+            f"snapshot {snapshot.id} was built with {snapshot.manifest.model} "
+            f"({snapshot.manifest.fingerprint}), not {encoder.model} ({encoder.fingerprint}): {REBUILD}"
+        )
+
+
+def file_table(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+    """Return size and SHA-256 of every file below ``folder`` but the manifest, by POSIX path.
+
+    Files that are not ``known`` are hashed and flushed to the disk, several at a time.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    names = [path.relative_to(folder).as_posix() for path in paths]
+
+    def describe(name: str) -> tuple[int, str]:
+        if name in known:
+            return known[name]
+        sync(folder / name)
+        return (folder / name).stat().st_size, sha256(folder / name)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(names, pool.map(describe, names), strict=True))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, with a checksum over itself, as the last file of a snapshot; flush all to the disk."""
+    (folder / MANIFEST).write_text(_manifest_text(asdict(manifest)), "utf-8")
+    sync_tree(folder)
+    sync(folder.parent)  # which holds its name
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and verify a snapshot's manifest.
+
+    Raises:
+        DamagedError: it is missing, differs from what was written, or is another snapshot's.
+        MismatchError: it was written in another format.
+    """
+    try:
+        text = (folder / MANIFEST).read_text("utf-8")
+        body = json.loads(text)
+        del body["checksum"]
+        if text != _manifest_text(body):
+            raise ValueError("its checksum differs")
+        if body["format"] != FORMAT:
+            raise MismatchError(f"snapshot {folder.name} is in format {body['format']}, not {FORMAT}: {REBUILD}")
+        body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
+        manifest = Manifest(**body)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        _require_readable(error)
+        raise DamagedError(f"snapshot {folder.name} is damaged: {MANIFEST}: {error}: {REBUILD}") from error
+    if manifest.id != folder.name:
+        raise DamagedError(f"snapshot {folder.name} is damaged: its manifest is of {manifest.id}: {REBUILD}")
+    return manifest
+
+
+def _verify_files(folder: Path, manifest: Manifest) -> None:
+    """Compare all files with the manifest, several at a time: hashing them is most of what opening takes."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        actual = pool.map(partial(_describe, folder), manifest.files)
+        for (name, expected), described in zip(manifest.files.items(), actual, strict=True):
+            if described != expected:
+                raise DamagedError(f"snapshot {manifest.id} is damaged: {name} is not as it was written: {REBUILD}")
+
+
+def _describe(folder: Path, name: str) -> tuple[int, str] | None:
+    """Return size and SHA-256 of a file; None if it is missing or its disk cannot read it."""
+    try:
+        return (folder / name).stat().st_size, sha256(folder / name)
+    except OSError as error:
+        _require_readable(error)
+        return None
+
+
+def _require_readable(error: Exception) -> None:
+    """Raise SnapshotError if a file could not be read for a reason that is not the file's."""
+    if isinstance(error, OSError) and error.errno in _NOT_DAMAGE:
+        raise SnapshotError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _manifest_text(body: dict[str, Any]) -> str:
+    """Return the manifest as it is written: with a checksum over the rest."""
+    checksum = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json.dumps(body | {"checksum": checksum}, indent=2) + "\n"

@@ -1,0 +1,349 @@
+"""The build: find what changed, encode it, write a snapshot, record the citations, publish."""
+
+import logging
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from sourceline.citations.ledger import Ledger
+from sourceline.citations.tracking import record_citations
+from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Float32, Int64, l2_normalize
+from sourceline.encoders.hub import Model, find_model
+from sourceline.encoders.load import ENCODERS, prepare_encoder
+from sourceline.encoders.ranking_head import RankingHead
+from sourceline.errors import (
+    BuildError,
+    CorpusError,
+    DamagedError,
+    DocumentError,
+    MismatchError,
+    NoSnapshotError,
+    SnapshotError,
+)
+from sourceline.index import snapshot as snapshots
+from sourceline.index.multivector import NO_TOKEN, Codec, EncodedChunk
+from sourceline.index.passage_store import DocumentEntry
+from sourceline.index.snapshot import Snapshot
+from sourceline.indexing.cache import ChunkCache
+from sourceline.indexing.config import DEFAULT_CONFIG, IndexConfig, ResolvedConfig, resolve
+from sourceline.indexing.writer import SnapshotWriter, check_snapshot
+from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
+from sourceline.ingest.loader import NO_SENTENCE, SourceFile, read_document, require_folder, scan_folder
+from sourceline.types import Backend, BuildProgress, BuildReport
+
+log = logging.getLogger(__name__)
+
+CACHE = "cache"
+# Chunks are put into the cache in batches of so many: at most this much work is lost to an interruption.
+BATCH = 64
+# Documents are encoded in groups of about so many bytes, so that short ones keep all cores busy.
+GROUP_BYTES = 256 * 1024
+# The greatest offset of a token into its passage that is kept.
+_FARTHEST = 0xFFFF
+
+
+def build(
+    documents: Path,
+    index: Path,
+    model: str,
+    backend: Backend = Backend.ONNX,
+    progress: Callable[[BuildProgress], None] = lambda _: None,
+    config: IndexConfig = DEFAULT_CONFIG,
+) -> BuildReport:
+    """Read the documents, encode what is new, and publish a new snapshot. Safe beside running readers.
+
+    Raises:
+        BuildRunningError: another build holds the lock.
+        CorpusError: there are no documents.
+        ModelError: the model cannot be used.
+        LedgerError: the citations could not be recorded.
+        BuildError: anything else that stopped the build. What was served before is untouched.
+    """
+    started = time.monotonic()
+    require_folder(documents)  # before the model is exported, which takes a while
+    try:
+        with snapshots.build_lock(index):
+            source, encoder, before = _open(backend, model, index)
+            _discard_unpublished(index)
+            scan = scan_folder(documents)
+            resolved = resolve(config, encoder, source, sum(file.size for file in scan.files))
+            reusable = before if before and before.manifest.config == resolved.digest else None
+            skipped = dict(scan.skipped)
+            with _discarding_on_failure(index), SnapshotWriter(index, encoder, resolved, reusable) as writer:
+                with ChunkCache(index / CACHE) as cache:
+                    builder = IncrementalBuilder(documents, config, resolved, encoder, cache, reusable)
+                    builder.write(scan.files, writer, skipped, progress)
+                    after = check_snapshot(index, writer.write(skipped, scan.ignored))
+                # In this order: an id that a reader can see must be in the ledger. What a crash leaves between the two
+                # is recorded again by the next build.
+                record_citations(Ledger(index), before, after)
+                snapshots.publish(index, after.id)
+            _tidy(index, after, before)
+            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started)
+    except (OSError, sqlite3.Error, RuntimeError, ValueError, SnapshotError) as error:
+        # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
+        log.debug("the build stopped", exc_info=True)
+        raise BuildError(f"the build stopped, what was served before is untouched: {error}") from error
+
+
+class IncrementalBuilder:
+    """Writes all documents in bounded memory.
+
+    Encoded chunks come from the snapshot before, from the cache, or from the encoder; ``encoded`` counts the latter.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: IndexConfig,
+        resolved: ResolvedConfig,
+        encoder: Encoder,
+        cache: ChunkCache,
+        before: Snapshot | None,
+    ) -> None:
+        """Take what is needed; ``before`` is a snapshot of the same config."""
+        self._folder, self._config, self._resolved = folder, config, resolved
+        self._encoder, self._cache, self._before = encoder, cache, before
+        self._codec = resolved.open_codec()
+        self._entries = {(entry.id, entry.sha256): entry for entry in before.passages.documents} if before else {}
+        self.encoded = 0
+
+    def write(
+        self,
+        files: Sequence[SourceFile],
+        writer: SnapshotWriter,
+        skipped: dict[str, str],
+        progress: Callable[[BuildProgress], None],
+    ) -> None:
+        """Write all documents; add those that cannot be read after all to ``skipped``.
+
+        Raises:
+            CorpusError: no document can be read.
+        """
+        total = sum(file.size for file in files if not self._unchanged(file))
+        done, written = 0, 0
+        progress(BuildProgress(0, total))
+        for group in _groups(files):
+            new = [file for file in group if not self._unchanged(file)]
+            chunked = {file.document_id: self._chunk(file, skipped) for file in new}
+            keyed = {id_: _KeyedDocument(doc, self._resolved.digest) for id_, doc in chunked.items() if doc}
+            encoded = self._encode(list(keyed.values()))
+            for run in self._runs(group):
+                if entries := [entry for file in run if (entry := self._unchanged(file))]:
+                    writer.copy_from_before(entries)
+                elif document := keyed.get(run[0].document_id):
+                    self._add(document, encoded, writer)
+                else:
+                    continue
+                written += len(run)
+            done += sum(file.size for file in new)
+            progress(BuildProgress(done, total))
+        if not written:
+            reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())
+            raise CorpusError(f"no document in {self._folder} can be read" + (f": {reasons}" if reasons else ""))
+
+    def _unchanged(self, file: SourceFile) -> DocumentEntry | None:
+        """Return what the snapshot before has of a document whose bytes are the same."""
+        return self._entries.get((file.document_id, file.sha256))
+
+    def _runs(self, group: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+        """Yield the documents: unchanged ones together that stood in a row before, each other one by itself."""
+        run: list[SourceFile] = []
+        last: DocumentEntry | None = None
+        for file in group:
+            entry = self._unchanged(file)
+            if run and not (entry and last and entry.number == last.number + 1):
+                yield run
+                run = []
+            run.append(file)
+            last = entry
+        yield run
+
+    def _chunk(self, file: SourceFile, skipped: dict[str, str]) -> ChunkedDocument | None:
+        try:
+            document = read_document(self._folder, file.document_id)
+        except DocumentError as error:
+            skipped[file.document_id] = str(error)
+            return None
+        chunked = chunk_document(
+            document,
+            lambda text: self._encoder.tokenize(text).spans[:, 0].astype(np.int64),
+            self._encoder.max_tokens,
+            self._config.chunk_characters,
+            self._config.titles,
+        )
+        if not chunked.passages:
+            skipped[file.document_id] = NO_SENTENCE
+            return None
+        return chunked
+
+    def _encode(self, documents: "Sequence[_KeyedDocument]") -> dict[bytes, EncodedChunk]:
+        """Return the encoded chunks and titles of these documents, by key."""
+        chunks = {key: chunk for document in documents for key, chunk in document.chunks}
+        titles = {key: chunk for document in documents for key, chunk in document.title}
+        encoded = {key: chunk for key in chunks | titles if (chunk := self._stored(key))}
+        missing = {key: chunk for key, chunk in (chunks | titles).items() if key not in encoded}
+        # All at once, so that the cores go on encoding while a batch is compressed and put into the cache.
+        encodings = self._encoder.encode([EncoderInput(chunk.text, chunk.prefix) for chunk in missing.values()])
+        for batch in _batches(list(missing.items())):
+            new = {key: encode_chunk(chunk, next(encodings), self._resolved.head, self._codec) for key, chunk in batch}
+            self._cache.put(new.items())
+            encoded |= new
+        self.encoded += len(missing.keys() - titles.keys())
+        return encoded
+
+    def _stored(self, key: bytes) -> EncodedChunk | None:
+        rows = self._before.passages.chunk(key) if self._before else None
+        return self._before.chunk(rows) if self._before and rows else self._cache.get(key)
+
+    def _add(self, document: "_KeyedDocument", encoded: dict[bytes, EncodedChunk], writer: SnapshotWriter) -> None:
+        chunks = [(key, encoded[key]) for key, _ in document.chunks]
+        no_title = empty_chunk(self._encoder.dim, self._resolved.head, self._codec)
+        title = next((encoded[key] for key, _ in document.title), no_title)
+        writer.add(document.chunked, chunks, title)
+
+
+class _KeyedDocument:
+    """A document whose chunks are hashed once. ``title`` holds none or one."""
+
+    def __init__(self, chunked: ChunkedDocument, digest: str) -> None:
+        self.chunked = chunked
+        self.chunks = [(chunk.key(digest), chunk) for chunk in chunked.chunks]
+        self.title = [(chunked.title.key(digest), chunked.title)] if chunked.title else []
+
+
+def encode_chunk(chunk: Chunk, encoding: Encoding, head: RankingHead, codec: Codec) -> EncodedChunk:
+    """Return what a chunk adds to the index: its passages' tokens and sentence vectors.
+
+    Args:
+        chunk: the chunk.
+        encoding: of its text.
+        head: weighs and projects the token vectors.
+        codec: compresses them.
+    """
+    ids, starts = encoding.tokens.ids.astype(np.int64), encoding.tokens.spans[:, 0].astype(np.int64)
+    nothing = _no_token(encoding.vectors.shape[1])
+    rows = []
+    for start, end in chunk.spans:
+        first, last = np.searchsorted(starts, [start, end])
+        tokens = (ids[first:last], starts[first:last] - start, encoding.vectors[first:last])
+        rows.append(tokens if last > first else nothing)
+    all_ids, all_starts, vectors = (np.concatenate(arrays) for arrays in zip(*rows, strict=True))
+    return EncodedChunk(
+        counts=np.array([len(tokens[0]) for tokens in rows], dtype=np.uint32),
+        ids=all_ids.astype(np.uint32),
+        starts=np.minimum(all_starts, _FARTHEST).astype(np.uint16),
+        codes=codec.compute_codes(head.project_passage(vectors)),
+        vectors=l2_normalize(np.stack([tokens[2].mean(axis=0) for tokens in rows])).astype(np.float16),
+    )
+
+
+def empty_chunk(dim: int, head: RankingHead, codec: Codec) -> EncodedChunk:
+    """Return the chunk of a title that is not there: one token that matches nothing."""
+    ids, starts, vectors = _no_token(dim)
+    return EncodedChunk(
+        counts=np.ones(1, np.uint32),
+        ids=ids.astype(np.uint32),
+        starts=starts.astype(np.uint16),
+        codes=codec.compute_codes(head.project_passage(vectors)),
+        vectors=np.zeros((1, dim), dtype=np.float16),
+    )
+
+
+def _no_token(dim: int) -> tuple[Int64, Int64, Float32]:
+    """Return the one token of a passage that has none: id, start, vector."""
+    return np.array([NO_TOKEN]), np.array([0]), np.zeros((1, dim), dtype=np.float32)
+
+
+def _groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+    group: list[SourceFile] = []
+    size = 0
+    for file in files:
+        group.append(file)
+        size += file.size
+        if size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _batches(items: list[tuple[bytes, Chunk]]) -> Iterator[list[tuple[bytes, Chunk]]]:
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]
+
+
+def _open(backend: Backend, model: str, index: Path) -> tuple[Model, Encoder, Snapshot | None]:
+    """Return the model, its encoder, and the snapshot before; verifying both takes time and is done at once."""
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(_open_before, index)
+        source = find_model(model)
+        return source, prepare_encoder(backend, source, index), before.result()
+
+
+def _open_before(index: Path) -> Snapshot | None:
+    try:
+        return snapshots.open_current(index)
+    except NoSnapshotError:
+        return None
+    except (DamagedError, MismatchError) as error:
+        reason = str(error).removesuffix(f": {snapshots.REBUILD}")  # which is what is being done
+        log.warning("building without the snapshot before: %s", reason)
+        return None
+
+
+@contextmanager
+def _discarding_on_failure(index: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _discard_unpublished(index)  # a full disk above all needs its space back
+        raise
+
+
+def _discard_unpublished(index: Path) -> None:
+    """Remove the snapshots of interrupted builds."""
+    for snapshot_id in snapshots.unpublished_ids(index):
+        shutil.rmtree(index / snapshots.SNAPSHOTS / snapshot_id, ignore_errors=True)
+
+
+def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
+    """Remove the cache, and what neither the new snapshot nor the one before needs of snapshots and models.
+
+    What cannot be removed is left to the next build.
+    """
+    kept = [current, *([before] if before else [])]
+    try:
+        ids = {snapshot.id for snapshot in kept}
+        unused = [index / snapshots.SNAPSHOTS / name for name in snapshots.folder_names(index) if name not in ids]
+        fingerprints = {snapshot.manifest.fingerprint for snapshot in kept}
+        unused += [folder for folder in (index / ENCODERS).glob("*") if folder.name not in fingerprints]
+        # Everything in the cache is in the snapshot; what is in an older format is of no use any more.
+        for folder in (*unused, index / CACHE, index / snapshots.SNAPSHOTS_BEFORE_FORMAT_6):
+            shutil.rmtree(folder, ignore_errors=True)
+    except (OSError, SnapshotError) as error:
+        log.warning("snapshot %s is published; what it does not need could not all be removed: %s", current.id, error)
+
+
+def _report(before: Snapshot | None, after: Snapshot, chunks: int, encoded: int, seconds: float) -> BuildReport:
+    old = {entry.id: entry.sha256 for entry in before.passages.documents} if before else {}
+    new = {entry.id: entry.sha256 for entry in after.passages.documents}
+    return BuildReport(
+        snapshot=after.id,
+        added=tuple(id_ for id_ in new if id_ not in old),
+        changed=tuple(id_ for id_ in new if id_ in old and old[id_] != new[id_]),
+        unchanged=tuple(id_ for id_ in new if old.get(id_) == new[id_]),
+        removed=tuple(id_ for id_ in old if id_ not in new),
+        skipped=after.manifest.skipped,
+        ignored=after.manifest.ignored,
+        passages=len(after.passages),
+        chunks=chunks,
+        encoded=encoded,
+        seconds=round(seconds, 3),
+    )

@@ -1,0 +1,55 @@
+"""How an index is made from its documents."""
+
+import hashlib
+from dataclasses import dataclass
+
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.hub import Model
+from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, ranking_head_bytes
+from sourceline.index.multivector import Codec, codec_name, open_codec
+from sourceline.index.snapshot import FORMAT
+from sourceline.ingest.chunking import CHUNK_CHARACTERS
+
+# Above so many bytes of documents, token vectors are kept compactly: about a million tokens, 400 MB as bfloat16.
+COMPACT_ABOVE = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class IndexConfig:
+    """Build options. Anything but the default is for measuring what a part is worth.
+
+    ``head`` is the ranking head, None for the model's own; ``titles`` says whether they stand in front of chunks;
+    ``chunk_characters`` is the most that a chunk holds, 0 to encode each passage by itself.
+    """
+
+    head: RankingHead | None = None
+    titles: bool = True
+    chunk_characters: int = CHUNK_CHARACTERS
+
+
+DEFAULT_CONFIG = IndexConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedConfig:
+    """A config with everything that it depends on. Encoded chunks can be copied between equal digests."""
+
+    head: RankingHead
+    codec: str
+    digest: str
+
+    def open_codec(self) -> Codec:
+        """Return the codec that keeps token vectors."""
+        return open_codec(self.codec, self.head)
+
+
+def resolve(config: IndexConfig, encoder: Encoder, model: Model, size: int) -> ResolvedConfig:
+    """Return the config for documents of ``size`` bytes in all.
+
+    Raises:
+        ModelError: the model's ranking head cannot be read.
+    """
+    head = config.head or find_ranking_head(model.digest, encoder.dim)
+    codec = codec_name(head, size > COMPACT_ABOVE)
+    parts = f"{FORMAT}\0{encoder.fingerprint}\0{codec}\0{config.titles}\0{config.chunk_characters}\0".encode()
+    return ResolvedConfig(head, codec, hashlib.sha256(parts + ranking_head_bytes(head)).hexdigest()[:16])

@@ -1,0 +1,144 @@
+"""Writes a snapshot and checks it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.load import backend_of
+from sourceline.encoders.ranking_head import write_ranking_head
+from sourceline.errors import BuildError, DamagedError
+from sourceline.index.bm25 import BM25Writer
+from sourceline.index.dense import DenseWriter
+from sourceline.index.multivector import EncodedChunk, MultiVectorWriter
+from sourceline.index.passage_store import DocumentEntry, PassageStoreWriter
+from sourceline.index.snapshot import (
+    FORMAT,
+    HEAD,
+    SNAPSHOTS,
+    Manifest,
+    Snapshot,
+    file_table,
+    next_id,
+    open_snapshot,
+    write_manifest,
+)
+from sourceline.indexing.config import ResolvedConfig
+from sourceline.ingest.chunking import ChunkedDocument
+
+
+class SnapshotWriter:
+    """Writes documents in order, each new or copied from the snapshot before. Nothing is published yet."""
+
+    def __init__(self, index: Path, encoder: Encoder, config: ResolvedConfig, before: Snapshot | None) -> None:
+        """Create the folder; ``before`` is a snapshot of the same config."""
+        self._now = datetime.now(UTC)
+        self._folder = index / SNAPSHOTS / next_id(index, f"{self._now:%Y%m%dT%H%M%SZ}")
+        self._folder.mkdir(parents=True)
+        self._encoder, self._config, self._before = encoder, config, before
+        self._documents = self._passages = self._rows = self.chunks = 0
+        with ExitStack() as stack:
+            dense, folder = (before.dense, before.folder) if before else (None, None)
+            self._dense = stack.enter_context(DenseWriter(self._folder, encoder.dim, dense))
+            self._tokens = stack.enter_context(MultiVectorWriter(self._folder, encoder.vocabulary))
+            self._store = stack.enter_context(PassageStoreWriter(self._folder, folder))
+            self._bm25 = stack.enter_context(BM25Writer(self._folder))
+            self._files = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        """Use as a context manager to close the files, however the build goes."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self._files.close()
+
+    def add(self, chunked: ChunkedDocument, chunks: Sequence[tuple[bytes, EncodedChunk]], title: EncodedChunk) -> None:
+        """Append a document: its encoded chunks, each with its key, and its title's."""
+        _require_verbatim(chunked)
+        self._store.add(chunked.document, chunked.passages, [(key, len(chunk.counts)) for key, chunk in chunks])
+        self._bm25.add([passage.text for passage in chunked.passages if not passage.heading])
+        for _, chunk in chunks:
+            self._tokens.add(chunk)
+            self._dense.add(chunk.vectors)
+        self._tokens.add_title(title)
+        rows = sum(len(chunk.counts) for _, chunk in chunks)
+        self._count(documents=1, passages=len(chunked.passages), rows=rows, chunks=len(chunks))
+
+    def copy_from_before(self, entries: Sequence[DocumentEntry]) -> None:
+        """Append consecutive documents of the snapshot before as they are."""
+        before, first, last = self._before, entries[0], entries[-1]
+        assert before
+        self._bm25.add(self._store.copy_from_before(entries))
+        rows = range(first.rows.start, last.rows.stop)
+        if rows:
+            self._tokens.copy_from(before.tokens, rows)
+            self._dense.copy_from_before(rows)
+        titles = before.passages.row_count
+        self._tokens.add_title(before.tokens.chunk(range(titles + first.number, titles + last.number + 1)))
+        self._count(
+            documents=len(entries),
+            passages=last.numbers.stop - first.numbers.start,
+            rows=len(rows),
+            chunks=sum(entry.chunks for entry in entries),
+        )
+
+    def _count(self, documents: int, passages: int, rows: int, chunks: int) -> None:
+        self._documents += documents
+        self._passages += passages
+        self._rows += rows
+        self.chunks += chunks
+
+    def write(self, skipped: dict[str, str], ignored: dict[str, str]) -> str:
+        """Finish all files, the manifest last; return the snapshot's id."""
+        tokens = self._tokens.write()
+        write_ranking_head(self._folder / HEAD, self._config.head)
+        self._dense.write()
+        self._bm25.write()
+        self._store.write()
+        manifest = Manifest(
+            format=FORMAT,
+            id=self._folder.name,
+            created=self._now.isoformat(timespec="seconds"),
+            model=self._encoder.model,
+            backend=backend_of(self._encoder).value,
+            fingerprint=self._encoder.fingerprint,
+            dim=self._encoder.dim,
+            codec=self._config.codec,
+            config=self._config.digest,
+            documents=self._documents,
+            passages=self._passages,
+            rows=self._rows,
+            tokens=tokens,
+            skipped=skipped,
+            ignored=ignored,
+            files=file_table(self._folder, self._tokens.hashed()),
+        )
+        write_manifest(self._folder, manifest)
+        return self._folder.name
+
+
+def check_snapshot(index: Path, snapshot_id: str) -> Snapshot:
+    """Open what was written as a reader would, and search it for some of its own passages.
+
+    Raises:
+        DamagedError: it does not find one.
+    """
+    snapshot = open_snapshot(index, snapshot_id, verify=False)  # the manifest was just made from the files
+    rows = snapshot.passages.row_count
+    for row in range(0, rows, max(1, rows // 16)):
+        (vector,) = snapshot.dense.vectors([row])
+        best = snapshot.dense.search(vector, 1, None)[0].score
+        if np.any(vector) and best < float(vector @ vector) - 1e-3:
+            raise DamagedError(f"snapshot {snapshot_id} does not find its own passage {row}")
+    return snapshot
+
+
+def _require_verbatim(chunked: ChunkedDocument) -> None:
+    for passage in chunked.passages:
+        if chunked.document.text[passage.start : passage.end] != passage.text:
+            raise BuildError(f"{chunked.document.id}: a passage is not verbatim; this is a defect of Sourceline")

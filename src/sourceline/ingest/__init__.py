@@ -1,0 +1,1 @@
+"""Files become documents, passages and chunks."""

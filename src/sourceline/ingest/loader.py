@@ -1,0 +1,169 @@
+"""Walks the documents folder and reads its files."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sourceline.errors import CorpusError, DocumentError
+from sourceline.ingest.formats import FORMATS
+from sourceline.ingest.sentences import split_passages
+from sourceline.types import BlockKind, Document, FolderContents
+
+NO_SENTENCE = "there is no sentence in it"
+# Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
+_PROCESS_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file that can be read: its size in bytes and the SHA-256 of its bytes."""
+
+    document_id: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderScan:
+    """What is in a documents folder.
+
+    ``files`` are in the order of their ids. ``skipped`` holds files that should be read and cannot be, ``ignored``
+    those that are not read at all (other formats, hidden files, links to folders); both give the reason.
+    """
+
+    files: tuple[SourceFile, ...]
+    skipped: dict[str, str]
+    ignored: dict[str, str]
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse a documents folder that is not there.
+
+    Raises:
+        CorpusError: it is missing, or no folder.
+    """
+    if not folder.is_dir():
+        raise CorpusError(f"no documents folder at {folder}: create it, or name another with --documents")
+
+
+def scan_folder(folder: Path) -> FolderScan:
+    """Look at every file below ``folder`` and hash those that can be read.
+
+    Raises:
+        CorpusError: the folder is missing, or no file can be read just now.
+    """
+    require_folder(folder)
+    files: list[SourceFile] = []
+    skipped: dict[str, str] = {}
+    ignored: dict[str, str] = {}
+    for document_id in sorted(_walk(folder, skipped, ignored)):
+        try:
+            document_id.encode()
+            data = _read_bytes(folder / document_id)
+            files.append(SourceFile(document_id, len(data), hashlib.sha256(data).hexdigest()))
+        except UnicodeEncodeError:
+            skipped[_displayed(document_id)] = "its name is not UTF-8"
+        except DocumentError as error:
+            skipped[document_id] = str(error)
+    return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())))
+
+
+def read_document(folder: Path, document_id: str) -> Document:
+    """Read one file.
+
+    Raises:
+        DocumentError: it is not a regular file of UTF-8 text, or holds no text.
+        CorpusError: no file can be read just now.
+    """
+    data = _read_bytes(folder / document_id)
+    text = _decode(data)
+    if not text.strip():
+        raise DocumentError("there is no text in it")
+    blocks = FORMATS[Path(document_id).suffix.lower()](text)
+    heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
+    title = " ".join((heading or Path(document_id).stem.replace("_", " ")).split())
+    return Document(document_id, title, text, hashlib.sha256(data).hexdigest(), blocks)
+
+
+def list_documents(folder: Path) -> FolderContents:
+    """Read every file below ``folder``; return the ids of those that are documents, and what is left out.
+
+    Raises:
+        CorpusError: the folder is missing, or no file can be read just now.
+    """
+    scan = scan_folder(folder)
+    skipped = dict(scan.skipped)
+    documents = []
+    for file in scan.files:
+        try:
+            document = read_document(folder, file.document_id)
+            if not split_passages(document):
+                raise DocumentError(NO_SENTENCE)
+            documents.append(document.id)
+        except DocumentError as error:
+            skipped[file.document_id] = str(error)
+    return FolderContents(tuple(documents), skipped, scan.ignored)
+
+
+def _walk(folder: Path, skipped: dict[str, str], ignored: dict[str, str]) -> Iterator[str]:
+    """Yield the ids of all files in a known format; note the reasons for everything else."""
+
+    def cannot_list(error: OSError) -> None:
+        path = Path(error.filename)
+        if path == folder or error.errno in _PROCESS_ERRORS:
+            raise CorpusError(f"cannot list {path}: {error.strerror}") from error
+        skipped[_displayed(path.relative_to(folder).as_posix())] = f"cannot be listed: {error.strerror}"
+
+    formats = ", ".join(sorted(FORMATS))
+    for parent, folders, files in os.walk(folder, onerror=cannot_list):
+        below = "" if Path(parent) == folder else f"{Path(parent).relative_to(folder).as_posix()}/"
+        for name in list(folders):
+            if name.startswith("."):
+                reason = "hidden folders are not read"
+            elif os.path.islink(os.path.join(parent, name)):
+                reason = "links to folders are not followed"
+            else:
+                continue
+            folders.remove(name)
+            ignored[_displayed(f"{below}{name}/")] = reason
+        for name in files:
+            if name.startswith("."):
+                ignored[_displayed(below + name)] = "hidden files are not read"
+            elif Path(name).suffix.lower() not in FORMATS:
+                ignored[_displayed(below + name)] = f"its format is not read; these are: {formats}"
+            else:
+                yield below + name
+
+
+def _displayed(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        # Opened without blocking, so that a pipe without a writer cannot hang the build.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DocumentError("it is not a regular file")
+            return file.read()
+    except OSError as error:
+        if error.errno in _PROCESS_ERRORS:
+            raise CorpusError(f"cannot read {path}: {error.strerror}") from error
+        raise DocumentError(f"it cannot be read: {error.strerror}") from error
+
+
+def _decode(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts from behind a byte-order mark.
+        at = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
+        raise DocumentError(f"it is not UTF-8: byte {at} is 0x{data[at]:02x}; save it as UTF-8") from error
+    if "\0" in text:
+        raise DocumentError(f"it is not text: there is a NUL at character {text.index(chr(0))}")
+    return text

@@ -1,1 +1,0 @@
-"""A question becomes ranked passages; a citation is looked up."""

@@ -1,0 +1,202 @@
+"""A question becomes ranked passages: candidates, late interaction, order, confidence."""
+
+import fnmatch
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sourceline.encoders.base import Encoder
+from sourceline.encoders.ranking_head import RankingHead
+from sourceline.index.passage_store import StoredPassage
+from sourceline.index.row_filter import RowFilter
+from sourceline.index.snapshot import Snapshot, require_encoder
+from sourceline.search.confidence import Calibration, ConfidenceFeatures
+from sourceline.search.highlights import content_tokens, highlights
+from sourceline.search.late_interaction import LateInteraction, late_interaction
+from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
+from sourceline.types import DEFAULT_THRESHOLD, MAX_K, Answer, Hit, Scores, Verdict
+
+# From each of dense and BM25. More adds candidates but rarely improves R@1.
+CANDIDATES = 30
+# The first passage's lead is measured over the others of the top RIVALS.
+RIVALS = 10
+# Of each group of duplicates, at most this many from each of dense and BM25 are scored.
+MAX_DUPLICATES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The candidates in their final order, each text once: rows, and the late-interaction score of each.
+
+    ``late_interaction`` is where the scores come from; None if there are no candidates.
+    """
+
+    rows: tuple[int, ...]
+    scores: tuple[float, ...]
+    late_interaction: LateInteraction | None
+
+
+class Searcher:
+    """Answers questions from one snapshot. Immutable; safe to use from many threads."""
+
+    def __init__(
+        self, snapshot: Snapshot, encoder: Encoder, calibration: Calibration, threshold: float = DEFAULT_THRESHOLD
+    ) -> None:
+        """Join a snapshot and its encoder. ``threshold`` is the least confidence that counts as answered.
+
+        Raises:
+            MismatchError: the snapshot was built with another encoder.
+        """
+        require_encoder(snapshot, encoder)
+        self.snapshot = snapshot
+        self.encoder = encoder
+        self._calibration = calibration
+        self._threshold = threshold
+
+    def with_head(self, head: RankingHead) -> "Searcher":
+        """Return a searcher that ranks the same index by another head, to measure what a part of it is worth."""
+        return Searcher(replace(self.snapshot, head=head), self.encoder, self._calibration, self._threshold)
+
+    def ask(self, question: str, k: int, documents: Sequence[str] = ()) -> Answer:
+        """Return the up to ``k`` passages that answer best, best first; ties in document order; each text once.
+
+        Args:
+            question: at most 2,000 characters.
+            k: clamped to 1..100.
+            documents: ids or globs (``minutes/*.txt``); only passages of matching documents are candidates.
+
+        Raises:
+            QuestionError: the question is empty, too long, or no text.
+        """
+        query = encode_query_once(self.encoder, validate_question(question))
+        k = max(1, min(k, MAX_K))
+        row_filter = self.filter_documents(documents) if documents else None
+        ranking = self.rank(query, k, row_filter)
+        scores = self.component_scores(query, ranking, k)
+        confidence = 0.0
+        if scores:
+            confidence = self._calibration.confidence(self.features(query, ranking, scores[0], row_filter))
+        return Answer(
+            question=question,
+            verdict=Verdict.ANSWERED if confidence >= self._threshold else Verdict.NOT_ANSWERED,
+            confidence=confidence,
+            hits=self._hits(query, ranking, scores, row_filter),
+            snapshot=self.snapshot.id,
+        )
+
+    def filter_documents(self, documents: Sequence[str]) -> RowFilter:
+        """Return the rows of all documents that match one of these ids or globs (``*`` also matches ``/``)."""
+        return RowFilter.from_ranges(
+            entry.rows
+            for entry in self.snapshot.passages.documents
+            if any(entry.id == pattern or fnmatch.fnmatchcase(entry.id, pattern) for pattern in documents)
+        )
+
+    def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranking:
+        """Return the candidates in order, the best of each duplicate group; at least ``k`` if there are so many."""
+        first_rows = self._candidates(query, k, row_filter)
+        rows = sorted(first_rows)
+        if not rows:
+            return Ranking((), (), None)
+        late = late_interaction(query, self.snapshot, rows)
+        scores: list[float] = late.scores.tolist()
+        best: dict[int, int] = {}
+        for at in sorted(range(len(rows)), key=lambda at: (-scores[at], rows[at])):
+            best.setdefault(first_rows[rows[at]], at)
+        order = best.values()
+        return Ranking(tuple(rows[at] for at in order), tuple(scores[at] for at in order), late)
+
+    def _candidates(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> dict[int, int]:
+        """Return the rows to score, each with the first row that says the same: itself, if it has no duplicate.
+
+        Widens both searches until enough distinct texts are found, or there are no more.
+        """
+        snapshot, texts = self.snapshot, max(CANDIDATES, k)
+        n = texts
+        while True:
+            dense = [scored.row for scored in snapshot.dense.search(query.vector, n, row_filter)]
+            bm25 = [scored.row for scored in snapshot.bm25.search(query.question_part, n, row_filter)]
+            rows = {*dense, *bm25}
+            first_rows = dict(zip(rows, rows, strict=True))
+            if not (duplicates := snapshot.passages.duplicates(rows)):
+                return first_rows
+            first_rows |= duplicates
+            # Every row has a cosine, so that a list that is not full holds them all.
+            if len(set(first_rows.values())) >= texts or len(dense) < n:
+                return {row: first_rows[row] for ranked in (dense, bm25) for row in _few_of_each(ranked, first_rows)}
+            n *= 2
+
+    def component_scores(self, query: QueryEncoding, ranking: Ranking, k: int) -> list[Scores]:
+        """Return the component scores of the first ``k`` of a ranking."""
+        rows = ranking.rows[:k]
+        if not rows:
+            return []
+        cosines = self.snapshot.dense.scores(query.vector, rows)
+        bm25 = self.snapshot.bm25.scores(query.question_part, rows)
+        return [Scores(float(c), float(b), late) for c, b, late in zip(cosines, bm25, ranking.scores, strict=False)]
+
+    def features(
+        self, query: QueryEncoding, ranking: Ranking, best: Scores, row_filter: RowFilter | None
+    ) -> ConfidenceFeatures:
+        """Return the confidence features of the first passage of a ranking, whose component scores are ``best``."""
+        rivals = ranking.scores[1:RIVALS]
+        max_bm25 = self.snapshot.bm25.max_score(query.question_part)
+        searched = self.snapshot.passages.row_count if row_filter is None else len(row_filter)
+        return ConfidenceFeatures(
+            late=best.late,
+            dense=best.dense,
+            coverage=best.bm25 / max_bm25 if max_bm25 else 0.0,
+            lead=best.late - (sum(rivals) / len(rivals) if rivals else 0.0),
+            size=math.log(searched),
+        )
+
+    def _hits(
+        self, query: QueryEncoding, ranking: Ranking, scores: Sequence[Scores], row_filter: RowFilter | None
+    ) -> tuple[Hit, ...]:
+        """Return as many hits as there are scores."""
+        if ranking.late_interaction is None:
+            return ()
+        rows = ranking.rows[: len(scores)]
+        stored = self.snapshot.passages.rows(rows)
+        also = self._duplicate_citations(stored, row_filter)
+        content = content_tokens(query)
+        hits = []
+        for at, row in enumerate(rows):
+            cosines, starts = ranking.late_interaction.similarities.cosines_of(row)
+            passage = stored[row].passage
+            hit = Hit(
+                rank=at + 1,
+                score=ranking.scores[at],
+                passage=passage,
+                title=stored[row].title,
+                context=stored[row].context,
+                highlights=highlights(cosines[:, content], passage.text, starts),
+                scores=scores[at],
+                also=also[row],
+            )
+            hits.append(hit)
+        return tuple(hits)
+
+    def _duplicate_citations(
+        self, stored: dict[int, StoredPassage], row_filter: RowFilter | None
+    ) -> dict[int, tuple[str, ...]]:
+        """Return the citations of each passage's duplicates that pass the filter, in document order."""
+        firsts = {passage.duplicate_of for passage in stored.values() if passage.duplicate_of is not None}
+        citations: dict[int | None, dict[int, str]] = {}
+        for first, row, citation in self.snapshot.passages.with_duplicates(firsts):
+            if row_filter is None or row in row_filter:
+                citations.setdefault(first, {})[row] = citation
+        return {
+            row: tuple(citation for other, citation in citations.get(passage.duplicate_of, {}).items() if other != row)
+            for row, passage in stored.items()
+        }
+
+
+def _few_of_each(rows: Sequence[int], first_rows: dict[int, int]) -> Iterator[int]:
+    """Yield the rows, but only the first few of each group of duplicates: they differ in nothing but their context."""
+    counts: Counter[int] = Counter()
+    for row in rows:
+        counts[first_rows[row]] += 1
+        if counts[first_rows[row]] <= MAX_DUPLICATES:
+            yield row

@@ -1,0 +1,75 @@
+"""Keeps one index open and switches to new snapshots, without a restart."""
+
+import logging
+import os
+import threading
+import time
+
+from sourceline.api import Index
+from sourceline.config import Settings
+from sourceline.errors import SourcelineError
+from sourceline.types import Citation, CitationStatus
+
+log = logging.getLogger(__name__)
+
+# A new snapshot is to be served within 2 s.
+POLL_SECONDS = 0.5
+# A snapshot that cannot be opened is tried again after a while: opening reads all of it.
+RETRY_SECONDS = 10
+
+
+class LiveIndex:
+    """An open ``index`` and a thread that switches it to each new snapshot."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the current snapshot.
+
+        Raises:
+            SnapshotError: there is none that can be served.
+            ModelError: its encoder cannot be opened.
+        """
+        self.index = Index.open(
+            settings.index,
+            model=settings.model,
+            backend=settings.backend,
+            threshold=settings.threshold,
+            connections=2 * (os.cpu_count() or 1),
+        )
+        self._refreshing = threading.Lock()
+        self._retry_at = 0.0
+        self._stopped = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="snapshot-watcher", daemon=True)
+
+    def start(self) -> None:
+        """Watch for new snapshots, in a thread."""
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Stop watching and close the index."""
+        self._stopped.set()
+        self._watcher.join()
+        self.index.close()
+
+    def refresh(self) -> None:
+        """Serve the current snapshot. If it cannot be opened, that is logged, and the one before is still served."""
+        with self._refreshing:
+            if time.monotonic() < self._retry_at:
+                return
+            try:
+                if self.index.refresh():
+                    log.info("serving snapshot %s", self.index.snapshot.id)
+            except SourcelineError as error:
+                log.error("still serving snapshot %s: %s", self.index.snapshot.id, error)
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+
+    def cite(self, citation: str) -> Citation:
+        """Look a citation up as ``Index.cite`` does, also one of a snapshot that was published a moment ago."""
+        result = self.index.cite(citation)
+        if result.status is CitationStatus.CURRENT:
+            return result
+        self.refresh()
+        return self.index.cite(citation)
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(POLL_SECONDS):
+            self.refresh()

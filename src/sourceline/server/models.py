@@ -1,0 +1,550 @@
+"""What goes over HTTP: every request and answer is declared here, once, with an example.
+
+Small values (``Context``, ``Span``, ``Scores``, …) are the domain's own types. The command line prints the same JSON.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from sourceline.types import (
+    MAX_K,
+    MAX_QUESTION_CHARACTERS,
+    Answer,
+    BuildProgress,
+    BuildReport,
+    Citation,
+    CitationStatus,
+    Context,
+    DocumentInfo,
+    DocumentList,
+    DocumentText,
+    Hit,
+    Passage,
+    PassageInContext,
+    Scores,
+    SnapshotInfo,
+    Span,
+    Verdict,
+)
+
+MAX_BATCH = 100
+MAX_LOOKUP = 1_000
+MAX_PATTERNS = 100
+
+# The examples, all of the one document that comes with Sourceline.
+_QUESTION = "Which foreign minister met Pezeshkian in Tehran?"
+_CITATION = "ccl4uombti6lb64a"
+_SNAPSHOT = "00000001-20261126T151020Z"
+_DOCUMENT: JsonDict = {"id": "meeting.txt", "title": "meeting"}
+_SHA256 = "3f9c90b2b9efa03d29f3f49a21f58541d848bc51861a186576abc04544e60d75"
+_SENTENCE = (
+    "President Masoud Pezeshkian reaffirmed Iran Iraq ties during a formal meeting in Tehran "
+    "with Iraqi Foreign Minister Fuad Hussein."
+)
+_NEXT_SENTENCE = "The meeting focused on long-term cooperation."
+_LOCATION: JsonDict = {"start": 0, "end": 129, "line": 1, "paragraph": 1}
+_PLACE: JsonDict = {"document": _DOCUMENT, "location": _LOCATION, "context": {"before": "", "after": _NEXT_SENTENCE}}
+_ANSWER: JsonDict = {
+    "question": _QUESTION,
+    "verdict": "answered",
+    "answerable": True,
+    "confidence": 0.9488,
+    "passages": [
+        {
+            "rank": 1,
+            "score": 0.7727906703948975,
+            "citation": _CITATION,
+            "text": _SENTENCE,
+            **_PLACE,
+            "highlights": [{"start": 17, "end": 27}, {"start": 70, "end": 77}, {"start": 81, "end": 87}],
+        }
+    ],
+    "snapshot": _SNAPSHOT,
+    "took_ms": 3.207,
+}
+_LOOKED_UP: JsonDict = {
+    **_PLACE,
+    "citation": _CITATION,
+    "status": "current",
+    "text": _SENTENCE,
+    "heading": False,
+    "selectors": [
+        {
+            "type": "TextQuoteSelector",
+            "exact": _SENTENCE,
+            "prefix": "",
+            "suffix": " The meeting focused on long-term cooperation. The talks signale",
+        },
+        {"type": "TextPositionSelector", "start": 0, "end": 129},
+    ],
+    "url": f"/v1/citations/{_CITATION}",
+    "cited": _PLACE,
+}
+_REBUILD: JsonDict = {
+    "state": "running",
+    "started": "2026-11-26T15:10:20Z",
+    "progress": {"done": 65536, "total": 262144},
+}
+
+
+def _example(value: JsonDict) -> JsonDict:
+    return {"examples": [value]}
+
+
+class _Model(BaseModel):
+    """Whatever is sent or received: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DocumentRef(_Model):
+    """A document: its id is the POSIX path below the documents folder."""
+
+    id: str
+    title: str
+
+
+class PassageLocation(_Model):
+    """Where a passage stands: code-point offsets into the document, `end` exclusive; line and paragraph from 1."""
+
+    start: int
+    end: int
+    line: int
+    paragraph: int
+    section: str | None = Field(None, description="The heading above.")
+
+    @classmethod
+    def from_passage(cls, passage: Passage) -> Self:
+        """Return where a passage stands."""
+        location = passage.location
+        return cls(
+            start=passage.start,
+            end=passage.end,
+            line=location.line,
+            paragraph=location.paragraph,
+            section=location.section,
+        )
+
+
+# Questions
+
+Question = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_QUESTION_CHARACTERS),
+    Field(description="A question in natural words.", examples=[_QUESTION]),
+]
+K = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages to return.", examples=[5])]
+Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
+DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+
+
+class Filters(_Model):
+    """Limits the passages that may be returned."""
+
+    model_config = ConfigDict(strict=True)
+
+    documents: list[DocumentPattern] = Field(
+        min_length=1,
+        max_length=MAX_PATTERNS,
+        description="Ids or globs (`2026/*`) of documents; a passage of any that matches may be returned.",
+    )
+
+
+class AskRequest(_Model):
+    """A question."""
+
+    model_config = ConfigDict(
+        strict=True,
+        json_schema_extra=_example(
+            {"question": _QUESTION, "k": 3, "filters": {"documents": ["meeting*"]}, "explain": False}
+        ),
+    )
+
+    question: Question
+    k: K = 5
+    filters: Filters | None = None
+    explain: Explain = False
+
+
+class AskQuery(_Model):
+    """A question in the query string."""
+
+    question: Question
+    k: K = 5
+    document: list[DocumentPattern] = Field(
+        [], max_length=MAX_PATTERNS, description="As `filters.documents`; repeatable.", examples=[["meeting*"]]
+    )
+    explain: Explain = False
+
+
+class BatchRequest(_Model):
+    """Up to 100 questions."""
+
+    model_config = ConfigDict(
+        strict=True,
+        json_schema_extra=_example({"questions": [_QUESTION, "How many pilgrims travel each year?"], "k": 1}),
+    )
+
+    questions: list[Question] = Field(min_length=1, max_length=MAX_BATCH)
+    k: K = 5
+    filters: Filters | None = None
+    explain: Explain = False
+
+
+class AnswerPassage(_Model):
+    """A ranked passage: a sentence, verbatim."""
+
+    rank: int = Field(description="Counts from 1.")
+    score: float
+    citation: str
+    text: str
+    document: DocumentRef
+    location: PassageLocation
+    context: Context
+    highlights: tuple[Span, ...] = Field(description="Code-point offsets into `text`, `end` exclusive.")
+    also: tuple[str, ...] | None = Field(None, description="Citations of the other passages that say the same.")
+    scores: Scores | None = None
+
+    @classmethod
+    def from_hit(cls, hit: Hit, explain: bool) -> Self:
+        """Return a hit, with its component scores if they are to be explained."""
+        return cls(
+            rank=hit.rank,
+            score=hit.score,
+            citation=hit.passage.id,
+            text=hit.passage.text,
+            document=DocumentRef(id=hit.passage.document_id, title=hit.title),
+            location=PassageLocation.from_passage(hit.passage),
+            context=hit.context,
+            highlights=hit.highlights,
+            also=hit.also or None,
+            scores=hit.scores if explain else None,
+        )
+
+
+class AskResponse(_Model):
+    """Ranked passages, best first. `confidence` is the probability that the first one answers the question."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_ANSWER))
+
+    question: str
+    verdict: Verdict
+    answerable: bool = Field(description="Whether the verdict is `answered`.")
+    confidence: float
+    passages: list[AnswerPassage]
+    snapshot: str
+    took_ms: float
+
+    @classmethod
+    def from_answer(cls, answer: Answer, took_ms: float, explain: bool = False) -> Self:
+        """Return an answer, with the component scores of each passage if they are to be explained."""
+        return cls(
+            question=answer.question,
+            verdict=answer.verdict,
+            answerable=answer.answerable,
+            confidence=round(answer.confidence, 4),
+            passages=[AnswerPassage.from_hit(hit, explain) for hit in answer.hits],
+            snapshot=answer.snapshot,
+            took_ms=round(took_ms, 3),
+        )
+
+
+class BatchResponse(_Model):
+    """The answers in the order of the questions, all from one snapshot."""
+
+    model_config = ConfigDict(json_schema_extra=_example({"answers": [_ANSWER]}))
+
+    answers: list[AskResponse]
+
+
+# Citations
+
+CitationId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class TextQuoteSelector(_Model):
+    """W3C Web Annotation: the text and the characters around it."""
+
+    type: Literal["TextQuoteSelector"] = "TextQuoteSelector"
+    exact: str
+    prefix: str
+    suffix: str
+
+
+class TextPositionSelector(_Model):
+    """W3C Web Annotation: code-point offsets into the document's text."""
+
+    type: Literal["TextPositionSelector"] = "TextPositionSelector"
+    start: int
+    end: int
+
+
+class Place(_Model):
+    """A sentence in its place."""
+
+    document: DocumentRef
+    location: PassageLocation
+    context: Context
+
+    @classmethod
+    def from_passage(cls, passage: PassageInContext) -> Self:
+        """Return where a passage stands."""
+        return cls(**_place(passage))
+
+
+class Successor(Place):
+    """The passage that stands for a cited sentence today. `similarity` of the two texts is 1 if they are equal."""
+
+    citation: str
+    text: str
+    similarity: float
+    url: str
+
+
+class CitationResponse(Place):
+    """A citation looked up.
+
+    `text` is the sentence as it was cited, always. `document`, `location`, `context` and `selectors` say where that
+    text stands now (`current`, `moved`) or, if it stands nowhere, where it stood when it was first issued (`changed`,
+    `removed`). `successor` is there for `moved` and `changed`.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_example(_LOOKED_UP))
+
+    citation: str
+    status: CitationStatus
+    text: str
+    heading: bool = Field(description="A heading can be cited but is never an answer.")
+    selectors: list[TextQuoteSelector | TextPositionSelector]
+    url: str
+    cited: Place = Field(description="Where the sentence stood when it was first issued; now, if it is `current`.")
+    successor: Successor | None = None
+
+    @classmethod
+    def from_citation(cls, citation: Citation) -> Self:
+        """Return a citation that was looked up."""
+        status, cited, now = citation.status, citation.cited, citation.now
+        shown = now if status is CitationStatus.MOVED and now else cited
+        passage = shown.passage
+        return cls(
+            **_place(shown),
+            citation=citation.id,
+            status=status,
+            text=cited.passage.text,
+            heading=cited.passage.heading,
+            selectors=[
+                TextQuoteSelector(exact=passage.text, prefix=shown.prefix, suffix=shown.suffix),
+                TextPositionSelector(start=passage.start, end=passage.end),
+            ],
+            url=_citation_url(citation.id),
+            cited=Place.from_passage(cited),
+            successor=_successor(citation),
+        )
+
+
+def _place(passage: PassageInContext) -> dict[str, Any]:
+    return {
+        "document": DocumentRef(id=passage.passage.document_id, title=passage.title),
+        "location": PassageLocation.from_passage(passage.passage),
+        "context": passage.context,
+    }
+
+
+def _successor(citation: Citation) -> Successor | None:
+    now, similarity = citation.now, citation.similarity
+    if now is None or citation.status is CitationStatus.CURRENT:
+        return None
+    return Successor(
+        **_place(now),
+        citation=now.passage.id,
+        text=now.passage.text,
+        similarity=1.0 if similarity is None else round(similarity, 4),
+        url=_citation_url(now.passage.id),
+    )
+
+
+def _citation_url(citation_id: str) -> str:
+    return f"/v1/citations/{quote(citation_id, safe='')}"
+
+
+class LookupRequest(_Model):
+    """Citations to look up."""
+
+    model_config = ConfigDict(strict=True, json_schema_extra=_example({"citations": [_CITATION, "neverissued"]}))
+
+    citations: list[CitationId] = Field(min_length=1, max_length=MAX_LOOKUP)
+
+
+class UnknownCitation(_Model):
+    """An id that was never issued."""
+
+    citation: str
+    status: Literal["unknown"] = "unknown"
+
+
+class LookupResponse(_Model):
+    """One entry for each citation, in the order of the request."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example({"citations": [_LOOKED_UP, {"citation": "neverissued", "status": "unknown"}]})
+    )
+
+    citations: list[CitationResponse | UnknownCitation]
+
+
+# Documents
+
+
+class DocumentsResponse(_Model):
+    """All documents, by id."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {"documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48}], "snapshot": _SNAPSHOT}
+        )
+    )
+
+    documents: tuple[DocumentInfo, ...]
+    snapshot: str
+
+    @classmethod
+    def from_list(cls, documents: DocumentList) -> Self:
+        """Return the documents of a snapshot."""
+        return cls(documents=documents.documents, snapshot=documents.snapshot)
+
+
+class DocumentPassage(_Model):
+    """A passage of a document with its citation."""
+
+    citation: str
+    text: str
+    heading: bool = Field(description="A heading can be cited but is never an answer.")
+    location: PassageLocation
+
+    @classmethod
+    def from_passage(cls, passage: Passage) -> Self:
+        """Return a passage."""
+        return cls(
+            citation=passage.id,
+            text=passage.text,
+            heading=passage.heading,
+            location=PassageLocation.from_passage(passage),
+        )
+
+
+class DocumentResponse(DocumentRef):
+    """A document's text and its passages in order."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                **_DOCUMENT,
+                "sha256": _SHA256,
+                "text": f"{_SENTENCE}\n",
+                "passages": [{"citation": _CITATION, "text": _SENTENCE, "heading": False, "location": _LOCATION}],
+                "snapshot": _SNAPSHOT,
+            }
+        )
+    )
+
+    sha256: str
+    text: str
+    passages: list[DocumentPassage]
+    snapshot: str
+
+    @classmethod
+    def from_document(cls, document: DocumentText) -> Self:
+        """Return a document."""
+        return cls(
+            id=document.id,
+            title=document.title,
+            sha256=document.sha256,
+            text=document.text,
+            passages=[DocumentPassage.from_passage(passage) for passage in document.passages],
+            snapshot=document.snapshot,
+        )
+
+
+# The index
+
+
+class RebuildState(StrEnum):
+    """Where the last rebuild that was started over HTTP stands."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class RebuildStatus(_Model):
+    """The last rebuild that was started over HTTP. `progress` counts bytes of new documents."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra=_example(_REBUILD))
+
+    state: RebuildState = RebuildState.IDLE
+    started: datetime | None = None
+    finished: datetime | None = None
+    progress: BuildProgress | None = None
+    report: BuildReport | None = None
+    error: str | None = None
+
+
+class IndexResponse(_Model):
+    """The snapshot that is served, and how the last rebuild went."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "snapshot": {
+                    "id": _SNAPSHOT,
+                    "created": "2026-11-26T15:10:20Z",
+                    "model": "sentence-transformers/all-MiniLM-L6-v2",
+                    "backend": "onnx",
+                    "documents": 1,
+                    "passages": 48,
+                    "rows": 48,
+                    "tokens": 488,
+                    "skipped": {"scan.txt": "there is no text in it"},
+                    "ignored": {"questions.jsonl": "its format is not read; these are: .md, .txt"},
+                },
+                "rebuild": _REBUILD,
+            }
+        )
+    )
+
+    snapshot: SnapshotInfo
+    rebuild: RebuildStatus
+
+
+# Operation and errors
+
+
+class HealthResponse(_Model):
+    """Alive, or ready."""
+
+    model_config = ConfigDict(json_schema_extra=_example({"status": "ok"}))
+
+    status: Literal["ok"] = "ok"
+
+
+class FieldProblem(_Model):
+    """What is wrong with one field of a request."""
+
+    location: str
+    message: str
+
+
+class Problem(_Model):
+    """RFC 9457 problem details: the one shape of every error."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None

@@ -1,1 +1,0 @@
-"""What goes over the wire, one file a route. pydantic lives here and in the settings only."""

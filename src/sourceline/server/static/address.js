@@ -1,0 +1,61 @@
+// The page's state is its address: everything that can be seen can be linked to.
+
+export const DEFAULT_K = 5;
+const MAX_K = 100;
+
+let onChange = () => {};
+
+/** Return the state that the address asks for. */
+export function currentState() {
+  const params = new URLSearchParams(window.location.search);
+  const k = Number(params.get("k"));
+  return {
+    q: params.get("q")?.trim() ?? "",
+    k: Number.isInteger(k) && k >= 1 && k <= MAX_K ? k : DEFAULT_K,
+    cite: params.get("cite"),
+    document: params.get("document"),
+    view: params.get("view") === "documents" ? "documents" : null,
+  };
+}
+
+/** Return the address of a state; what is empty or the default is left out. */
+export function addressOf({ q, k, cite, document, view }) {
+  const params = new URLSearchParams();
+  if (q) params.set("q", q);
+  if (q && k && k !== DEFAULT_K) params.set("k", k);
+  if (cite) params.set("cite", cite);
+  else if (document) params.set("document", document);
+  if (view) params.set("view", view);
+  const query = params.toString();
+  return query ? `/?${query}` : "/";
+}
+
+/** Return the address that shows ten more answers, or null at the API's limit. */
+export function addressWithMore(state) {
+  return state.k < MAX_K ? addressOf({ ...state, k: Math.min(MAX_K, state.k + 10) }) : null;
+}
+
+/** Return a link to share: a citation's link keeps working when its document is edited. */
+export const linkTo = (state) => new URL(addressOf(state), window.location.origin).href;
+
+/** Call `listener` now and whenever the state changes. A link to a part of the page (#answers) does not change it. */
+export function onStateChange(listener) {
+  let shown = null;
+  onChange = () => {
+    shown = window.location.search;
+    listener();
+  };
+  window.addEventListener("popstate", () => {
+    if (window.location.search !== shown) onChange();
+  });
+  onChange();
+}
+
+/** Go to an address of this page; going to the current one shows it afresh. */
+export function go(address) {
+  if (address !== window.location.pathname + window.location.search) history.pushState(null, "", address);
+  onChange();
+}
+
+/** Show the current state afresh. */
+export const refresh = () => onChange();

@@ -1,0 +1,93 @@
+// The answers to a question, best first.
+
+import { addressOf, addressWithMore, linkTo } from "./address.js";
+import * as api from "./api.js";
+import { copyButton, describeLocation, quoteWithSource } from "./citation.js";
+import { codePointSlicer, counted, find, make, makeQuote, showStatus } from "./dom.js";
+
+const CERTAINTY = [[0.9, "Almost certainly answered"], [0.75, "Very likely answered"], [0.5, "Probably answered"]];
+let shown = null; // { key, answer }: what was asked, and the answer that is on the page
+
+export const passages = () => shown?.answer.passages ?? [];
+export const forget = () => (shown = null);
+
+export async function show(state, signal) {
+  const key = JSON.stringify([state.q, state.k]);
+  if (shown?.key !== key) {
+    forget();
+    find("#answers").replaceChildren();
+    showStatus("");
+    const answer = await api.ask(state.q, state.k, signal);
+    shown = { key, answer };
+    find("#answers").replaceChildren(...list(answer, state));
+  }
+  showStatus(summary(shown.answer), shown.answer.verdict.replace("_", "-"));
+  markOpen(state);
+}
+
+/** Say in words and in per cent how sure the answer is. */
+function summary({ verdict, confidence, passages }) {
+  if (!passages.length) return "The documents hold no passages.";
+  const percent = `${Math.round(100 * confidence)}%`;
+  if (verdict !== "answered") {
+    return `The documents do not seem to answer this (${percent} sure that they do). The closest ${
+      passages.length === 1 ? "passage" : "passages"}:`;
+  }
+  const [, words] = CERTAINTY.find(([least]) => confidence >= least) ?? [0, "Perhaps answered"];
+  if (passages.length === 1) return `${words}: ${percent} sure that this passage is the answer.`;
+  return `${words}: ${percent} sure that the first of ${counted(passages.length, "passage")} is the answer.`;
+}
+
+function list({ passages }, state) {
+  const more = passages.length === state.k && addressWithMore(state);
+  return [
+    make("ol", { class: "ranked" }, ...passages.map((passage) => item(passage, state))),
+    more && make("p", {}, make("a", { href: more, class: "more" }, "More passages")),
+  ].filter(Boolean);
+}
+
+function item(passage, state) {
+  const { before, after } = passage.context;
+  return make("li", { class: "answer", "data-citation": passage.citation },
+    make("a", { class: "open", href: addressOf({ ...state, view: null, document: null, cite: passage.citation }) },
+      makeQuote("span", { class: "passage" },
+        before && make("span", { class: "context" }, `${before} `),
+        make("span", { class: "sentence" }, ...highlighted(passage)),
+        after && make("span", { class: "context" }, ` ${after}`))),
+    make("p", { class: "source" },
+      make("bdi", { class: "title" }, passage.document.title), `, ${describeLocation(passage.location)} · `,
+      make("bdi", {}, passage.document.id)),
+    make("p", { class: "actions" },
+      copyButton("Copy citation", () => quoteWithSource(passage), "the quote with its source"),
+      copyButton("Copy link", () => linkTo({ cite: passage.citation }), "the link")),
+    passage.also && duplicates(passage.also, state));
+}
+
+function duplicates(citations, state) {
+  const links = citations.map((cite, index) =>
+    make("li", {}, make("a", { href: addressOf({ ...state, cite }) }, `place ${index + 2}`)));
+  return make("details", { class: "duplicates" },
+    make("summary", {}, `The same sentence stands in ${counted(citations.length, "other place")}`),
+    make("ul", {}, ...links));
+}
+
+/** Return the sentence with the words that match the question marked. */
+function highlighted({ text, highlights }) {
+  const slice = codePointSlicer(text);
+  const parts = [];
+  let position = 0;
+  for (const { start, end } of highlights) {
+    parts.push(slice(position, start), make("mark", {}, slice(start, end)));
+    position = end;
+  }
+  return [...parts, slice(position)];
+}
+
+/** Mark the answer that is open in its document. */
+function markOpen({ cite }) {
+  for (const answer of document.querySelectorAll(".answer")) {
+    const link = answer.querySelector(".open");
+    if (answer.dataset.citation === cite) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}

@@ -1,0 +1,72 @@
+// The HTTP API. Every failure becomes an Error whose message says what happened and what to do about it.
+
+import { find } from "./dom.js";
+
+const KEY = "sourceline-key";
+const ADVICE = {
+  404: "Check that the link is complete.",
+  409: "", // the server's message says it all
+  422: "Change the question and ask again.",
+  503: "Try again in a moment.",
+};
+
+export const ask = (question, k, signal) => call("/v1/ask", { body: { question, k }, signal });
+export const citation = (id, signal) => call(`/v1/citations/${encodeURIComponent(id)}`, { signal });
+export const documents = (signal) => call("/v1/documents", { signal });
+export function readDocument(id, signal) {
+  return call(`/v1/documents/${id.split("/").map(encodeURIComponent).join("/")}`, { signal });
+}
+export const index = (signal) => call("/v1/index", { signal });
+export const rebuild = () => call("/v1/index/rebuild", { method: "POST" });
+
+async function call(path, { method, body, signal } = {}) {
+  const headers = body ? { "Content-Type": "application/json" } : {};
+  const key = sessionStorage.getItem(KEY);
+  if (key) headers.Authorization = `Bearer ${key}`;
+  const request = { method: method ?? (body ? "POST" : "GET"), headers, signal, body: body && JSON.stringify(body) };
+  let response;
+  try {
+    response = await fetch(path, request);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server does not respond. If it is down, start it with “sourceline serve”, then try again.");
+  }
+  if (response.status === 401) {
+    await askForKey(key);
+    return call(path, { method, body, signal });
+  }
+  if (!response.ok) throw await errorFrom(response);
+  return response.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server’s answer is not valid JSON. Try again; a proxy may have replaced it.");
+  });
+}
+
+async function errorFrom(response) {
+  const problem = await response.json().catch(() => ({}));
+  const fields = (problem.errors ?? []).map(({ message }) => message);
+  const detail = [problem.detail ?? `the server answered ${response.status}`, ...fields].join("; ");
+  const advice = ADVICE[response.status] ?? "Try again; if it keeps happening, look at the server’s log.";
+  const message = `${detail[0].toUpperCase()}${detail.slice(1)}. ${advice}`.trim();
+  return Object.assign(new Error(message), { status: response.status });
+}
+
+let keyPrompt = null;
+
+/** Ask for the API key once, however many requests are waiting for it. `refused` is the key that was just tried. */
+function askForKey(refused) {
+  const dialog = find("#key");
+  keyPrompt ??= new Promise((resolve) => {
+    if (refused) find("#key-note").textContent = "That key is not valid. Try again.";
+    dialog.addEventListener("close", () => {
+      // A header cannot hold other characters, so a key has none.
+      sessionStorage.setItem(KEY, find("#key-field").value.replace(/[^\x21-\x7e]/g, ""));
+      find("#key-field").value = "";
+      keyPrompt = null;
+      resolve();
+    }, { once: true });
+    dialog.addEventListener("cancel", (event) => event.preventDefault());
+    dialog.showModal();
+  });
+  return keyPrompt;
+}

@@ -1,0 +1,125 @@
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.asking import MET, ask, marked
+
+pytestmark = pytest.mark.enable_socket
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = (320, 480, 768, 1024, 1440, 2560)
+STATES = {
+    "empty": ("/", "#intro"),
+    "answered": ("/?q=Which+minister+did+Pezeshkian+meet+in+Tehran%3F", ".answer"),
+    "unanswered": ("/?q=What+is+the+boiling+point+of+tungsten%3F", ".answer"),
+    "hostile": ("/?q=What+did+the+hostile+mayor+say%3F", ".answer"),
+    "arabic": ("/?q=جسر+جديد+فوق+النهر", ".answer"),
+    "error": ("/?cite=cnever", "#status.error"),
+    "document": ("/?document=minutes.md", "#reader .text"),
+    "documents": ("/?view=documents", ".documents"),
+    "api": ("/docs", "main"),
+}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+OVERFLOW = "document.documentElement.scrollWidth > innerWidth"
+
+
+def violations(page: Page) -> list[str]:
+    rules = Axe().run(page, options=RULES).response["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in rules for node in rule["nodes"]]
+
+
+def require_no_violations(page: Page) -> None:
+    """Assert that the page breaks no rule of accessibility, in light and in dark colours."""
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page) == [], scheme
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_is_accessible(page: Page, served: str, state: str) -> None:
+    path, shown = STATES[state]
+    page.goto(served + path)
+    expect(page.locator(shown).first).to_be_visible()
+    require_no_violations(page)
+
+
+def test_an_open_document_and_a_dialog_are_accessible(page: Page) -> None:
+    ask(page, MET)
+    page.click(".answer .open >> nth=1")
+    marked(page)
+    require_no_violations(page)
+    page.click("#help-button")
+    require_no_violations(page)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_no_state_is_wider_than_the_screen(page: Page, served: str, state: str) -> None:
+    path, shown = STATES[state]
+    page.goto(served + path)
+    expect(page.locator(shown).first).to_be_visible()
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert not page.evaluate(OVERFLOW), width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_lines_of_a_document_fit_the_screen_and_are_short_enough_to_read(
+    page: Page, served: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    ask_and_open(page, served)
+    assert not page.evaluate(OVERFLOW)
+    block = page.locator(".text .block").first.bounding_box()
+    size = page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
+    assert block
+    assert block["width"] <= min(width, 46 * size)
+
+
+def ask_and_open(page: Page, served: str) -> None:
+    page.goto(served)
+    ask(page, MET)
+    page.click(".answer .open >> nth=0")
+    marked(page)
+
+
+def test_colours_follow_the_system(page: Page) -> None:
+    colours = []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert colours == ["rgb(251, 250, 247)", "rgb(21, 25, 23)"]
+
+
+def test_arabic_runs_right_to_left_inside_a_left_to_right_page(page: Page, served: str) -> None:
+    page.goto(served + STATES["arabic"][0])
+    first = page.locator(".answer").first
+    expect(first.locator(".sentence")).to_contain_text("جسر جديد")
+    assert first.locator(".passage").evaluate("e => getComputedStyle(e).direction") == "rtl"
+    assert first.locator(".source").evaluate("e => getComputedStyle(e).direction") == "ltr"
+    assert page.locator("#question").evaluate("e => getComputedStyle(e).direction") == "rtl"
+    first.locator(".open").click()
+    assert marked(page).evaluate("e => getComputedStyle(e.parentElement).direction") == "rtl"
+
+
+def test_the_empty_page_needs_nothing_of_the_api(page: Page, served: str) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(served, wait_until="networkidle")
+    expect(page.locator("#question")).to_be_focused()
+    expect(page.locator("#intro")).to_be_visible()
+    assert [url for url in requests if "/v1/" in url] == []
+
+
+def test_landmarks_labels_and_announcements_are_there(page: Page) -> None:
+    ask(page, MET)
+    for role in ("banner", "navigation", "main", "search", "contentinfo"):
+        expect(page.get_by_role(role)).to_have_count(1)
+    expect(page.get_by_label("Ask the documents a question")).to_have_count(1)
+    expect(page.get_by_role("status").first).to_contain_text("answered")
+    expect(page.get_by_role("list").first).to_be_visible()
+    page.keyboard.press("Home")
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#answers")).to_be_focused()

@@ -1,0 +1,223 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from sourceline.index.bm25 import COMMON_WORDS_ABOVE, FOLDER, BM25Index, BM25Writer
+from sourceline.index.row_filter import RowFilter
+
+# Six sentences of 3, 3, 4, 2, 3 and 9 words: 4 on average. (Up to 39 words tantivy stores a length exactly.)
+SENTENCES = [
+    "The council met.",
+    "Budgets were cut.",
+    "Council budgets, council plans!",
+    "Café closed",
+    "The council met.",
+    "Trees, trees, trees: the road is lined with trees.",
+]
+
+
+def write_and_open(folder: Path, *parts: list[str]) -> BM25Index:
+    with BM25Writer(folder) as writer:
+        for part in parts:
+            writer.add(part)
+        writer.write()
+    return BM25Index(folder)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> BM25Index:
+    return write_and_open(tmp_path, SENTENCES[:2], SENTENCES[2:])
+
+
+def idf(sentences_with: int, sentences: int = 6) -> float:
+    return math.log(1 + (sentences - sentences_with + 0.5) / (sentences_with + 0.5))
+
+
+def saturation(times: int, words: int, average: float = 4) -> float:
+    """Return what BM25 multiplies a word's idf by, with k1 1.2 and b .75."""
+    return times * 2.2 / (times + 1.2 * (0.25 + 0.75 * words / average))
+
+
+def rows(index: BM25Index, text: str, n: int = 10, row_filter: RowFilter | None = None) -> list[int]:
+    return [hit.row for hit in index.search(text, n, row_filter)]
+
+
+def test_the_score_of_one_word_is_as_worked_by_hand(index: BM25Index) -> None:
+    hits = index.search("council", 10, None)
+
+    # In 3 of 6 sentences, so its idf is log 2. Row 2: 2·2.2 / (2 + 1.2·1) = 1.375; rows 0, 4: 2.2 / (1 + 1.2·.8125).
+    assert [hit.row for hit in hits] == [2, 0, 4]
+    assert [hit.score for hit in hits] == pytest.approx(
+        [math.log(2) * 1.375, *[math.log(2) * 2.2 / 1.975] * 2], rel=1e-6
+    )
+
+
+def test_the_scores_of_several_words_are_added(index: BM25Index) -> None:
+    scores = {hit.row: hit.score for hit in index.search("council budgets trees", 10, None)}
+
+    assert scores == pytest.approx(
+        {
+            0: idf(3) * saturation(1, 3),
+            1: idf(2) * saturation(1, 3),
+            2: idf(3) * saturation(2, 4) + idf(2) * saturation(1, 4),
+            4: idf(3) * saturation(1, 3),
+            5: idf(1) * saturation(4, 9),
+        },
+        rel=1e-6,
+    )
+
+
+def test_a_word_that_a_question_repeats_counts_once(index: BM25Index) -> None:
+    assert index.search("council Councils COUNCIL", 10, None) == index.search("council", 10, None)
+    assert index.max_score("council Councils COUNCIL") == index.max_score("council")
+
+
+@pytest.mark.parametrize(
+    ("word", "matching"),
+    [
+        ("budget", [1, 2]),
+        ("budgeting", [1, 2]),
+        ("TREE", [5]),
+        ("planned", [2]),
+        ("cafe", [3]),
+        ("CAFÉS", [3]),
+        ("cafe\u0301", [3]),
+        ("closing", [3]),
+        ("coun", []),
+        ("money", []),
+    ],
+)
+def test_words_match_by_stem_whatever_their_case_and_accents(index: BM25Index, word: str, matching: list[int]) -> None:
+    assert rows(index, word) == matching
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "-council",
+        "+council",
+        '"council"',
+        '"council',
+        "(council",
+        "council)",
+        "council~2",
+        "council^9",
+        "council*",
+        "[council]",
+        "{council}",
+        r"\council\\",
+        "council:",
+        "council && !",
+        "council AND money",
+        "council NOT money",
+        "money OR council",
+        "row:3 council",
+        "text:council",
+    ],
+)
+def test_no_character_of_a_question_is_query_syntax(index: BM25Index, question: str) -> None:
+    assert index.search(question, 10, None) == index.search("council", 10, None)
+
+
+def test_words_of_query_languages_are_words_like_others(tmp_path: Path) -> None:
+    index = write_and_open(tmp_path, ["Not now.", "And then?", "Plain words", "row 2"])
+
+    assert [rows(index, word) for word in ("NOT", "AND", "OR", "row", "row:2", "*")] == [[0], [1], [], [3], [3], []]
+
+
+@pytest.mark.parametrize("question", ["", " \n", "?!", "…", "👍", "x" * 65])
+def test_a_question_without_a_word_matches_nothing(index: BM25Index, question: str) -> None:
+    assert index.search(question, 10, None) == []
+    assert index.search(question, 10, RowFilter.from_ranges([range(0, 6)])) == []
+    assert index.scores(question, [0, 5]).tolist() == [0, 0]
+    assert index.max_score(question) == 0
+
+
+@pytest.mark.parametrize(
+    ("ranges", "matching"),
+    [
+        ([range(0, 6)], [2, 0, 4]),
+        ([range(0, 2), range(4, 6)], [0, 4]),
+        ([range(1, 4)], [2]),
+        ([range(1, 2), range(3, 4), range(5, 6)], []),
+        ([], []),
+    ],
+)
+def test_a_filter_leaves_rows_out_and_changes_no_score(
+    index: BM25Index, ranges: list[range], matching: list[int]
+) -> None:
+    unfiltered = {hit.row: hit for hit in index.search("council", 10, None)}
+
+    assert index.search("council", 10, RowFilter.from_ranges(ranges)) == [unfiltered[row] for row in matching]
+
+
+def test_equal_scores_are_in_row_order_even_where_n_cuts_among_them(tmp_path: Path) -> None:
+    index = write_and_open(tmp_path, ["Nothing here.", "The red door.", "A red red door."] * 200)
+    expected = [*range(2, 600, 3), *range(1, 600, 3)]
+
+    assert len(index) == 600
+    for n in (1, 2, 199, 200, 201, 399, 400, 401, 600):
+        assert rows(index, "red doors", n) == expected[:n]
+        assert rows(index, "red doors", n, RowFilter.from_ranges([range(0, 600)])) == expected[:n]
+
+
+def test_zero_results_and_scores_of_no_rows_are_empty(index: BM25Index) -> None:
+    assert index.search("council", 0, None) == []
+    assert index.scores("council", []).tolist() == []
+
+
+def test_scores_of_given_rows_are_those_of_search_and_0_where_no_word_stands(index: BM25Index) -> None:
+    by_search = {hit.row: hit.score for hit in index.search("council budgets", 10, None)}
+
+    scores = index.scores("council budgets", [5, 4, 3, 2, 1, 0, 2])
+
+    assert scores.tolist() == [0, by_search[4], 0, by_search[2], by_search[1], by_search[0], by_search[2]]
+
+
+def test_the_maximum_score_is_above_that_of_any_passage(index: BM25Index) -> None:
+    # "money" is in no sentence, and still counts.
+    assert index.max_score("council budgets, money") == pytest.approx((idf(3) + idf(2) + idf(0)) * 2.2)
+    assert index.search("trees", 1, None)[0].score < index.max_score("trees") == pytest.approx(idf(1) * 2.2)
+
+
+def test_a_passage_that_repeats_a_word_comes_near_the_maximum_score(tmp_path: Path) -> None:
+    index = write_and_open(tmp_path, [f"{word} " * 1024 for word in ("echo", "silence", "noise")])
+
+    # 1024 / (1024 + 1.2): it is as long as the others.
+    assert index.scores("echo", [0])[0] == pytest.approx(index.max_score("echo"), rel=0.002)
+    assert index.scores("echo", [0])[0] < index.max_score("echo")
+
+
+def test_no_lock_is_left_in_the_folder_that_was_written(tmp_path: Path) -> None:
+    with BM25Writer(tmp_path) as writer:
+        writer.add(SENTENCES)
+        writer.write()
+
+    assert not list((tmp_path / FOLDER).glob(".*.lock"))
+    assert (tmp_path / FOLDER / "meta.json").is_file()
+
+
+def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+
+    with pytest.raises(ValueError, match="FileDoesNotExist"):
+        BM25Index(tmp_path)
+
+
+def test_a_word_with_an_accent_beside_its_letter_is_the_same_word(tmp_path: Path) -> None:
+    index = write_and_open(tmp_path, ["The e\u0301cole opens.", "Nothing else."])
+
+    assert rows(index, "\u00e9cole") == [0]
+
+
+def test_of_many_sentences_a_word_in_more_than_a_fifth_counts_only_if_there_is_no_other(tmp_path: Path) -> None:
+    common = [f"The road {number}." for number in range(COMMON_WORDS_ABOVE // 3)]
+    rivers = [f"A river {number}." for number in range(COMMON_WORDS_ABOVE)]
+    index = write_and_open(tmp_path, common, rivers, ["Council road."])
+
+    assert rows(index, "the council", 3) == [len(index) - 1]
+    assert index.search("the council", 1, None) == index.search("council", 1, None)
+    assert rows(index, "the", 3) == [0, 1, 2]
+    # The scores of given rows count every word.
+    assert index.scores("the council", [0])[0] == index.scores("the", [0])[0] > 0

@@ -1,0 +1,96 @@
+import doctest
+
+import pytest
+from hypothesis import given, settings
+
+from sourceline.ingest.formats import plain
+from sourceline.types import BlockKind
+from tests.support.texts import texts
+
+
+def paragraphs(text: str) -> list[str]:
+    return [text[block.start : block.end].strip() for block in plain.parse(text)]
+
+
+WRAPPED = "The council met on Monday and it\nvoted for the bridge, which will\nopen in the spring."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" \n\t\n\u00a0\n", []),
+        ("One line", ["One line"]),
+        ("\n\n  One.\n\n\nTwo.\n", ["One.", "Two."]),
+        ("One.\n \t\nTwo.", ["One.", "Two."]),
+        (WRAPPED, [WRAPPED]),
+        (f"{WRAPPED}\n\n{WRAPPED}", [WRAPPED, WRAPPED]),
+        (f"Minutes\n\n{WRAPPED}", ["Minutes", WRAPPED]),
+        ("one.\u2028two.\u2029three.", ["one.\u2028two.\u2029three."]),
+        ("page one\n\x0cpage two is longer", ["page one", "page two is longer"]),
+    ],
+)
+def test_blank_lines_separate_blocks_and_a_block_wrapped_to_a_width_is_one_paragraph(
+    text: str, expected: list[str]
+) -> None:
+    assert paragraphs(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A report has a paragraph a line.\nThis is another one, and it is long.",
+        "Alice: Good morning to you.\nBob: Hello, Alice.\nAlice: Shall we begin?",
+        "Forecasting\nAverages of past values are the forecast.",
+        "- milk\n- bread and butter\n- tea",
+    ],
+)
+def test_in_a_block_that_was_not_wrapped_each_line_is_a_paragraph(text: str) -> None:
+    assert paragraphs(text) == text.split("\n")
+
+
+@pytest.mark.parametrize("text", [WRAPPED, f"{WRAPPED}\n\nOne.\nTwo.\n", "One.\n\nTwo.\n\n\n Three. \nFour."])
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_every_kind_of_line_end_separates_the_same_paragraphs(text: str, end: str) -> None:
+    assert paragraphs(text.replace("\n", end)) == [paragraph.replace("\n", end) for paragraph in paragraphs(text)]
+
+
+def test_a_hash_makes_no_heading_of_a_plain_text() -> None:
+    assert {block.kind for block in plain.parse(f"# No heading\n\n{WRAPPED}")} == {BlockKind.PARAGRAPH}
+
+
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("Early life\nShe was born in a village.", ["Early life"]),
+        ("Early life\n\nShe was born in a village.", ["Early life"]),
+        ("The war: what is it good for?\n\nA song from the year 1970 asks.", ["The war: what is it good for?"]),
+        ("Day 2: The bridge\nIt was opened in the morning.", ["Day 2: The bridge"]),
+        ("Chair: Good morning\nWelcome to you all here.", []),
+        ("Tea, milk and bread,\nand what else there is.", []),
+        ("Good morning to you.\nWelcome to you all here.", []),
+        ("Milk and bread\nTea\nButter", []),
+        ("The letter ends here.\n\nYours sincerely", []),
+        (f"{'Long ' * 17}heading\n\nIt is about nothing.", []),
+    ],
+)
+def test_a_short_line_above_a_paragraph_that_ends_no_sentence_is_a_heading(text: str, headings: list[str]) -> None:
+    blocks = plain.parse(text)
+
+    assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
+
+
+@settings(deadline=None)
+@given(texts)
+def test_blocks_hold_all_the_text_in_order_and_do_not_overlap(text: str) -> None:
+    blocks = plain.parse(text)
+
+    edges = [0, *(edge for block in blocks for edge in (block.start, block.end)), len(text)]
+    assert edges == sorted(edges)
+    assert all(text[block.start : block.end].strip() for block in blocks)
+    outside = [text[end:start] for end, start in zip(edges[::2], edges[1::2], strict=True)]
+    assert not "".join(outside).strip()
+
+
+def test_the_examples_of_the_module_hold() -> None:
+    assert doctest.testmod(plain).failed == 0

@@ -1,0 +1,288 @@
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+
+from sourceline.errors import CorpusError, DocumentError
+from sourceline.ingest.loader import FolderScan, SourceFile, list_documents, read_document, scan_folder
+from sourceline.types import FolderContents
+from tests.support.texts import texts
+
+OTHER_FORMAT = "its format is not read; these are: .md, .txt"
+
+
+def write(folder: Path, *names: str, text: str = "Text.") -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def ids(scan: FolderScan) -> list[str]:
+    return [file.document_id for file in scan.files]
+
+
+def test_files_of_known_formats_are_listed_from_all_folders_in_the_order_of_their_ids(documents: Path) -> None:
+    write(documents, "b.txt", "a/z.md", "a/b/c.TXT", "ü.Md", "B.txt", "two words.txt", "v1.2.txt")
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["B.txt", "a/b/c.TXT", "a/z.md", "b.txt", "two words.txt", "v1.2.txt", "ü.Md"]
+    assert (scan.skipped, scan.ignored) == ({}, {})
+
+
+def test_a_scanned_file_has_the_size_and_the_hash_of_its_bytes(documents: Path) -> None:
+    data = "\ufeffÜber.\r\n".encode()
+    (documents / "a.txt").write_bytes(data)
+
+    assert scan_folder(documents).files == (SourceFile("a.txt", 11, hashlib.sha256(data).hexdigest()),)
+
+
+def test_every_file_of_another_format_is_ignored_by_name_with_the_reason(documents: Path) -> None:
+    names = ["x.pdf", "README", "txt", "x.txt~", "x.txt.bak", "a/b.docx"]
+    write(documents, "a.txt", *names)
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["a.txt"]
+    assert scan.skipped == {}
+    assert list(scan.ignored.items()) == [(name, OTHER_FORMAT) for name in sorted(names)]
+
+
+def test_hidden_files_and_folders_are_ignored_by_name_with_the_reason(documents: Path) -> None:
+    write(documents, "a.txt", ".hidden.txt", "a/.txt", ".git/x.txt", ".git/deep/y.md", "a/.cache/z.txt")
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["a.txt"]
+    assert scan.ignored == {
+        ".git/": "hidden folders are not read",
+        ".hidden.txt": "hidden files are not read",
+        "a/.cache/": "hidden folders are not read",
+        "a/.txt": "hidden files are not read",
+    }
+
+
+def test_links_to_folders_are_ignored_by_name_though_the_documents_folder_itself_may_be_one(documents: Path) -> None:
+    write(documents, "real/a.txt")
+    (documents / "loop").symlink_to(documents)
+    (documents / "real/up.txt").symlink_to("..")
+    link = documents.with_name("link")
+    link.symlink_to(documents)
+
+    scan = scan_folder(link)
+
+    assert ids(scan) == ["real/a.txt"]
+    assert scan.skipped == {}
+    assert scan.ignored == {
+        "loop/": "links to folders are not followed",
+        "real/up.txt/": "links to folders are not followed",
+    }
+
+
+@pytest.mark.parametrize("read", [scan_folder, list_documents])
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_documents_folder_that_is_not_there_is_an_error_that_says_what_to_do(
+    tmp_path: Path, read: Callable[[Path], object], name: str
+) -> None:
+    (tmp_path / "file").write_text("Text.")
+
+    with pytest.raises(CorpusError) as error:
+        read(tmp_path / name)
+    assert str(error.value) == (
+        f"no documents folder at {tmp_path / name}: create it, or name another with --documents"
+    )
+
+
+def test_an_empty_folder_holds_nothing(documents: Path) -> None:
+    assert scan_folder(documents) == FolderScan((), {}, {})
+    assert list_documents(documents) == FolderContents((), {}, {})
+
+
+def test_a_document_holds_the_text_as_it_stands_and_the_hash_of_the_bytes(documents: Path) -> None:
+    data = "One.\r\nTwo\rCafe\u0301 \u202e\n".encode()
+    (documents / "a_b.txt").write_bytes(data)
+
+    document = read_document(documents, "a_b.txt")
+
+    assert (document.id, document.title) == ("a_b.txt", "a b")
+    assert document.text == "One.\r\nTwo\rCafe\u0301 \u202e\n"
+    assert document.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_a_byte_order_mark_is_not_part_of_the_text(documents: Path) -> None:
+    (documents / "a.txt").write_bytes(b"\xef\xbb\xbfOne.")
+
+    assert read_document(documents, "a.txt").text == "One."
+
+
+def test_the_title_is_the_first_heading_in_one_line(documents: Path) -> None:
+    (documents / "notes.md").write_text("#\n\nBefore.\n\nMinutes of\n3  May\n=====\n\n# Later\n")
+
+    assert read_document(documents, "notes.md").title == "Minutes of 3 May"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "there is no text in it"),
+        (b"\xef\xbb\xbf", "there is no text in it"),
+        (" \t\r\n\u00a0\u2028\x0c".encode(), "there is no text in it"),
+        (b"caf\xe9", "it is not UTF-8: byte 3 is 0xe9; save it as UTF-8"),
+        (b"\xef\xbb\xbfcaf\xe9", "it is not UTF-8: byte 6 is 0xe9; save it as UTF-8"),
+        ("é".encode() + b"\xff", "it is not UTF-8: byte 2 is 0xff; save it as UTF-8"),
+        (b"ab\xed\xa0\x80", "it is not UTF-8: byte 2 is 0xed; save it as UTF-8"),
+        (b"ab\xe2\x82", "it is not UTF-8: byte 2 is 0xe2; save it as UTF-8"),
+        ("Text.".encode("utf-16"), "it is not UTF-8: byte 0 is 0xff; save it as UTF-8"),
+        ("é\0b\0".encode(), "it is not text: there is a NUL at character 1"),
+    ],
+)
+def test_a_file_without_readable_text_is_skipped_with_the_reason(documents: Path, data: bytes, reason: str) -> None:
+    (documents / "x.txt").write_bytes(data)
+
+    assert list_documents(documents) == FolderContents((), {"x.txt": reason}, {})
+    with pytest.raises(DocumentError) as error:
+        read_document(documents, "x.txt")
+    assert str(error.value) == reason
+
+
+def test_listing_documents_reads_every_file_while_scanning_only_hashes_them(documents: Path) -> None:
+    write(documents, "good.txt", "also.md", "picture.png")
+    (documents / "empty.txt").touch()
+    (documents / "latin.txt").write_bytes(b"caf\xe9")
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["also.md", "empty.txt", "good.txt", "latin.txt"]
+    assert scan.skipped == {}
+    assert list_documents(documents) == FolderContents(
+        documents=("also.md", "good.txt"),
+        skipped={
+            "empty.txt": "there is no text in it",
+            "latin.txt": "it is not UTF-8: byte 3 is 0xe9; save it as UTF-8",
+        },
+        ignored={"picture.png": OTHER_FORMAT},
+    )
+
+
+def test_what_is_not_a_readable_file_is_skipped_and_the_rest_is_read(documents: Path) -> None:
+    os.mkfifo(documents / "fifo.txt")  # with no writer: opened the usual way, it would wait for ever
+    (documents / "dangling.txt").symlink_to("nowhere")
+    (documents / "loop.txt").symlink_to("loop.txt")
+    (documents / "device.txt").symlink_to("/dev/zero")
+    write(documents, "folder.txt/inside.txt", text="Inside.")
+    (documents / "link.txt").symlink_to("folder.txt/inside.txt")
+
+    scan = scan_folder(documents)
+
+    assert {id_: read_document(documents, id_).text for id_ in ids(scan)} == {
+        "folder.txt/inside.txt": "Inside.",
+        "link.txt": "Inside.",
+    }
+    assert scan.skipped == {
+        "dangling.txt": "it cannot be read: No such file or directory",
+        "device.txt": "it is not a regular file",
+        "fifo.txt": "it is not a regular file",
+        "loop.txt": "it cannot be read: Too many levels of symbolic links",
+    }
+    assert list_documents(documents) == FolderContents(("folder.txt/inside.txt", "link.txt"), scan.skipped, {})
+
+
+def test_reading_a_folder_or_nothing_is_a_document_error(documents: Path) -> None:
+    (documents / "x.txt").mkdir()
+
+    with pytest.raises(DocumentError, match="it cannot be read: Is a directory"):
+        read_document(documents, "x.txt")
+    with pytest.raises(DocumentError, match="it cannot be read: No such file"):
+        read_document(documents, "y.txt")
+
+
+def test_names_that_are_not_utf8_are_skipped_each_under_a_name_of_its_own(documents: Path) -> None:
+    for name in (b"a\xe9.txt", b"a\xff.txt", b"a\xff.pdf", "a\u0301.txt".encode()):
+        Path(os.fsdecode(os.fsencode(documents) + b"/" + name)).write_text("Text.")
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["a\u0301.txt"]
+    assert scan.skipped == {r"a\udce9.txt": "its name is not UTF-8", r"a\udcff.txt": "its name is not UTF-8"}
+    assert scan.ignored == {r"a\udcff.pdf": OTHER_FORMAT}
+
+
+@settings(deadline=None)
+@given(texts)
+def test_whatever_text_a_file_holds_is_read_as_it_stands(text: str) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for ending in (".txt", ".md"):
+            (folder / f"x{ending}").write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+        contents = list_documents(folder)
+
+        if text.strip():
+            assert {read_document(folder, id_).text for id_ in ("x.md", "x.txt")} == {text}
+            assert sorted([*contents.documents, *contents.skipped]) == ["x.md", "x.txt"]
+            assert set(contents.skipped.values()) <= {"there is no sentence in it"}
+        else:
+            assert contents == FolderContents((), dict.fromkeys(["x.md", "x.txt"], "there is no text in it"), {})
+
+
+def test_a_file_without_a_sentence_is_skipped(documents: Path) -> None:
+    (documents / "dots.txt").write_text("...\n---\n")
+
+    assert list_documents(documents).skipped == {"dots.txt": "there is no sentence in it"}
+
+
+def refuse_to_list(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
+    """Let the system refuse to list a folder of this name."""
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if os.path.basename(path) == name:
+            raise OSError(number, os.strerror(number), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
+def test_a_folder_that_cannot_be_listed_is_skipped_with_the_reason(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(documents, "a.txt", "shut/b.txt")
+    refuse_to_list(monkeypatch, "shut", errno.EACCES)
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["a.txt"]
+    assert scan.skipped == {"shut": "cannot be listed: Permission denied"}
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("documents", errno.EACCES), ("below", errno.EMFILE), ("below", errno.ENOMEM)]
+)
+def test_a_scan_that_cannot_be_complete_is_an_error_and_drops_no_document(
+    documents: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    write(documents, "a.txt", "below/b.txt")
+    refuse_to_list(monkeypatch, name, number)
+
+    with pytest.raises(CorpusError, match=f"cannot list .*{name}: {os.strerror(number)}"):
+        scan_folder(documents)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_file_that_cannot_be_opened_for_want_of_resources_is_an_error_and_not_skipped(
+    documents: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    write(documents, "a.txt")
+
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("sourceline.ingest.loader.os.open", refuse)
+    for read in (scan_folder, list_documents, lambda folder: read_document(folder, "a.txt")):
+        with pytest.raises(CorpusError, match=rf"cannot read .*a\.txt: {os.strerror(number)}"):
+            read(documents)

@@ -1,0 +1,100 @@
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from sourceline.api import Index
+from sourceline.config import load_settings
+from sourceline.errors import ClosedError
+from sourceline.server.app import create_app
+from sourceline.types import Answer
+from tests.support.api import client_of
+
+
+@pytest.mark.parametrize("workers", [1, 2, 64])
+def test_a_process_works_on_its_share_of_the_cores_and_one_more_and_answers_all(
+    corpus: Path, corpus_index: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    active: list[int] = [0]
+    most: list[int] = [0]
+    counting, ask = threading.Lock(), Index.ask
+
+    def counted(index: Index, question: str, k: int, documents: tuple[str, ...]) -> Answer:
+        with counting:
+            active[0] += 1
+            most[0] = max(most[0], active[0])
+        time.sleep(0.05)  # so that they meet
+        try:
+            return ask(index, question, k, documents)
+        finally:
+            with counting:
+                active[0] -= 1
+
+    monkeypatch.setattr(Index, "ask", counted)
+    app = create_app(load_settings(documents=corpus, index=corpus_index, workers=workers))
+    with client_of(app) as client, ThreadPoolExecutor(16) as pool:
+        bodies = [{"question": f"Who met Pezeshkian on day {number}?"} for number in range(16)]
+        answers = list(pool.map(lambda body: client.post("/v1/ask", json=body), bodies))
+    assert [answer.status_code for answer in answers] == [200] * 16
+    assert most[0] == (os.cpu_count() or 1) // workers + 1
+
+
+def test_when_the_app_ends_the_index_is_closed(corpus: Path, corpus_index: Path) -> None:
+    app = create_app(load_settings(documents=corpus, index=corpus_index))
+    with client_of(app) as client:
+        assert client.get("/readyz").status_code == 200
+    with pytest.raises(ClosedError):
+        app.state.live_index.index.ask("Who?")
+    assert client_of(app).get("/readyz").status_code == 503
+
+
+def test_importing_the_server_changes_no_library() -> None:
+    code = """
+import os
+from pydantic import BaseModel
+environment, config = dict(os.environ), dict(BaseModel.model_config)
+import sourceline.server.run, sourceline.server.app
+assert dict(BaseModel.model_config) == config
+assert dict(os.environ) == environment
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_description_of_the_api_is_made_once(app: FastAPI) -> None:
+    assert app.openapi() is app.openapi()
+
+
+def test_an_unknown_path_takes_little_of_the_event_loop(app: FastAPI) -> None:
+    async def get_often() -> float:
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "path": "/no/such/route",
+            "raw_path": b"/no/such/route",
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"localhost")],
+        }
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: object) -> None:
+            pass
+
+        seconds = []
+        for _ in range(200):
+            started = time.process_time()
+            await app(dict(scope), receive, send)
+            seconds.append(time.process_time() - started)
+        return sorted(seconds)[len(seconds) // 2]
+
+    assert asyncio.run(get_often()) < 0.0003

@@ -1,0 +1,144 @@
+import logging
+from pathlib import Path
+
+import pytest
+
+from sourceline.api import Index
+from sourceline.config import Settings, load_settings
+from sourceline.errors import MismatchError, NoSnapshotError
+from sourceline.ids import citation_id
+from sourceline.index.snapshot import SNAPSHOTS
+from sourceline.server.app import create_app
+from sourceline.server.live_index import LiveIndex
+from sourceline.types import Backend, CitationStatus
+from tests.conftest import Rebuild
+from tests.support.api import client_of, serve, wait_until
+
+
+@pytest.fixture
+def bridge(documents: Path, index: Path, rebuild: Rebuild) -> Settings:
+    """The settings of an index of one sentence."""
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    return load_settings(documents=documents, index=index)
+
+
+def first_text(index: Index) -> str:
+    return index.ask("When does it open?", k=1).hits[0].passage.text
+
+
+def test_a_snapshot_published_by_another_process_is_served_without_a_restart(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    with serve(documents, index) as client:
+        (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+        published = rebuild(documents, index).snapshot
+        wait_until(lambda: client.get("/v1/index").json()["snapshot"]["id"] == published)
+        (passage,) = client.get("/v1/documents/a.txt").json()["passages"]
+        assert passage["text"] == "The bridge opens on Sunday."
+
+
+def test_a_citation_of_a_snapshot_published_a_moment_ago_is_current_at_once(bridge: Settings, rebuild: Rebuild) -> None:
+    # Not entered as a context, so that nothing watches for new snapshots.
+    client = client_of(create_app(bridge))
+    (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    report = rebuild(bridge.documents, bridge.index)
+    assert client.get("/v1/index").json()["snapshot"]["id"] != report.snapshot
+    citation = client.get(f"/v1/citations/{citation_id('a.txt', 'The bridge opens on Sunday.', 0)}").json()
+    assert (citation["status"], citation["text"]) == ("current", "The bridge opens on Sunday.")
+    assert client.get("/v1/index").json()["snapshot"]["id"] == report.snapshot
+
+
+def test_a_refresh_changes_to_the_current_snapshot(bridge: Settings, rebuild: Rebuild) -> None:
+    live_index = LiveIndex(bridge)
+    before = live_index.index.snapshot.id
+    (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    report = rebuild(bridge.documents, bridge.index)
+    assert live_index.index.snapshot.id == before
+    live_index.refresh()
+    assert live_index.index.snapshot.id == report.snapshot
+    assert first_text(live_index.index) == "The bridge opens on Sunday."
+    live_index.refresh()
+    assert live_index.index.snapshot.id == report.snapshot
+
+
+def test_answers_under_way_keep_the_snapshot_that_they_began_with(bridge: Settings, rebuild: Rebuild) -> None:
+    live_index = LiveIndex(bridge)
+    began = live_index.index.snapshot.id
+    answers = live_index.index.ask_many(["When does it open?"] * 2, k=1)
+    assert next(answers).hits[0].passage.text == "The bridge opens on Monday."
+    for day in ("Tuesday", "Wednesday", "Thursday"):
+        (bridge.documents / "a.txt").write_text(f"The bridge opens on {day}.\n")
+        rebuild(bridge.documents, bridge.index)
+        live_index.refresh()
+    assert not (bridge.index / SNAPSHOTS / began).exists()
+    assert next(answers).hits[0].passage.text == "The bridge opens on Monday."
+    assert first_text(live_index.index) == "The bridge opens on Thursday."
+
+
+def test_a_damaged_snapshot_does_not_replace_the_one_that_is_served(bridge: Settings, rebuild: Rebuild) -> None:
+    live_index = LiveIndex(bridge)
+    whole = live_index.index.snapshot.id
+    (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    damaged = rebuild(bridge.documents, bridge.index).snapshot
+    (bridge.index / SNAPSHOTS / damaged / "passages.sqlite").write_bytes(b"")
+    live_index.refresh()
+    assert live_index.index.snapshot.id == whole
+    assert first_text(live_index.index) == "The bridge opens on Monday."
+
+
+def test_a_snapshot_that_cannot_be_served_is_logged_and_tried_again_after_a_while(
+    bridge: Settings, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    live_index = LiveIndex(bridge)
+    served = live_index.index.snapshot.id
+    (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    published = rebuild(bridge.documents, bridge.index).snapshot
+    current = bridge.index / "CURRENT"
+    current.unlink()
+    current.mkdir()
+    for _ in range(3):
+        live_index.refresh()
+    (message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert message.startswith(f"still serving snapshot {served}: ")
+    assert first_text(live_index.index) == "The bridge opens on Monday."
+    current.rmdir()
+    current.write_text(f"{published}\n")
+    live_index.refresh()
+    assert live_index.index.snapshot.id == served
+    monkeypatch.setattr(live_index, "_retry_at", 0.0)
+    live_index.refresh()
+    assert live_index.index.snapshot.id == published
+
+
+def test_an_id_that_is_not_current_is_looked_up_in_the_newest_snapshot(bridge: Settings, rebuild: Rebuild) -> None:
+    live_index = LiveIndex(bridge)
+    monday = citation_id("a.txt", "The bridge opens on Monday.", 0)
+    assert live_index.cite(monday).status is CitationStatus.CURRENT
+    (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    rebuild(bridge.documents, bridge.index)
+    assert live_index.cite(monday).status is CitationStatus.CURRENT  # in the snapshot that is served still
+    assert live_index.cite(citation_id("a.txt", "The bridge opens on Sunday.", 0)).status is CitationStatus.CURRENT
+    assert live_index.cite(monday).status is CitationStatus.CHANGED
+
+
+def test_an_app_without_an_index_or_with_another_model_is_refused(bridge: Settings, tmp_path: Path) -> None:
+    with pytest.raises(NoSnapshotError, match="sourceline rebuild-index"):
+        create_app(load_settings(documents=bridge.documents, index=tmp_path / "none"))
+    for other in ({"model": "another/model"}, {"backend": Backend.TORCH}):
+        with pytest.raises(MismatchError, match="sourceline rebuild-index"):
+            create_app(load_settings(index=bridge.index, **other))
+
+
+@pytest.mark.parametrize(("threshold", "answerable"), [(0, True), (1, False)])
+def test_the_threshold_is_kept_when_a_new_snapshot_is_served(
+    bridge: Settings, rebuild: Rebuild, threshold: float, answerable: bool
+) -> None:
+    live_index = LiveIndex(load_settings(index=bridge.index, threshold=threshold))
+    (bridge.documents / "b.txt").write_text("The tower was sold in June.\n")
+    report = rebuild(bridge.documents, bridge.index)
+    live_index.refresh()
+    answer = live_index.index.ask("When does the bridge open?", k=1)
+    assert (answer.snapshot, answer.answerable) == (report.snapshot, answerable)

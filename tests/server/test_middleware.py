@@ -1,0 +1,271 @@
+"""HEAD, access and limits."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from sourceline.config import load_settings
+from sourceline.server.app import create_app
+from tests.support.api import JSON, assert_problem, post_raw, serve
+from tests.support.server import Address, listening
+
+PATHS = [
+    "/",
+    "/static/main.js",
+    "/docs",
+    "/openapi.json",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/v1/ask?question=Who+met+Pezeshkian?",
+    "/v1/ask",
+    "/v1/citations/none",
+    "/v1/documents",
+    "/v1/documents/meeting.txt",
+    "/v1/index",
+    "/no/such/route",
+]
+# Two answers to the same request differ in times and counts.
+DIFFER = {"/metrics", "/v1/ask?question=Who+met+Pezeshkian?"}
+
+KEY = "s3cret-ключ"
+
+MAX_BODY_BYTES = 64 * 1024
+CAPACITY = 4
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_is_answered_like_get_without_the_body(client: TestClient, path: str) -> None:
+    head, get = (client.request(method, path, follow_redirects=False) for method in ("HEAD", "GET"))
+    assert head.content == b""
+    assert head.status_code == get.status_code
+    names = head.headers.keys() - ({"content-length"} if path in DIFFER else set())
+    assert {name: head.headers[name] for name in names} == {name: get.headers[name] for name in names}
+    assert head.headers.keys() == get.headers.keys()
+
+
+def test_head_is_tried_on_every_route_that_answers_get(app: FastAPI) -> None:
+    routes = {path for path, methods in app.openapi()["paths"].items() if "get" in methods}
+    tried = {
+        path.partition("?")[0].replace("none", "{citation}").replace("meeting.txt", "{document}") for path in PATHS
+    }
+    assert routes <= tried
+
+
+@pytest.mark.parametrize("path", ["/v1/index/rebuild", "/v1/citations/lookup", "/v1/ask/batch"])
+def test_head_is_refused_where_get_is(client: TestClient, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content, head.headers) == (get.status_code, b"", get.headers)
+
+
+@pytest.mark.enable_socket
+def test_a_connection_goes_on_after_head(corpus: Path, corpus_index: Path) -> None:
+    app = create_app(load_settings(documents=corpus, index=corpus_index))
+    with listening(app) as address, closing(http.client.HTTPConnection(*address)) as connection:
+        for method in ("HEAD", "GET", "HEAD"):
+            connection.request(method, "/healthz")
+            response = connection.getresponse()
+            assert response.getheader("Content-Length") == "15"
+            assert response.read() == (b'{"status":"ok"}' if method == "GET" else b"")
+
+
+@pytest.fixture(scope="module")
+def guarded(corpus: Path, corpus_index: Path) -> Iterator[TestClient]:
+    with serve(corpus, corpus_index, KEY) as client:
+        yield client
+
+
+def authorization(value: str) -> dict[bytes, bytes]:
+    return {b"authorization": value.encode()}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", KEY, f"Basic {KEY}", "Bearer", "Bearer ", f"Bearer {KEY}x", f"Bearer {KEY[:-1]}", f"bearer  {KEY}"],
+)
+@pytest.mark.parametrize("path", ["/v1/documents", "/metrics", "/docs", "/openapi.json", "/no/such/route"])
+def test_without_the_key_nothing_is_shown(guarded: TestClient, path: str, header: str | None) -> None:
+    response = guarded.get(path, headers={} if header is None else authorization(header))
+    problem = assert_problem(response, 401, KEY)
+    assert problem["detail"] == "send the key: Authorization: Bearer KEY"
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+def test_without_the_key_nothing_is_done(guarded: TestClient) -> None:
+    assert_problem(guarded.post("/v1/index/rebuild"), 401)
+    shown = guarded.get("/v1/index", headers=authorization(f"Bearer {KEY}"))
+    assert shown.json()["rebuild"] == {"state": "idle"}
+
+
+def test_with_the_key_questions_are_answered(guarded: TestClient) -> None:
+    headers = authorization(f"Bearer {KEY}")
+    response = guarded.post("/v1/ask", json={"question": "Who met Pezeshkian?"}, headers=headers)
+    assert response.json()["passages"][0]["document"]["id"] == "meeting.txt"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_needs_no_key(guarded: TestClient, path: str) -> None:
+    assert guarded.get(path).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LocalHost:8080", "a.b.localhost:1", "127.0.0.1", "127.8.8.8:80", "[::1]", "[::1]:8080"],
+)
+def test_a_request_to_this_machine_is_answered(client: TestClient, host: str) -> None:
+    assert client.get("/v1/documents", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ":8080",
+        "example.org",
+        "example.org:8080",
+        "localhost.example.org",
+        "notlocalhost",
+        "127.0.0.1.example.org",
+        "192.168.1.7",
+        "0.0.0.0:8080",
+        "[::]:8080",
+        "[::2]",
+        "localhost@example.org",
+        "ü.localhost.org",
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/documents", "/healthz", "/docs", "/no/such/route"])
+def test_a_request_to_another_host_is_refused(client: TestClient, path: str, host: str) -> None:
+    problem = assert_problem(client.get(path, headers={b"host": host.encode("latin-1")}), 421, "example")
+    assert problem["detail"] == "without an API key only requests to localhost are answered"
+
+
+def test_a_request_to_another_host_does_nothing(client: TestClient) -> None:
+    assert_problem(client.post("/v1/index/rebuild", headers={"host": "example.org"}), 421)
+    assert client.get("/v1/index").json()["rebuild"] == {"state": "idle"}
+
+
+def test_with_a_key_requests_to_every_host_are_answered(guarded: TestClient) -> None:
+    headers = {b"host": b"example.org", **authorization(f"Bearer {KEY}")}
+    assert guarded.get("/v1/documents", headers=headers).status_code == 200
+
+
+def question(size: int) -> bytes:
+    """A question that is answered, in a body of exactly so many bytes."""
+    body = b'{"question": "Who met Pezeshkian?"}'
+    return body + b" " * (size - len(body))
+
+
+def in_pieces(body: bytes) -> Iterator[bytes]:
+    for start in range(0, len(body), 1_000):
+        yield body[start : start + 1_000]
+
+
+def test_a_body_of_64_kib_is_read(client: TestClient) -> None:
+    assert post_raw(client, question(MAX_BODY_BYTES)).status_code == 200
+    assert client.post("/v1/ask", content=in_pieces(question(MAX_BODY_BYTES)), headers=JSON).status_code == 200
+
+
+def test_a_longer_body_is_refused(client: TestClient) -> None:
+    problem = assert_problem(post_raw(client, question(MAX_BODY_BYTES + 1)), 413, "Pezeshkian")
+    assert problem["detail"] == "the body is longer than 65,536 bytes"
+
+
+def test_a_longer_body_without_a_declared_length_is_refused(client: TestClient) -> None:
+    response = client.post("/v1/ask", content=in_pieces(question(MAX_BODY_BYTES + 1)), headers=JSON)
+    problem = assert_problem(response, 413, "Pezeshkian")
+    assert problem["detail"] == "the body is longer than 65,536 bytes"
+
+
+@pytest.mark.parametrize("path", ["/v1/citations/lookup", "/v1/index/rebuild", "/v1/ask/batch", "/no/such/route"])
+def test_the_limit_of_bodies_holds_on_every_route_before_it_acts(client: TestClient, path: str) -> None:
+    assert_problem(post_raw(client, b"[" * 1_000_000, path), 413, "[[")
+    assert client.get("/v1/index").json()["rebuild"] == {"state": "idle"}
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """A server with room for four requests, and a route that keeps them until it may let go."""
+
+    address: Address
+    entered: threading.Semaphore
+    let_go: threading.Event
+
+    def get(self, path: str) -> tuple[int, str | None, bytes]:
+        with closing(http.client.HTTPConnection(*self.address)) as connection:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.getheader("Retry-After"), response.read()
+
+
+@pytest.fixture
+def blocked(corpus: Path, corpus_index: Path) -> Iterator[Blocked]:
+    app = create_app(load_settings(documents=corpus, index=corpus_index, capacity=CAPACITY))
+    entered, let_go = threading.Semaphore(0), threading.Event()
+
+    @app.get("/slow")
+    async def wait() -> str:  # takes a place, and none of the few threads
+        entered.release()
+        while not let_go.is_set():
+            await asyncio.sleep(0.01)
+        return "answered"
+
+    with listening(app) as address:
+        yield Blocked(address, entered, let_go)
+        let_go.set()
+
+
+@pytest.mark.enable_socket
+def test_over_capacity_the_answer_is_a_quick_503_and_when_the_load_falls_all_is_well(blocked: Blocked) -> None:
+    with ThreadPoolExecutor(5 * CAPACITY) as pool:
+        for _ in range(2):
+            blocked.let_go.clear()
+            sent = [pool.submit(blocked.get, "/slow") for _ in range(5 * CAPACITY)]
+            # Nobody lets go before all but the four are answered.
+            refused = [answer.result() for answer in islice(as_completed(sent), 4 * CAPACITY)]
+            for status, retry_after, body in refused:
+                assert (status, retry_after) == (503, "1")
+                assert json.loads(body)["detail"] == "the server is busy: try again in a moment"
+            for path in ("/healthz", "/readyz", "/metrics"):
+                assert blocked.get(path)[0] == 200
+            blocked.let_go.set()
+            assert sorted(answer.result()[0] for answer in sent) == [200] * CAPACITY + [503] * 4 * CAPACITY
+            assert blocked.get("/v1/ask?question=Who+met+Pezeshkian?")[0] == 200
+
+
+@pytest.mark.enable_socket
+def test_over_capacity_no_body_is_waited_for(blocked: Blocked) -> None:
+    with ThreadPoolExecutor(CAPACITY) as pool:
+        for _ in range(CAPACITY):
+            pool.submit(blocked.get, "/slow")
+        for _ in range(CAPACITY):
+            blocked.entered.acquire()
+        with socket.create_connection(blocked.address) as connection:
+            connection.sendall(b"POST /v1/ask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n{")
+            assert connection.recv(12) == b"HTTP/1.1 503"
+        blocked.let_go.set()
+
+
+@pytest.mark.enable_socket
+def test_a_body_that_comes_slowly_takes_no_place(blocked: Blocked) -> None:
+    head = b"POST /v1/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n"
+    with ExitStack() as slow:
+        connections = [slow.enter_context(socket.create_connection(blocked.address)) for _ in range(3 * CAPACITY)]
+        for connection in connections:
+            connection.sendall(head + b'{"question"')
+        assert blocked.get("/v1/ask?question=Who+met+Pezeshkian?")[0] == 200
+        for connection in connections:
+            connection.sendall(b': "Who"}')
+            assert connection.recv(12) == b"HTTP/1.1 200"

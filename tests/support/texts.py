@@ -1,0 +1,27 @@
+"""Texts that break programs: what the property tests feed to everything that counts characters."""
+
+from hypothesis import strategies as st
+
+from sourceline.ingest.formats import FORMATS
+from sourceline.types import Document
+
+_FRAGMENTS = [
+    *("The council met on Monday. ", "Dr. Smith left. ", "word ", "A", "b.", "?!", "…", "。", "1.5 ", "7"),
+    *("\n", "\r\n", "\r", "\n\n", "\r\n\r\n", "\u2028", "\u2029", "\x0b", "\x0c", "\x1c", "\x85", "\t", " ", "  "),
+    *("\u00a0", "\u3000", "\u200b", "\u200d", "\ufeff", "\u200f", "\u202e", "e\u0301", "\u0301", "ﷺ", "İ", "ß"),
+    *("👍", "👩‍👩‍👧‍👦", "🇩🇪", "مرحبا بالعالم", "שלום", "대한민국은 ", "日本語。", "नमस्ते", "x" * 120, "qz" * 45 + " "),
+    *('"', "”", "(", ")", "- ", "* ", "1. ", "> ", "# ", "===\n", "---\n", "```", "    ", "|", "\\|"),
+    *("| a | b |\n|--|--|\n", "<div>", "</div>", "<!--", "-->", "`", "~~~\n", "[x]: /y\n", "\\", "&amp;"),
+]  # fmt: skip
+
+# Anything that a file of UTF-8 text can hold, and much of what its parsers stumble over.
+texts = st.lists(
+    st.sampled_from(_FRAGMENTS)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6),
+    max_size=24,
+).map("".join)  # fmt: skip
+
+
+def document(text: str, id_: str = "report.txt") -> Document:
+    """Return a document as its format reads it."""
+    return Document(id_, "Report", text, "", FORMATS[id_[id_.rindex(".") :]](text))

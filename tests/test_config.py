@@ -1,0 +1,131 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from sourceline.config import Settings, load_settings
+from sourceline.errors import SettingsError
+from sourceline.types import DEFAULT_MODEL, Backend
+
+DEFAULTS = {
+    "documents": Path("seeds"),
+    "index": Path("index"),
+    "model": DEFAULT_MODEL,
+    "backend": Backend.ONNX,
+    "threshold": 0.5,
+    "host": "127.0.0.1",
+    "port": 8080,
+    "workers": 1,
+    "capacity": 64,
+    "api_key": "",
+}
+# For each setting: as the command line gives it, as the environment and the file write it.
+SOURCES: dict[str, tuple[object, str, str]] = {
+    "documents": (Path("a"), "b", "'c'"),
+    "index": (Path("a"), "b", "'c'"),
+    "model": ("a", "b", "'c'"),
+    "backend": (Backend.ONNX, "torch", "'onnx'"),
+    "threshold": (0.1, "0.2", "0.3"),
+    "host": ("::1", "localhost", "'127.0.0.2'"),
+    "port": (1, "2", "3"),
+    "workers": (2, "3", "4"),
+    "capacity": (1, "2", "3"),
+    "api_key": ("a", "b", "'c'"),
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in os.environ:
+        if name.startswith("SOURCELINE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    assert load_settings().model_dump() == DEFAULTS
+
+
+def test_what_the_command_line_does_not_give_is_no_setting() -> None:
+    assert load_settings(documents=None, port=None).model_dump() == DEFAULTS
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_command_line_over_environment_over_file_over_default(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, name: str
+) -> None:
+    argument, environment, file = SOURCES[name]
+
+    def value(**command_line: object) -> object:
+        return getattr(load_settings(**command_line), name)
+
+    (folder / "sourceline.toml").write_text(f"{name} = {file}\n")
+    assert str(value()) == file.strip("'")
+    monkeypatch.setenv(f"SOURCELINE_{name.upper()}", environment)
+    assert str(value()) == environment
+    assert value(**{name: argument}) == argument
+    monkeypatch.delenv(f"SOURCELINE_{name.upper()}")
+    assert value(**{name: argument}) == argument
+    (folder / "sourceline.toml").unlink()
+    assert value() == DEFAULTS[name]
+
+
+def test_each_setting_comes_from_its_own_source(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    (folder / "sourceline.toml").write_text("documents = 'of the file'\nindex = 'of the file'\nport = 1\n")
+    monkeypatch.setenv("SOURCELINE_INDEX", "of the environment")
+    monkeypatch.setenv("SOURCELINE_PORT", "2")
+    assert load_settings(port=3).model_dump() == DEFAULTS | {
+        "documents": Path("of the file"),
+        "index": Path("of the environment"),
+        "port": 3,
+    }
+
+
+def test_every_setting_is_in_the_tables_of_these_tests() -> None:
+    assert set(SOURCES) == set(DEFAULTS) == set(Settings.model_fields)
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCELINE_COLOUR", "red")
+    monkeypatch.setenv("PORT", "1")
+    monkeypatch.setenv("DOCUMENTS", "elsewhere")
+    assert load_settings().model_dump() == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("colour = 'red'", "setting colour: Extra inputs are not permitted"),
+        ("port = -1", "setting port: Input should be greater than or equal to 0"),
+        ("port = 65536", "setting port: Input should be less than or equal to 65535"),
+        ("workers = 0", "setting workers: Input should be greater than or equal to 1"),
+        ("workers = 65", "setting workers: Input should be less than or equal to 64"),
+        ("capacity = 0", "setting capacity: Input should be greater than or equal to 1"),
+        ("port = 80.5", "setting port: Input should be a valid integer, got a number with a fractional part"),
+        ("threshold = 1.5", "setting threshold: Input should be less than or equal to 1"),
+        ("threshold = nan", "setting threshold: Input should be less than or equal to 1"),
+        ("model = 5", "setting model: Input should be a valid string"),
+        ("backend = 'other'", "setting backend: Input should be 'onnx' or 'torch'"),
+        ("port 5", "sourceline.toml is not TOML: Expected '=' after a key in a key/value pair (at line 1, column 6)"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(folder: Path, file: str, message: str) -> None:
+    (folder / "sourceline.toml").write_text(file)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("name", ["PORT", "BACKEND"])
+def test_a_value_that_cannot_be_used_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"SOURCELINE_{name}", "s3cret")
+    with pytest.raises(SettingsError, match=f"^setting {name.lower()}: ") as raised:
+        load_settings()
+    assert "s3cret" not in str(raised.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().port = 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,9 +128,9 @@ def test_each_new_document_is_chunked_once_and_each_chunk_hashed_once(
     hashed: list[Chunk] = []
     key = Chunk.key
 
-    def noting_chunk_document(document: Document, *arguments: object) -> ChunkedDocument:
+    def noting_chunk_document(document: Document, *arguments: Any) -> ChunkedDocument:
         chunked_ids.append(document.id)
-        return chunk_document(document, *arguments)  # type: ignore[arg-type]
+        return chunk_document(document, *arguments)
 
     def noting_key(self: Chunk, config: str) -> bytes:
         hashed.append(self)

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,28 @@ from sourceline.encoders.base import EncoderInput, Encoding, Float32, Tokens, en
 from sourceline.encoders.hub import Model
 from sourceline.errors import ModelError
 
-# Nothing leaves the machine: official builds keep and send records of their use, unless this is set when they are
-# imported. It is set for the import alone, so that the process that uses Sourceline finds its environment unchanged.
-_telemetry = os.environ.get("ORT_DISABLE_TELEMETRY")
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-import onnxruntime  # noqa: E402
-from onnxruntime.capi import onnxruntime_pybind11_state as failures  # noqa: E402
 
-if _telemetry is None:
-    del os.environ["ORT_DISABLE_TELEMETRY"]
-else:
-    os.environ["ORT_DISABLE_TELEMETRY"] = _telemetry
+@contextmanager
+def _telemetry_off() -> Iterator[None]:
+    """Set what ONNX Runtime reads when it is imported, and leave the process's environment as it was.
+
+    Nothing leaves the machine: official builds keep and send records of their use unless this is set.
+    """
+    variable = "ORT_DISABLE_TELEMETRY"
+    before = os.environ.get(variable)
+    os.environ[variable] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+
+
+with _telemetry_off():
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"

@@ -272,8 +272,9 @@ class BuildProgress:
 class BuildReport:
     """What a build did.
 
-    Documents are named by id. ``skipped`` holds the files that could not be read, ``ignored`` those whose format is not
-    read, both with the reason. Of ``chunks``, ``encoded`` had new text; the others were copied.
+    Documents are named by id. ``skipped`` holds the files that could not be read, ``ignored`` those that are not read
+    at all (other formats, hidden files, links to folders), both with the reason. Of ``chunks``, ``encoded`` had new
+    text; the others were copied.
     """
 
     snapshot: str

@@ -59,7 +59,7 @@ def documents(documents: DocumentList, snapshot: SnapshotInfo) -> str:
 
 
 def _left_out(skipped: Mapping[str, str], ignored: Mapping[str, str]) -> list[str]:
-    """Return every file that could not be read, then those whose format is not read, each with its reason."""
+    """Return every file that could not be read, then those that are not read at all, each with its reason."""
     lines = [f"skipped {document}: {reason}" for document, reason in skipped.items()]
     lines += [f"not read {name}: {reason}" for name, reason in list(ignored.items())[:_MAX_IGNORED]]
     if len(ignored) > _MAX_IGNORED:

@@ -1,4 +1,4 @@
-"""The Encoder protocol, what it takes and returns, and how text of any length is encoded."""
+"""The protocols Encoder and Reranker, what they take and return, and how text of any length is encoded."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -74,6 +74,32 @@ class Encoder(Protocol):
 
     def encode(self, inputs: Sequence[EncoderInput]) -> Iterator[Encoding]:
         """Yield one encoding for each input, in order. Offsets are into its ``text``; nothing is ever cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerInput:
+    """A text to read, and the offsets in it of the sentences to score, in order and not overlapping."""
+
+    text: str
+    spans: tuple[tuple[int, int], ...]
+
+
+class Reranker(Protocol):
+    """Scores sentences for a question. Deterministic: a score depends on nothing but the question and the text."""
+
+    @property
+    def name(self) -> str:
+        """The name by which it is asked for."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same question and text could get another score."""
+
+    def score(self, question: str, inputs: Sequence[RerankerInput]) -> list[Float32]:
+        """Return the scores of the sentences of each text, (sentences,) each: the more, the better it answers.
+
+        NaN for a sentence that was not read, because the text is too long.
+        """
 
 
 def tokenize(tokenizer: Tokenizer, text: str) -> tuple[list[int], npt.NDArray[np.bool_], Tokens]:

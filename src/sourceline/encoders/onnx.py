@@ -94,7 +94,7 @@ class OnnxEncoder:
         self.dim = self.card.dim
         self.max_tokens = self.card.max_tokens
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        self._session = _open_session(folder / MODEL_FILE)
+        self._session = open_session(folder / MODEL_FILE)
 
     @property
     def vocabulary(self) -> int:
@@ -153,7 +153,12 @@ def _checksum(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _open_session(path: Path) -> onnxruntime.InferenceSession:
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """Open an exported model.
+
+    Raises:
+        ModelError: it does not load.
+    """
     onnxruntime.disable_telemetry_events()  # in case it was already imported
     options = onnxruntime.SessionOptions()
     # A core for each text; several texts run at a time. Spinning threads would only steal from the other requests.

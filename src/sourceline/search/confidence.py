@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -10,7 +10,10 @@ import numpy as np
 
 from sourceline.encoders.base import Float32
 from sourceline.errors import ModelError
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, Verdict
+
+# Below the threshold, but from this share of it on, an answer is shown as one that may be.
+UNSURE_SHARE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,48 @@ class Calibration:
     def confidence(self, features: ConfidenceFeatures) -> float:
         """Return the probability that the first passage answers the question."""
         return 1 / (1 + math.exp(-self.intercept - float(features.values() @ np.array(self.coefficients))))
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderCalibration:
+    """How a reader's scores rank, and what they are worth.
+
+    A passage ranks by ``reader + late_weight · late``; one that was not read, by ``unread`` in the reader's place. The
+    confidence is ``1 / (1 + exp(-(intercept + slope · reader)))`` with the reader's score of the first passage: it
+    depends on the question and the chunk where the passage stands, and on nothing else in the corpus.
+    """
+
+    late_weight: float
+    unread: float
+    slope: float
+    intercept: float
+
+    def confidence(self, reader: float) -> float:
+        """Return the probability that a passage with this score of the reader answers the question."""
+        return 1 / (1 + math.exp(-self.intercept - self.slope * reader))
+
+
+def verdict(confidence: float, threshold: float) -> Verdict:
+    """Return what a confidence means: ``answered`` from the threshold, ``unsure`` from UNSURE_SHARE of it."""
+    if confidence >= threshold:
+        return Verdict.ANSWERED
+    return Verdict.UNSURE if confidence >= UNSURE_SHARE * threshold else Verdict.NOT_ANSWERED
+
+
+def load_reader_calibration(reranker: str) -> ReaderCalibration | None:
+    """Return the calibration of a reranker, None if it has none.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    if reranker != DEFAULT_RERANKER:
+        return None
+    file = _calibration_file(reranker)
+    try:
+        values = json.loads(file.read_text("utf-8"))
+        return ReaderCalibration(**{field.name: float(values[field.name]) for field in fields(ReaderCalibration)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"the calibration {file} cannot be read: reinstall Sourceline") from error
 
 
 def load_calibration(model: str) -> Calibration:

@@ -1,0 +1,138 @@
+"""Reading: a question is read together with the chunks where the best candidates stand; every sentence is scored."""
+
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sourceline.encoders.base import Reranker, RerankerInput
+from sourceline.index.passage_store import PassageStore, Surroundings
+from sourceline.index.row_filter import RowFilter
+from sourceline.index.snapshot import Snapshot
+from sourceline.search.confidence import ReaderCalibration
+from sourceline.search.late_interaction import late_interaction
+from sourceline.search.query import QueryEncoding
+from sourceline.search.ranking import RankedPassage, Ranking
+
+# How many chunks are read.
+CHUNKS = 3
+# Of a question that is longer than this, only the part that asks is read.
+_LONG_QUESTION = 400
+
+# A chunk takes sentences from both sides of its candidate while it stays below this.
+CHUNK_CHARACTERS = 450
+# The sentence before a candidate often says who or what it speaks of: it is taken even then, up to this.
+WITH_BEFORE_CHARACTERS = 700
+# More passages on each side are never needed to fill a chunk.
+_REACH = 12
+_HEADING_CHARACTERS = 100  # of a title or section; a longer one is left out
+_REMOVED = dict.fromkeys(map(ord, "\u00ad\u200b\ufeff"))  # soft hyphen, zero-width space, byte order mark
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderChunk:
+    """Consecutive passages of a document, to be read at once.
+
+    Its text begins with the title and section of the document; its spans are those of the passages ``rows``. Headings
+    are in the text, and have no row.
+    """
+
+    input: RerankerInput
+    rows: tuple[int, ...]
+
+
+def rerank(
+    query: QueryEncoding,
+    ranking: Ranking,
+    snapshot: Snapshot,
+    row_filter: RowFilter | None,
+    reranker: Reranker,
+    calibration: ReaderCalibration | None,
+) -> Ranking:
+    """Read the chunks around the best candidates, and rank anew.
+
+    Sentences that stand beside the candidates in a chunk become candidates themselves, if they pass the filter. Without
+    a calibration, passages rank by the reranker's score alone, and those that were not read come last.
+    """
+    question = query.question_part if len(query.text) > _LONG_QUESTION else query.text
+    chunks = list(select_chunks(snapshot.passages, ranking.rows, CHUNKS))
+    scores = reranker.score(plain_letters(question), [chunk.input for chunk in chunks])
+    read: dict[int, float] = {}
+    for chunk, of_chunk in zip(chunks, scores, strict=True):
+        for row, score in zip(chunk.rows, of_chunk.tolist(), strict=True):
+            if not math.isnan(score) and (row_filter is None or row in row_filter):
+                read.setdefault(row, score)  # of a sentence in two chunks, the one around the better candidate counts
+    late = {passage.row: passage.late for passage in ranking.passages}
+    similarities = ranking.similarities
+    if beside := sorted(read.keys() - late.keys()):
+        found = late_interaction(query, snapshot, beside)
+        late |= zip(beside, found.scores.tolist(), strict=True)
+        similarities = (*similarities, found.similarities)
+    late_weight = calibration.late_weight if calibration else 0.0
+    unread = calibration.unread if calibration else min(read.values(), default=0.0) - 1
+    passages = [
+        RankedPassage(row, read.get(row, unread) + late_weight * late_score, late_score, read.get(row))
+        for row, late_score in late.items()
+    ]
+    first_rows = snapshot.passages.duplicates(late.keys())
+    best: dict[int, RankedPassage] = {}
+    for passage in sorted(passages, key=lambda passage: (-passage.score, -passage.late, passage.row)):
+        best.setdefault(first_rows.get(passage.row, passage.row), passage)
+    return Ranking(tuple(best.values()), similarities)
+
+
+def select_chunks(passages: PassageStore, rows: Sequence[int], count: int) -> Iterator[ReaderChunk]:
+    """Yield up to ``count`` chunks around the first of these rows; a row that stands in one already makes none."""
+    seen: set[int] = set()
+    for row in rows:
+        if not count:
+            return
+        if row in seen:
+            continue
+        chunk = chunk_around(passages.surroundings(row, _REACH))
+        seen |= set(chunk.rows)
+        count -= 1
+        yield chunk
+
+
+def chunk_around(surroundings: Surroundings) -> ReaderChunk:
+    """Return the chunk around a passage: it grows by one passage before and one behind in turn, while there is room."""
+    texts = [plain_letters(text) for text in surroundings.texts]
+    first = last = surroundings.at
+    length = len(texts[first])
+    if first > 0 and length + len(texts[first - 1]) <= WITH_BEFORE_CHARACTERS:
+        first -= 1
+        length += len(texts[first])
+    while True:
+        grown = False
+        if last + 1 < len(texts) and length + len(texts[last + 1]) <= CHUNK_CHARACTERS:
+            last, grown = last + 1, True
+            length += len(texts[last])
+        if first > 0 and length + len(texts[first - 1]) <= CHUNK_CHARACTERS:
+            first, grown = first - 1, True
+            length += len(texts[first])
+        if not grown:
+            break
+    inside = texts[first : last + 1]
+    headings = dict.fromkeys(plain_letters(heading) for heading in (surroundings.title, surroundings.section or ""))
+    text = "".join(
+        f"{heading}\n" for heading in headings if 0 < len(heading) <= _HEADING_CHARACTERS and heading not in inside
+    )
+    rows, spans = [], []
+    for row, sentence in zip(surroundings.rows[first : last + 1], inside, strict=True):
+        if row is not None:
+            rows.append(row)
+            spans.append((len(text), len(text) + len(sentence)))
+        text += f"{sentence}\n"
+    return ReaderChunk(RerankerInput(text, tuple(spans)), tuple(rows))
+
+
+def plain_letters(text: str) -> str:
+    """Return text as a reader was trained to see it: ligatures and full-width letters taken apart, on one line.
+
+    >>> plain_letters("The \ufb01nal\n\ufb01gures")
+    'The final figures'
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(_REMOVED))
+    return " ".join(text.split())

@@ -1,6 +1,6 @@
 """Stage 1: what retrieval finds for every question of labelled sets, as the reader will get it.
 
-    python training/reader/candidates.py CACHE SET...
+    python -m training.reader.candidates CACHE SET...
 
 Writes NAME.jsonl and NAME.chunks.jsonl for each SET into CACHE; one that is there already is skipped.
 """

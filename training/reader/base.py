@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -108,7 +109,7 @@ def load(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
         raise ValueError(f"the weights lack {missing}")
 
 
-def _config(**changes: object) -> BertConfig:
+def _config(**changes: Any) -> BertConfig:
     return BertConfig(
         vocab_size=30522,
         hidden_size=WIDTH,

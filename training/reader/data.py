@@ -182,7 +182,7 @@ def misspell(word: str, chance: random.Random) -> str:
 def pad(readings: Sequence[Reading]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the ids, attention mask and segments of all chunks of a batch, (chunks, tokens) each."""
     texts = [(ids, second) for r in readings for ids, second in zip(r.ids, r.second, strict=True)]
-    # Few shapes, for PyTorch compiles its products anew for each: more chunks and tokens than there are, without weight.
+    # Few shapes, for PyTorch compiles its products anew for each; what is added has no weight.
     longest = -(-max(len(ids) for ids, _ in texts) // 16) * 16
     tokens = torch.zeros(-(-len(texts) // 8) * 8, longest, dtype=torch.long)
     mask, segments = torch.zeros_like(tokens), torch.zeros_like(tokens)

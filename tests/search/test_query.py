@@ -178,6 +178,7 @@ class HaltedEncoder:
     def __init__(self, encoder: Encoder, error: Exception | None = None) -> None:
         self._encoder, self._error = encoder, error
         self.dim, self.max_tokens, self.vocabulary = encoder.dim, encoder.max_tokens, encoder.vocabulary
+        self.unknown_id = encoder.unknown_id
         self.encoded: list[str] = []
         self.callers = 0
         self.go_on = threading.Event()

@@ -67,8 +67,8 @@ def test_the_verdict_is_answered_from_the_threshold_on(searcher: Searcher) -> No
     for threshold, verdict in [
         (0.0, Verdict.ANSWERED),
         (confidence, Verdict.ANSWERED),
-        (np.nextafter(confidence, 2), Verdict.NOT_ANSWERED),
-        (1.0, Verdict.NOT_ANSWERED),
+        (np.nextafter(confidence, 2), Verdict.UNSURE),
+        (1.0, Verdict.UNSURE),
     ]:
         strict = Searcher(searcher.snapshot, searcher.encoder, calibration, float(threshold))
         answer = strict.ask(PILGRIMS, 1)

@@ -74,7 +74,7 @@ class OnnxReranker:
         # (tokens, 2): how well the token's sentence answers; at the first token, how well nothing in the text does
         (scores,) = self._session.run(None, {INPUT: ids, SEGMENTS: segments})
         starts = tokens.spans[: last - first, 0].astype(np.int64)
-        return sentence_scores(scores[first:last, 0], starts, item.spans) - scores[0, 1]
+        return np.asarray(sentence_scores(scores[first:last, 0], starts, item.spans) - scores[0, 1], dtype=np.float32)
 
 
 def _cut(ids: list[int], limit: int) -> list[int]:

@@ -69,12 +69,12 @@ def rerank(
     late, similarities = _late_scores(query, ranking, snapshot, read.keys())
     lowest = min(read.values(), default=0.0)
 
-    def score(row: int) -> float:
+    def final(row: int) -> float:
         if calibration:
             return calibration.score(read.get(row), late[row])
         return read.get(row, lowest - 2 + late[row])  # a late score is at most 1
 
-    passages = [RankedPassage(row, score(row), late[row], read.get(row)) for row in late]
+    passages = [RankedPassage(row, final(row), late[row], read.get(row)) for row in late]
     first_rows = snapshot.passages.duplicates(late.keys())
     best: dict[int, RankedPassage] = {}
     for passage in sorted(passages, key=lambda passage: (-passage.score, passage.row)):

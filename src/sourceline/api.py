@@ -298,6 +298,8 @@ class Index:
         """Let go of all files once the calls that have begun are done. May be called twice."""
         with self._refreshing:  # refresh would reopen it
             self._view = None
+        with self._opening_encoder:  # also for a question that has begun
+            self._reranker, self._reranker_opened = None, False
 
     def __enter__(self) -> Self:
         """Use as a context manager to close it."""

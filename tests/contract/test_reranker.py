@@ -75,7 +75,8 @@ def test_many_threads_get_the_same_scores(any_reranker: Reranker) -> None:
 def test_nothing_to_read_gives_nothing(any_reranker: Reranker) -> None:
     assert any_reranker.score(QUESTION, []) == []
     none, some = any_reranker.score(QUESTION, [RerankerInput(TEXT, ()), INPUTS[1]])
-    assert (none.shape, none.dtype, some.shape) == ((0,), np.float32, (1,))
+    assert (none.shape, some.shape) == ((0,), (1,))
+    assert none.dtype == np.float32
 
 
 @pytest.mark.parametrize("question", ["", "👍", "x" * 2_000, "When was it? " * 150, "[SEP] [MASK]"])

@@ -21,8 +21,8 @@ def write_cross_encoder(folder: Path, labels: int = 1) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        num_labels=labels,
         initializer_range=0.5,  # so large that sentences differ
     )
+    config.num_labels = labels
     BertForSequenceClassification(config).save_pretrained(folder)
     return folder

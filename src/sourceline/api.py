@@ -136,7 +136,7 @@ class Index:
             DamagedError: no snapshot is whole.
             MismatchError: it was built with another model or backend, or in another format.
             SnapshotError: it cannot be read just now.
-            ModelError: its encoder cannot be opened.
+            ModelError: its encoder or the reranker cannot be opened.
             ValueError: an argument is out of range.
         """
         if connections < 1 or not 0 <= threshold <= 1:
@@ -207,7 +207,7 @@ class Index:
             question: in natural words, at most 2,000 characters.
             k: how many passages, clamped to 1..100.
             documents: an id or glob (``2026/*``), or several; if given, only matching documents are searched.
-            mode: ``read``, or ``fast``, which leaves out the reading.
+            mode: ``read``, or ``fast``, which leaves out the reading; without a reranker, both are the same.
 
         Raises:
             QuestionError: the question is empty, too long, or no text.
@@ -227,11 +227,12 @@ class Index:
 
         Raises:
             QuestionError: the next question is empty, too long, or no text.
-            ModelError: the encoder cannot be opened.
+            ModelError: the encoder or the reranker cannot be opened.
+            ValueError: there is no such mode.
         """
-        searcher = self._searcher(self._require_open())
+        searcher, mode = self._searcher(self._require_open()), Mode(mode)
         for question in questions:
-            yield searcher.ask(question, k, _patterns(documents), Mode(mode))
+            yield searcher.ask(question, k, _patterns(documents), mode)
 
     def cite(self, citation: str) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.
@@ -297,6 +298,8 @@ class Index:
         """Let go of all files once the calls that have begun are done. May be called twice."""
         with self._refreshing:  # refresh would reopen it
             self._view = None
+        with self._opening_encoder:  # also for a question that has begun
+            self._reranker, self._reranker_opened = None, False
 
     def __enter__(self) -> Self:
         """Use as a context manager to close it."""

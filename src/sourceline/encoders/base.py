@@ -1,5 +1,6 @@
 """The protocols Encoder and Reranker, what they take and return, and how text of any length is encoded."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,6 +70,10 @@ class Encoder(Protocol):
     def vocabulary(self) -> int:
         """An upper bound (exclusive) of the token ids."""
 
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of every token that the model does not know, None if it knows all."""
+
     def tokenize(self, text: str) -> Tokens:
         """Return the tokens of a text of any length."""
 
@@ -78,7 +83,10 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RerankerInput:
-    """A text to read, and the offsets in it of the sentences to score, in order and not overlapping."""
+    """A text to read, and the offsets in it of the sentences to score.
+
+    Offsets are code points, ends exclusive. The sentences are in order and do not overlap.
+    """
 
     text: str
     spans: tuple[tuple[int, int], ...]
@@ -96,9 +104,9 @@ class Reranker(Protocol):
         """Changes whenever the same question and text could get another score."""
 
     def score(self, question: str, inputs: Sequence[RerankerInput]) -> list[Float32]:
-        """Return the scores of the sentences of each text, (sentences,) each: the more, the better it answers.
+        """Return the scores of the sentences of each text, (sentences,) each, in order: the better, the higher.
 
-        NaN for a sentence that was not read, because the text is too long.
+        A long text is read only up to the model's limit. NaN is for a sentence of which nothing was read.
         """
 
 
@@ -114,6 +122,15 @@ def tokenize(tokenizer: Tokenizer, text: str) -> tuple[list[int], npt.NDArray[np
 def vocabulary_size(tokenizer: Tokenizer) -> int:
     """Return the greatest token id plus one; some ids below it may be of no token."""
     return 1 + max(tokenizer.get_vocab().values())
+
+
+def unknown_id(tokenizer: Tokenizer) -> int | None:
+    """Return the id of every token that is not in the vocabulary, None if a tokenizer knows all."""
+    token = getattr(tokenizer.model, "unk_token", None)
+    if token is not None:
+        return tokenizer.token_to_id(token)
+    unigram: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")  # which has no attribute for it
+    return unigram
 
 
 def encode_long(

@@ -109,7 +109,14 @@ def _export_fp32(folder: Path, target: Path) -> int:
 
 
 def write_onnx(module: nn.Module, inputs: dict[str, torch.Tensor], output: str, target: Path) -> None:
-    """Trace a module on named inputs, all of them and its output (tokens, …), into a file."""
+    """Trace a module into a file.
+
+    Args:
+        module: takes the inputs in this order.
+        inputs: examples of them by name, (tokens, …) each; the file takes any number of tokens.
+        output: the name of the output, (tokens, …).
+        target: the file.
+    """
     # The TorchScript exporter: the newer one takes four times as long and two more packages, for a model that
     # answers a third slower (ONNX Runtime fuses this one's attention better).
     with _quiet(), torch.no_grad():
@@ -125,13 +132,13 @@ def write_onnx(module: nn.Module, inputs: dict[str, torch.Tensor], output: str, 
 
 
 def quantize(fp32: Path, int8: Path) -> None:
-    """Write a model with its weights in 8 bits, and its activations as they come."""
+    """Write a copy of a model with its weights in 8 bits; its activations are quantised as they come."""
     with _quiet():
         quantize_dynamic(fp32, int8, per_channel=True, weight_type=QuantType.QInt8)
 
 
 def fuse(model: Path) -> None:
-    """Fuse operations now rather than at each start: the model then opens in half the time."""
+    """Fuse a model's operations, in its file: done now rather than at each start, it then opens in half the time."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(model.with_suffix(".fused"))
@@ -227,7 +234,7 @@ class SingleTextBert(nn.Module):
         # Unless said otherwise, every token belongs to the first of the two segments that BERT was made for.
         positions, segments = embeddings.position_embeddings.weight, embeddings.token_type_embeddings.weight
         self.positions = nn.Parameter(positions + segments[0])
-        self.second_segment = nn.Parameter(segments[1] - segments[0])
+        self.second_segment = nn.Parameter(segments[-1] - segments[0])  # some models have one alone
         heads = network.config.num_attention_heads
         self.layers = nn.ModuleList(_Layer(layer, heads) for layer in network.encoder.layer)
 

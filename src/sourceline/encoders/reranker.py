@@ -6,6 +6,7 @@ The default one, the reader, comes with Sourceline. It reads whole chunks, so th
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -16,18 +17,19 @@ from tokenizers import Tokenizer
 
 from sourceline.durable import sha256
 from sourceline.encoders.base import Float32, Int64, Reranker, RerankerInput, tokenize
-from sourceline.encoders.onnx import MODEL_FILE, TOKENIZER_FILE, open_session
+from sourceline.encoders.onnx import INPUT, MODEL_FILE, TOKENIZER_FILE, open_session
 from sourceline.errors import ModelError
 from sourceline.types import DEFAULT_RERANKER, NO_RERANKER
 
 CARD_FILE = "reader.json"
 SEGMENTS = "segments"  # the reader's second input: 0 for the question, 1 for the text
-# Of a longer question the reader sees the first tokens; of a text, as many as the rest of MAX_TOKENS takes.
+# The most tokens of a question, and of a question with a text; special tokens count. What is longer is cut at the end.
 MAX_QUESTION_TOKENS, MAX_TOKENS = 128, 384
+_REINSTALL = "reinstall Sourceline"
 
 
 class OnnxReranker:
-    """The reader. Safe to call from many threads at once.
+    """The reader: scores every sentence of a text in its context. Safe to call from many threads at once.
 
     A score is a difference of logits: how much better the sentence answers than nothing in its text does.
     """
@@ -39,38 +41,45 @@ class OnnxReranker:
             ModelError: it is missing or differs from what was exported.
         """
         try:
-            card = json.loads((folder / CARD_FILE).read_text("utf-8"))
-            files: dict[str, str] = card["sha256"]
-            if any(sha256(folder / name) != expected for name, expected in files.items()):
+            expected = json.loads((folder / CARD_FILE).read_text("utf-8"))["sha256"]
+            hashes = {name: sha256(folder / name) for name in (MODEL_FILE, TOKENIZER_FILE)}
+            if hashes != expected:
                 raise ValueError("a file differs")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"the reader in {folder} is missing or damaged: reinstall Sourceline") from error
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ModelError(f"the reader in {folder} is missing or damaged: {_REINSTALL}") from error
         self.name = DEFAULT_RERANKER
-        self.fingerprint = hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()[:16]
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        self._session = open_session(folder / MODEL_FILE)
+        # The file may say that every text is filled up to one length, or cut.
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._tokenizer.encode_special_tokens = True  # "[SEP]" in a text is four letters and two brackets
+        self._session = open_session(folder / MODEL_FILE, _REINSTALL)
         # Texts are read side by side, a core for each. The pool is shared by all questions, so that under load no more
-        # of them run at once than there are cores.
+        # of them run at once than there are cores. Its threads end with the reader, or with the process.
         self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="reader")
 
     def score(self, question: str, inputs: Sequence[RerankerInput]) -> list[Float32]:
-        """Return the scores of the sentences of each text, (sentences,) each; NaN for one that was not read."""
-        first = tokenize(self._tokenizer, question)[0]
-        if len(first) > MAX_QUESTION_TOKENS:
-            first = [*first[: MAX_QUESTION_TOKENS - 1], first[-1]]
-        return list(self._pool.map(lambda item: self._read(first, item), inputs))
+        """Return the scores of the sentences of each text, (sentences,) each; NaN if nothing was read of one."""
+        question_ids = _cut(tokenize(self._tokenizer, question)[0], MAX_QUESTION_TOKENS)
+        return list(self._pool.map(lambda item: self._read(question_ids, item), inputs))
 
-    def _read(self, question: list[int], item: RerankerInput) -> Float32:
-        """Score the sentences of one text; ``question`` are ids with the special tokens, [CLS] … [SEP]."""
-        ids, _, tokens = tokenize(self._tokenizer, item.text)
-        room = MAX_TOKENS - len(question) - 1
-        ids = [*question, *ids[1 : room + 1], ids[-1]] if len(ids) - 2 > room else [*question, *ids[1:]]
-        segments = np.zeros(len(ids), dtype=np.int64)
-        segments[len(question) :] = 1
-        (scores,) = self._session.run(None, {"ids": np.array(ids, dtype=np.int64), SEGMENTS: segments})
-        starts = tokens.spans[:room, 0].astype(np.int64)
-        means = sentence_scores(scores[len(question) : len(ids) - 1, 0], starts, item.spans)
-        return np.asarray(means - scores[0, 1], dtype=np.float32)
+    def _read(self, question_ids: list[int], item: RerankerInput) -> Float32:
+        """Score the sentences of one text; the question's ids are [CLS] … [SEP]."""
+        all_ids, _, tokens = tokenize(self._tokenizer, item.text)
+        text_ids = _cut(all_ids[1:], MAX_TOKENS - len(question_ids))  # … [SEP]
+        ids = np.array(question_ids + text_ids, dtype=np.int64)
+        first, last = len(question_ids), len(ids) - 1
+        segments = (np.arange(len(ids)) >= first).astype(np.int64)
+        # (tokens, 2): how well the token's sentence answers; at the first token, how well nothing in the text does
+        (scores,) = self._session.run(None, {INPUT: ids, SEGMENTS: segments})
+        starts = tokens.spans[: last - first, 0].astype(np.int64)
+        return np.asarray(sentence_scores(scores[first:last, 0], starts, item.spans) - scores[0, 1], dtype=np.float32)
+
+
+def _cut(ids: list[int], limit: int) -> list[int]:
+    """Return ids of which at most ``limit`` are kept: the first ones, and the last, which ends the text."""
+    return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
 
 
 def sentence_scores(scores: Float32, starts: Int64, spans: Sequence[tuple[int, int]]) -> Float32:
@@ -78,19 +87,23 @@ def sentence_scores(scores: Float32, starts: Int64, spans: Sequence[tuple[int, i
 
     Args:
         scores: of the tokens, (tokens,).
-        starts: where each of them starts, (tokens,), ascending.
-        spans: the sentences.
+        starts: where each of them starts in the text, (tokens,), ascending.
+        spans: the sentences, offsets into the text.
     """
+    if not spans:
+        return np.zeros(0, dtype=np.float32)
     sums = np.concatenate([[0.0], np.cumsum(scores, dtype=np.float64)])
-    firsts = np.searchsorted(starts, [start for start, _ in spans])
-    lasts = np.searchsorted(starts, [end for _, end in spans])
+    firsts, lasts = np.searchsorted(starts, np.array(spans, dtype=np.int64).T)
     counts = lasts - firsts
     means = (sums[lasts] - sums[firsts]) / np.maximum(counts, 1)
     return np.where(counts > 0, means, np.nan).astype(np.float32)
 
 
 class CrossEncoderReranker:
-    """Any sentence-transformers CrossEncoder: scores each sentence alone, and is not calibrated."""
+    """Any sentence-transformers CrossEncoder with one score: scores each sentence alone, and is not calibrated.
+
+    Safe to call from many threads: one question at a time is scored.
+    """
 
     def __init__(self, name: str) -> None:
         """Load a model by name or folder.
@@ -102,27 +115,49 @@ class CrossEncoderReranker:
 
         model = find_model(name)
         try:
+            import torch
+            from safetensors import SafetensorError
             from sentence_transformers import CrossEncoder
+            from transformers.utils import logging as transformers_logging
         except ModuleNotFoundError as error:
             raise ModelError(f"{error.name} is missing: pip install 'sourceline[models]'") from error
+        transformers_logging.disable_progress_bar()
+        torch.set_num_threads(os.cpu_count() or 1)  # the command line sets one, for what serves
         try:
-            self._model = CrossEncoder(str(model.folder), local_files_only=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(f"{name} cannot be used as a reranker: {error}") from error
+            self._model = CrossEncoder(str(model.folder), trust_remote_code=False, local_files_only=True)
+        except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+            # What the library raises for a folder that holds something else depends on how far it got.
+            reason = " ".join(str(error).split())  # it often has several lines
+            raise ModelError(f"{name} cannot be used as a reranker: {reason}") from error
+        architectures = self._model.config.architectures or []
+        if not any(architecture.endswith("ForSequenceClassification") for architecture in architectures):
+            # The library would add a layer of random weights.
+            raise ModelError(f"{name} cannot be used as a reranker: it is no CrossEncoder")
         if self._model.num_labels != 1:
-            raise ModelError(f"{name} gives {self._model.num_labels} scores: a reranker gives one")
+            raise ModelError(
+                f"{name} cannot be used as a reranker: it gives {self._model.num_labels} scores, a reranker one"
+            )
         self.name, self.fingerprint = name, model.digest[:16]
+        self._logits = torch.nn.Identity()
+        self._scoring = threading.Lock()  # its tokenizer fails when two threads use it at once
 
     def score(self, question: str, inputs: Sequence[RerankerInput]) -> list[Float32]:
         """Return the scores of the sentences of each text, (sentences,) each."""
-        sentences = [item.text[start:end] for item in inputs for start, end in item.spans]
-        scores = np.asarray(self._model.predict([(question, s) for s in sentences], show_progress_bar=False))
-        ends = np.cumsum([len(item.spans) for item in inputs])
-        return [np.asarray(part, dtype=np.float32) for part in np.split(scores, ends[:-1])]
+        with self._scoring:
+            return [
+                np.array([self._score(question, item.text[start:end]) for start, end in item.spans], dtype=np.float32)
+                for item in inputs
+            ]
+
+    def _score(self, question: str, sentence: str) -> float:
+        # One at a time: padding to a batch's longest text changes the last bits of a score. And as logits: what the
+        # library makes of them by default is 1 for every sentence that answers well.
+        (score,) = self._model.predict([(question, sentence)], activation_fn=self._logits, show_progress_bar=False)
+        return float(score)
 
 
 def open_reranker(name: str) -> Reranker | None:
-    """Return a reranker by name: the reader, none, or a CrossEncoder.
+    """Return a reranker by name: ``reader``, ``none``, or a CrossEncoder by name or folder.
 
     Raises:
         ModelError: it cannot be used.

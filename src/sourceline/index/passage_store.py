@@ -167,12 +167,17 @@ class PassageStore:
             IndexError: there is no such row.
         """
         with self._connection() as connection:
-            found = connection.execute(_SURROUNDINGS, {"row": row, "reach": reach}).fetchall()
-        at = next(at for at, passage in enumerate(found) if passage["here"]) if found else -1
-        if at < 0:
-            raise IndexError(f"no row {row}")
-        rows, texts = zip(*((passage["row"], passage["text"]) for passage in found), strict=True)
-        return Surroundings(found[at]["title"], found[at]["section"], rows, texts, at)
+            passages = connection.execute(_SURROUNDINGS, {"row": row, "reach": reach}).fetchall()
+        if not passages:
+            raise IndexError(f"there is no row {row}")
+        at = next(at for at, passage in enumerate(passages) if passage["here"])
+        return Surroundings(
+            title=passages[at]["title"],
+            section=passages[at]["section"],
+            rows=tuple(passage["row"] for passage in passages),
+            texts=tuple(passage["text"] for passage in passages),
+            at=at,
+        )
 
     def duplicates(self, rows: Collection[int]) -> dict[int, int]:
         """Map each of these rows that has duplicates to the first of them, which can be itself."""

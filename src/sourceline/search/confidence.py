@@ -45,7 +45,7 @@ class Calibration:
 
     def confidence(self, features: ConfidenceFeatures) -> float:
         """Return the probability that the first passage answers the question."""
-        return 1 / (1 + math.exp(-self.intercept - float(features.values() @ np.array(self.coefficients))))
+        return _logistic(self.intercept + float(features.values() @ np.array(self.coefficients)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class ReaderCalibration:
     """How a reader's scores rank, and what they are worth.
 
     A passage ranks by ``reader + late_weight · late``; one that was not read, by ``unread`` in the reader's place. The
-    confidence is ``1 / (1 + exp(-(intercept + slope · reader)))`` with the reader's score of the first passage: it
-    depends on the question and the chunk where the passage stands, and on nothing else in the corpus.
+    confidence is ``1 / (1 + exp(-(intercept + slope · reader)))`` with the reader's score of the first passage, or
+    again ``unread``: it depends on the question and the chunk where the passage stands, and on nothing else.
     """
 
     late_weight: float
@@ -62,9 +62,20 @@ class ReaderCalibration:
     slope: float
     intercept: float
 
-    def confidence(self, reader: float) -> float:
-        """Return the probability that a passage with this score of the reader answers the question."""
-        return 1 / (1 + math.exp(-self.intercept - self.slope * reader))
+    def score(self, reader: float | None, late: float) -> float:
+        """Return by what a passage ranks; ``reader`` is None if it was not read."""
+        return self._reader(reader) + self.late_weight * late
+
+    def confidence(self, reader: float | None) -> float:
+        """Return the probability that a passage with this score of the reader, None if it was not read, answers."""
+        return _logistic(self.intercept + self.slope * self._reader(reader))
+
+    def _reader(self, reader: float | None) -> float:
+        return self.unread if reader is None else reader
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(min(-value, 700.0)))  # exp of more would overflow
 
 
 def verdict(confidence: float, threshold: float) -> Verdict:
@@ -106,7 +117,8 @@ def load_calibration(model: str) -> Calibration:
 
 def is_calibrated(model: str) -> bool:
     """Return whether a model has a calibration of its own."""
-    return _calibration_file(model).is_file()
+    file = _calibration_file(model)
+    return file.is_file() and file.name != _calibration_file(DEFAULT_RERANKER).name
 
 
 def _calibration_file(model: str) -> Traversable:

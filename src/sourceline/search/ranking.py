@@ -26,6 +26,11 @@ class Ranking:
     similarities: tuple[TokenSimilarities, ...] = ()
 
     @property
+    def was_read(self) -> bool:
+        """Whether a reranker scored any of the passages."""
+        return any(passage.reader is not None for passage in self.passages)
+
+    @property
     def rows(self) -> tuple[int, ...]:
         """The rows, best first."""
         return tuple(passage.row for passage in self.passages)

@@ -1,40 +1,44 @@
 """Reading: a question is read together with the chunks where the best candidates stand; every sentence is scored."""
 
 import math
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+
+import numpy as np
 
 from sourceline.encoders.base import Reranker, RerankerInput
 from sourceline.index.passage_store import PassageStore, Surroundings
 from sourceline.index.row_filter import RowFilter
 from sourceline.index.snapshot import Snapshot
 from sourceline.search.confidence import ReaderCalibration
-from sourceline.search.late_interaction import late_interaction
+from sourceline.search.late_interaction import TokenSimilarities, equalize_ties, late_interaction
 from sourceline.search.query import QueryEncoding
 from sourceline.search.ranking import RankedPassage, Ranking
 
 # How many chunks are read.
 CHUNKS = 3
-# Of a question that is longer than this, only the part that asks is read.
+# Of a question of more characters, only the part that asks is read.
 _LONG_QUESTION = 400
-
 # A chunk takes sentences from both sides of its candidate while it stays below this.
 CHUNK_CHARACTERS = 450
 # The sentence before a candidate often says who or what it speaks of: it is taken even then, up to this.
 WITH_BEFORE_CHARACTERS = 700
 # More passages on each side are never needed to fill a chunk.
 _REACH = 12
-_HEADING_CHARACTERS = 100  # of a title or section; a longer one is left out
+HEADING_CHARACTERS = 100  # a longer title or section is left out
 _REMOVED = dict.fromkeys(map(ord, "\u00ad\u200b\ufeff"))  # soft hyphen, zero-width space, byte order mark
+# Between a digit and what NFKC would join to its number: it would make 121⁄2 of 12½, and 102 of 10².
+_BEHIND_NUMBER = re.compile("(?<=[0-9])(?=[¼-¾⅐-⅞²³¹⁰-⁹₀-₉])")
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderChunk:
     """Consecutive passages of a document, to be read at once.
 
-    Its text begins with the title and section of the document; its spans are those of the passages ``rows``. Headings
-    are in the text, and have no row.
+    The text is the document's title, the section, and the passages, a line each. The spans are those of the passages
+    that can answer, whose ``rows`` ascend; a heading among the passages is only read.
     """
 
     input: RerankerInput
@@ -52,7 +56,7 @@ def rerank(
     """Read the chunks around the best candidates, and rank anew.
 
     Sentences that stand beside the candidates in a chunk become candidates themselves, if they pass the filter. Without
-    a calibration, passages rank by the reranker's score alone, and those that were not read come last.
+    a calibration, passages rank by the reranker's score; those that were not read follow as they were ranked before.
     """
     question = query.question_part if len(query.text) > _LONG_QUESTION else query.text
     chunks = list(select_chunks(snapshot.passages, ranking.rows, CHUNKS))
@@ -62,41 +66,52 @@ def rerank(
         for row, score in zip(chunk.rows, of_chunk.tolist(), strict=True):
             if not math.isnan(score) and (row_filter is None or row in row_filter):
                 read.setdefault(row, score)  # of a sentence in two chunks, the one around the better candidate counts
-    late = {passage.row: passage.late for passage in ranking.passages}
-    similarities = ranking.similarities
-    if beside := sorted(read.keys() - late.keys()):
-        found = late_interaction(query, snapshot, beside)
-        late |= zip(beside, found.scores.tolist(), strict=True)
-        similarities = (*similarities, found.similarities)
-    late_weight = calibration.late_weight if calibration else 0.0
-    unread = calibration.unread if calibration else min(read.values(), default=0.0) - 1
-    passages = [
-        RankedPassage(row, read.get(row, unread) + late_weight * late_score, late_score, read.get(row))
-        for row, late_score in late.items()
-    ]
+    late, similarities = _late_scores(query, ranking, snapshot, read.keys())
+    lowest = min(read.values(), default=0.0)
+
+    def final(row: int) -> float:
+        if calibration:
+            return calibration.score(read.get(row), late[row])
+        return read.get(row, lowest - 2 + late[row])  # a late score is at most 1
+
+    passages = [RankedPassage(row, final(row), late[row], read.get(row)) for row in late]
     first_rows = snapshot.passages.duplicates(late.keys())
     best: dict[int, RankedPassage] = {}
-    for passage in sorted(passages, key=lambda passage: (-passage.score, -passage.late, passage.row)):
+    for passage in sorted(passages, key=lambda passage: (-passage.score, passage.row)):
         best.setdefault(first_rows.get(passage.row, passage.row), passage)
     return Ranking(tuple(best.values()), similarities)
 
 
+def _late_scores(
+    query: QueryEncoding, ranking: Ranking, snapshot: Snapshot, read: Set[int]
+) -> tuple[dict[int, float], tuple[TokenSimilarities, ...]]:
+    """Return the late-interaction scores of a ranking's rows and of those that were read, and their similarities."""
+    rows = list(ranking.rows)
+    scores = np.array([passage.late for passage in ranking.passages], dtype=np.float32)
+    similarities = ranking.similarities
+    if beside := sorted(read - set(rows)):
+        more = late_interaction(query, snapshot, beside)
+        rows, similarities = rows + beside, (*similarities, more.similarities)
+        # Of two equal passages, one may have been compared the first time and one now.
+        scores = equalize_ties(np.concatenate([scores, more.scores]))
+    return dict(zip(rows, scores.tolist(), strict=True)), similarities
+
+
 def select_chunks(passages: PassageStore, rows: Sequence[int], count: int) -> Iterator[ReaderChunk]:
     """Yield up to ``count`` chunks around the first of these rows; a row that stands in one already makes none."""
-    seen: set[int] = set()
+    inside: set[int] = set()
     for row in rows:
-        if not count:
+        if count == 0:
             return
-        if row in seen:
-            continue
-        chunk = chunk_around(passages.surroundings(row, _REACH))
-        seen |= set(chunk.rows)
-        count -= 1
-        yield chunk
+        if row not in inside:
+            chunk = chunk_around(passages.surroundings(row, _REACH))
+            inside.update(chunk.rows)
+            count -= 1
+            yield chunk
 
 
 def chunk_around(surroundings: Surroundings) -> ReaderChunk:
-    """Return the chunk around a passage: it grows by one passage before and one behind in turn, while there is room."""
+    """Return the chunk around a passage: it grows by one passage behind and one before in turn, while there is room."""
     texts = [plain_letters(text) for text in surroundings.texts]
     first = last = surroundings.at
     length = len(texts[first])
@@ -116,7 +131,7 @@ def chunk_around(surroundings: Surroundings) -> ReaderChunk:
     inside = texts[first : last + 1]
     headings = dict.fromkeys(plain_letters(heading) for heading in (surroundings.title, surroundings.section or ""))
     text = "".join(
-        f"{heading}\n" for heading in headings if 0 < len(heading) <= _HEADING_CHARACTERS and heading not in inside
+        f"{heading}\n" for heading in headings if 0 < len(heading) <= HEADING_CHARACTERS and heading not in inside
     )
     rows, spans = [], []
     for row, sentence in zip(surroundings.rows[first : last + 1], inside, strict=True):
@@ -128,11 +143,11 @@ def chunk_around(surroundings: Surroundings) -> ReaderChunk:
 
 
 def plain_letters(text: str) -> str:
-    """Return text as a reader was trained to see it: ligatures and full-width letters taken apart, on one line.
+    """Return text as a reader was trained to see it: on one line, with ligatures and other variants as plain letters.
 
     >>> plain_letters("The \ufb01nal\n\ufb01gures")
     'The final figures'
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_REMOVED))
+        text = unicodedata.normalize("NFKC", _BEHIND_NUMBER.sub(" ", text.translate(_REMOVED)))
     return " ".join(text.split())

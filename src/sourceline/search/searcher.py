@@ -160,7 +160,9 @@ class Searcher:
 
     def confidence(self, query: QueryEncoding, ranking: Ranking, best: Scores, row_filter: RowFilter | None) -> float:
         """Return the probability that the first passage of a ranking, whose component scores are ``best``, answers."""
-        if best.reader is not None and self._reader_calibration:
+        if not query.has_words:
+            return 0.0
+        if self._reader_calibration and ranking.was_read:
             return self._reader_calibration.confidence(best.reader)
         return self._calibration.confidence(self.features(query, ranking, best, row_filter))
 

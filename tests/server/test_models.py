@@ -44,7 +44,7 @@ HIT = Hit(
     title="Minutes",
     context=Context("", "Danach."),
     highlights=(Span(0, 3), Span(8, 14)),
-    scores=Scores(0.5, 1e-7, 0.1),
+    scores=Scores(0.5, 1e-7, 0.1, 3.21),
     also=("id7", "id8"),
 )
 BARE_HIT = Hit(2, 1 / 3, BARE, "B", Context("davor", ""), (), Scores(-0.25, 0.0, 1 / 3))
@@ -73,7 +73,7 @@ def sent(model: BaseModel) -> Any:
 def test_an_answer_with_its_passages(explain: bool) -> None:
     answer = Answer("Wo hält der Zug?", Verdict.ANSWERED, 0.98765, (HIT, BARE_HIT), "s1")
     scores = (
-        {"scores": {"dense": 0.5, "bm25": 1e-7, "late": 0.1}},
+        {"scores": {"dense": 0.5, "bm25": 1e-7, "late": 0.1, "reader": 3.21}},
         {"scores": {"dense": -0.25, "bm25": 0.0, "late": 1 / 3}},
     )
     assert sent(AskResponse.from_answer(answer, 1.23456, explain)) == {
@@ -105,6 +105,12 @@ def test_an_answer_with_its_passages(explain: bool) -> None:
         "snapshot": "s1",
         "took_ms": 1.235,
     }
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_the_verdict_answered_is_answerable(verdict: Verdict) -> None:
+    answer = sent(AskResponse.from_answer(Answer("Wo?", verdict, 0.4, (BARE_HIT,), "s1"), 0.0))
+    assert (answer["verdict"], answer["answerable"]) == (verdict.value, verdict is Verdict.ANSWERED)
 
 
 def test_an_answer_without_passages() -> None:

@@ -24,6 +24,7 @@ from sourceline.types import (
     DocumentList,
     DocumentText,
     Hit,
+    Mode,
     Passage,
     PassageInContext,
     Scores,
@@ -139,6 +140,9 @@ Question = Annotated[
     Field(description="A question in natural words.", examples=[_QUESTION]),
 ]
 K = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages to return.", examples=[5])]
+AskMode = Annotated[
+    Mode, Field(strict=False, description="`fast` answers without reading the best passages.", examples=["read"])
+]
 Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
 DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 
@@ -161,13 +165,14 @@ class AskRequest(_Model):
     model_config = ConfigDict(
         strict=True,
         json_schema_extra=_example(
-            {"question": _QUESTION, "k": 3, "filters": {"documents": ["meeting*"]}, "explain": False}
+            {"question": _QUESTION, "k": 3, "filters": {"documents": ["meeting*"]}, "mode": "read", "explain": False}
         ),
     )
 
     question: Question
     k: K = 5
     filters: Filters | None = None
+    mode: AskMode = Mode.READ
     explain: Explain = False
 
 
@@ -179,6 +184,7 @@ class AskQuery(_Model):
     document: list[DocumentPattern] = Field(
         [], max_length=MAX_PATTERNS, description="As `filters.documents`; repeatable.", examples=[["meeting*"]]
     )
+    mode: AskMode = Mode.READ
     explain: Explain = False
 
 
@@ -193,6 +199,7 @@ class BatchRequest(_Model):
     questions: list[Question] = Field(min_length=1, max_length=MAX_BATCH)
     k: K = 5
     filters: Filters | None = None
+    mode: AskMode = Mode.READ
     explain: Explain = False
 
 
@@ -233,7 +240,7 @@ class AskResponse(_Model):
     model_config = ConfigDict(json_schema_extra=_example(_ANSWER))
 
     question: str
-    verdict: Verdict
+    verdict: Verdict = Field(description="`unsure`: the first passage may be the answer.")
     answerable: bool = Field(description="Whether the verdict is `answered`.")
     confidence: float
     passages: list[AnswerPassage]
@@ -496,7 +503,7 @@ class RebuildStatus(_Model):
 
 
 class IndexResponse(_Model):
-    """The snapshot that is served, and how the last rebuild went."""
+    """The snapshot that is served, what reads, and how the last rebuild went."""
 
     model_config = ConfigDict(
         json_schema_extra=_example(
@@ -513,12 +520,14 @@ class IndexResponse(_Model):
                     "skipped": {"scan.txt": "there is no text in it"},
                     "ignored": {"questions.jsonl": "its format is not read; these are: .md, .txt"},
                 },
+                "reranker": "reader",
                 "rebuild": _REBUILD,
             }
         )
     )
 
     snapshot: SnapshotInfo
+    reranker: str = Field(description="What reads: `reader`, `none`, or the name of a CrossEncoder.")
     rebuild: RebuildStatus
 
 

@@ -28,8 +28,7 @@ class Settings(BaseSettings):
     model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
     backend: Backend = Field(Backend.ONNX, description="onnx, or torch: sentence-transformers itself, as for a GPU.")
     reranker: str = Field(
-        DEFAULT_RERANKER,
-        description="What reads before answering: reader, none, or a sentence-transformers CrossEncoder.",
+        DEFAULT_RERANKER, description="What reads: reader, none, or a sentence-transformers CrossEncoder."
     )
     threshold: float = Field(
         DEFAULT_THRESHOLD, ge=0, le=1, description="The least confidence with which a question counts as answered."

@@ -84,7 +84,7 @@ def options(
     backend: Annotated[Backend | None, typer.Option(help="What runs the model.", show_default="onnx")] = None,
     reranker: Annotated[
         str | None,
-        typer.Option(help="What reads: reader, none, or a CrossEncoder by name.", show_default="reader"),
+        typer.Option(help="What reads: reader, none, or a CrossEncoder by name or folder.", show_default="reader"),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least confidence of an answer.", show_default="0.5")

@@ -58,11 +58,17 @@ _ANSWER: JsonDict = {
     "passages": [
         {
             "rank": 1,
-            "score": 0.7727906703948975,
+            "score": 13.264251708984375,
             "citation": _CITATION,
             "text": _SENTENCE,
             **_PLACE,
-            "highlights": [{"start": 17, "end": 27}, {"start": 70, "end": 77}, {"start": 81, "end": 87}],
+            "highlights": [
+                {"start": 17, "end": 27},
+                {"start": 70, "end": 77},
+                {"start": 81, "end": 87},
+                {"start": 99, "end": 106},
+                {"start": 107, "end": 115},
+            ],
         }
     ],
     "snapshot": _SNAPSHOT,

@@ -1,6 +1,7 @@
 import shutil
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,7 +103,8 @@ def test_a_damaged_reader_is_reported_and_nothing_else(
     packaged = Path(str(resources.files("sourceline.encoders") / "reader"))
     folder = tmp_path / "package" / "reader"
     shutil.copytree(packaged, folder)
-    monkeypatch.setattr("sourceline.encoders.reranker.resources.files", lambda _: folder.parent)
+    copied = SimpleNamespace(files=lambda _: folder.parent)
+    monkeypatch.setattr("sourceline.encoders.reranker.resources", copied)  # and no other module's
     assert problems(examined(documents, index)) == {}
     (folder / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes()[:-1])
     message = f"the reader in {folder} is missing or damaged: reinstall Sourceline"

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.browser.asking import ANSWER, MET, ask, copied
 
@@ -82,7 +82,7 @@ def test_a_question_that_the_documents_do_not_answer_gets_that_verdict_and_the_c
 
 
 def test_an_answer_that_may_be_one_is_shown_as_an_answer_with_a_hint_that_is_not_only_a_colour(page: Page) -> None:
-    page.route("**/v1/ask", answer_unsure)
+    page.route("**/v1/ask", lambda route: answer_unsure(route, passages=5))
     ask(page, MET)
     status = page.locator("#status.unsure")
     expect(status).to_have_text(
@@ -97,20 +97,25 @@ def test_an_answer_that_may_be_one_is_shown_as_an_answer_with_a_hint_that_is_not
     assert len(set(colours)) == 3
 
 
-def test_one_passage_that_may_be_an_answer_is_not_counted(page: Page, served: str) -> None:
+def test_one_passage_that_may_be_an_answer_is_not_counted(page: Page) -> None:
     page.route("**/v1/ask", lambda route: answer_unsure(route, passages=1))
     ask(page, MET)
     expect(page.locator("#status.unsure")).to_contain_text("34% sure that this passage is the answer.")
 
 
-def answer_unsure(route: Route, passages: int = 5) -> None:
+def answer_unsure(route: Route, passages: int) -> None:
     answer = route.fetch().json() | {"verdict": "unsure", "answerable": False, "confidence": 0.34}
     route.fulfill(json=answer | {"passages": answer["passages"][:passages]})
 
 
 def test_questions_are_read_unless_fast_is_chosen_which_the_address_keeps(page: Page, context: BrowserContext) -> None:
     modes: list[str] = []
-    context.on("request", lambda request: modes.append(request.post_data_json["mode"]) if request.post_data else None)
+
+    def note_mode(request: Request) -> None:
+        if request.post_data:
+            modes.append(request.post_data_json["mode"])
+
+    context.on("request", note_mode)
     fast = page.get_by_label("Fast: answer without reading")
     expect(fast).not_to_be_checked()
     ask(page, MET)

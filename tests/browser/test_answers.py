@@ -112,8 +112,8 @@ def test_questions_are_read_unless_fast_is_chosen_which_the_address_keeps(page: 
     modes: list[str] = []
 
     def note_mode(request: Request) -> None:
-        if request.post_data:
-            modes.append(request.post_data_json["mode"])
+        if body := request.post_data_json:
+            modes.append(body["mode"])
 
     context.on("request", note_mode)
     fast = page.get_by_label("Fast: answer without reading")

@@ -10,7 +10,7 @@ from typing import Self
 
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
-from sourceline.encoders.base import Encoder, Reranker
+from sourceline.encoders.base import Encoder, Reranker, RerankerInput
 from sourceline.errors import BuildRunningError, ClosedError, MismatchError, UnknownDocumentError
 from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
 from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
@@ -191,10 +191,28 @@ class Index:
 
         return find_model(name).folder
 
+    @staticmethod
+    def check_reranker(name: str) -> None:
+        """Open a reranker, which verifies its files, and let it read a sentence. ``none`` needs nothing.
+
+        Raises:
+            ModelError: it cannot be used.
+        """
+        from sourceline.encoders.reranker import open_reranker
+
+        load_reader_calibration(name)
+        if reranker := open_reranker(name):
+            reranker.score("Is anybody there?", [RerankerInput("Nobody is there.", ((0, 16),))])
+
     @property
     def snapshot(self) -> SnapshotInfo:
         """What is served."""
         return _info(self._require_open().snapshot.manifest)
+
+    @property
+    def reranker(self) -> str:
+        """The name of what reads: ``reader``, ``none``, or that of a CrossEncoder."""
+        return self._reranker_name
 
     def ask(
         self, question: str, k: int = 5, documents: str | Sequence[str] = (), mode: Mode | str = Mode.READ

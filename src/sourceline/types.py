@@ -25,7 +25,7 @@ class Backend(StrEnum):
 
 
 class Mode(StrEnum):
-    """How a question is answered: by reading the best chunks, or by late interaction alone."""
+    """How a question is answered: `read` reads it with the best chunks, `fast` ranks by late interaction alone."""
 
     READ = "read"
     FAST = "fast"

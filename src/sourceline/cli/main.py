@@ -16,7 +16,7 @@ from sourceline import __version__
 from sourceline.config import Settings, load_settings
 from sourceline.errors import SourcelineError
 from sourceline.text import log_to_stderr, one_line
-from sourceline.types import Backend
+from sourceline.types import Backend, Mode
 
 if TYPE_CHECKING:  # rich is imported when something is shown
     from rich.console import Console
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 # Global options may also stand behind the command's name.
-_GLOBAL = ("--documents", "--index", "--model", "--backend", "--threshold")
+_GLOBAL = ("--documents", "--index", "--model", "--backend", "--reranker", "--threshold")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -82,6 +82,10 @@ def options(
     index: Annotated[Path | None, typer.Option(help="The folder of the index.", show_default="index")] = None,
     model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
     backend: Annotated[Backend | None, typer.Option(help="What runs the model.", show_default="onnx")] = None,
+    reranker: Annotated[
+        str | None,
+        typer.Option(help="What reads: reader, none, or a CrossEncoder by name or folder.", show_default="reader"),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least confidence of an answer.", show_default="0.5")
     ] = None,
@@ -91,7 +95,14 @@ def options(
 ) -> None:
     """Read the settings; the command line comes first."""
     log_to_stderr()
-    overrides = {"documents": documents, "index": index, "model": model, "backend": backend, "threshold": threshold}
+    overrides = {
+        "documents": documents,
+        "index": index,
+        "model": model,
+        "backend": backend,
+        "reranker": reranker,
+        "threshold": threshold,
+    }
     context.obj = lambda **more: load_settings(**overrides, **more)
 
 
@@ -141,6 +152,7 @@ def ask(
     question: Annotated[str, typer.Argument(help="A question in natural words.")],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
     document: Annotated[list[str] | None, typer.Option(help="Only documents with this id or glob; repeatable.")] = None,
+    mode: Annotated[Mode, typer.Option(help="read, or fast, which leaves out the reading.")] = Mode.READ,
     explain: Annotated[bool, typer.Option(help="Show the component scores.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -150,10 +162,14 @@ def ask(
     from sourceline.cli import render
 
     with Index.open(
-        settings.index, model=settings.model, backend=settings.backend, threshold=settings.threshold
+        settings.index,
+        model=settings.model,
+        backend=settings.backend,
+        reranker=settings.reranker,
+        threshold=settings.threshold,
     ) as index:
         started = time.perf_counter()
-        answer = index.ask(question, k, document or ())
+        answer = index.ask(question, k, document or (), mode)
         took_ms = (time.perf_counter() - started) * 1000
     if as_json:
         from sourceline.server.models import AskResponse
@@ -249,12 +265,12 @@ def evaluate(
 
 @app.command()
 def doctor(context: typer.Context) -> None:
-    """Check installation, model, documents, index and citations, and say what to do."""
+    """Check installation, models, documents, index and citations, and say what to do."""
     settings: Settings = context.obj()
     from sourceline.cli import render
     from sourceline.doctor import examine
 
-    findings = list(examine(settings.documents, settings.index, settings.model, settings.backend))
+    findings = list(examine(settings.documents, settings.index, settings.model, settings.backend, settings.reranker))
     for finding in findings:
         out().print(render.finding(finding), soft_wrap=True)
     if not all(finding.ok for finding in findings):

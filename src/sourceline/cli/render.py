@@ -18,6 +18,7 @@ from sourceline.types import (
     Passage,
     PassageInContext,
     SnapshotInfo,
+    Verdict,
 )
 
 if TYPE_CHECKING:  # a command imports only what it uses
@@ -73,15 +74,21 @@ def answer(answer: Answer, explain: bool, on_terminal: bool = False) -> Renderab
     On a terminal in colour, as wide as the terminal, with the sentences beside each passage; otherwise one item per
     line.
     """
+    show = _framed if on_terminal else _lines
+    return Group(_verdict(answer), *(part for hit in answer.hits for part in show(hit, explain)))
+
+
+def _verdict(answer: Answer) -> Text:
     confidence = f"confidence {answer.confidence:.0%}"
     if not answer.hits:
-        verdict = Text("No passage was found.")
-    elif answer.answerable:
-        verdict = Text(f"Answered, {confidence}.", style="green")
-    else:
-        verdict = Text(f"The documents do not seem to answer this ({confidence}). The nearest passages:", "yellow")
-    show = _framed if on_terminal else _lines
-    return Group(verdict, *(part for hit in answer.hits for part in show(hit, explain)))
+        return Text("No passage was found.")
+    match answer.verdict:
+        case Verdict.ANSWERED:
+            return Text(f"Answered, {confidence}.", style="green")
+        case Verdict.UNSURE:
+            return Text(f"The first passage may be an answer ({confidence}).", style="bold")
+        case Verdict.NOT_ANSWERED:
+            return Text(f"The documents do not seem to answer this ({confidence}). The nearest passages:", "yellow")
 
 
 def citation(citation: Citation) -> RenderableType:
@@ -183,7 +190,8 @@ def _details(hit: Hit, explain: bool) -> list[Text]:
         lines.append(Text(f"also: {' '.join(hit.also[:_MAX_ALSO])}{more}", style="dim"))
     if explain:
         scores = hit.scores
-        detail = f"late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.bm25:.2f}"
+        reader = "" if scores.reader is None else f"reader {scores.reader:.2f} · "
+        detail = f"{reader}late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.bm25:.2f}"
         lines.append(Text(detail, style="dim"))
     return lines
 

@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 # Global options may also stand behind the command's name.
-_GLOBAL = ("--documents", "--index", "--model", "--backend", "--threshold")
+_GLOBAL = ("--documents", "--index", "--model", "--backend", "--reranker", "--threshold")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -82,6 +82,10 @@ def options(
     index: Annotated[Path | None, typer.Option(help="The folder of the index.", show_default="index")] = None,
     model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
     backend: Annotated[Backend | None, typer.Option(help="What runs the model.", show_default="onnx")] = None,
+    reranker: Annotated[
+        str | None,
+        typer.Option(help="What reads: reader, none, or a CrossEncoder by name or folder.", show_default="reader"),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least confidence of an answer.", show_default="0.5")
     ] = None,
@@ -91,7 +95,14 @@ def options(
 ) -> None:
     """Read the settings; the command line comes first."""
     log_to_stderr()
-    overrides = {"documents": documents, "index": index, "model": model, "backend": backend, "threshold": threshold}
+    overrides = {
+        "documents": documents,
+        "index": index,
+        "model": model,
+        "backend": backend,
+        "reranker": reranker,
+        "threshold": threshold,
+    }
     context.obj = lambda **more: load_settings(**overrides, **more)
 
 
@@ -204,18 +215,25 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def evaluate(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
+    path: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl, or a file like it.")],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the results here, question by question.")
     ] = None,
     old_file: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
     page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
-    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each stage of its ranking, too.")] = False,
+    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each of its parts, too.")] = False,
+    cross_encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Measure a CrossEncoder on the first 10 of the fused list, too."),
+    ] = None,
+    sample_size: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Ask only so many of the questions, always the same.")
+    ] = None,
 ) -> None:
     """Index a labelled set in a temporary folder, ask every question, print the metrics beside simpler systems'."""
     settings: Settings = context.obj()
     from sourceline.cli import render
-    from sourceline.evaluation.dataset import read_dataset
+    from sourceline.evaluation.dataset import read_dataset, sample
     from sourceline.evaluation.evaluate import evaluate as evaluate_dataset
     from sourceline.evaluation.report import render_report
     from sourceline.evaluation.results import (
@@ -227,7 +245,9 @@ def evaluate(
         write_text,
     )
 
-    dataset = read_dataset(folder)
+    dataset = read_dataset(path)
+    if sample_size:
+        dataset = sample(dataset, sample_size)
     old = read_results(old_file) if old_file else ()
     if old_file:
         require_common(old, ((question.id, question.text) for question in dataset.questions if question.answerable))
@@ -235,7 +255,15 @@ def evaluate(
         require_writable(file)
     with progress_bar() as show:
         evaluation = evaluate_dataset(
-            dataset, settings.model, settings.backend, settings.index, show, ablate, settings.threshold
+            dataset,
+            settings.model,
+            settings.backend,
+            settings.index,
+            show,
+            ablate,
+            settings.threshold,
+            reranker=settings.reranker,
+            cross_encoder_name=cross_encoder,
         )
     comparisons = compare(old, evaluation.questions)
     out().print(render.evaluation(evaluation), soft_wrap=not out().is_terminal)

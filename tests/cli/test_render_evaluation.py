@@ -81,7 +81,8 @@ def test_measures_of_1_leave_room_for_the_names() -> None:
 
 def test_every_setting_has_tables_of_its_own() -> None:
     both = evaluation(SOURCELINE)
-    metrics, confidence = ({OPEN: of[OPEN], IN_SCOPE: of[OPEN]} for of in (both.metrics, both.confidence))
+    metrics = dict.fromkeys((OPEN, IN_SCOPE), both.metrics[OPEN])
+    confidence = dict.fromkeys((OPEN, IN_SCOPE), both.confidence[OPEN])
     shown = text(render.evaluation(replace(both, metrics=metrics, confidence=confidence)))
     headings = [re.split("  |\n", table)[0] for table in shown.split("\n\n")[1:]]
     assert headings == [

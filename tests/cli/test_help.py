@@ -18,7 +18,7 @@ OPTIONS = {
     "ask": ("-k", "--document", "--mode", "--explain", "--json"),
     "cite": ("--json",),
     "documents": ("--json",),
-    "evaluate": ("--json", "--compare", "--report"),
+    "evaluate": ("--json", "--compare", "--report", "--ablate", "--cross-encoder", "--sample"),
     "doctor": (),
 }
 

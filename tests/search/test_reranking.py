@@ -19,10 +19,8 @@ from sourceline.search.late_interaction import late_interaction
 from sourceline.search.query import QueryEncoding
 from sourceline.search.ranking import RankedPassage, Ranking
 from sourceline.search.reranking import (
-    CHUNK_CHARACTERS,
-    CHUNKS,
+    DEFAULT_READING,
     HEADING_CHARACTERS,
-    WITH_BEFORE_CHARACTERS,
     chunk_around,
     plain_letters,
     rerank,
@@ -90,14 +88,14 @@ def test_a_chunk_is_headings_and_consecutive_passages_around_its_own(around: Sur
 
     # The sentence before it is there unless there is none or it is too long; beyond that the chunk is small, and full.
     before = around.at - 1
-    if before >= 0 and len(plain[before]) + len(plain[around.at]) <= WITH_BEFORE_CHARACTERS:
+    if before >= 0 and len(plain[before]) + len(plain[around.at]) <= DEFAULT_READING.with_before_characters:
         assert before in inside
     if len(inside) > 1:
-        with_before = list(inside) == [before, around.at] and size <= WITH_BEFORE_CHARACTERS
-        assert with_before or size <= CHUNK_CHARACTERS
+        with_before = list(inside) == [before, around.at] and size <= DEFAULT_READING.with_before_characters
+        assert with_before or size <= DEFAULT_READING.chunk_characters
     for other in (inside[0] - 1, inside[-1] + 1):
         if 0 <= other < len(plain):
-            assert size + len(plain[other]) > CHUNK_CHARACTERS
+            assert size + len(plain[other]) > DEFAULT_READING.chunk_characters
 
 
 def test_a_chunk_grows_behind_its_passage_and_before_it_in_turn() -> None:
@@ -264,13 +262,14 @@ def test_ties_are_in_document_order_whatever_their_order_before(snapshot: Snapsh
 
 
 def test_so_many_chunks_are_read_and_all_candidates_stay(tmp_path: Path, real: Snapshot) -> None:
-    documents = [MadeUpDocument([[E1]]) for _ in range(2 * CHUNKS)]
+    chunks = DEFAULT_READING.chunks
+    documents = [MadeUpDocument([[E1]]) for _ in range(2 * chunks)]
     made_up = made_up_snapshot(tmp_path, real, identity_head(3), documents)
     reader = ScriptedReranker({})
-    result = rerank(QUERY, ranking(made_up, *range(2 * CHUNKS)), made_up, None, reader, CALIBRATION)
-    assert [sentences(item) for item in reader.inputs] == [[f"{number}-1"] for number in range(CHUNKS)]
-    assert result.rows == tuple(range(2 * CHUNKS))
-    assert [passage.reader for passage in result.passages] == [0] * CHUNKS + [None] * CHUNKS
+    result = rerank(QUERY, ranking(made_up, *range(2 * chunks)), made_up, None, reader, CALIBRATION)
+    assert [sentences(item) for item in reader.inputs] == [[f"{number}-1"] for number in range(chunks)]
+    assert result.rows == tuple(range(2 * chunks))
+    assert [passage.reader for passage in result.passages] == [0] * chunks + [None] * chunks
 
 
 @pytest.mark.parametrize(

@@ -297,7 +297,7 @@ def test_another_head_ranks_the_same_index_and_leaves_the_searcher_as_it_is(sear
     head = replace(
         searcher.snapshot.head, context_gate=np.zeros(384, np.float32), biases=np.array([-2, -50], np.float32)
     )
-    without_context = searcher.with_head(head)
+    without_context = searcher.variant(head=head)
     query = encode_query(searcher.encoder, PILGRIMS)
     hits = without_context.ask(PILGRIMS, 5).hits
     assert [hit.score for hit in hits] != [hit.score for hit in before.hits]

@@ -220,18 +220,25 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def evaluate(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
+    path: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl, or a file like it.")],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the results here, question by question.")
     ] = None,
     old_file: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
     page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
-    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each stage of its ranking, too.")] = False,
+    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each of its parts, too.")] = False,
+    cross_encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Measure a CrossEncoder on the first 10 of the fused list, too."),
+    ] = None,
+    sample_size: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Ask only so many of the questions, always the same.")
+    ] = None,
 ) -> None:
     """Index a labelled set in a temporary folder, ask every question, print the metrics beside simpler systems'."""
     settings: Settings = context.obj()
     from sourceline.cli import render
-    from sourceline.evaluation.dataset import read_dataset
+    from sourceline.evaluation.dataset import read_dataset, sample
     from sourceline.evaluation.evaluate import evaluate as evaluate_dataset
     from sourceline.evaluation.report import render_report
     from sourceline.evaluation.results import (
@@ -243,7 +250,9 @@ def evaluate(
         write_text,
     )
 
-    dataset = read_dataset(folder)
+    dataset = read_dataset(path)
+    if sample_size:
+        dataset = sample(dataset, sample_size)
     old = read_results(old_file) if old_file else ()
     if old_file:
         require_common(old, ((question.id, question.text) for question in dataset.questions if question.answerable))
@@ -251,7 +260,15 @@ def evaluate(
         require_writable(file)
     with progress_bar() as show:
         evaluation = evaluate_dataset(
-            dataset, settings.model, settings.backend, settings.index, show, ablate, settings.threshold
+            dataset,
+            settings.model,
+            settings.backend,
+            settings.index,
+            show,
+            ablate,
+            settings.threshold,
+            reranker=settings.reranker,
+            cross_encoder_name=cross_encoder,
         )
     comparisons = compare(old, evaluation.questions)
     out().print(render.evaluation(evaluation), soft_wrap=not out().is_terminal)

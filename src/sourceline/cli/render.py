@@ -24,9 +24,12 @@ from sourceline.types import (
 if TYPE_CHECKING:  # a command imports only what it uses
     from sourceline.doctor import Finding
     from sourceline.evaluation.metrics import Evaluation
+    from sourceline.evaluation.report import Table as EvaluationTable
     from sourceline.evaluation.results import Comparison, Flip
 
 MAX_FLIPS = 20
+# Characters of a line of an evaluation, and what names of systems should get of it.
+_LINE, _NAME = 80, 20
 # So many citations of the same text, and so many files that are not read, are listed; JSON has them all.
 _MAX_ALSO, _MAX_IGNORED = 5, 20
 _MEANING = {
@@ -107,27 +110,37 @@ def citation(citation: Citation) -> RenderableType:
 
 
 def evaluation(evaluation: "Evaluation") -> RenderableType:
-    """Return the metrics of a dataset: a block for each setting, a row for each system.
+    """Return the metrics of a dataset: for each setting tables of quality, confidence, verdicts and forms.
 
-    Lines of text, as a table would be squeezed where there is no terminal.
+    Lines of text of up to 80 characters, as a table would be squeezed where there is no terminal.
     """
-    from sourceline.evaluation.metrics import MEASURES
-    from sourceline.evaluation.report import describe_confidence, describe_dataset, format_mean
+    from sourceline.evaluation.report import describe_dataset, tables
 
     lines = [Text(one_line(f"{evaluation.dataset}: {describe_dataset(evaluation)}"), style="bold")]
-    for setting, systems in evaluation.metrics.items():
-        title = f"{setting}, {evaluation.answerable(setting):,} questions"
-        width = max(map(len, [title, *systems]))
-        lines += [Text(""), Text(_columns(title, MEASURES, width), style="bold")]
-        for system, values in systems.items():
-            lines.append(Text(_columns(system, [format_mean(values[name]) for name in MEASURES], width)))
-    worth, effect = describe_confidence(evaluation)
-    lines += [Text(""), Text(f"confidence: {worth};"), Text(effect)]
+    for table in tables(evaluation):
+        lines += [Text(""), *_columns(table)]
     return Group(*lines)
 
 
-def _columns(first: str, cells: Sequence[str], width: int) -> str:
-    return "  ".join([first.ljust(width), *(cell.ljust(10) for cell in cells)]).rstrip()
+def _columns(table: "EvaluationTable") -> list[Text]:
+    """Return the rows of a table with all but their names aligned right.
+
+    A name for which a line of 80 characters has no room stands in a line of its own.
+    """
+    columns = zip(table.header, *table.rows, strict=True)
+    names, *widths = (max(map(len, column)) for column in columns)
+    gap = 2 if _LINE - sum(widths) - 2 * len(widths) >= _NAME else 1
+    room = min(names, _LINE - sum(width + gap for width in widths))
+    lines = []
+    for row in (table.header, *table.rows):
+        name, *cells = map(one_line, row)
+        style = "bold" if row is table.header else ""
+        if len(name) > room:
+            lines.append(Text(name, style=style))
+            name = ""
+        aligned = (f"{'':{gap}}{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        lines.append(Text(f"{name:{room}}{''.join(aligned)}", style=style))
+    return lines
 
 
 def comparison(comparisons: Mapping[str, "Comparison"]) -> RenderableType:

@@ -59,6 +59,7 @@ class ReaderCalibration:
 
     late_weight: float
     unread: float
+    decided: float
     slope: float
     intercept: float
 

@@ -16,7 +16,7 @@ from sourceline.search.highlights import content_tokens, highlights
 from sourceline.search.late_interaction import late_interaction
 from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
 from sourceline.search.ranking import RankedPassage, Ranking
-from sourceline.search.reranking import rerank
+from sourceline.search.reranking import DEFAULT_READING, ReadingConfig, rerank
 from sourceline.types import DEFAULT_THRESHOLD, MAX_K, Answer, Hit, Mode, Scores
 
 # From each of dense and BM25. More adds candidates but rarely improves R@1.
@@ -38,6 +38,7 @@ class Searcher:
         threshold: float = DEFAULT_THRESHOLD,
         reranker: Reranker | None = None,
         reader_calibration: ReaderCalibration | None = None,
+        reading: ReadingConfig = DEFAULT_READING,
     ) -> None:
         """Join a snapshot, its encoder, and what reads.
 
@@ -48,6 +49,7 @@ class Searcher:
             threshold: the least confidence that counts as answered.
             reranker: what reads; None ranks by late interaction alone.
             reader_calibration: the reranker's; None ranks by its scores alone, and confidence stays that of ``fast``.
+            reading: what is read.
 
         Raises:
             MismatchError: the snapshot was built with another encoder.
@@ -58,17 +60,25 @@ class Searcher:
         self.reranker = reranker
         self._calibration = calibration
         self._threshold = threshold
-        self._reader_calibration = reader_calibration
+        self.reader_calibration = reader_calibration
+        self._reading = reading
 
-    def with_head(self, head: RankingHead) -> "Searcher":
-        """Return a searcher that ranks the same index by another head, to measure what a part of it is worth."""
+    def variant(
+        self,
+        *,
+        head: RankingHead | None = None,
+        reader_calibration: ReaderCalibration | None = None,
+        reading: ReadingConfig | None = None,
+    ) -> "Searcher":
+        """Return a searcher of the same index that differs in these, to measure what a part of it is worth."""
         return Searcher(
-            replace(self.snapshot, head=head),
+            replace(self.snapshot, head=head) if head else self.snapshot,
             self.encoder,
             self._calibration,
             self._threshold,
             self.reranker,
-            self._reader_calibration,
+            reader_calibration or self.reader_calibration,
+            reading or self._reading,
         )
 
     def ask(self, question: str, k: int, documents: Sequence[str] = (), mode: Mode = Mode.READ) -> Answer:
@@ -108,9 +118,14 @@ class Searcher:
     def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None, mode: Mode = Mode.READ) -> Ranking:
         """Return the candidates in order, the best of each duplicate group; at least ``k`` if there are so many."""
         ranking = self._rank_by_late_interaction(query, k, row_filter)
-        if mode is Mode.FAST or self.reranker is None or not ranking.passages:
+        return ranking if mode is Mode.FAST else self.read(query, ranking, row_filter)
+
+    def read(self, query: QueryEncoding, ranking: Ranking, row_filter: RowFilter | None) -> Ranking:
+        """Return a ranking of late interaction as it is once the best of it was read; the same if nothing reads."""
+        if self.reranker is None or not ranking.passages:
             return ranking
-        return rerank(query, ranking, self.snapshot, row_filter, self.reranker, self._reader_calibration)
+        reader, calibration = self.reranker, self.reader_calibration
+        return rerank(query, ranking, self.snapshot, row_filter, reader, calibration, self._reading)
 
     def _rank_by_late_interaction(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranking:
         first_rows = self._candidates(query, k, row_filter)
@@ -162,8 +177,8 @@ class Searcher:
         """Return the probability that the first passage of a ranking, whose component scores are ``best``, answers."""
         if not query.has_words:
             return 0.0
-        if self._reader_calibration and ranking.was_read:
-            return self._reader_calibration.confidence(best.reader)
+        if self.reader_calibration and ranking.was_read:
+            return self.reader_calibration.confidence(best.reader)
         return self._calibration.confidence(self.features(query, ranking, best, row_filter))
 
     def features(

@@ -3,9 +3,10 @@
     python benchmarks/peer.py [--runs 3] [--documents FOLDER] [--cross-encoder FOLDER] [--json FILE] [--plot FILE.svg]
         [--profile]
 
-What is compared does the same. Mode ``fast`` stands beside txtai's hybrid search, and mode ``read`` beside txtai's
-reranker: its first ten go through a cross-encoder. ``--cross-encoder`` is that model's folder; without it only ``fast``
-is compared. ``python -m training.reader.base`` makes one from the weights that the reader began with.
+What is compared does the same. Mode ``fast`` stands beside txtai's hybrid search, and mode ``read`` beside a hybrid
+search whose first ten go through sentence-transformers' CrossEncoder (``txtai_reranker.py``). ``--cross-encoder`` is
+that model's folder; without it only ``fast`` is compared. ``python -m training.reader.base`` makes one from the weights
+that the reader began with.
 
 The latest txtai is installed once, into an environment of its own below ``--cache``; it gets the same model folder, the
 same torch, a hybrid index (dense and BM25) with its content, and its own API server. Each run measures all, one after
@@ -49,7 +50,6 @@ from sourceline.types import DEFAULT_MODEL, Mode
 HERE = Path(__file__).parent
 CLIENTS = 16
 PASSAGES = 5  # of an answer
-RERANKED = 10  # of txtai's results go through the cross-encoder
 OURS, PEER = "Sourceline", "txtai"
 FAILED = f"failed at {CLIENTS} clients, %"
 MORE_IS_BETTER = {f"requests/s at {CLIENTS} clients", "sentences indexed/s"}
@@ -62,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--documents", type=Path, default=SEEDS, help="indexed for speed and disk")
-    parser.add_argument("--cross-encoder", type=Path, help="a folder; what txtai reranks with beside mode read")
+    parser.add_argument("--cross-encoder", type=Path, help="a folder; what reranks txtai's first ten")
     parser.add_argument("--seconds", type=int, default=10, help="of each load: by one client, by many")
     parser.add_argument("--cache", type=Path, default=HERE.parent / ".peer", help="where txtai is installed")
     parser.add_argument("--json", type=Path)
@@ -106,14 +106,16 @@ def main() -> None:
 def install_peer(cache: Path) -> Path:
     """Return the interpreter of txtai's environment; make it if there is none."""
     python, marker = cache / "bin" / "python", cache / "installed"
-    if not marker.is_file():
+    # Sourceline's torch first: left to itself, txtai would bring the newest with everything for GPUs.
+    torch = f"torch=={version('torch').partition('+')[0]}"
+    others = (f"{PEER}[api]", f"sentence-transformers=={version('sentence-transformers')}")
+    wanted = " ".join((torch, *others))
+    if not marker.is_file() or marker.read_text("utf-8") != wanted:
         print(f"installing {PEER} into {cache}; it takes a minute or two", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", cache], check=True)
-        # Sourceline's torch first: left to itself, txtai would bring the newest with everything for GPUs.
-        torch = f"torch=={version('torch').partition('+')[0]}"
-        for packages in ([torch], [torch, f"{PEER}[api]"]):
+        for packages in ([torch], [torch, *others]):
             subprocess.run([str(python), "-m", "pip", "install", "-qq", *packages], check=True)
-        marker.touch()
+        marker.write_text(wanted, "utf-8")
     return python
 
 
@@ -139,24 +141,25 @@ class Bench:
         self._index_with_peer(scratch / "seeds.json", scratch / "served-by-peer")
         rebuild(documents, self._fresh_folder())
         self.sentences = write_sentences(scratch / "index", scratch / "documents.json")
-        self._servers = {Mode.FAST: self._pair(Mode.FAST, f"/search?limit={PASSAGES}", {})}
+        self._servers = {Mode.FAST: self._pair(Mode.FAST)}
         if cross_encoder:
-            # txtai's reranker searches for ``factor`` times as many as it returns, and reranks those.
-            route = f"/rerank?limit={PASSAGES}&factor={RERANKED // PASSAGES}"
-            similarity = {"path": str(cross_encoder.resolve()), "crossencode": True}
-            self._servers[Mode.READ] = self._pair(Mode.READ, route, {"similarity": similarity, "reranker": {}})
+            self._servers[Mode.READ] = self._pair(Mode.READ, cross_encoder)
 
-    def _pair(self, mode: Mode, route: str, pipelines: Mapping[str, Any]) -> dict[str, Server]:
-        """Return Sourceline asked in a mode, and txtai asked by a route, with these pipelines."""
-        config = self._scratch / f"{mode}.yml"
-        index = {"path": str(self._scratch / "served-by-peer"), "writable": False, "embeddings": {}}
-        config.write_text(json.dumps(index | pipelines), "utf-8")  # which is YAML, too
+    def _pair(self, mode: Mode, cross_encoder: Path | None = None) -> dict[str, Server]:
+        """Return Sourceline asked in a mode, and txtai, with a cross-encoder behind its search if there is one."""
+        config: dict[str, Any] = {"path": str(self._scratch / "served-by-peer"), "writable": False, "embeddings": {}}
+        file = self._scratch / f"{mode}.yml"
+        environment = self._offline | {"CONFIG": str(file)}
+        if cross_encoder:
+            config["cross-encoder"] = str(cross_encoder.resolve())
+            environment |= {"API_CLASS": "txtai_reranker.RerankingAPI", "PYTHONPATH": str(HERE)}
+        file.write_text(json.dumps(config), "utf-8")  # which is YAML, too
         return {
             OURS: sourceline_on(self.served, SEEDS, mode),
             PEER: Server(
                 (str(self._python), *"-m uvicorn txtai.api:app --port 0 --no-access-log".split()),
-                lambda question: ("GET", f"{route}&query={quote(question)}", ""),
-                self._offline | {"CONFIG": str(config)},
+                lambda question: ("GET", f"/search?limit={PASSAGES}&query={quote(question)}", ""),
+                environment,
             ),
         }
 

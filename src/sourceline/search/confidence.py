@@ -52,7 +52,8 @@ class Calibration:
 class ReaderCalibration:
     """How a reader's scores rank, and what they are worth.
 
-    A passage ranks by ``reader + late_weight · late``; one that was not read, by ``unread`` in the reader's place. The
+    A passage ranks by ``reader + late_weight · late``; one that was not read, by ``unread`` in the reader's place. Once
+    a sentence reaches ``decided``, no more chunks are read. The
     confidence is ``1 / (1 + exp(-(intercept + slope · reader)))`` with the reader's score of the first passage, or
     again ``unread``: it depends on the question and the chunk where the passage stands, and on nothing else.
     """

@@ -32,16 +32,17 @@ _BEHIND_NUMBER = re.compile("(?<=[0-9])(?=[¼-¾⅐-⅞²³¹⁰-⁹₀-₉])")
 class ReadingConfig:
     """What is read. The defaults are what is served; others are there to measure what each is worth.
 
-    ``chunks`` are read, and as many as ``more`` on top of them unless a sentence of the first ones decides. A chunk takes sentences from both sides of its candidate while it stays within
-    ``chunk_characters``; the sentence before a candidate often says who or what it speaks of, and is taken even then,
-    up to ``with_before_characters``. ``beside``: sentences that stand beside the candidates in a chunk may answer.
+    ``chunks`` are read, and ``more`` on top of them unless one of their sentences decides. A chunk takes sentences from
+    both sides of its candidate while it stays within ``chunk_characters``; the sentence before a candidate often says
+    who or what it speaks of, and is taken even then, up to ``with_before_characters``. ``beside``: sentences that stand
+    beside the candidates in a chunk may answer.
     ``titles``: a chunk begins with its headings.
     """
 
     chunks: int = 2
     more: int = 2
-    chunk_characters: int = 450
-    with_before_characters: int = 700
+    chunk_characters: int = 400
+    with_before_characters: int = 650
     beside: bool = True
     titles: bool = True
 

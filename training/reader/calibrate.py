@@ -43,6 +43,7 @@ from training.reader.data import fold_of
 # Two chunks whose best sentence scores as much are enough: on held-out documents, R@1 is that of reading four at once.
 DECIDED = 0.0
 LATE_WEIGHTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 15)
+TOLERANCE = 0.0005
 UNREAD = (-12, -10, -9, -8, -7, -6, -5, -4, -3, -2)
 # How much each kind of question counts in the fit of the confidence, within a set.
 KINDS = {"answered": 1.0, "near": 0.35, "far": 0.15, "nonsense": 0.02}
@@ -180,7 +181,10 @@ def combined(example: Example, late_weight: float, unread: float) -> Float64:
 
 
 def fit_ranking(examples: list[Example]) -> tuple[float, float]:
-    """Return the late weight and the unread score with the best mean reciprocal rank, every set counting the same."""
+    """Return the late weight and the unread score with the best mean reciprocal rank, every set counting the same.
+
+    Of late weights that are as good, the smallest.
+    """
     answered = [example for example in examples if example.kind == "answered"]
     names = sorted({example.set for example in answered})
 
@@ -195,7 +199,9 @@ def fit_ranking(examples: list[Example]) -> tuple[float, float]:
     grid = {(float(w), float(u)): quality(w, u) for w in LATE_WEIGHTS for u in UNREAD}
     for weight in LATE_WEIGHTS:
         print(f"late weight {weight}: MRR {max(grid[float(weight), float(u)] for u in UNREAD):.4f}")
-    return max(grid, key=lambda pair: grid[pair])
+    # Differences below TOLERANCE are noise; the smaller weight trusts shared words less.
+    weight = min(w for (w, _), value in grid.items() if value >= max(grid.values()) - TOLERANCE)
+    return weight, max((u for w, u in grid if w == weight), key=lambda u: grid[weight, u])
 
 
 def first(example: Example, late_weight: float, unread: float) -> tuple[float, bool]:

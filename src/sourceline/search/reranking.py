@@ -41,8 +41,8 @@ class ReadingConfig:
 
     chunks: int = 2
     more: int = 2
-    chunk_characters: int = 400
-    with_before_characters: int = 650
+    chunk_characters: int = 450
+    with_before_characters: int = 700
     beside: bool = True
     titles: bool = True
 

@@ -125,10 +125,11 @@ def evaluation(evaluation: "Evaluation") -> RenderableType:
 def _columns(table: "EvaluationTable") -> list[Text]:
     """Return the rows of a table with all but their names aligned right.
 
-    A name for which a line of 80 characters has no room stands in a line of its own.
+    A name for which a line of 80 characters has no room stands in a line of its own. Every figure has room for 1.000,
+    so that tables look alike.
     """
     columns = zip(table.header, *table.rows, strict=True)
-    names, *widths = (max(map(len, column)) for column in columns)
+    names, *widths = (max(len(cell) + cell.startswith(".") for cell in column) for column in columns)
     gap = 2 if _LINE - sum(widths) - 2 * len(widths) >= _NAME else 1
     room = min(names, _LINE - sum(width + gap for width in widths))
     lines = []

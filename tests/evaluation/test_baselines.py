@@ -74,7 +74,7 @@ def test_each_system_stays_within_a_row_filter(searcher: Searcher) -> None:
 
 
 # The confidence is 1 / (1 + exp(1 - score)).
-CALIBRATION = ReaderCalibration(late_weight=0.0, unread=-1.0, slope=1.0, intercept=-1.0)
+CALIBRATION = ReaderCalibration(late_weight=0.0, unread=-1.0, decided=100.0, slope=1.0, intercept=-1.0)
 RIGHT = "Economic ties between the two countries remain strong."
 
 

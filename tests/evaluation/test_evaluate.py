@@ -263,7 +263,7 @@ def searcher(documents: Path, index: Path, rebuild: Rebuild) -> Searcher:
     plain = open_searcher(index)
     reranker = RememberingReranker(ScriptedReranker({HURT: 4.0, ROOF: 2.0, BRIDGE: -2.0}))
     # The confidence is 1 / (1 + exp(-score)): .982, .881, .119 or .5.
-    calibration = ReaderCalibration(late_weight=0.0, unread=-9.0, slope=1.0, intercept=0.0)
+    calibration = ReaderCalibration(late_weight=0.0, unread=-9.0, decided=100.0, slope=1.0, intercept=0.0)
     late = load_calibration(DEFAULT_MODEL)
     return Searcher(plain.snapshot, plain.encoder, late, reranker=reranker, reader_calibration=calibration)
 

@@ -22,7 +22,7 @@ from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, NO_RERANKER, Verdi
 
 FOLDER = Path(confidence.__file__).parent / "calibrations"
 CALIBRATIONS = sorted(file for file in FOLDER.iterdir() if file.stem != DEFAULT_RERANKER)
-READER = ReaderCalibration(late_weight=2.0, unread=-3.0, slope=0.5, intercept=-1.0)
+READER = ReaderCalibration(late_weight=2.0, unread=-3.0, decided=100.0, slope=0.5, intercept=-1.0)
 
 
 def test_confidence_is_the_logistic_function_of_the_features() -> None:

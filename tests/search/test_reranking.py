@@ -30,7 +30,7 @@ from tests.support.made_up_snapshots import MadeUpDocument, made_up_query, made_
 from tests.support.rerankers import NOT_READ, ScriptedReranker, sentences
 from tests.support.texts import document, texts
 
-CALIBRATION = ReaderCalibration(late_weight=2, unread=-1, slope=1, intercept=0)
+CALIBRATION = ReaderCalibration(late_weight=2, unread=-1, decided=100.0, slope=1, intercept=0)
 E1, E2, E3 = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 
 # Sentences of all lengths, and what is none.

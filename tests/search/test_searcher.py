@@ -210,7 +210,7 @@ def test_a_question_without_a_word_that_the_model_knows_is_not_answered(searcher
         assert (answer.confidence, answer.verdict, len(answer.hits)) == (0, Verdict.NOT_ANSWERED, 3)
 
 
-READER = ReaderCalibration(late_weight=10, unread=-8, slope=1, intercept=0)
+READER = ReaderCalibration(late_weight=10, unread=-8, decided=100.0, slope=1, intercept=0)
 
 
 def reading(searcher: Searcher, scores: dict[str, float], calibration: ReaderCalibration | None = READER) -> Searcher:

@@ -54,11 +54,11 @@ _ANSWER: JsonDict = {
     "question": _QUESTION,
     "verdict": "answered",
     "answerable": True,
-    "confidence": 0.9488,
+    "confidence": 0.6805,
     "passages": [
         {
             "rank": 1,
-            "score": 13.264251708984375,
+            "score": 4.363426208496094,
             "citation": _CITATION,
             "text": _SENTENCE,
             **_PLACE,

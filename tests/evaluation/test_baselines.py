@@ -135,10 +135,11 @@ def test_reading_is_measured_without_each_of_its_parts(searcher: Searcher) -> No
     weighted = replace(CALIBRATION, late_weight=-5.0)
     reader = reading(searcher, reranker, weighted)
     systems = {system.name: system for system in ablations(reader, lambda _: reader)}
-    assert list(systems)[-6:] == [
+    assert list(systems)[-7:] == [
         "reader alone",
         "1 chunk read",
         "2 chunks read",
+        "4 chunks read",
         "10 sentences read, each alone",
         "without sentences beside the candidates",
         "without titles in chunks read",
@@ -149,13 +150,13 @@ def test_reading_is_measured_without_each_of_its_parts(searcher: Searcher) -> No
         systems[name].rank(query, 5, None)
         return [item.text for item in reranker.inputs]
 
-    three = texts_read("reader alone")
-    assert len(three) == 3
-    assert texts_read("1 chunk read") == three[:1]
-    assert texts_read("2 chunks read") == three[:2]
-    assert texts_read("without sentences beside the candidates") == three
-    assert all(text.startswith("meeting\n") for text in three)
-    assert texts_read("without titles in chunks read") == [text.removeprefix("meeting\n") for text in three]
+    four = texts_read("reader alone")
+    assert len(four) == 4
+    assert texts_read("1 chunk read") == four[:1]
+    assert texts_read("2 chunks read") == four[:2]
+    assert texts_read("4 chunks read") == texts_read("without sentences beside the candidates") == four
+    assert all(text.startswith("meeting\n") for text in four)
+    assert texts_read("without titles in chunks read") == [text.removeprefix("meeting\n") for text in four]
     late = searcher.rank(query, 5, None, Mode.FAST).rows
     alone = texts_read("10 sentences read, each alone")
     assert alone == [f"meeting\n{text_of(searcher, row)}\n" for row in late[:10]]

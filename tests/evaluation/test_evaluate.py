@@ -247,6 +247,7 @@ def test_every_stage_is_measured_by_leaving_it_out(tmp_path: Path, exported: Pat
         "reader alone",
         "1 chunk read",
         "2 chunks read",
+        "4 chunks read",
         "10 sentences read, each alone",
         "without sentences beside the candidates",
         "without titles in chunks read",

@@ -68,23 +68,22 @@ def test_a_chunk_is_headings_and_consecutive_passages_around_its_own(around: Sur
     assert around.rows[around.at] in chunk.rows
     assert all(first[1] < second[0] for first, second in pairwise(chunk.input.spans))
 
-    # The text is the headings, and then a line for each passage from the first to the last.
+    # The text is the headings that are not among the passages, and then a line for each passage, first to last.
     lines = chunk.input.text.split("\n")[:-1]
-    candidates = [
+    titles = list(dict.fromkeys([plain_letters(around.title), plain_letters(around.section or "")]))
+
+    def expected(first: int, last: int) -> list[str]:
+        passages = plain[first : last + 1]
+        return [t for t in titles if 0 < len(t) <= HEADING_CHARACTERS and t not in passages] + passages
+
+    (inside, *_) = (
         range(first, last + 1)
         for first in range(around.at + 1)
         for last in range(around.at, len(plain))
-        if lines[len(lines) - (last + 1 - first) :] == plain[first : last + 1]
+        if lines == expected(first, last)
         and [row for row in around.rows[first : last + 1] if row is not None] == list(chunk.rows)
-    ]
-    inside = max(candidates, key=len)
+    )
     size = sum(len(plain[number]) for number in inside)
-    headings = lines[: len(lines) - len(inside)]
-    assert len(set(headings)) == len(headings) <= 2
-    for heading in headings:
-        assert heading in (plain_letters(around.title), plain_letters(around.section or ""))
-        assert 0 < len(heading) <= HEADING_CHARACTERS
-        assert heading not in [plain[number] for number in inside]
 
     # The sentence before it is there unless there is none or it is too long; beyond that the chunk is small, and full.
     before = around.at - 1
@@ -262,14 +261,22 @@ def test_ties_are_in_document_order_whatever_their_order_before(snapshot: Snapsh
 
 
 def test_so_many_chunks_are_read_and_all_candidates_stay(tmp_path: Path, real: Snapshot) -> None:
-    chunks = DEFAULT_READING.chunks
-    documents = [MadeUpDocument([[E1]]) for _ in range(2 * chunks)]
+    few, all_ = DEFAULT_READING.chunks, DEFAULT_READING.chunks + DEFAULT_READING.more
+    documents = [MadeUpDocument([[E1]]) for _ in range(2 * all_)]
     made_up = made_up_snapshot(tmp_path, real, identity_head(3), documents)
-    reader = ScriptedReranker({})
-    result = rerank(QUERY, ranking(made_up, *range(2 * chunks)), made_up, None, reader, CALIBRATION)
-    assert [sentences(item) for item in reader.inputs] == [[f"{number}-1"] for number in range(chunks)]
-    assert result.rows == tuple(range(2 * chunks))
-    assert [passage.reader for passage in result.passages] == [0] * chunks + [None] * chunks
+
+    def chunks_read(calibration: ReaderCalibration | None) -> int:
+        reader = ScriptedReranker({})
+        result = rerank(QUERY, ranking(made_up, *range(2 * all_)), made_up, None, reader, calibration)
+        count = len(reader.inputs)
+        assert [sentences(item) for item in reader.inputs] == [[f"{number}-1"] for number in range(count)]
+        assert result.rows == tuple(range(2 * all_))
+        assert [passage.reader for passage in result.passages] == [0] * count + [None] * (2 * all_ - count)
+        return count
+
+    # All sentences score 0. Without a calibration, nobody knows what decides.
+    assert chunks_read(replace(CALIBRATION, decided=0)) == few
+    assert chunks_read(replace(CALIBRATION, decided=0.001)) == chunks_read(None) == all_
 
 
 @pytest.mark.parametrize(

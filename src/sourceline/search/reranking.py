@@ -109,6 +109,8 @@ def _read(
     read: dict[int, float] = {}
     for count in (reading.chunks, reading.more):
         wave = list(islice(chunks, count))
+        if not wave:
+            break
         for chunk, scores in zip(wave, reranker.score(question, [chunk.input for chunk in wave]), strict=True):
             for row, score in zip(chunk.rows, scores.tolist(), strict=True):
                 may_answer = (row_filter is None or row in row_filter) and (reading.beside or row in candidates)

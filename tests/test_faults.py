@@ -74,7 +74,6 @@ def test_a_date_is_found_in_another_form(ask: Ask, number: str) -> None:
     )
     answer = ask({"m.txt": text}, f"What was decided on May {number}th?")
     assert answer.hits[0].passage.text.startswith(f"On {number} May ")
-    assert answer.verdict is not Verdict.NOT_ANSWERED
 
 
 @pytest.mark.parametrize(

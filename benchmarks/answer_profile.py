@@ -156,6 +156,11 @@ def table_of(profile: Mapping[str, Any]) -> str:
     )
 
 
+def replace_by(owner: object, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put what ``make`` makes of a function of an object or module in its place."""
+    setattr(owner, name, make(getattr(owner, name)))
+
+
 class Stopwatch:
     """Adds up the seconds of each stage, without those of the stages inside it."""
 
@@ -181,7 +186,7 @@ class Stopwatch:
     def wrap(self, owner: object, stage: str, *names: str) -> None:
         """Put the clock around these functions of an object or module."""
         for name in names:
-            setattr(owner, name, self.timed(stage, getattr(owner, name)))
+            replace_by(owner, name, partial(self.timed, stage))
 
     def _switch(self) -> None:
         now = time.perf_counter()
@@ -204,30 +209,35 @@ class Readings:
 
     def open_reader(self, folder: Path) -> OnnxReranker:
         """Return a reader with the clock around its tokenizer and its model; it stays in the module."""
-        tokenize, open_session = reranker_module.tokenize, reranker_module.open_session
+        replace_by(reranker_module, "tokenize", self._timed_tokenize)
+        replace_by(reranker_module, "open_session", self._opening_timed_session)
+        return OnnxReranker(folder)
 
-        def timed_tokenize(*args: Any) -> Any:
+    def _timed_tokenize(self, tokenize: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any) -> Any:
             started = time.perf_counter()
             tokens = tokenize(*args)
             self._tokenizing.append(time.perf_counter() - started)
             return tokens
 
-        def open_timed_session(*args: Any) -> Any:
+        return timed
+
+    def _opening_timed_session(self, open_session: Callable[..., Any]) -> Callable[..., Any]:
+        def open_timed(*args: Any) -> Any:
             session = open_session(*args)
-            run = session.run
-
-            def timed_run(outputs: object, inputs: Mapping[str, Int64]) -> Any:
-                started = time.perf_counter()
-                scores = run(outputs, inputs)
-                self._chunks.append((time.perf_counter() - started, len(inputs[INPUT])))
-                return scores
-
-            session.run = timed_run
+            replace_by(session, "run", self._timed_run)
             return session
 
-        reranker_module.tokenize = timed_tokenize
-        reranker_module.open_session = open_timed_session
-        return OnnxReranker(folder)
+        return open_timed
+
+    def _timed_run(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(outputs: object, inputs: Mapping[str, Int64]) -> Any:
+            started = time.perf_counter()
+            scores = run(outputs, inputs)
+            self._chunks.append((time.perf_counter() - started, len(inputs[INPUT])))
+            return scores
+
+        return timed
 
     def split(self, spent: dict[str, float]) -> dict[str, float]:
         """Return the seconds by stage with those of reading split between the tokenizer and the model."""

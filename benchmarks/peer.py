@@ -228,6 +228,8 @@ def under_load(port: int, requests: Path, short_requests: Path, seconds: int) ->
             raise RuntimeError(f"questions of a single client were not answered: {alone}")
     many = run_wrk(port, requests, seconds, CLIENTS)
     failed = many["refused"] + many["lost"]
+    if many["requests"] == many["refused"]:
+        raise RuntimeError(f"none of {CLIENTS} clients was answered within {seconds} s: {many}")
     return {
         P50: single["p50_ms"],
         P95: short["p95_ms"],

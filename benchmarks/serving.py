@@ -120,7 +120,7 @@ def measure(server: Server, under_load: Callable[[int], dict[str, float]]) -> di
 def latency(count: int, port: int) -> dict[str, float]:
     """Return percentiles in each mode over ``count`` questions that one client asks one after the other."""
     questions = seed_questions()
-    measured = {}
+    measured: dict[str, float] = {}
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for mode in Mode:
         times = answer_times(connection, questions, count, sourceline(mode))

@@ -26,7 +26,7 @@ class RerankingAPI(API):  # type: ignore[misc]  # as above
 
     def search(self, query: str, *args: Any, request: Any = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Return the best of the first results, as many as the request asks for."""
-        passages = super().search(query, RERANKED)
+        passages: list[dict[str, Any]] = super().search(query, RERANKED)
         with self._scoring:
             scores = self._model.predict([(query, passage["text"]) for passage in passages], show_progress_bar=False)
         for passage, score in zip(passages, scores, strict=True):

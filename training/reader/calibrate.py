@@ -197,8 +197,8 @@ def fit_ranking(examples: list[Example]) -> tuple[float, float]:
         return float(np.mean([np.mean(values) for values in ranks.values()]))
 
     grid = {(float(w), float(u)): quality(w, u) for w in LATE_WEIGHTS for u in UNREAD}
-    for weight in LATE_WEIGHTS:
-        print(f"late weight {weight}: MRR {max(grid[float(weight), float(u)] for u in UNREAD):.4f}")
+    for w in LATE_WEIGHTS:
+        print(f"late weight {w}: MRR {max(grid[float(w), float(u)] for u in UNREAD):.4f}")
     # Differences below TOLERANCE are noise; the smaller weight trusts shared words less.
     weight = min(w for (w, _), value in grid.items() if value >= max(grid.values()) - TOLERANCE)
     return weight, max((u for w, u in grid if w == weight), key=lambda u: grid[weight, u])

@@ -36,7 +36,8 @@ class OtherEncoder:
 
     def __init__(self, encoder: Encoder) -> None:
         self.model, self.dim, self.max_tokens = encoder.model, encoder.dim, encoder.max_tokens
-        self.vocabulary, self.tokenize, self.encode = encoder.vocabulary, encoder.tokenize, encoder.encode
+        self.vocabulary, self.unknown_id = encoder.vocabulary, encoder.unknown_id
+        self.tokenize, self.encode = encoder.tokenize, encoder.encode
         self.fingerprint = "0123456789abcdef"
 
 

@@ -1,6 +1,7 @@
 """Profile an answer: how long each stage takes, and how well encoding and reading use the processor.
 
-    python benchmarks/answer_profile.py [--documents FOLDER] [--index FOLDER] [--questions 200] [--repeats 5] [--json FILE]
+    python benchmarks/answer_profile.py [--documents FOLDER] [--index FOLDER] [--questions 200] [--repeats 5]
+        [--json FILE]
 
 Asks questions about the seeds several times in each mode, in this process with a stopwatch around each stage, and over
 HTTP. The fastest of each counts; the table has means over the questions. ``HTTP`` is what remains: the framework,

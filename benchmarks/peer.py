@@ -94,7 +94,14 @@ def main() -> None:
         if arguments.profile:
             # A process of its own: it reads how many threads libraries may use before it imports them.
             file = Path(scratch) / "profile.json"
-            command = [sys.executable, HERE / "answer_profile.py", "--index", bench.served, "--json", file]
+            command = [
+                sys.executable,
+                str(HERE / "answer_profile.py"),
+                "--index",
+                str(bench.served),
+                "--json",
+                str(file),
+            ]
             sys.stdout.flush()
             subprocess.run(command, check=True)
             measured["profile"] = json.loads(file.read_text("utf-8"))

@@ -1,6 +1,7 @@
 """Profile an answer: how long each stage takes, and how well encoding and reading use the processor.
 
-    python benchmarks/answer_profile.py [--documents FOLDER] [--questions 200] [--repeats 5]
+    python benchmarks/answer_profile.py [--documents FOLDER] [--index FOLDER] [--questions 200] [--repeats 5]
+        [--json FILE]
 
 Asks questions about the seeds several times in each mode, in this process with a stopwatch around each stage, and over
 HTTP. The fastest of each counts; the table has means over the questions. ``HTTP`` is what remains: the framework,
@@ -14,6 +15,7 @@ Runtime on this machine; their work is the products with the models' weights.
 import argparse
 import http.client
 import itertools
+import json
 import math
 import os
 import tempfile
@@ -65,15 +67,22 @@ def main() -> None:
     """Build an index of the documents and print the profile."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=Path, default=SEEDS)
+    parser.add_argument("--index", type=Path, help="an index of the documents; one is built if there is none")
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        rebuild(arguments.documents, Path(scratch))
-        print(table_of(profile(Path(scratch), arguments.documents, arguments.questions, arguments.repeats)))
+        index = arguments.index or Path(scratch)
+        if not arguments.index:
+            rebuild(arguments.documents, index)
+        profiled = profile(index, arguments.documents, arguments.questions, arguments.repeats)
+    print(table_of(profiled))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(profiled, indent=1) + "\n", "utf-8")
 
 
-def profile(index: Path, documents: Path = SEEDS, count: int = 200, repeats: int = 5) -> dict[str, Any]:
+def profile(index: Path, documents: Path, count: int, repeats: int) -> dict[str, Any]:
     """Return milliseconds by mode and stage, and how well encoding and reading use the processor."""
     readings = Readings()
     searcher = with_reader(open_searcher(index), readings.open_reader(READER))

@@ -92,10 +92,19 @@ def main() -> None:
             "runs": runs,
         }
         if arguments.profile:
-            from answer_profile import profile, table_of  # which opens the index in this process
-
-            measured["profile"] = profile(bench.served)
-            print(table_of(measured["profile"]))
+            # A process of its own: it reads how many threads libraries may use before it imports them.
+            file = Path(scratch) / "profile.json"
+            command = [
+                sys.executable,
+                str(HERE / "answer_profile.py"),
+                "--index",
+                str(bench.served),
+                "--json",
+                str(file),
+            ]
+            sys.stdout.flush()
+            subprocess.run(command, check=True)
+            measured["profile"] = json.loads(file.read_text("utf-8"))
     if arguments.json:
         arguments.json.write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
     if arguments.plot:

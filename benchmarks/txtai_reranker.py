@@ -3,7 +3,7 @@
     CONFIG=FILE.yml API_CLASS=txtai_reranker.RerankingAPI python -m uvicorn txtai.api:app
 
 The first results of a search are ranked anew by sentence-transformers. txtai has a pipeline for this, too,
-``reranker``, but it runs the cross-encoder on one result after the other, which takes half as long again.
+``reranker``, but it runs the cross-encoder on one result after the other, which takes longer.
 """
 
 from threading import Lock

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sourceline.api import Index
-from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Tokens, l2_normalize
+from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Float32, Tokens, l2_normalize
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.onnx import OnnxEncoder
 from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, identity_head, read_ranking_head
@@ -36,6 +36,15 @@ BRIDGE = "The bridge opens on Monday. The roof leaks.\n"
 TRAMS = "Seven trams were ordered.\n"
 LONG_TITLE = " ".join(["bridge"] * 41)
 OVERLONG = "Then the chair read out " + "the names of all members, " * 60 + "and left."
+
+
+# The codes of token vectors lose some .04 of their squared length; other tokens' vectors would be 2 away.
+LOST = 0.15
+
+
+def lost(vectors: Float32, expected: Float32) -> float:
+    """Return the squared distance of vectors, as a share of their squared length."""
+    return float(np.sum((vectors - expected) ** 2) / np.sum(expected**2))
 
 
 def test_a_build_reports_what_it_did(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -315,7 +324,7 @@ def test_vectors_are_those_of_the_text_with_its_title_in_front(
 
     (encoding,) = encoder.encode([EncoderInput("The bridge\nIt opens on Monday. Nobody was hurt.")])
     expected = snapshot.head.project_passage(encoding.vectors[2:])  # behind the title's two tokens
-    np.testing.assert_allclose(snapshot.tokens.gather([0, 1]).vectors, expected, atol=1e-3)
+    assert lost(snapshot.tokens.gather([0, 1]).vectors, expected) < LOST
     means = [encoding.vectors[2:7].mean(axis=0), encoding.vectors[7:].mean(axis=0)]
     for vector, mean in zip(snapshot.dense.vectors([0, 1]), means, strict=True):
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-3)
@@ -336,7 +345,7 @@ def test_each_document_has_a_row_for_its_title_which_matches_nothing_if_the_titl
     assert titles[1].tolist() == [[0.0] * snapshot.head.dim]
     for title, text in ((titles[0], "The bridge"), (titles[2], "Empty roads")):
         (encoding,) = encoder.encode([EncoderInput(text)])
-        np.testing.assert_allclose(title, snapshot.head.project_passage(encoding.vectors), atol=1e-3)
+        assert lost(title, snapshot.head.project_passage(encoding.vectors)) < LOST
 
 
 def test_without_titles_no_title_matches_anything(documents: Path, index: Path) -> None:

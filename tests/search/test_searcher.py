@@ -175,7 +175,7 @@ def test_scores_are_those_of_the_stored_vectors(searcher: Searcher, question: st
         row = entry.rows[hit.passage.ordinal]
         (vector,) = snapshot.dense.vectors([row])
         assert hit.scores.dense == pytest.approx(float(vector @ query.vector), abs=1e-5)
-        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=5e-3)  # a byte for each component
         assert hit.scores.late == pytest.approx(score_by_definition(query, snapshot, row), abs=1e-5)
         assert hit.scores.bm25 == pytest.approx(float(snapshot.bm25.scores(question, [row])[0]))
 

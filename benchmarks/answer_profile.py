@@ -1,23 +1,29 @@
-"""Profile an answer: how long each stage takes, and how well encoding uses the processor.
+"""Profile an answer: how long each stage takes, and how well encoding and reading use the processor.
 
-    python benchmarks/answer_profile.py [--documents FOLDER] [--repeats 5]
+    python benchmarks/answer_profile.py [--documents FOLDER] [--index FOLDER] [--questions 200] [--repeats 5]
+        [--json FILE]
 
-Asks each question about the seeds several times in this process, with a stopwatch around each stage, and several times
-over HTTP. The fastest of each counts; the table has means over the questions. ``HTTP`` is what remains: the framework,
-threads, the socket, and the client's own work. Encoding is compared with the most int8 operations a second that a large
-matrix product reaches in ONNX Runtime on this machine; its work is the products with the model's weights.
+Asks questions about the seeds several times in each mode, in this process with a stopwatch around each stage, and over
+HTTP. The fastest of each counts; the table has means over the questions. ``HTTP`` is what remains: the framework,
+threads, the socket, and the client's own work. Chunks are read on several cores at once; the time of reading is split
+between tokenizing and running the model as the time of its threads is.
+
+Encoding and reading are compared with the most int8 operations a second that a large matrix product reaches in ONNX
+Runtime on this machine; their work is the products with the models' weights.
 """
 
 import argparse
 import http.client
 import itertools
+import json
 import math
 import os
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +33,30 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 import numpy as np
 import onnx
 import onnxruntime
-from serving import SEEDS, ask, rebuild, running, seed_questions, sourceline_on
+from serving import SEEDS, ask, rebuild, running, seed_questions, sourceline, sourceline_on
 
 from sourceline.encoders import base
+from sourceline.encoders import reranker as reranker_module
 from sourceline.encoders.base import EncoderInput, Int64
 from sourceline.encoders.load import ENCODERS
-from sourceline.encoders.onnx import MODEL_FILE, OnnxEncoder
+from sourceline.encoders.onnx import INPUT, MODEL_FILE, OnnxEncoder
+from sourceline.encoders.reranker import OnnxReranker
 from sourceline.evaluation.evaluate import open_searcher
 from sourceline.ingest.chunking import chunk_document
 from sourceline.ingest.loader import read_document, scan_folder
+from sourceline.search import reranking as reranking_module
 from sourceline.search import searcher as searcher_module
+from sourceline.search.confidence import load_calibration, load_reader_calibration
 from sourceline.search.searcher import Searcher
 from sourceline.server.models import AskResponse
-from sourceline.types import Answer
+from sourceline.types import Answer, Mode
 
-STAGES = ("tokenize", "encode", "dense", "BM25", "late interaction", "passages", "rest", "JSON")
+READ, READ_TOKENIZE, READ_RUN = "read", "read: tokenize", "read: run"
+STAGES = (
+    *("tokenize", "encode", "candidates: dense", "candidates: BM25", "late interaction"),
+    *(READ_TOKENIZE, READ_RUN, "passages", "rest", "JSON"),
+)
+READER = Path(str(resources.files("sourceline.encoders") / "reader"))
 SIDES = (512, 1024, 2048)  # of the square matrices whose product measures the peak
 CHUNKS = 64  # that are encoded to measure the rate of a build
 PRODUCTS = {"MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
@@ -52,63 +67,107 @@ def main() -> None:
     """Build an index of the documents and print the profile."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=Path, default=SEEDS)
+    parser.add_argument("--index", type=Path, help="an index of the documents; one is built if there is none")
+    parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        rebuild(arguments.documents, Path(scratch))
-        print(table_of(profile(Path(scratch), arguments.documents, arguments.repeats)))
+        index = arguments.index or Path(scratch)
+        if not arguments.index:
+            rebuild(arguments.documents, index)
+        profiled = profile(index, arguments.documents, arguments.questions, arguments.repeats)
+    print(table_of(profiled))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(profiled, indent=1) + "\n", "utf-8")
 
 
-def profile(index: Path, documents: Path = SEEDS, repeats: int = 5) -> dict[str, float]:
-    """Return milliseconds by stage, and how well encoding uses the processor."""
-    searcher = open_searcher(index)
+def profile(index: Path, documents: Path, count: int, repeats: int) -> dict[str, Any]:
+    """Return milliseconds by mode and stage, and how well encoding and reading use the processor."""
+    readings = Readings()
+    searcher = with_reader(open_searcher(index), readings.open_reader(READER))
     encoder = searcher.encoder
     assert isinstance(encoder, OnnxEncoder)  # the peak is that of its kind of arithmetic
-    questions = seed_questions()
+    questions = seed_questions()[:count]
     work = operations_per_token(index / ENCODERS / encoder.fingerprint / MODEL_FILE)
+    reader_work = operations_per_token(READER / MODEL_FILE)
     tokens = float(np.mean([len(encoder.tokenize(question).ids) + SPECIAL_TOKENS for question in questions]))
     bulk = encode_rate(encoder, documents)
     with running(sourceline_on(index, documents)) as (_, port):
         # Last, as the stopwatch stays in the searcher.
-        stages, over_http = answer_times(searcher, port, questions, repeats)
-    total = sum(stages.values())
+        modes, reading = answer_times(searcher, readings, port, questions, repeats)
     cores = os.cpu_count() or 1
     peak_of_core, peak_of_all = peak(1), peak(cores)
+    encoding = (modes[Mode.READ]["encode"] + modes[Mode.FAST]["encode"]) / 2 / 1000
+    running_reader = modes[Mode.READ][READ_RUN] / 1000
     return {
-        **stages,
-        "in the process": total,
-        "HTTP": over_http - total,
-        "over HTTP": over_http,
+        "modes": modes,
         "cores": cores,
-        "tokens of a question": tokens,
-        "operations of a token": work,
         "peak of one core": peak_of_core,
         "peak of all cores": peak_of_all,
-        "share of a question": work * tokens / (stages["encode"] / 1000) / peak_of_core,
-        "tokens/s": bulk,
-        "share of chunks": work * bulk / peak_of_all,
+        "encoder": {
+            "operations of a token": work,
+            "tokens of a question": tokens,
+            "share of a question": work * tokens / encoding / peak_of_core,
+            "tokens/s": bulk,
+            "share of chunks": work * bulk / peak_of_all,
+        },
+        "reader": {
+            "operations of a token": reader_work,
+            **reading,
+            "cores at work": reading["seconds of the model"] / running_reader,
+            "share of a core at work": reader_work * reading["tokens"] / reading["seconds of the model"] / peak_of_core,
+            "share": reader_work * reading["tokens"] / running_reader / peak_of_all,
+        },
     }
 
 
-def table_of(profile: Mapping[str, float]) -> str:
+def with_reader(searcher: Searcher, reader: OnnxReranker) -> Searcher:
+    """Return a searcher of the same index that reads."""
+    return Searcher(
+        searcher.snapshot,
+        searcher.encoder,
+        load_calibration(searcher.encoder.model),
+        reranker=reader,
+        reader_calibration=load_reader_calibration(reader.name),
+    )
+
+
+def table_of(profile: Mapping[str, Any]) -> str:
     """Return the table in Markdown and the shares of the peak."""
-    whole = profile["over HTTP"]
-    names = (*STAGES, "in the process", "HTTP", "over HTTP")
+    modes: Mapping[str, Mapping[str, float]] = profile["modes"]
+    encoder, reader = profile["encoder"], profile["reader"]
+
+    def cells(name: str) -> str:
+        return " | ".join(
+            f"{mode[name]:.3f} | {100 * mode[name] / mode['over HTTP']:.0f} %" if name in mode else " | "
+            for mode in modes.values()
+        )
+
     return "\n".join(
         [
-            "| where the time goes | ms | share |",
-            "|---|---|---|",
-            *(f"| {name} | {profile[name]:.3f} | {100 * profile[name] / whole:.0f} % |" for name in names),
+            "| where the time goes | " + " | ".join(f"{mode}, ms | share" for mode in modes) + " |",
+            "|---" * (1 + 2 * len(modes)) + "|",
+            *(f"| {name} | {cells(name)} |" for name in (*STAGES, "in the process", "HTTP", "over HTTP")),
             "",
             f"int8 peak: {profile['peak of one core'] / 1e9:,.0f} GOP/s on one core, "
-            f"{profile['peak of all cores'] / 1e9:,.0f} on {profile['cores']}; "
-            f"a token takes {profile['operations of a token'] / 1e6:.1f} MOP",
-            f"a question ({profile['tokens of a question']:.1f} tokens, one core): "
-            f"{100 * profile['share of a question']:.0f} % of the peak",
-            f"chunks (all cores): {profile['tokens/s']:,.0f} tokens/s, "
-            f"{100 * profile['share of chunks']:.0f} % of the peak",
+            f"{profile['peak of all cores'] / 1e9:,.0f} on {profile['cores']}",
+            f"encoder: {encoder['operations of a token'] / 1e6:.1f} MOP a token; "
+            f"a question ({encoder['tokens of a question']:.1f} tokens, one core): "
+            f"{100 * encoder['share of a question']:.0f} % of the peak; "
+            f"chunks (all cores): {encoder['tokens/s']:,.0f} tokens/s, "
+            f"{100 * encoder['share of chunks']:.0f} % of the peak",
+            f"reader: {reader['operations of a token'] / 1e6:.1f} MOP a token; "
+            f"{reader['chunks']:.1f} chunks a question, {reader['tokens']:.0f} tokens in all; "
+            f"{reader['cores at work']:.1f} cores at work, each at {100 * reader['share of a core at work']:.0f} % "
+            f"of the peak of one; {100 * reader['share']:.0f} % of the peak of all",
         ]
     )
+
+
+def replace_by(owner: object, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put what ``make`` makes of a function of an object or module in its place."""
+    setattr(owner, name, make(getattr(owner, name)))
 
 
 class Stopwatch:
@@ -136,7 +195,7 @@ class Stopwatch:
     def wrap(self, owner: object, stage: str, *names: str) -> None:
         """Put the clock around these functions of an object or module."""
         for name in names:
-            setattr(owner, name, self.timed(stage, getattr(owner, name)))
+            replace_by(owner, name, partial(self.timed, stage))
 
     def _switch(self) -> None:
         now = time.perf_counter()
@@ -145,38 +204,113 @@ class Stopwatch:
         self._since = now
 
 
-def answer_times(searcher: Searcher, port: int, questions: list[str], repeats: int) -> tuple[dict[str, float], float]:
-    """Return the mean milliseconds of each stage, and those over HTTP."""
+class Readings:
+    """What the reader's threads did since ``clear``: seconds of tokenizing, seconds and tokens of each chunk."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        # Threads only append to the lists, which is safe.
+        self._tokenizing: list[float] = []
+        self._chunks: list[tuple[float, int]] = []
+
+    def open_reader(self, folder: Path) -> OnnxReranker:
+        """Return a reader with the clock around its tokenizer and its model; it stays in the module."""
+        replace_by(reranker_module, "tokenize", self._timed_tokenize)
+        replace_by(reranker_module, "open_session", self._opening_timed_session)
+        return OnnxReranker(folder)
+
+    def _timed_tokenize(self, tokenize: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any) -> Any:
+            started = time.perf_counter()
+            tokens = tokenize(*args)
+            self._tokenizing.append(time.perf_counter() - started)
+            return tokens
+
+        return timed
+
+    def _opening_timed_session(self, open_session: Callable[..., Any]) -> Callable[..., Any]:
+        def open_timed(*args: Any) -> Any:
+            session = open_session(*args)
+            replace_by(session, "run", self._timed_run)
+            return session
+
+        return open_timed
+
+    def _timed_run(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(outputs: object, inputs: Mapping[str, Int64]) -> Any:
+            started = time.perf_counter()
+            scores = run(outputs, inputs)
+            self._chunks.append((time.perf_counter() - started, len(inputs[INPUT])))
+            return scores
+
+        return timed
+
+    def split(self, spent: dict[str, float]) -> dict[str, float]:
+        """Return the seconds by stage with those of reading split between the tokenizer and the model."""
+        reading = spent.pop(READ, 0.0)
+        if not reading:
+            return spent
+        tokenizing = sum(self._tokenizing)
+        share = tokenizing / (tokenizing + sum(seconds for seconds, _ in self._chunks))
+        return spent | {READ_TOKENIZE: reading * share, READ_RUN: reading * (1 - share)}
+
+    def totals(self) -> dict[str, float]:
+        """Return how many chunks and tokens were read, and the seconds that the model took, over all threads."""
+        return {
+            "chunks": len(self._chunks),
+            "tokens": sum(tokens for _, tokens in self._chunks),
+            "seconds of the model": sum(seconds for seconds, _ in self._chunks),
+        }
+
+
+def answer_times(
+    searcher: Searcher, readings: Readings, port: int, questions: Sequence[str], repeats: int
+) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Return the mean milliseconds by mode of each stage and over HTTP, and the means of what the reader did."""
     watch = Stopwatch()
     answer = watched(searcher, watch)
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    sums, over_http = dict.fromkeys(STAGES, 0.0), 0.0
-    for question in questions:
-        tries = []
-        for _ in range(repeats):
-            watch.spent.clear()
-            answer(question)
-            tries.append(dict(watch.spent))
-        for stage, spent in min(tries, key=lambda spent: sum(spent.values())).items():
-            sums[stage] += spent
-        over_http += min(seconds(partial(ask, connection, question)) for _ in range(repeats))
-    return {stage: 1000 * spent / len(questions) for stage, spent in sums.items()}, 1000 * over_http / len(questions)
+    modes, reading = {}, defaultdict[str, float](float)
+    for mode in Mode:
+        sums = defaultdict[str, float](float)
+        for question in questions:
+            tries = []
+            for _ in range(repeats):
+                watch.spent.clear()
+                readings.clear()
+                answer(question, mode)
+                tries.append((readings.split(dict(watch.spent)), readings.totals()))
+            spent, read = min(tries, key=lambda one: sum(one[0].values()))
+            over_http = min(seconds(partial(ask, connection, question, sourceline(mode))) for _ in range(repeats))
+            whole = sum(spent.values())
+            for stage, time_spent in (spent | {"in the process": whole, "HTTP": over_http - whole}).items():
+                sums[stage] += 1000 * time_spent / len(questions)
+            sums["over HTTP"] += 1000 * over_http / len(questions)
+            for name, value in read.items():
+                reading[name] += value / len(questions)
+        modes[str(mode)] = dict(sums)
+    return modes, dict(reading)
 
 
-def watched(searcher: Searcher, watch: Stopwatch) -> Callable[[str], object]:
+def watched(searcher: Searcher, watch: Stopwatch) -> Callable[[str, Mode], object]:
     """Return what answers a question as the server does, with the stopwatch in it."""
     index, encode = searcher.snapshot, searcher.encoder.encode
     watch.wrap(base, "tokenize", "tokenize")  # what the encoder calls, inside encoding too
     searcher.encoder.encode = watch.timed(  # type: ignore[method-assign]  # what the profile is for
         "encode", lambda inputs: iter(list(encode(inputs)))
     )
-    watch.wrap(index.dense, "dense", "search", "scores")
-    watch.wrap(index.bm25, "BM25", "search", "scores", "max_score")
-    watch.wrap(index.passages, "passages", "rows", "duplicates", "with_duplicates")
+    watch.wrap(index.dense, "candidates: dense", "search", "scores")
+    watch.wrap(index.bm25, "candidates: BM25", "search", "scores", "max_score")
+    watch.wrap(index.passages, "passages", "rows", "duplicates", "with_duplicates", "surroundings")
     watch.wrap(searcher_module, "late interaction", "late_interaction")
+    watch.wrap(reranking_module, "late interaction", "late_interaction")
+    watch.wrap(searcher.reranker, READ, "score")
     ask_searcher = watch.timed("rest", searcher.ask)
     write = watch.timed("JSON", write_json)
-    return lambda question: write(ask_searcher(question, 5))
+    return lambda question, mode: write(ask_searcher(question, 5, (), mode))
 
 
 def write_json(answer: Answer) -> str:

@@ -18,7 +18,7 @@ end
 function done(summary, latency)
    local errors = summary.errors
    local lost = errors.connect + errors.read + errors.write + errors.timeout
-   local form = '\n{"seconds": %f, "requests": %d, "refused": %d, "lost": %d, "p50_ms": %f, "p99_ms": %f}\n'
-   local half, most = latency:percentile(50) / 1e3, latency:percentile(99) / 1e3
-   io.write(form:format(summary.duration / 1e6, summary.requests, errors.status, lost, half, most))
+   local form = '\n{"seconds": %f, "requests": %d, "refused": %d, "lost": %d, "p50_ms": %f, "p95_ms": %f, "p99_ms": %f}\n'
+   local p50, p95, p99 = latency:percentile(50) / 1e3, latency:percentile(95) / 1e3, latency:percentile(99) / 1e3
+   io.write(form:format(summary.duration / 1e6, summary.requests, errors.status, lost, p50, p95, p99))
 end

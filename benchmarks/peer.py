@@ -1,11 +1,18 @@
 """Measure Sourceline beside txtai: start, latency, throughput, memory, indexing speed and disk.
 
-    python benchmarks/peer.py [--runs 3] [--documents FOLDER] [--json FILE] [--plot FILE.svg] [--profile]
+    python benchmarks/peer.py [--runs 3] [--documents FOLDER] [--cross-encoder FOLDER] [--json FILE] [--plot FILE.svg]
+        [--profile]
+
+What is compared does the same. Mode ``fast`` stands beside txtai's hybrid search, and mode ``read`` beside a hybrid
+search whose first ten go through sentence-transformers' CrossEncoder (``txtai_reranker.py``). ``--cross-encoder`` is
+that model's folder; without it only ``fast`` is compared. ``python -m training.reader.base`` makes one from the weights
+that the reader began with.
 
 The latest txtai is installed once, into an environment of its own below ``--cache``; it gets the same model folder, the
-same torch, a hybrid index (dense and BM25) with its content, and its own API server. Each run measures both, one after
-the other, as they ship: a single server process, five passages an answer; wrk is the client, alone and 16 at once. The
-seed documents are served; indexing speed and disk are measured on ``--documents``, which should be a larger corpus.
+same torch, a hybrid index (dense and BM25) with its content, and its own API server. Each run measures all, one after
+the other, as they ship: a single server process, five passages an answer; wrk is the client, alone and 16 at once.
+Sourceline has its reader loaded in both modes. p95 is that of questions under 200 characters. The seed documents are
+served; indexing speed and disk are measured on ``--documents``, which should be a larger corpus.
 
 txtai is at an advantage: it is given the sentences, and its clock runs over ``index()`` and ``save()`` alone,
 Sourceline's over the whole build. The table has medians (lowest to highest); ``ratio`` is how many times better than
@@ -31,17 +38,18 @@ from urllib.parse import quote
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from serving import SEEDS, Server, measure, rebuild, seed_questions, sourceline_on
+from serving import P50, P95, P99, SEEDS, SHORT, Server, measure, rebuild, seed_questions, sourceline_on
 
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.load import ENCODERS
 from sourceline.evaluation.metrics import Estimate
 from sourceline.evaluation.report import LIGHT, draw_intervals, to_svg
 from sourceline.index.snapshot import open_current
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, Mode
 
 HERE = Path(__file__).parent
 CLIENTS = 16
+PASSAGES = 5  # of an answer
 OURS, PEER = "Sourceline", "txtai"
 FAILED = f"failed at {CLIENTS} clients, %"
 MORE_IS_BETTER = {f"requests/s at {CLIENTS} clients", "sentences indexed/s"}
@@ -54,7 +62,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--documents", type=Path, default=SEEDS, help="indexed for speed and disk")
-    parser.add_argument("--seconds", type=int, default=10, help="of load in each run, by one client and by many")
+    parser.add_argument("--cross-encoder", type=Path, help="a folder; what reranks txtai's first ten")
+    parser.add_argument("--seconds", type=int, default=10, help="of each load: by one client, by many")
     parser.add_argument("--cache", type=Path, default=HERE.parent / ".peer", help="where txtai is installed")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
@@ -64,7 +73,7 @@ def main() -> None:
         sys.exit("the load generator is missing: apt-get install -y wrk")
     python = install_peer(arguments.cache)
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(python, Path(scratch), arguments.documents, arguments.seconds)
+        bench = Bench(python, Path(scratch), arguments.documents, arguments.cross_encoder, arguments.seconds)
         runs = []
         for number in range(arguments.runs):
             runs.append(bench.run())
@@ -72,18 +81,30 @@ def main() -> None:
         compared = compare(runs)
         versions = {OURS: version("sourceline"), PEER: peer_version(python), "torch": version("torch")}
         print(table(compared, versions[PEER], bench.sentences))
+        if not arguments.cross_encoder:
+            print("Mode read was not compared: --cross-encoder FOLDER compares it.")
         measured: dict[str, Any] = {
             "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
             "versions": versions,
+            "cross-encoder": arguments.cross_encoder and arguments.cross_encoder.resolve().name,
             "documents": {"name": arguments.documents.resolve().name, "sentences": bench.sentences},
             "compared": compared,
             "runs": runs,
         }
         if arguments.profile:
-            from answer_profile import profile, table_of  # which opens the index in this process
-
-            measured["profile"] = profile(bench.served)
-            print(table_of(measured["profile"]))
+            # A process of its own: it reads how many threads libraries may use before it imports them.
+            file = Path(scratch) / "profile.json"
+            command = [
+                sys.executable,
+                str(HERE / "answer_profile.py"),
+                "--index",
+                str(bench.served),
+                "--json",
+                str(file),
+            ]
+            sys.stdout.flush()
+            subprocess.run(command, check=True)
+            measured["profile"] = json.loads(file.read_text("utf-8"))
     if arguments.json:
         arguments.json.write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
     if arguments.plot:
@@ -94,14 +115,16 @@ def main() -> None:
 def install_peer(cache: Path) -> Path:
     """Return the interpreter of txtai's environment; make it if there is none."""
     python, marker = cache / "bin" / "python", cache / "installed"
-    if not marker.is_file():
+    # Sourceline's torch first: left to itself, txtai would bring the newest with everything for GPUs.
+    torch = f"torch=={version('torch').partition('+')[0]}"
+    others = (f"{PEER}[api]", f"sentence-transformers=={version('sentence-transformers')}")
+    wanted = " ".join((torch, *others))
+    if not marker.is_file() or marker.read_text("utf-8") != wanted:
         print(f"installing {PEER} into {cache}; it takes a minute or two", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", cache], check=True)
-        # Sourceline's torch first: left to itself, txtai would bring the newest with everything for GPUs.
-        torch = f"torch=={version('torch').partition('+')[0]}"
-        for packages in ([torch], [torch, f"{PEER}[api]"]):
+        for packages in ([torch], [torch, *others]):
             subprocess.run([str(python), "-m", "pip", "install", "-qq", *packages], check=True)
-        marker.touch()
+        marker.write_text(wanted, "utf-8")
     return python
 
 
@@ -114,8 +137,11 @@ def peer_version(python: Path) -> str:
 class Bench:
     """Both systems, each with an index of the seeds to serve. ``sentences`` is how many the documents have."""
 
-    def __init__(self, python: Path, scratch: Path, documents: Path, seconds: int) -> None:
-        """Index the seeds with both, and the documents with Sourceline, whose sentences txtai is given."""
+    def __init__(self, python: Path, scratch: Path, documents: Path, cross_encoder: Path | None, seconds: int) -> None:
+        """Index the seeds with both, and the documents with Sourceline, whose sentences txtai is given.
+
+        Without a cross-encoder, mode read is left out.
+        """
         self._python, self._scratch, self._documents, self._seconds = python, scratch, documents, seconds
         self._offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         self.served = scratch / "served"
@@ -124,27 +150,43 @@ class Bench:
         self._index_with_peer(scratch / "seeds.json", scratch / "served-by-peer")
         rebuild(documents, self._fresh_folder())
         self.sentences = write_sentences(scratch / "index", scratch / "documents.json")
-        config = scratch / "config.yml"
-        config.write_text(f"path: {scratch / 'served-by-peer'}\nwritable: false\nembeddings: {{}}\n")
-        self._servers = {
-            OURS: sourceline_on(self.served, SEEDS),
+        self._servers = {Mode.FAST: self._pair(Mode.FAST)}
+        if cross_encoder:
+            self._servers[Mode.READ] = self._pair(Mode.READ, cross_encoder)
+
+    def _pair(self, mode: Mode, cross_encoder: Path | None = None) -> dict[str, Server]:
+        """Return Sourceline asked in a mode, and txtai, with a cross-encoder behind its search if there is one."""
+        config: dict[str, Any] = {"path": str(self._scratch / "served-by-peer"), "writable": False, "embeddings": {}}
+        file = self._scratch / f"{mode}.yml"
+        environment = self._offline | {"CONFIG": str(file)}
+        if cross_encoder:
+            config["cross-encoder"] = str(cross_encoder.resolve())
+            environment |= {"API_CLASS": "txtai_reranker.RerankingAPI", "PYTHONPATH": str(HERE)}
+        file.write_text(json.dumps(config), "utf-8")  # which is YAML, too
+        return {
+            OURS: sourceline_on(self.served, SEEDS, mode),
             PEER: Server(
-                (str(python), *"-m uvicorn txtai.api:app --port 0 --no-access-log".split()),
-                lambda question: ("GET", f"/search?limit=5&query={quote(question)}", ""),
-                self._offline | {"CONFIG": str(config)},
+                (str(self._python), *"-m uvicorn txtai.api:app --port 0 --no-access-log".split()),
+                lambda question: ("GET", f"/search?limit={PASSAGES}&query={quote(question)}", ""),
+                environment,
             ),
         }
 
     def run(self) -> dict[str, dict[str, float]]:
-        """Return the measurements of each system."""
-        return {name: self._serve(name) | self._index(name) for name in (OURS, PEER)}
+        """Return the measurements of each system; those of a mode begin with its name."""
+        measured: dict[str, dict[str, float]] = {OURS: {}, PEER: {}}
+        for mode, pair in self._servers.items():
+            for name, server in pair.items():
+                for measure_name, value in self._serve(server).items():
+                    measured[name][f"{mode}: {measure_name}"] = value
+        return {name: values | self._index(name) for name, values in measured.items()}
 
-    def _serve(self, name: str) -> dict[str, float]:
-        requests = self._scratch / f"{name}.tsv"
-        server = self._servers[name]
-        lines = ("\t".join(server.request(question)) for question in seed_questions())
-        requests.write_text("\n".join(lines) + "\n", "utf-8")
-        return measure(server, lambda port: under_load(port, requests, self._seconds))
+    def _serve(self, server: Server) -> dict[str, float]:
+        questions = seed_questions()
+        requests, short_requests = self._scratch / "requests.tsv", self._scratch / "short-requests.tsv"
+        write_requests(server, questions, requests)
+        write_requests(server, [question for question in questions if len(question) < SHORT], short_requests)
+        return measure(server, lambda port: under_load(port, requests, short_requests, self._seconds))
 
     def _index(self, name: str) -> dict[str, float]:
         if name == OURS:
@@ -181,15 +223,26 @@ def write_sentences(index: Path, file: Path) -> int:
     return len(texts)
 
 
-def under_load(port: int, requests: Path, seconds: int) -> dict[str, float]:
+def write_requests(server: Server, questions: Sequence[str], file: Path) -> None:
+    """Write the requests that ask a server these questions, for ``load.lua``."""
+    lines = ("\t".join(server.request(question)) for question in questions)
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def under_load(port: int, requests: Path, short_requests: Path, seconds: int) -> dict[str, float]:
     """Return latency and throughput with a single client, and with many at once."""
-    single, many = (run_wrk(port, requests, seconds, clients) for clients in (1, CLIENTS))
+    single, short = (run_wrk(port, file, seconds, 1) for file in (requests, short_requests))
+    for alone in (single, short):
+        if alone["refused"] or alone["lost"]:
+            raise RuntimeError(f"questions of a single client were not answered: {alone}")
+    many = run_wrk(port, requests, seconds, CLIENTS)
     failed = many["refused"] + many["lost"]
-    if single["refused"] or single["lost"]:
-        raise RuntimeError(f"questions of a single client were not answered: {single}")
+    if many["requests"] == many["refused"]:
+        raise RuntimeError(f"none of {CLIENTS} clients was answered within {seconds} s: {many}")
     return {
-        "p50 at one client, ms": single["p50_ms"],
-        "p99 at one client, ms": single["p99_ms"],
+        P50: single["p50_ms"],
+        P95: short["p95_ms"],
+        P99: single["p99_ms"],
         f"requests/s at {CLIENTS} clients": (many["requests"] - many["refused"]) / many["seconds"],
         f"p99 at {CLIENTS} clients, ms": many["p99_ms"],
         FAILED: 100 * failed / (many["requests"] + many["lost"]),
@@ -213,11 +266,13 @@ def compare(runs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict
     compared: dict[str, dict[str, Spread | None]] = {}
     for name in runs[0][OURS]:
         pairs = [(run[OURS][name], run[PEER][name]) for run in runs]
-        ratios = [ours / peer if name in MORE_IS_BETTER else peer / ours for ours, peer in pairs if ours and peer]
+        measured = name.rpartition(": ")[2]  # without the mode
+        more = measured in MORE_IS_BETTER
+        ratios = [ours / peer if more else peer / ours for ours, peer in pairs if ours and peer]
         columns = {
             OURS: [ours for ours, _ in pairs],
             PEER: [peer for _, peer in pairs],
-            "ratio": [] if name == FAILED else ratios,
+            "ratio": [] if measured == FAILED else ratios,
         }
         compared[name] = {
             column: (statistics.median(values), min(values), max(values)) if values else None

@@ -27,7 +27,9 @@ def main() -> int:
     print("|---|---|---|" + "---|" * len(MEASURES))
     reached = True
     for folder in arguments.sets:
-        evaluation = evaluate(read_dataset(folder), settings.model, settings.backend, settings.index)
+        evaluation = evaluate(
+            read_dataset(folder), settings.model, settings.backend, settings.index, reranker=settings.reranker
+        )
         for setting, systems in evaluation.metrics.items():
             for system, values in systems.items():
                 name = f"{evaluation.dataset}, {setting} | {evaluation.answerable(setting):,} | {system}"

@@ -1,6 +1,7 @@
 import doctest
 import hashlib
 import logging
+import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from sourceline.citations.lookup import look_up
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.load import ENCODERS, open_encoder
+from sourceline.encoders.reranker import open_reranker
 from sourceline.errors import (
     BuildRunningError,
     ClosedError,
@@ -42,11 +44,13 @@ from sourceline.types import (
     DocumentInfo,
     FolderContents,
     Location,
+    Mode,
     Passage,
     SnapshotInfo,
     Verdict,
 )
 from tests.conftest import SEEDS
+from tests.support.cross_encoders import write_cross_encoder
 
 BRIDGE, HURT = "The bridge was closed on Monday.", "Nobody was hurt."
 PLAN = "# The plan\n\nA tram is to be built. It costs a million.\n"
@@ -407,7 +411,8 @@ def test_a_backend_may_be_named_by_its_value(seed_index: Path, documents: Path, 
 def test_the_threshold_decides_from_which_confidence_on_a_question_counts_as_answered(built: Path) -> None:
     with Index.open(built) as index:
         confidence = index.ask(QUESTION).confidence
-    for threshold, verdict in [(0.0, Verdict.ANSWERED), (confidence, Verdict.ANSWERED), (1.0, Verdict.NOT_ANSWERED)]:
+    above = math.nextafter(confidence, 1)
+    for threshold, verdict in [(0.0, Verdict.ANSWERED), (confidence, Verdict.ANSWERED), (above, Verdict.UNSURE)]:
         with Index.open(built, threshold=threshold) as index:
             assert index.ask(QUESTION).verdict is verdict
 
@@ -562,6 +567,76 @@ def test_while_an_index_is_refreshed_every_answer_is_of_one_snapshot_and_none_fa
         texts = [hit.passage.text for hit in answer.hits if "edition" in hit.passage.text]
         assert texts
         assert all(f"edition {editions[answer.snapshot]}." in text for text in texts)
+
+
+def reader_scores(answer: Answer) -> list[float | None]:
+    return [hit.scores.reader for hit in answer.hits]
+
+
+def test_the_reader_reads_unless_it_is_not_to(built: Path, seeds: Index) -> None:
+    with Index.open(built) as index, Index.open(built, reranker="none") as without:
+        assert None not in reader_scores(index.ask(QUESTION))
+        fast = index.ask(QUESTION, mode="fast")
+        assert reader_scores(fast) == [None] * 4
+        assert [hit.score for hit in fast.hits] == [hit.scores.late for hit in fast.hits]
+        for mode in (Mode.READ, Mode.FAST, "read", "fast"):
+            assert without.ask(QUESTION, mode=mode) == fast
+        assert list(index.ask_many([QUESTION], mode="fast")) == [fast]
+        assert list(index.ask_many([QUESTION])) == [index.ask(QUESTION, mode=Mode.READ)] == [index.ask(QUESTION)]
+
+
+def test_a_mode_that_there_is_not_is_refused(seeds: Index) -> None:
+    nope: Any = "nope"
+    for call in (lambda: seeds.ask(QUESTION, mode=nope), lambda: list(seeds.ask_many([QUESTION], mode=nope))):
+        with pytest.raises(ValueError, match="'nope' is not a valid Mode"):
+            call()
+
+
+def test_a_cross_encoder_ranks_and_its_confidence_is_said_to_be_another(
+    built: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = str(write_cross_encoder(tmp_path / "encoder"))
+    with Index.open(built, reranker=folder) as index:
+        answer = index.ask(QUESTION)
+        assert 0 < answer.confidence < 1
+    scores = reader_scores(answer)
+    assert None not in scores
+    assert [hit.score for hit in answer.hits] == scores == sorted((s for s in scores if s is not None), reverse=True)
+    assert caplog.messages == [f"{folder} has no calibration: confidence is that of mode fast"]
+
+
+def test_a_reranker_that_there_is_not_is_refused_when_it_is_needed(built: Path) -> None:
+    message = "no model 'no such reranker': it is neither a folder nor a name on the model hub"
+    with pytest.raises(ModelError, match=message):
+        Index.open(built, reranker="no such reranker")
+    with Index.open(built, reranker="no such reranker", lazy=True) as index:
+        assert index.cite(citation_id("a.txt", BRIDGE, 0)).status is CitationStatus.CURRENT
+        for _ in range(2):
+            with pytest.raises(ModelError, match=message):
+                index.ask(QUESTION)
+
+
+def test_the_reranker_is_opened_once_with_the_first_question_and_kept(
+    built: Path, documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def note_and_open(name: str) -> Any:
+        opened.append(name)
+        return open_reranker(name)
+
+    monkeypatch.setattr("sourceline.encoders.reranker.open_reranker", note_and_open)
+    with Index.open(built, lazy=True) as index:
+        index.documents()
+        assert opened == []
+        before = index.ask(QUESTION)
+        write(documents, {"a.txt": f"{BRIDGE} {HURT}\n"})
+        Index.build(documents, built)
+        assert index.refresh()
+        after = index.ask(QUESTION)
+        assert opened == ["reader"]
+    assert after.snapshot != before.snapshot
+    assert reader_scores(after)[0] == reader_scores(before)[0]
 
 
 def test_a_newer_snapshot_that_cannot_be_served_leaves_the_one_before_served(built: Path, documents: Path) -> None:

@@ -1,5 +1,6 @@
 """What the benchmarks compute and draw; that they run is up to whoever runs them."""
 
+import json
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -9,9 +10,15 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from sourceline.encoders import reranker
+from sourceline.encoders.base import RerankerInput
+from sourceline.types import Mode
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+import answer_profile
 import peer
 import scale
+import serving
 
 ROWS = [
     {
@@ -36,7 +43,7 @@ def run(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, dict[str,
 
 
 def test_a_ratio_says_how_many_times_better_ours_is() -> None:
-    speed, time, failed = "sentences indexed/s", "p50 at one client, ms", peer.FAILED
+    speed, time, failed = "sentences indexed/s", f"read: {serving.P50}", f"read: {peer.FAILED}"
     runs = [
         run({speed: 500, time: 4, failed: 0}, {speed: 100, time: 20, failed: 2}),
         run({speed: 600, time: 5, failed: 0}, {speed: 100, time: 20, failed: 2}),
@@ -46,13 +53,91 @@ def test_a_ratio_says_how_many_times_better_ours_is() -> None:
     assert compared[speed] == {"Sourceline": (600, 500, 700), "txtai": (100, 100, 100), "ratio": (6, 5, 7)}
     assert compared[time]["ratio"] == (4, 2.5, 5)
     assert compared[failed] == {"Sourceline": (0, 0, 0), "txtai": (2, 2, 2), "ratio": None}
+    served = f"fast: requests/s at {peer.CLIENTS} clients"
+    assert peer.compare([run({served: 300}, {served: 100})])[served]["ratio"] == (3, 3, 3)
     assert peer.table(compared, "9.1", 5_250).splitlines() == [
         "| 5,250 sentences indexed | Sourceline | txtai 9.1 | ratio |",
         "|---|---|---|---|",
         "| sentences indexed/s | 600 (500 to 700) | 100 (100 to 100) | 6.0 × (5.0 to 7.0) |",
-        "| p50 at one client, ms | 5.00 (4.00 to 8.00) | 20.0 (20.0 to 20.0) | 4.0 × (2.5 to 5.0) |",
+        "| read: p50 at one client, ms | 5.00 (4.00 to 8.00) | 20.0 (20.0 to 20.0) | 4.0 × (2.5 to 5.0) |",
         f"| {failed} | 0.00 (0.00 to 0.00) | 2.00 (2.00 to 2.00) |  |",
     ]
+
+
+def test_percentiles_are_of_the_questions_that_were_timed_and_p95_of_the_short_ones() -> None:
+    questions = ["x" * 200 if at % 10 == 0 else "short" for at in range(1_000)]
+    # As answer_times asks: in turn, after the ones to warm up.
+    asked = [questions[at % 1_000] for at in range(serving.WARM_UP, serving.WARM_UP + 2_000)]
+    times = [50.0 if len(question) == 200 else 3.0 for question in asked]
+    assert serving.percentiles(questions, times) == {serving.P50: 3.0, serving.P95: 3.0, serving.P99: 50.0}
+
+
+def test_a_server_is_asked_in_a_mode() -> None:
+    for mode in Mode:
+        _, path, body = serving.sourceline(mode).request("Who?")
+        assert (path, json.loads(body)) == ("/v1/ask", {"question": "Who?", "mode": mode.value})
+
+
+def test_a_profile_has_both_modes_and_the_shares_of_the_peak() -> None:
+    fast = {stage: 0.5 for stage in answer_profile.STAGES if not stage.startswith("read")}
+    modes = {
+        "read": fast | {"read: tokenize": 1.0, "read: run": 11.0, "in the process": 16.0, "HTTP": 4.0, "over HTTP": 20},
+        "fast": fast | {"in the process": 4.0, "HTTP": 1.0, "over HTTP": 5.0},
+    }
+    encoder = {
+        "operations of a token": 21.3e6,
+        "tokens of a question": 20,
+        "share of a question": 0.5,
+        "tokens/s": 9_000,
+        "share of chunks": 0.8,
+    }
+    reading = {
+        "operations of a token": 42.5e6,
+        "chunks": 3,
+        "tokens": 390,
+        "cores at work": 1.6,
+        "share of a core at work": 0.7,
+        "share": 0.55,
+    }
+    profile = {
+        "modes": modes,
+        "cores": 2,
+        "peak of one core": 300e9,
+        "peak of all cores": 500e9,
+        "encoder": encoder,
+        "reader": reading,
+    }
+    lines = answer_profile.table_of(profile).splitlines()
+    assert lines[:3] == [
+        "| where the time goes | read, ms | share | fast, ms | share |",
+        "|---|---|---|---|---|",
+        "| tokenize | 0.500 | 2 % | 0.500 | 10 % |",
+    ]
+    assert "| read: run | 11.000 | 55 % |  |  |" in lines
+    assert lines[-3:] == [
+        "int8 peak: 300 GOP/s on one core, 500 on 2",
+        "encoder: 21.3 MOP a token; a question (20.0 tokens, one core): 50 % of the peak; "
+        "chunks (all cores): 9,000 tokens/s, 80 % of the peak",
+        "reader: 42.5 MOP a token; 3.0 chunks a question, 390 tokens in all; "
+        "1.6 cores at work, each at 70 % of the peak of one; 55 % of the peak of all",
+    ]
+
+
+def test_what_the_readers_threads_did_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tokenize", "open_session"):
+        monkeypatch.setattr(reranker, name, getattr(reranker, name))  # put back at the end
+    readings = answer_profile.Readings()
+    readings.open_reader(answer_profile.READER).score(
+        "Who came?", [RerankerInput("Ann came.", ((0, 9),)), RerankerInput("Bob left.", ((0, 9),))]
+    )
+    totals = readings.totals()
+    assert totals["chunks"] == 2
+    # [CLS] who came ? [SEP] and the three tokens of each text with [SEP]
+    assert totals["tokens"] == 2 * (5 + 4)
+    split = readings.split({"rest": 1.0, "read": 2.0})
+    assert list(split) == ["rest", "read: tokenize", "read: run"]
+    assert split["read: tokenize"] + split["read: run"] == pytest.approx(2.0)
+    assert readings.split({"rest": 1.0}) == {"rest": 1.0}
 
 
 def test_ratios_are_on_a_logarithmic_axis_that_holds_all_of_them_and_one() -> None:

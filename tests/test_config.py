@@ -5,13 +5,14 @@ import pytest
 
 from sourceline.config import Settings, load_settings
 from sourceline.errors import SettingsError
-from sourceline.types import DEFAULT_MODEL, Backend
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, Backend
 
 DEFAULTS = {
     "documents": Path("seeds"),
     "index": Path("index"),
     "model": DEFAULT_MODEL,
     "backend": Backend.ONNX,
+    "reranker": DEFAULT_RERANKER,
     "threshold": 0.5,
     "host": "127.0.0.1",
     "port": 8080,
@@ -25,6 +26,7 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "index": (Path("a"), "b", "'c'"),
     "model": ("a", "b", "'c'"),
     "backend": (Backend.ONNX, "torch", "'onnx'"),
+    "reranker": ("none", "b", "'c'"),
     "threshold": (0.1, "0.2", "0.3"),
     "host": ("::1", "localhost", "'127.0.0.2'"),
     "port": (1, "2", "3"),
@@ -107,6 +109,7 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
         ("threshold = 1.5", "setting threshold: Input should be less than or equal to 1"),
         ("threshold = nan", "setting threshold: Input should be less than or equal to 1"),
         ("model = 5", "setting model: Input should be a valid string"),
+        ("reranker = false", "setting reranker: Input should be a valid string"),
         ("backend = 'other'", "setting backend: Input should be 'onnx' or 'torch'"),
         ("port 5", "sourceline.toml is not TOML: Expected '=' after a key in a key/value pair (at line 1, column 6)"),
     ],

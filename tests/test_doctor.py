@@ -1,15 +1,20 @@
+import shutil
+from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sourceline.doctor import Finding, examine
 from sourceline.index.snapshot import SNAPSHOTS
-from sourceline.types import DEFAULT_MODEL, Backend
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, NO_RERANKER, Backend
 from tests.conftest import Rebuild
 
 
-def examined(documents: Path, index: Path, model: str = DEFAULT_MODEL) -> dict[str, Finding]:
-    return {finding.subject: finding for finding in examine(documents, index, model, Backend.ONNX)}
+def examined(
+    documents: Path, index: Path, model: str = DEFAULT_MODEL, reranker: str = DEFAULT_RERANKER
+) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in examine(documents, index, model, Backend.ONNX, reranker)}
 
 
 def problems(findings: dict[str, Finding]) -> dict[str, str]:
@@ -24,11 +29,12 @@ def snapshot(documents: Path, index: Path, rebuild: Rebuild) -> str:
 
 def test_a_healthy_index_has_no_problems(documents: Path, index: Path, snapshot: str) -> None:
     findings = examined(documents, index)
-    assert list(findings) == ["installation", "model", "documents", "index", "encoder", "citations"]
+    assert list(findings) == ["installation", "model", "reranker", "documents", "index", "encoder", "citations"]
     assert problems(findings) == {}
     assert findings["documents"].detail == f"1 can be read in {documents}"
     assert findings["index"].detail == f"snapshot {snapshot}, 1 document, 2 passages"
     assert findings["encoder"].detail == "onnx"
+    assert findings["reranker"].detail == "reader"
     assert findings["citations"].detail == "2 were issued"
     assert findings["model"].detail.startswith(f"{DEFAULT_MODEL} in ")
     for package in ("sourceline 0.1.0", "Python 3.", "faiss-cpu 1.", "torch 2."):
@@ -89,6 +95,32 @@ def test_a_damaged_encoder_or_record_of_citations(documents: Path, index: Path, 
     assert set(found_problems) == {"encoder", "citations"}
     assert str(index / "ledger.sqlite") in found_problems["citations"]
     assert "sourceline rebuild-index" in found_problems["encoder"]
+
+
+def test_a_damaged_reader_is_reported_and_nothing_else(
+    documents: Path, index: Path, snapshot: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged = Path(str(resources.files("sourceline.encoders") / "reader"))
+    folder = tmp_path / "package" / "reader"
+    shutil.copytree(packaged, folder)
+    copied = SimpleNamespace(files=lambda _: folder.parent)
+    monkeypatch.setattr("sourceline.encoders.reranker.resources", copied)  # and no other module's
+    assert problems(examined(documents, index)) == {}
+    (folder / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes()[:-1])
+    message = f"the reader in {folder} is missing or damaged: reinstall Sourceline"
+    assert problems(examined(documents, index)) == {"reranker": message}
+    shutil.rmtree(folder)
+    assert problems(examined(documents, index)) == {"reranker": message}
+    findings = examined(documents, index, reranker=NO_RERANKER)
+    assert problems(findings) == {}
+    assert findings["reranker"].detail == "none: questions are answered without reading"
+
+
+def test_a_reranker_that_is_no_model_is_reported(documents: Path, index: Path, snapshot: str, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    assert problems(examined(documents, index, reranker=str(tmp_path / "model"))) == {
+        "reranker": f"{tmp_path / 'model'} has no .safetensors weights; pickled weights are not loaded"
+    }
 
 
 def test_nothing_is_changed(documents: Path, index: Path, snapshot: str) -> None:

@@ -14,22 +14,30 @@ from sourceline.api import Index
 from sourceline.errors import QuestionError
 from sourceline.ingest.loader import read_document
 from sourceline.ingest.sentences import split_passages
+from sourceline.types import Answer, Verdict
 from tests.conftest import SEEDS
 from tests.support.api import assert_problem, serve
 
 # Of each form: how many questions, and how many of them the meeting answers.
 COUNTS = {
     "natural": (12, 12),
-    "keywords": (12, 12),
+    "keywords": (24, 22),
     "lower": (12, 12),
-    "typo": (12, 12),
+    "typo": (26, 25),
     "named": (12, 12),
-    "follow-up": (12, 8),
-    "letters": (12, 6),
+    "follow-up": (24, 16),
+    "letters": (24, 16),
     "one-word": (12, 12),
-    "long": (6, 6),
+    "long": (18, 15),
     "unanswerable": (12, 0),
     "command": (12, 12),
+    "swap": (24, 0),
+    "yesno": (16, 14),
+    "negation": (14, 9),
+    "who-whom": (16, 10),
+    "number": (16, 10),
+    "paraphrase": (14, 14),
+    "nonsense": (12, 0),
 }
 QUESTIONS = [json.loads(line) for line in (SEEDS / "forms.jsonl").read_text("utf-8").splitlines()]
 NO_WORD = "\u200b\u2060"  # characters of no width, which the tokenizer drops
@@ -114,27 +122,52 @@ def test_a_question_without_a_word_is_refused(seeds: Index, client: TestClient) 
     assert error["message"] == "the question holds no words"
 
 
-# Measured: of all .885, and by form as in the comments. One question is .08 of most forms.
+@pytest.fixture(scope="module")
+def answers(seeds: Index) -> dict[str, Answer]:
+    """The answer to each question, by its id."""
+    asked = seeds.ask_many((question["question"] for question in QUESTIONS), k=1)
+    return {question["id"]: answer for question, answer in zip(QUESTIONS, asked, strict=True)}
+
+
+# Measured: of all .943, and by form as in the comments. The floors are one or two questions below.
 @pytest.mark.parametrize(
     ("form", "floor"),
     [
-        ("natural", 0.83),  # .917
-        ("keywords", 0.83),  # .917
-        ("lower", 0.83),  # .917
-        ("typo", 0.83),  # .917
-        ("named", 0.25),  # .333
+        ("natural", 0.75),  # .833
+        ("keywords", 0.9),  # 1
+        ("lower", 0.91),  # 1
+        ("typo", 0.87),  # .960
+        ("named", 0.5),  # .667
         ("follow-up", 0.87),  # 1
-        ("letters", 0.83),  # 1
+        ("letters", 0.81),  # .938
         ("one-word", 0.91),  # 1
-        ("long", 0.83),  # 1
+        ("long", 0.8),  # .933
         ("command", 0.91),  # 1
-        ("", 0.85),
+        ("yesno", 0.85),  # 1
+        ("negation", 0.77),  # 1
+        ("who-whom", 0.8),  # 1
+        ("number", 0.7),  # .9
+        ("paraphrase", 0.71),  # .857
+        ("", 0.91),
     ],
 )
-def test_the_first_passage_answers_whatever_the_form(seeds: Index, form: str, floor: float) -> None:
+def test_the_first_passage_answers_whatever_the_form(answers: dict[str, Answer], form: str, floor: float) -> None:
     questions = [question for question in QUESTIONS if question["answerable"] and form in ("", question["form"])]
     right = 0
-    for question, answer in zip(questions, seeds.ask_many((q["question"] for q in questions), k=1), strict=True):
-        first = answer.hits[0].passage
+    for question in questions:
+        first = answers[question["id"]].hits[0].passage
         right += any(label["start"] < first.end and first.start < label["end"] for label in question["relevant"])
     assert right / len(questions) >= floor
+
+
+# Measured: .716 and .135 of all; of swapped names and roles .333, of nonsense none.
+@pytest.mark.parametrize(
+    ("form", "answerable", "least", "most"),
+    [("", True, 0.66, 1), ("", False, 0, 0.18), ("swap", False, 0, 0.42), ("nonsense", False, 0, 0)],
+)
+def test_answers_are_shown_as_such_and_near_misses_seldom(
+    answers: dict[str, Answer], form: str, answerable: bool, least: float, most: float
+) -> None:
+    asked = [q["id"] for q in QUESTIONS if q["answerable"] == answerable and form in ("", q["form"])]
+    shown = [answers[id_].verdict is Verdict.ANSWERED for id_ in asked]
+    assert least <= sum(shown) / len(shown) <= most

@@ -7,7 +7,7 @@ import pytest
 from sourceline.durable import sha256
 from sourceline.evaluation.dataset import Question, read_dataset
 from sourceline.evaluation.evaluate import evaluate
-from sourceline.evaluation.metrics import OPEN, SOURCELINE, Evaluation
+from sourceline.evaluation.metrics import FAST, OPEN, SOURCELINE, Evaluation
 from sourceline.ingest.loader import read_document
 from sourceline.ingest.sentences import split_passages
 from sourceline.types import DEFAULT_MODEL, Backend
@@ -43,12 +43,29 @@ def test_every_label_covers_exactly_one_passage(question: Question) -> None:
         assert places.count((label.start, label.end)) == 1
 
 
-# Measured: R@1 .783, MRR@10 .864, R@5 .978, nDCG@10 .890; area under the curve of confidence .713.
-@pytest.mark.parametrize(("measure", "floor"), [("R@1", 0.76), ("R@5", 0.95), ("MRR@10", 0.84), ("nDCG@10", 0.87)])
+# Measured: R@1 .891, R@5 .935, MRR@10 .913, nDCG@10 .928; area under the curve of confidence .980.
+@pytest.mark.parametrize(("measure", "floor"), [("R@1", 0.84), ("R@5", 0.91), ("MRR@10", 0.88), ("nDCG@10", 0.9)])
 def test_the_answers_are_found(evaluation: Evaluation, measure: str, floor: float) -> None:
     assert evaluation.metrics[OPEN][SOURCELINE][measure].mean >= floor
 
 
-def test_answerable_questions_have_more_confidence_than_others(evaluation: Evaluation) -> None:
-    assert evaluation.confidence.auc is not None
-    assert evaluation.confidence.auc >= 0.68
+# Measured: R@1 .783, MRR@10 .864, R@5 .957, nDCG@10 .890; area under the curve of confidence .719.
+@pytest.mark.parametrize(("measure", "floor"), [("R@1", 0.76), ("R@5", 0.93), ("MRR@10", 0.84), ("nDCG@10", 0.87)])
+def test_the_answers_are_found_without_reading(evaluation: Evaluation, measure: str, floor: float) -> None:
+    assert evaluation.metrics[OPEN][FAST][measure].mean >= floor
+
+
+@pytest.mark.parametrize(("system", "floor"), [(SOURCELINE, 0.94), (FAST, 0.68)])
+def test_answerable_questions_have_more_confidence_than_others(
+    evaluation: Evaluation, system: str, floor: float
+) -> None:
+    area = evaluation.confidence[OPEN][system].auc
+    assert area is not None
+    assert area >= floor
+
+
+# Measured: 30 of 46 and 0 of 14.
+def test_most_answers_are_shown_as_such_and_no_near_miss_is(evaluation: Evaluation) -> None:
+    confidence = evaluation.confidence[OPEN][SOURCELINE]
+    assert confidence.answerable["answered"] >= 27
+    assert confidence.unanswerable["answered"] == 0

@@ -8,17 +8,17 @@ question's candidates are taken from that index, and the head is fitted so that 
 directions of the token vectors); some thousand parameters are learnt.
 
 ``--folds N`` holds the documents out in N turns and prints R@1, R@5 and MRR@10 on them. ``--write`` puts the head that
-was fitted on all documents into the package. Deterministic; about three minutes for each fit on one core.
+was fitted on all documents into the package, without a codebook: run ``train_codebook.py`` then. Deterministic; about
+three minutes for each fit on one core.
 """
 
 import argparse
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
 import torch
 
@@ -36,7 +36,6 @@ from sourceline.search.searcher import Searcher
 from sourceline.types import DEFAULT_MODEL, Backend
 
 DIM = 192  # of the projection
-CODE_BYTES = 48  # a token in a large index
 EPOCHS, BATCH = 2, 32
 VECTOR_RATE, SCALAR_RATE, DECAY = 2e-2, 1e-2, 2e-5
 NOT_A_CANDIDATE = 999.0
@@ -82,7 +81,6 @@ def main() -> None:
             print_held_out(trainer, examples, arguments.folds)
         if arguments.write:
             head = trainer.fit(examples).head(projection)
-            head = replace(head, codebook=train_codebook(searcher, head))
             folder = Path(ranking_head.__file__).parent / "heads"
             write_ranking_head(folder / "all-MiniLM-L6-v2.safetensors", head, model.digest)
 
@@ -92,16 +90,6 @@ def principal_directions(searcher: Searcher) -> Float32:
     vectors = sample_vectors(searcher)
     _, directions = np.linalg.eigh(vectors.T @ vectors)
     return np.ascontiguousarray(directions[:, ::-1][:, :DIM], dtype=np.float32)
-
-
-def train_codebook(searcher: Searcher, head: RankingHead) -> Float32:
-    """Return the centroids of product quantization for the head's token vectors, (pieces, 256, m / pieces)."""
-    quantizer = faiss.ProductQuantizer(DIM, CODE_BYTES, 8)
-    quantizer.train(head.project_passage(sample_vectors(searcher)))
-    codebook: Float32 = faiss.vector_to_array(quantizer.centroids).reshape(CODE_BYTES, 256, DIM // CODE_BYTES)
-    # A missing context is a vector of zeros and must match nothing: the smallest centroid of each piece becomes zero.
-    codebook[np.arange(CODE_BYTES), np.linalg.norm(codebook, axis=2).argmin(axis=1)] = 0
-    return codebook
 
 
 def sample_vectors(searcher: Searcher) -> Float32:

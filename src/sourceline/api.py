@@ -10,13 +10,14 @@ from typing import Self
 
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
-from sourceline.encoders.base import Encoder
+from sourceline.encoders.base import Encoder, Reranker, RerankerInput
 from sourceline.errors import BuildRunningError, ClosedError, MismatchError, UnknownDocumentError
 from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
-from sourceline.search.confidence import is_calibrated, load_calibration
+from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
 from sourceline.search.searcher import Searcher
 from sourceline.types import (
     DEFAULT_MODEL,
+    DEFAULT_RERANKER,
     DEFAULT_THRESHOLD,
     Answer,
     Backend,
@@ -27,6 +28,7 @@ from sourceline.types import (
     DocumentList,
     DocumentText,
     FolderContents,
+    Mode,
     SnapshotInfo,
 )
 
@@ -56,15 +58,18 @@ class Index:
         path: Path,
         model: str | None,
         backend: Backend | None,
+        reranker: str,
         threshold: float,
         connections: int,
     ) -> None:
         """For ``Index.open``."""
-        self._path, self._model, self._backend = path, model, backend
+        self._path, self._model, self._backend, self._reranker_name = path, model, backend, reranker
         self._threshold, self._connections = threshold, connections
         self._ledger = Ledger(path)
         self._refreshing = threading.Lock()  # never taken to answer a question
         self._opening_encoder = threading.Lock()
+        self._reranker: Reranker | None = None
+        self._reranker_opened = False
         self._current: str | None = None  # what CURRENT named when a snapshot was last opened
         self._view: _View | None = None
 
@@ -107,6 +112,7 @@ class Index:
         *,
         model: str | None = None,
         backend: Backend | None = None,
+        reranker: str = DEFAULT_RERANKER,
         threshold: float = DEFAULT_THRESHOLD,
         connections: int = 1,
         lazy: bool = False,
@@ -118,6 +124,8 @@ class Index:
             path: the folder of the index.
             model: the model that it must have been built with; None accepts any.
             backend: what must run the model; None accepts any.
+            reranker: what reads the best chunks: ``reader``, ``none``, or a sentence-transformers CrossEncoder by name
+                or folder, whose scores rank but are not calibrated.
             threshold: the least confidence with which a question counts as answered.
             connections: how many threads will ask at once without waiting for each other.
             lazy: whether to open the encoder only for the first question; looking citations up needs none.
@@ -128,12 +136,12 @@ class Index:
             DamagedError: no snapshot is whole.
             MismatchError: it was built with another model or backend, or in another format.
             SnapshotError: it cannot be read just now.
-            ModelError: its encoder cannot be opened.
+            ModelError: its encoder or the reranker cannot be opened.
             ValueError: an argument is out of range.
         """
         if connections < 1 or not 0 <= threshold <= 1:
             raise ValueError("connections must be at least 1, and threshold between 0 and 1")
-        index = cls(Path(path), model, Backend(backend) if backend else None, threshold, connections)
+        index = cls(Path(path), model, Backend(backend) if backend else None, reranker, threshold, connections)
         # Read before opening: a snapshot that is published meanwhile is noticed by the next refresh.
         index._current = current_id(index._path)
         index._view = index._open_view(fallback)
@@ -183,12 +191,32 @@ class Index:
 
         return find_model(name).folder
 
+    @staticmethod
+    def check_reranker(name: str) -> None:
+        """Open a reranker, which verifies its files, and let it read a sentence. ``none`` needs nothing.
+
+        Raises:
+            ModelError: it cannot be used.
+        """
+        from sourceline.encoders.reranker import open_reranker
+
+        load_reader_calibration(name)
+        if reranker := open_reranker(name):
+            reranker.score("Is anybody there?", [RerankerInput("Nobody is there.", ((0, 16),))])
+
     @property
     def snapshot(self) -> SnapshotInfo:
         """What is served."""
         return _info(self._require_open().snapshot.manifest)
 
-    def ask(self, question: str, k: int = 5, documents: str | Sequence[str] = ()) -> Answer:
+    @property
+    def reranker(self) -> str:
+        """The name of what reads: ``reader``, ``none``, or that of a CrossEncoder."""
+        return self._reranker_name
+
+    def ask(
+        self, question: str, k: int = 5, documents: str | Sequence[str] = (), mode: Mode | str = Mode.READ
+    ) -> Answer:
         """Return the up to ``k`` passages that answer a question best.
 
         Best first, ties in document order, each text once.
@@ -197,23 +225,32 @@ class Index:
             question: in natural words, at most 2,000 characters.
             k: how many passages, clamped to 1..100.
             documents: an id or glob (``2026/*``), or several; if given, only matching documents are searched.
+            mode: ``read``, or ``fast``, which leaves out the reading; without a reranker, both are the same.
 
         Raises:
             QuestionError: the question is empty, too long, or no text.
-            ModelError: the encoder cannot be opened.
+            ModelError: the encoder or the reranker cannot be opened.
+            ValueError: there is no such mode.
         """
-        return self._searcher(self._require_open()).ask(question, k, _patterns(documents))
+        return self._searcher(self._require_open()).ask(question, k, _patterns(documents), Mode(mode))
 
-    def ask_many(self, questions: Iterable[str], k: int = 5, documents: str | Sequence[str] = ()) -> Iterator[Answer]:
+    def ask_many(
+        self,
+        questions: Iterable[str],
+        k: int = 5,
+        documents: str | Sequence[str] = (),
+        mode: Mode | str = Mode.READ,
+    ) -> Iterator[Answer]:
         """Yield the answer of each question as ``ask`` gives it, all from one snapshot.
 
         Raises:
             QuestionError: the next question is empty, too long, or no text.
-            ModelError: the encoder cannot be opened.
+            ModelError: the encoder or the reranker cannot be opened.
+            ValueError: there is no such mode.
         """
-        searcher = self._searcher(self._require_open())
+        searcher, mode = self._searcher(self._require_open()), Mode(mode)
         for question in questions:
-            yield searcher.ask(question, k, _patterns(documents))
+            yield searcher.ask(question, k, _patterns(documents), mode)
 
     def cite(self, citation: str) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.
@@ -279,6 +316,8 @@ class Index:
         """Let go of all files once the calls that have begun are done. May be called twice."""
         with self._refreshing:  # refresh would reopen it
             self._view = None
+        with self._opening_encoder:  # also for a question that has begun
+            self._reranker, self._reranker_opened = None, False
 
     def __enter__(self) -> Self:
         """Use as a context manager to close it."""
@@ -308,7 +347,9 @@ class Index:
         """Return the Searcher of a snapshot; ``encoder`` is one that is open already."""
         if view.searcher:
             return view.searcher
-        from sourceline.encoders.load import open_encoder  # ONNX Runtime, which looking citations up does not need
+        # ONNX Runtime, which looking citations up does not need
+        from sourceline.encoders.load import open_encoder
+        from sourceline.encoders.reranker import open_reranker
 
         with self._opening_encoder:
             if view.searcher is None:
@@ -318,8 +359,18 @@ class Index:
                     encoder = open_encoder(backend, manifest.model, manifest.fingerprint, self._path)
                     if not is_calibrated(manifest.model):
                         log.warning("%s has no calibration: confidence is only rough", manifest.model)
-                calibration = load_calibration(manifest.model)
-                view.searcher = Searcher(view.snapshot, encoder, calibration, self._threshold)
+                if not self._reranker_opened:
+                    self._reranker, self._reranker_opened = open_reranker(self._reranker_name), True
+                    if self._reranker and not load_reader_calibration(self._reranker_name):
+                        log.warning("%s has no calibration: confidence is that of mode fast", self._reranker_name)
+                view.searcher = Searcher(
+                    view.snapshot,
+                    encoder,
+                    load_calibration(manifest.model),
+                    self._threshold,
+                    self._reranker,
+                    load_reader_calibration(self._reranker_name),
+                )
             return view.searcher
 
 

@@ -13,7 +13,7 @@ from pydantic_settings import (
 )
 
 from sourceline.errors import SettingsError
-from sourceline.types import DEFAULT_MODEL, DEFAULT_THRESHOLD, Backend
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, DEFAULT_THRESHOLD, Backend
 
 FILE = Path("sourceline.toml")
 
@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     index: Path = Field(Path("index"), description="The folder of the index, the exported model and the ledger.")
     model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
     backend: Backend = Field(Backend.ONNX, description="onnx, or torch: sentence-transformers itself, as for a GPU.")
+    reranker: str = Field(
+        DEFAULT_RERANKER, description="What reads: reader, none, or a sentence-transformers CrossEncoder."
+    )
     threshold: float = Field(
         DEFAULT_THRESHOLD, ge=0, le=1, description="The least confidence with which a question counts as answered."
     )

@@ -1,4 +1,4 @@
-"""Checks installation, model, documents, index and citations, and says what to do."""
+"""Checks installation, model, reranker, documents, index and citations, and says what to do."""
 
 import platform
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from sourceline import __version__
 from sourceline.api import Index
 from sourceline.errors import SourcelineError
 from sourceline.text import counted
-from sourceline.types import Backend
+from sourceline.types import DEFAULT_RERANKER, NO_RERANKER, Backend
 
 _PACKAGES = ("faiss-cpu", "onnxruntime", "tantivy", "tokenizers", "sentence-transformers", "torch")
 
@@ -25,14 +25,15 @@ class Finding:
     detail: str
 
 
-def examine(documents: Path, path: Path, model: str, backend: Backend) -> Iterator[Finding]:
+def examine(documents: Path, path: Path, model: str, backend: Backend, reranker: str) -> Iterator[Finding]:
     """Check everything that an answer depends on. Nothing is changed."""
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
     yield _check("model", lambda: _find_model(model))
+    yield _check("reranker", lambda: _try_reranker(reranker))
     yield from _check_documents(documents)
     try:
-        index = Index.open(path, lazy=True, fallback=False)
+        index = Index.open(path, reranker=NO_RERANKER, lazy=True, fallback=False)
     except SourcelineError as error:
         yield Finding("index", False, str(error))
         return
@@ -53,6 +54,13 @@ def _find_model(model: str) -> str:
     if find_spec("sentence_transformers") is None:
         return "not installed, and needed only to build an index: pip install 'sourceline[models]'"
     return f"{model} in {Index.locate_model(model)}"
+
+
+def _try_reranker(reranker: str) -> str:
+    Index.check_reranker(reranker)
+    if reranker == NO_RERANKER:
+        return f"{reranker}: questions are answered without reading"
+    return reranker if reranker == DEFAULT_RERANKER else f"{reranker}, not calibrated: confidence is that of mode fast"
 
 
 def _check(subject: str, describe: Callable[[], str]) -> Finding:

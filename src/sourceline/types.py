@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+DEFAULT_RERANKER = "reader"  # the one that comes with Sourceline
+NO_RERANKER = "none"
 DEFAULT_THRESHOLD = 0.5
 MAX_QUESTION_CHARACTERS = 2_000
 MAX_K = 100
@@ -20,6 +22,13 @@ class Backend(StrEnum):
 
     ONNX = "onnx"
     TORCH = "torch"
+
+
+class Mode(StrEnum):
+    """How a question is answered: `read` reads it with the best chunks, `fast` ranks by late interaction alone."""
+
+    READ = "read"
+    FAST = "fast"
 
 
 class BlockKind(StrEnum):
@@ -112,11 +121,15 @@ class ScoredRow:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The component scores of a hit: cosine, BM25, and late interaction (a weighted mean of cosines)."""
+    """The component scores of a hit: cosine, BM25, late interaction (a weighted mean of cosines), and the reader's.
+
+    ``reader`` is None for a passage that was not read.
+    """
 
     dense: float
     bm25: float
     late: float
+    reader: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +158,10 @@ class Hit:
 
 
 class Verdict(StrEnum):
-    """Whether the first passage is shown as an answer, or as only the nearest one."""
+    """Whether the first passage is shown as an answer, as one that may be, or as only the nearest one."""
 
     ANSWERED = "answered"
+    UNSURE = "unsure"
     NOT_ANSWERED = "not_answered"
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog,
 from sourceline.config import load_settings
 from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, NO_RERANKER
 from tests.browser.corpus import write_corpus
 from tests.support.server import listening
 
@@ -42,12 +42,12 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of the corpus, shared by all tests: nothing may be rebuilt there."""
+    """The address of a server of the corpus, shared by all tests: nothing may be rebuilt there, and nothing reads."""
     documents, index = (tmp_path_factory.mktemp(name) for name in ("documents", "browser-index"))
     write_corpus(documents)
     shutil.copytree(exported, index, dirs_exist_ok=True)
     build(documents, index, DEFAULT_MODEL)
-    with listening(create_app(load_settings(documents=documents, index=index))) as (host, port):
+    with listening(create_app(load_settings(documents=documents, index=index, reranker=NO_RERANKER))) as (host, port):
         yield f"http://{host}:{port}"
 
 

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.browser.asking import ANSWER, MET, ask, copied
 
@@ -79,6 +79,85 @@ def test_a_question_that_the_documents_do_not_answer_gets_that_verdict_and_the_c
         re.compile(r"^The documents do not seem to answer this \(\d+% sure that they do\)\. The closest passages:$")
     )
     expect(page.locator(".answer")).to_have_count(5)
+
+
+def test_an_answer_that_may_be_one_is_shown_as_an_answer_with_a_hint_that_is_not_only_a_colour(page: Page) -> None:
+    page.route("**/v1/ask", lambda route: answer_unsure(route, passages=5))
+    ask(page, MET)
+    status = page.locator("#status.unsure")
+    expect(status).to_have_text(
+        "Perhaps answered, not certain: 34% sure that the first of 5 passages is the answer. Check it in its document."
+    )
+    expect(page.locator(".answer .sentence").first).to_have_text(ANSWER)
+    page.unroute("**/v1/ask")
+    colours = [status.evaluate("e => getComputedStyle(e).color")]
+    for question, verdict in ((MET, "answered"), ("What is the boiling point of tungsten?", "not-answered")):
+        ask(page, question)
+        colours.append(page.locator(f"#status.{verdict}").evaluate("e => getComputedStyle(e).color"))
+    assert len(set(colours)) == 3
+
+
+def test_one_passage_that_may_be_an_answer_is_not_counted(page: Page) -> None:
+    page.route("**/v1/ask", lambda route: answer_unsure(route, passages=1))
+    ask(page, MET)
+    expect(page.locator("#status.unsure")).to_contain_text("34% sure that this passage is the answer.")
+
+
+def answer_unsure(route: Route, passages: int) -> None:
+    answer = route.fetch().json() | {"verdict": "unsure", "answerable": False, "confidence": 0.34}
+    route.fulfill(json=answer | {"passages": answer["passages"][:passages]})
+
+
+def test_questions_are_read_unless_fast_is_chosen_which_the_address_keeps(page: Page, context: BrowserContext) -> None:
+    modes: list[str] = []
+
+    def note_mode(request: Request) -> None:
+        if body := request.post_data_json:
+            modes.append(body["mode"])
+
+    context.on("request", note_mode)
+    fast = page.get_by_label("Fast: answer without reading")
+    expect(fast).not_to_be_checked()
+    ask(page, MET)
+    assert "mode" not in page.url
+    fast.check()  # asks the question on the page again
+    expect(page).to_have_url(re.compile(r"&mode=fast$"))
+    expect(page.locator(".answer")).to_have_count(5)
+    page.click(".more")
+    expect(page.locator(".answer")).to_have_count(15)
+    page.click(".answer .open >> nth=0")
+    expect(page.locator("#reader .sentence[aria-current]")).to_have_text(ANSWER)
+    assert "&k=15&mode=fast&cite=" in page.url
+    assert modes == ["read", "fast", "fast"]
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.locator(".answer")).to_have_count(15)
+    expect(other.locator("#fast")).to_be_checked()
+    other.close()
+    ask(page, "What does the school get?")
+    assert "&mode=fast" in page.url
+    fast.uncheck()
+    expect(page).to_have_url(re.compile(r"\?q=What\+does\+the\+school\+get%3F$"))
+    expect(page.locator("#status.answered")).to_be_visible()
+    assert modes[3:] == ["fast", "fast", "read"]
+    page.go_back()
+    expect(fast).to_be_checked()
+    page.click(".brand")
+    expect(fast).not_to_be_checked()
+
+
+def test_before_a_question_is_asked_choosing_fast_asks_nothing(page: Page) -> None:
+    page.get_by_label("Fast: answer without reading").check()
+    expect(page.locator("#intro")).to_be_visible()
+    assert "?" not in page.url
+    ask(page, MET)
+    expect(page).to_have_url(re.compile(r"&mode=fast$"))
+
+
+def test_an_unknown_mode_in_an_address_is_the_default(page: Page, served: str) -> None:
+    page.goto(f"{served}/?q=Who+met+him%3F&mode=slow")
+    expect(page.locator(".answer")).to_have_count(5)
+    expect(page.locator("#fast")).not_to_be_checked()
 
 
 def test_more_passages_can_be_asked_for(page: Page) -> None:

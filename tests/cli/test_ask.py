@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Rebuild
 from tests.support.api import serve
 from tests.support.commands import Command
+from tests.support.reading import SURELY, read_with, score_for
 
 BRIDGE = "The bridge opens on Monday."
 
@@ -23,6 +24,12 @@ def bridges(documents: Path, index: Path, rebuild: Rebuild) -> Path:
     (documents / "towers" / "b.md").write_text("# Towers\n\nThe tower was sold in June.\n")
     rebuild(documents, index)
     return index
+
+
+@pytest.fixture(autouse=True)
+def reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with scores that are made up: the bridge answers whatever is asked."""
+    read_with(monkeypatch, {BRIDGE: SURELY})
 
 
 def test_the_sentences_are_printed_best_first_with_their_citations(sourceline: Command, bridges: Path) -> None:
@@ -43,7 +50,7 @@ def test_the_sentences_are_printed_best_first_with_their_citations(sourceline: C
 
 
 def test_colour_is_for_terminals_only(sourceline: Command, bridges: Path) -> None:
-    arguments = ("ask", "When does the bridge open?", "-k", "1", "--index", str(bridges))
+    arguments = ("ask", "When does the bridge open?", "-k", "1", "--mode", "fast", "--index", str(bridges))
     terminal, end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "30"}
     environment.pop("NO_COLOR", None)
@@ -60,27 +67,56 @@ def test_colour_is_for_terminals_only(sourceline: Command, bridges: Path) -> Non
 
 
 def test_what_is_not_answered_is_said_before_the_nearest_passages(sourceline: Command, bridges: Path) -> None:
-    outcome = sourceline("ask", "At what temperature does mercury boil?", "--index", bridges)
+    outcome = sourceline("ask", "At what temperature does mercury boil?", "--mode", "fast", "--index", bridges)
     first, *rest = outcome.out.splitlines()
     assert re.fullmatch(r"The documents do not seem to answer this \(confidence \d+%\)\. The nearest passages:", first)
     assert sum(line[:1].isdigit() for line in rest) == 3
 
 
-@pytest.mark.parametrize(("threshold", "answerable"), [("0", True), ("1", False)])
+@pytest.mark.parametrize(
+    ("threshold", "verdict", "line"),
+    [
+        ("0", "answered", "Answered, confidence 35%."),
+        ("0.5", "unsure", "The first passage may be an answer (confidence 35%)."),
+        ("1", "not_answered", "The documents do not seem to answer this (confidence 35%). The nearest passages:"),
+    ],
+)
 def test_the_threshold_says_what_counts_as_answered(
-    sourceline: Command, bridges: Path, threshold: str, answerable: bool
+    sourceline: Command, bridges: Path, monkeypatch: pytest.MonkeyPatch, threshold: str, verdict: str, line: str
 ) -> None:
+    read_with(monkeypatch, {BRIDGE: score_for(0.35)})
     arguments = ("ask", "When does the bridge open?", "--index", bridges, "--threshold", threshold)
-    assert sourceline(*arguments, "--json").json()["answerable"] is answerable
-    assert sourceline(*arguments).out.startswith("Answered, " if answerable else "The documents do not seem to answer")
+    printed = sourceline(*arguments, "--json").json()
+    assert (printed["verdict"], printed["answerable"]) == (verdict, verdict == "answered")
+    assert sourceline(*arguments).out.splitlines()[0] == line
+
+
+def test_in_mode_fast_and_without_a_reranker_nothing_reads(
+    sourceline: Command, bridges: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first(*more: str) -> str:
+        (passage,) = sourceline("ask", "Who bought the tower?", "-k", "1", "--index", bridges, "--json", *more).json()[
+            "passages"
+        ]
+        return str(passage["text"])
+
+    tower = "The tower was sold in June."
+    assert first() == first("--mode", "read") == first("--reranker", "reader") == BRIDGE
+    assert first("--mode", "fast") == tower
+    monkeypatch.setenv("SOURCELINE_RERANKER", "reader")
+    assert first("--reranker", "none") == first("--reranker=none", "--mode", "read") == tower
+    monkeypatch.setenv("SOURCELINE_RERANKER", "none")
+    assert first() == tower
 
 
 def test_explain_shows_the_component_scores(sourceline: Command, bridges: Path) -> None:
     arguments = ("ask", "When does the bridge open?", "-k", "1", "--explain", "--index", bridges)
     (passage,) = sourceline(*arguments, "--json").json()["passages"]
     scores = passage["scores"]
-    shown = f"   late {scores['late']:.3f} · dense {scores['dense']:.3f} · BM25 {scores['bm25']:.2f}"
+    assert scores["reader"] == SURELY
+    shown = f"   reader 50.00 · late {scores['late']:.3f} · dense {scores['dense']:.3f} · BM25 {scores['bm25']:.2f}"
     assert sourceline(*arguments).out.splitlines()[-1] == shown
+    assert "reader" not in sourceline(*arguments, "--mode", "fast").out
 
 
 def test_a_filter_that_no_document_matches_finds_nothing(sourceline: Command, bridges: Path) -> None:
@@ -88,10 +124,16 @@ def test_a_filter_that_no_document_matches_finds_nothing(sourceline: Command, br
     assert (outcome.code, outcome.out) == (0, "No passage was found.\n")
 
 
-@pytest.mark.parametrize("more", [[], ["-k", "1"], ["--explain"], ["--document", "towers/*", "--document", "a.txt"]])
+@pytest.mark.parametrize(
+    "more", [[], ["-k", "1"], ["--explain"], ["--mode", "fast"], ["--document", "towers/*", "--document", "a.txt"]]
+)
 def test_json_is_the_answer_of_the_api(sourceline: Command, documents: Path, bridges: Path, more: list[str]) -> None:
     printed = sourceline("ask", "Who bought the tower?", *more, "--index", bridges, "--json").json()
-    query = {"k": more[1] if more[:1] == ["-k"] else 5, "explain": "--explain" in more}
+    query = {
+        "k": more[1] if more[:1] == ["-k"] else 5,
+        "explain": "--explain" in more,
+        "mode": "fast" if "fast" in more else "read",
+    }
     patterns = [pattern for pattern in more if pattern.endswith(("*", ".txt"))]
     with serve(documents, bridges) as client:
         answer = client.get(

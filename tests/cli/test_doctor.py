@@ -13,6 +13,20 @@ def test_exit_code_0_if_everything_is_fine(sourceline: Command, documents: Path,
     assert all(line.startswith("ok  ") for line in lines)
     assert f"ok  documents: 1 can be read in {documents}" in lines
     assert "ok  citations: 1 were issued" in lines
+    assert "ok  reranker: reader" in lines
+
+
+def test_the_reranker_that_is_set_is_the_one_examined(
+    sourceline: Command, documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    outcome = sourceline("doctor", "--reranker", "none", "--documents", documents, "--index", index)
+    assert "ok  reranker: none: questions are answered without reading" in outcome.out.splitlines()
+    (index.parent / "empty").mkdir()
+    outcome = sourceline("doctor", "--reranker", index.parent / "empty", "--documents", documents, "--index", index)
+    assert outcome.code == 1
+    assert f"BAD reranker: {index.parent / 'empty'} has no .safetensors weights" in outcome.out
 
 
 def test_problems_are_named_with_exit_code_1(sourceline: Command, documents: Path, index: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -6,11 +7,13 @@ from typing import Any
 import pytest
 
 from tests.support.commands import Command
+from tests.support.cross_encoders import write_cross_encoder
 
 QUESTIONS: list[dict[str, Any]] = [
     {"id": "1", "question": "When does the bridge open?", "relevant": [{"document": "a.txt", "start": 0, "end": 27}]},
     {"id": "2", "question": "Who discovered <b>Neptune</b>?", "relevant": []},
 ]
+FAST = ("--reranker", "none")
 
 
 @pytest.fixture
@@ -29,28 +32,62 @@ def test_a_dataset_is_evaluated(sourceline: Command, dataset: Path, index: Path,
     lines = outcome.out.splitlines()
     assert lines[0] == "[red]set: 2 passages, 2 questions, 1 answerable"
     assert lines[2].split() == ["open,", "1", "questions", "R@1", "R@5", "R@10", "MRR@10", "nDCG@10"]
-    assert lines[3].split() == ["Sourceline", *["1.000", "±.000"] * 5]
-    assert [line.split("  ")[0] for line in lines[4:7]] == ["BM25", "dense", "dense + BM25, RRF"]
-    assert lines[8].startswith("confidence: AUC 1.000, ECE .")
-    assert lines[9].startswith("at threshold 0.5, ")
+    systems = ["Sourceline", "Sourceline, fast", "BM25", "dense", "dense + BM25, RRF"]
+    assert [re.split("  | [.1]", line)[0] for line in lines[3:8]] == systems
+    assert lines[4].split() == ["Sourceline,", "fast", *["1.000", "±.000"] * 5]
+    assert lines[9].split() == ["confidence,", "open", "AUC", "ECE", "AURC", "shown", "right"]
+    assert [line.split("  ")[0] for line in lines[10:12]] == systems[:2]
+    assert lines[13].startswith("verdicts, open ")
+    assert max(map(len, lines)) <= 80
     written = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert (written["dataset"], written["passages"]) == ("[red]set", 2)
-    assert written["metrics"]["open"]["Sourceline"]["R@1"]["mean"] == 1
-    assert written["confidence"]["auc"] == 1
+    assert written["metrics"]["open"]["Sourceline, fast"]["R@1"]["mean"] == 1
+    assert written["confidence"]["open"]["Sourceline, fast"]["auc"] == 1
+    assert written["forms"] == {}
     assert [(q["id"], q["answerable"]) for q in written["questions"]] == [("1", True), ("2", False)]
     assert written["questions"][0]["outcomes"]["open"]["BM25"]["top"]["text"] == "The bridge opens on Monday."
     assert not (index / "CURRENT").exists()
 
 
+def test_a_sample_without_reading_is_evaluated(sourceline: Command, dataset: Path, index: Path, tmp_path: Path) -> None:
+    options = ("--sample", "1", "--reranker", "none", "--json", "results.json")
+    outcome = sourceline("evaluate", dataset / "questions.jsonl", *options, "--index", index)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[0] == "questions: 2 passages, 1 questions, 0 answerable"
+    written = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert list(written["confidence"]["open"]) == ["Sourceline"]
+    assert [question["id"] for question in written["questions"]] == ["2"]
+
+
+def test_a_cross_encoder_is_measured_beside_the_others(
+    sourceline: Command, dataset: Path, index: Path, tmp_path: Path
+) -> None:
+    folder = write_cross_encoder(tmp_path / "cross")
+    outcome = sourceline("evaluate", dataset, "--cross-encoder", folder, *FAST, "--index", index)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[7].startswith("dense + BM25, first 10 by ")
+
+
+@pytest.mark.parametrize("option", ["--cross-encoder", "--reranker"])
+def test_a_cross_encoder_that_cannot_be_used_is_refused_before_the_work(
+    sourceline: Command, dataset: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    outcome = sourceline("evaluate", dataset, option, "./empty", "--index", "nothing")
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+    assert "empty" in outcome.err
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_a_run_is_compared_with_an_earlier_one(sourceline: Command, dataset: Path, index: Path, tmp_path: Path) -> None:
-    assert sourceline("evaluate", dataset, "--json", "old.json", "--index", index).code == 0
+    assert sourceline("evaluate", dataset, "--json", "old.json", *FAST, "--index", index).code == 0
     old = json.loads((tmp_path / "old.json").read_text("utf-8"))
     old["questions"][0]["outcomes"]["open"]["Sourceline"] = {
         "measures": old["questions"][0]["outcomes"]["open"]["Sourceline"]["measures"] | {"R@1": 0, "MRR@10": 0.5},
         "top": {"citation": "abc", "text": "It is made of [red]oak."},
     }
     (tmp_path / "old.json").write_text(json.dumps(old))
-    both = ("--compare", "old.json", "--json", "old.json", "--report", "page.html")
+    both = (*FAST, "--compare", "old.json", "--json", "old.json", "--report", "page.html")
     outcome = sourceline("evaluate", dataset, *both, "--index", index)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
@@ -94,7 +131,10 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     [
         ("no JSON", "old.json holds no results of `sourceline evaluate --json`: JSONDecodeError("),
         ('{"means": {}}', "old.json holds no results of `sourceline evaluate --json`: KeyError('format')"),
-        ('{"format": 1, "asked": []}', "old.json has results of format 1, and this version reads 2: make them again"),
+        (
+            '{"format": 1, "asked": []}',
+            "old.json has results of format 1, and this version reads 2 and 3: make them again",
+        ),
         ('{"format": 2, "questions": []}', "there is nothing to compare: no answerable question of this dataset"),
         (None, "cannot read old.json: No such file or directory"),
     ],

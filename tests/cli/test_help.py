@@ -10,15 +10,15 @@ COMMANDS = {
     "cite": "Look a citation up",
     "documents": "List the documents of the index, and the files that were left out.",
     "evaluate": "Index a labelled set in a temporary folder, ask every question, print the metrics beside",
-    "doctor": "Check installation, model, documents, index and citations, and say what to do.",
+    "doctor": "Check installation, models, documents, index and citations, and say what to do.",
 }
 OPTIONS = {
     "serve": ("--host", "--port"),
     "rebuild-index": ("--json",),
-    "ask": ("-k", "--document", "--explain", "--json"),
+    "ask": ("-k", "--document", "--mode", "--explain", "--json"),
     "cite": ("--json",),
     "documents": ("--json",),
-    "evaluate": ("--json", "--compare", "--report"),
+    "evaluate": ("--json", "--compare", "--report", "--ablate", "--cross-encoder", "--sample"),
     "doctor": (),
 }
 
@@ -40,7 +40,7 @@ def test_help_lists_every_command_and_global_option(sourceline: Command) -> None
     assert (long.code, long.err) == (0, "")
     listed = [line.split()[1] for line in long.out.splitlines() if line.startswith("│")]
     assert [word for word in listed if word in COMMANDS] == list(COMMANDS)
-    assert {"--documents", "--index", "--model", "--backend", "--version"} <= set(listed)
+    assert {"--documents", "--index", "--model", "--backend", "--reranker", "--version"} <= set(listed)
 
 
 def test_no_command_shows_the_help(sourceline: Command) -> None:
@@ -63,6 +63,7 @@ def test_the_version_is_printed(sourceline: Command) -> None:
         (["ask", "-k", "101", "a"], "Invalid value for '-k'"),
         (["ask", "-k", "five", "a"], "Invalid value for '-k'"),
         (["ask", "-k", "1.5", "a"], "Invalid value for '-k'"),
+        (["ask", "--mode", "slow", "a"], "Invalid value for '--mode'"),
         (["ask", "--frobnicate", "a"], "No such option: --frobnicate"),
         (["ask", "-what?"], "No such option"),
         (["cite"], "Missing argument 'ID'."),

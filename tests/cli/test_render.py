@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 
 from sourceline.cli import render
 from sourceline.doctor import Finding
+from sourceline.search.confidence import verdict
 from sourceline.types import (
     Answer,
     Backend,
@@ -24,7 +25,6 @@ from sourceline.types import (
     Scores,
     SnapshotInfo,
     Span,
-    Verdict,
 )
 
 # What rich itself writes for bold, dim and colours.
@@ -49,8 +49,7 @@ def passage(sentence: str, document: str = "a.txt", section: str | None = None) 
 
 
 def answer(*hits: Hit, confidence: float = 0.9) -> Answer:
-    verdict = Verdict.ANSWERED if confidence >= 0.5 else Verdict.NOT_ANSWERED
-    return Answer("Who?", verdict, confidence, hits, "00000001")
+    return Answer("Who?", verdict(confidence, threshold=0.5), confidence, hits, "00000001")
 
 
 def hit(sentence: str, title: str = "Title", document: str = "a.txt", highlights: tuple[Span, ...] = ()) -> Hit:
@@ -67,11 +66,31 @@ def test_highlights_stay_in_their_place_behind_control_characters() -> None:
     assert "    \x1b[1mbridge\x1b[0m" in printed
 
 
-@pytest.mark.parametrize(("confidence", "verdict"), [(0.9, "Answered, confidence 90%."), (0.2, "(confidence 20%)")])
-def test_the_verdict_comes_first(confidence: float, verdict: str) -> None:
-    printed = text(render.answer(answer(hit("The bridge opens."), confidence=confidence), explain=True))
-    assert verdict in printed.splitlines()[0]
-    assert printed.splitlines()[-1] == "   late 0.700 · dense 0.500 · BM25 1.25"
+@pytest.mark.parametrize(
+    ("confidence", "line"),
+    [
+        (0.9, "\x1b[32mAnswered, confidence 90%.\x1b[0m"),
+        (0.3, "\x1b[1mThe first passage may be an answer (confidence 30%).\x1b[0m"),
+        (
+            0.1,
+            "\x1b[33mThe documents do not seem to answer this (confidence 10%). The nearest passages:\x1b[0m",
+        ),
+    ],
+)
+def test_the_verdict_comes_first_in_a_look_of_its_own(confidence: float, line: str) -> None:
+    printed = shown(render.answer(answer(hit("The bridge opens."), confidence=confidence), explain=False))
+    assert printed.splitlines()[0] == line
+
+
+def test_of_the_scores_that_of_the_reader_comes_first_if_it_read() -> None:
+    unread = hit("The bridge opens.")
+    read = replace(unread, scores=replace(unread.scores, reader=3.214))
+    assert text(render.answer(answer(unread), explain=True)).splitlines()[-1] == (
+        "   late 0.700 · dense 0.500 · BM25 1.25"
+    )
+    assert text(render.answer(answer(read), explain=True)).splitlines()[-1] == (
+        "   reader 3.21 · late 0.700 · dense 0.500 · BM25 1.25"
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def assert_same_tokens(tokens: Tokens, expected: Tokens) -> None:
 
 def test_an_encoder_says_what_it_is(any_encoder: Encoder) -> None:
     assert (any_encoder.model, any_encoder.dim, any_encoder.max_tokens) == (DEFAULT_MODEL, 384, 254)
-    assert any_encoder.vocabulary == 30_522
+    assert (any_encoder.vocabulary, any_encoder.unknown_id) == (30_522, 100)
 
 
 def test_each_implementation_has_a_fingerprint_of_its_own(onnx_encoder: Encoder, torch_encoder: Encoder) -> None:
@@ -93,6 +93,7 @@ def test_the_states_are_the_very_ones_that_sentence_transformers_pools(
         ("a\u00a0b\u200bc\td", ["a", "b\u200bc", "d"]),
         ("  \n ends \n", ["ends"]),
         ("cafe\u0301 now", ["cafe", "now"]),
+        ("The ﬁnal oﬃce, 12½", ["The", "ﬁnal", "oﬃce", ",", "12", "½"]),
     ],
 )
 def test_spans_are_the_words_in_the_text(any_encoder: Encoder, text: str, expected: list[str]) -> None:
@@ -103,6 +104,14 @@ def test_spans_are_the_words_in_the_text(any_encoder: Encoder, text: str, expect
 
 def test_token_ids_are_those_of_the_models_vocabulary(any_encoder: Encoder) -> None:
     assert any_encoder.tokenize("The bridge opens.").ids.tolist() == [1996, 2958, 7480, 1012]
+
+
+def test_ligatures_are_the_letters_that_they_are_made_of(any_encoder: Encoder) -> None:
+    text = "ﬀ ﬁ ﬂ ﬃ ﬄ ﬅ ﬆ conﬁrmed"
+    letters = any_encoder.tokenize("ff fi fl ffi ffl st st confirmed")
+    assert any_encoder.tokenize(text).ids.tolist() == letters.ids.tolist()
+    assert any_encoder.unknown_id not in letters.ids
+    np.testing.assert_array_equal(encode(any_encoder, "The ﬁnal").vectors, encode(any_encoder, "The final").vectors)
 
 
 @given(text=texts)

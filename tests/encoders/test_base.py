@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer
-from tokenizers.models import WordLevel
+from tokenizers.models import BPE, Unigram, WordLevel
 from tokenizers.pre_tokenizers import Split
 from tokenizers.processors import TemplateProcessing
 
@@ -23,6 +23,7 @@ from sourceline.encoders.base import (
     norms,
     sliding_windows,
     tokenize,
+    unknown_id,
     vocabulary_size,
 )
 
@@ -238,3 +239,15 @@ def test_the_norm_of_a_vector_is_its_length_and_one_for_a_zero_vector() -> None:
 
     assert norms(vectors).tolist() == [[[5], [1]], [[2], [1]]]
     assert norms(vectors).dtype == np.float32
+
+
+def test_the_id_of_unknown_tokens_is_found_in_every_kind_of_tokenizer() -> None:
+    pieces = [("a", 0.0), ("<unk>", 0.0)]
+    for model, expected in [
+        (WordLevel({"a": 0, "[UNK]": 7}, unk_token="[UNK]"), 7),
+        (Unigram(pieces, unk_id=1, byte_fallback=False), 1),
+        (Unigram(pieces, unk_id=None, byte_fallback=False), None),
+        (BPE({"a": 0}, []), None),
+        (BPE({"a": 0}, [], unk_token="b"), None),
+    ]:
+        assert unknown_id(Tokenizer(model)) == expected

@@ -78,20 +78,34 @@ def test_a_model_whose_weights_are_damaged_is_refused(small_model: Model, tmp_pa
     assert not (tmp_path / "onnx").exists()
 
 
-def test_bert_for_one_text_gives_the_states_of_bert_before_and_after_smoothing() -> None:
+@pytest.mark.parametrize("segments", [2, 1])
+def test_bert_for_one_text_gives_the_states_of_bert_before_and_after_smoothing(segments: int) -> None:
     torch.manual_seed(0)
-    bert = BertModel(SMALL_BERT).eval()
+    bert = BertModel(BertConfig(**{**SMALL_BERT.to_dict(), "type_vocab_size": segments})).eval()
     single = SingleTextBert(bert).eval()
     texts = [torch.randint(0, 50, (length,)) for length in (1, 2, 17, 100)]
     with torch.no_grad():
         expected = [bert(input_ids=ids[None]).last_hidden_state[0] for ids in texts]
         for ids, states in zip(texts, expected, strict=True):
             torch.testing.assert_close(single(ids), states, atol=1e-5, rtol=0)
-        single.smooth(texts)
+        single.smooth((ids,) for ids in texts)
         smoothed = dict(single.named_modules())["layers.0.query_key_value"]
         assert torch.std(torch.as_tensor(smoothed.inverse)) > 0.01
         for ids, states in zip(texts, expected, strict=True):
             torch.testing.assert_close(single(ids), states, atol=1e-5, rtol=0)
+
+
+def test_bert_for_one_text_gives_the_states_of_bert_for_two_segments() -> None:
+    torch.manual_seed(0)
+    bert = BertModel(SMALL_BERT).eval()
+    single = SingleTextBert(bert).eval()
+    ids, segments = torch.randint(0, 50, (40,)), (torch.arange(40) >= 13).long()
+    with torch.no_grad():
+        expected = bert(input_ids=ids[None], token_type_ids=segments[None]).last_hidden_state[0]
+        assert torch.max(torch.abs(single(ids) - expected)) > 0.01
+        for _ in range(2):
+            torch.testing.assert_close(single(ids, segments), expected, atol=1e-5, rtol=0)
+            single.smooth([(ids, segments)])
 
 
 def test_only_an_original_bert_is_replaced_by_bert_for_one_text() -> None:

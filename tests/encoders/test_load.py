@@ -45,7 +45,7 @@ def test_sentence_transformers_can_be_chosen_and_exports_nothing(small_model: Mo
     assert isinstance(encoder, SentenceTransformerEncoder)
     assert backend_of(encoder) is Backend.TORCH
     assert (encoder.model, encoder.dim, encoder.max_tokens) == (small_model.name, 32, 254)
-    assert encoder.fingerprint == f"torch-{small_model.digest[:16]}"
+    assert encoder.fingerprint == f"torch-2-{small_model.digest[:16]}"
     assert not (tmp_path / "index").exists()
 
 
@@ -66,7 +66,7 @@ def test_a_model_that_cannot_be_exported_is_run_by_sentence_transformers_with_a_
     monkeypatch.setattr(export, "_COSINE_MEAN", 2)
     encoder = prepare_encoder(Backend.ONNX, small_model, tmp_path / "index")
     assert backend_of(encoder) is Backend.TORCH
-    assert encoder.fingerprint == f"torch-{small_model.digest[:16]}"
+    assert encoder.fingerprint == f"torch-2-{small_model.digest[:16]}"
     assert caplog.records[-1].levelno == logging.WARNING
     assert caplog.messages[-1] == (
         f"{small_model.name} does not export to the same vectors; using sentence-transformers, which is slower"
@@ -92,9 +92,9 @@ def test_the_encoder_that_a_snapshot_was_built_with_is_opened(
     onnx = open_encoder(Backend.ONNX, DEFAULT_MODEL, encoder.fingerprint, exported)
     assert isinstance(onnx, OnnxEncoder)
     assert onnx.fingerprint == encoder.fingerprint
-    torch = open_encoder(Backend.TORCH, small_model.name, f"torch-{small_model.digest[:16]}", exported)
+    torch = open_encoder(Backend.TORCH, small_model.name, f"torch-2-{small_model.digest[:16]}", exported)
     assert isinstance(torch, SentenceTransformerEncoder)
-    assert torch.fingerprint == f"torch-{small_model.digest[:16]}"
+    assert torch.fingerprint == f"torch-2-{small_model.digest[:16]}"
 
 
 def test_an_exported_model_that_is_gone_is_refused_with_the_command_that_mends(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sourceline.errors import DatasetError
-from sourceline.evaluation.dataset import Dataset, Question, Relevant, read_dataset
+from sourceline.evaluation.dataset import Dataset, Question, Relevant, read_dataset, sample
 
 SPAN = {"document": "a.txt", "start": 3, "end": 9}
 
@@ -127,3 +127,30 @@ def test_a_folder_without_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as error:
         read_dataset(tmp_path)
     assert str(error.value) == f"cannot read {tmp_path / 'questions.jsonl'}: No such file or directory"
+
+
+def test_the_form_of_a_question_is_read_where_there_is_one(tmp_path: Path) -> None:
+    dataset = read(tmp_path, line(form="keywords"), line(id="q2"), line(id="q3", form=""))
+    assert [question.form for question in dataset.questions] == ["keywords", None, None]
+
+
+def test_a_set_may_be_a_file_beside_its_documents(tmp_path: Path) -> None:
+    (tmp_path / "forms.jsonl").write_text(line())
+    dataset = read_dataset(tmp_path / "forms.jsonl")
+    assert (dataset.name, dataset.documents, len(dataset.questions)) == ("forms", tmp_path, 1)
+    (tmp_path / "documents").mkdir()
+    assert read_dataset(tmp_path / "forms.jsonl").documents == tmp_path / "documents"
+
+
+def test_a_sample_is_always_the_same_in_order_and_in_proportion(tmp_path: Path) -> None:
+    answerable = {at for at in range(100) if at % 4 != 3}
+    labels = ({"answerable": True, "relevant": [SPAN]} if at in answerable else {} for at in range(100))
+    whole = read(tmp_path, *(line(id=f"{at:02}", **label) for at, label in enumerate(labels)))
+    some = sample(whole, 20)
+    ids = [question.id for question in some.questions]
+    assert sample(whole, 20) == some
+    assert (some.name, some.documents, len(ids)) == (whole.name, whole.documents, 20)
+    assert ids == sorted(ids)
+    assert ids != [question.id for question in whole.questions[:20]]
+    assert sum(question.answerable for question in some.questions) == 15
+    assert [len(sample(whole, count).questions) for count in (1, 2, 3, 99, 100, 1000)] == [1, 2, 3, 99, 100, 100]

@@ -1,15 +1,29 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sourceline.errors import CorpusError, DatasetError
-from sourceline.evaluation.dataset import Question, Relevant, read_dataset
-from sourceline.evaluation.evaluate import build_qrels, evaluate, open_searcher
-from sourceline.evaluation.metrics import IN_SCOPE, MEASURES, OPEN, SOURCELINE, Evaluation, TopPassage
-from sourceline.types import DEFAULT_MODEL, Backend
+from sourceline.evaluation.baselines import RememberingReranker, sourceline
+from sourceline.evaluation.dataset import Dataset, Question, Relevant, read_dataset
+from sourceline.evaluation.evaluate import build_qrels, evaluate, measure, open_searcher
+from sourceline.evaluation.metrics import (
+    FAST,
+    IN_SCOPE,
+    MEASURES,
+    OPEN,
+    SOURCELINE,
+    Evaluation,
+    FormMetrics,
+    TopPassage,
+)
+from sourceline.search.confidence import ReaderCalibration, load_calibration
+from sourceline.search.searcher import Searcher
+from sourceline.types import DEFAULT_MODEL, NO_RERANKER, Backend, Mode
 from tests.conftest import Rebuild
+from tests.support.rerankers import ScriptedReranker
 
 BRIDGE, HURT, HARBOUR = "The bridge was closed on Monday.", "Nobody was hurt.", "The harbour stayed open all week."
 ROOF, COST = "The town hall gets a new roof.", "The repair will cost nine million crowns."
@@ -34,7 +48,7 @@ def run(folder: Path, exported: Path, questions: list[dict[str, object]], **file
     for name, text in files.items():
         (folder / "documents" / f"{name}.txt").write_text(text, "utf-8")
     (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, questions)), "utf-8")
-    return evaluate(read_dataset(folder), DEFAULT_MODEL, Backend.ONNX, exported)
+    return evaluate(read_dataset(folder), DEFAULT_MODEL, Backend.ONNX, exported, reranker=NO_RERANKER)
 
 
 def test_passages_that_overlap_a_label_are_relevant(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -87,7 +101,7 @@ def test_a_dataset_is_indexed_asked_and_measured(tmp_path: Path, exported: Path)
         b=works,
     )
     assert evaluation.passages == 5
-    assert [(q.id, q.question, q.answerable, q.correct) for q in evaluation.questions] == [
+    assert [(q.id, q.question, q.answerable, q.outcomes[OPEN][SOURCELINE].correct) for q in evaluation.questions] == [
         ("first", "When was the bridge closed?", True, True),
         ("never", "Who won the football match last night?", False, False),
         ("second", "What does the repair cost?", True, False),
@@ -107,7 +121,8 @@ def test_a_dataset_is_indexed_asked_and_measured(tmp_path: Path, exported: Path)
     assert list(evaluation.metrics) == [OPEN]
     assert list(evaluation.metrics[OPEN]) == ["Sourceline", "BM25", "dense", "dense + BM25, RRF"]
     assert evaluation.answerable(OPEN) == 3
-    assert evaluation.confidence.auc == 1
+    assert evaluation.confidence[OPEN][SOURCELINE].auc == 1
+    assert evaluation.forms == {}
 
 
 def test_questions_with_a_scope_are_also_asked_within_it(tmp_path: Path, exported: Path) -> None:
@@ -151,9 +166,9 @@ def test_confidence_and_top_passage_are_those_of_an_answer(
     searcher = open_searcher(index)
     for result, text in zip(evaluation.questions, questions, strict=True):
         answer = searcher.ask(text, 10)
-        assert result.confidence == answer.confidence
         passage = answer.hits[0].passage
-        assert result.outcomes[OPEN][SOURCELINE].top == TopPassage(passage.id, passage.text)
+        outcome = result.outcomes[OPEN][SOURCELINE]
+        assert (outcome.confidence, outcome.top) == (answer.confidence, TopPassage(passage.id, passage.text))
 
 
 def test_a_passage_below_the_tenth_place_does_not_count(tmp_path: Path, exported: Path) -> None:
@@ -161,12 +176,13 @@ def test_a_passage_below_the_tenth_place_does_not_count(tmp_path: Path, exported
     labelled = [question("low", "On which day was the bridge closed?", ("a.txt", text, "Cats"))]
     evaluation = run(tmp_path, exported, labelled, a=text)
     assert {estimate.mean for system in evaluation.metrics[OPEN].values() for estimate in system.values()} == {0}
-    assert evaluation.confidence.auc is None
+    assert evaluation.confidence[OPEN][SOURCELINE].auc is None
 
 
 def test_a_dataset_without_answerable_questions_has_no_metrics(tmp_path: Path, exported: Path) -> None:
     evaluation = run(tmp_path, exported, [question("never", "Who won?")], a=TEXT)
-    assert (evaluation.metrics, evaluation.confidence.auc, evaluation.confidence.correct) == ({}, None, 0)
+    confidence = evaluation.confidence[OPEN][SOURCELINE]
+    assert (evaluation.metrics, confidence.auc, confidence.correct) == ({}, None, 0)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +202,7 @@ def test_progress_is_reported_while_documents_are_encoded_and_questions_asked(tm
     def report(stage: str, done: int, total: int) -> None:
         reported.append((stage, done, total))
 
-    evaluate(read_dataset(tmp_path), DEFAULT_MODEL, Backend.ONNX, exported, report)
+    evaluate(read_dataset(tmp_path), DEFAULT_MODEL, Backend.ONNX, exported, report, reranker=NO_RERANKER)
     assert reported == [("encoding", 0, 83), ("encoding", 83, 83), ("asking", 1, 2), ("asking", 2, 2)]
 
 
@@ -217,7 +233,7 @@ def test_every_stage_is_measured_by_leaving_it_out(tmp_path: Path, exported: Pat
         json.dumps(question("q", "When was the bridge closed?", ("a.txt", TEXT, BRIDGE)))
     )
     evaluation = evaluate(read_dataset(tmp_path), DEFAULT_MODEL, Backend.ONNX, exported, ablate=True)
-    assert list(evaluation.metrics[OPEN])[4:] == [
+    assert list(evaluation.metrics[OPEN])[5:] == [
         "without question token weights",
         "without passage token weights",
         "without context",
@@ -228,5 +244,93 @@ def test_every_stage_is_measured_by_leaving_it_out(tmp_path: Path, exported: Pat
         "chunks of 400 characters",
         "chunks of 1,200 characters",
         "each sentence encoded alone",
+        "reader alone",
+        "1 chunk read",
+        "2 chunks read",
+        "4 chunks read",
+        "10 sentences read, each alone",
+        "without sentences beside the candidates",
+        "without titles in chunks read",
     ]
     assert {system["R@5"].mean for system in evaluation.metrics[OPEN].values()} == {1.0}
+
+
+@pytest.fixture
+def searcher(documents: Path, index: Path, rebuild: Rebuild) -> Searcher:
+    """Two documents, in which a reader finds nothing but HURT and ROOF."""
+    (documents / "a.txt").write_text(TEXT)
+    (documents / "b.txt").write_text(f"{ROOF} {COST}")
+    rebuild(documents, index)
+    plain = open_searcher(index)
+    reranker = RememberingReranker(ScriptedReranker({HURT: 4.0, ROOF: 2.0, BRIDGE: -2.0}))
+    # The confidence is 1 / (1 + exp(-score)): .982, .881, .119 or .5.
+    calibration = ReaderCalibration(late_weight=0.0, unread=-9.0, decided=100.0, slope=1.0, intercept=0.0)
+    late = load_calibration(DEFAULT_MODEL)
+    return Searcher(plain.snapshot, plain.encoder, late, reranker=reranker, reader_calibration=calibration)
+
+
+def dataset(documents: Path) -> Dataset:
+    hurt = Relevant("a.txt", TEXT.index(HURT), TEXT.index(HURT) + 1)
+    roof, cost = Relevant("b.txt", 0, 1), Relevant("b.txt", len(ROOF) + 1, len(ROOF) + 2)
+    questions = (
+        Question("hurt", "How many people were injured?", (hurt,), True, scope="a.txt", form="paraphrase"),
+        Question("roof", "What does the town hall get?", (roof,), True, scope="b.txt", form="direct"),
+        Question("cost", "What does the repair cost?", (cost,), True, scope="b.txt", form="direct"),
+        Question("swap", "Was the harbour closed?", (), False, scope="b.txt", form="swap"),
+        Question("plain", "Was anybody hurt?", (hurt,), True),
+    )
+    return Dataset("set", documents, questions)
+
+
+def test_reading_is_measured_beside_late_interaction_in_each_setting_and_by_form(
+    searcher: Searcher, documents: Path
+) -> None:
+    evaluation = measure(dataset(documents), searcher, sourceline(searcher), 0.9)
+    outcomes = {q.id: q.outcomes for q in evaluation.questions}
+
+    def first(id_: str, setting: str) -> tuple[str, float]:
+        outcome = outcomes[id_][setting][SOURCELINE]
+        assert outcome.top
+        assert outcome.confidence is not None
+        return outcome.top.text, round(outcome.confidence, 3)
+
+    # Everything is among the candidates and read, so that open HURT is first for every question.
+    assert {first(id_, OPEN) for id_ in outcomes} == {(HURT, 0.982)}
+    assert [first(id_, IN_SCOPE) for id_ in ("hurt", "roof", "cost", "swap")] == [
+        (HURT, 0.982),
+        (ROOF, 0.881),
+        (ROOF, 0.881),
+        (ROOF, 0.881),
+    ]
+    assert list(outcomes["plain"]) == [OPEN]
+    in_scope, everywhere = (evaluation.confidence[setting][SOURCELINE] for setting in (IN_SCOPE, OPEN))
+    assert in_scope.answerable == {"answered": 1, "unsure": 2, "not_answered": 0}
+    assert in_scope.unanswerable == {"answered": 0, "unsure": 1, "not_answered": 0}
+    assert (in_scope.answered, in_scope.correct) == (1, 1)
+    assert in_scope.auc == pytest.approx(2 / 3)  # .982 and twice .881 against .881
+    assert (everywhere.answered, everywhere.correct) == (5, 2)
+    assert evaluation.metrics[IN_SCOPE][SOURCELINE]["R@1"].mean == pytest.approx(2 / 3)
+    assert evaluation.metrics[OPEN][SOURCELINE]["R@1"].mean == 0.5
+    assert evaluation.forms[IN_SCOPE][SOURCELINE] == {
+        "paraphrase": FormMetrics(1, 1, 1, 0, 0),
+        "direct": FormMetrics(2, 1, 0, 0, 0),
+        "swap": FormMetrics(0, 0, 0, 1, 0),
+    }
+    assert evaluation.forms[OPEN][SOURCELINE]["swap"] == FormMetrics(0, 0, 0, 1, 1)
+
+
+def test_fast_is_what_asking_without_reading_gives(searcher: Searcher, documents: Path) -> None:
+    evaluation = measure(dataset(documents), searcher, sourceline(searcher))
+    for result in evaluation.questions:
+        answer = searcher.ask(result.question, 10, mode=Mode.FAST)
+        passage = answer.hits[0].passage
+        outcome = result.outcomes[OPEN][FAST]
+        assert (outcome.confidence, outcome.top) == (answer.confidence, TopPassage(passage.id, passage.text))
+
+
+def test_questions_that_are_asked_at_once_keep_their_order_and_results(searcher: Searcher, documents: Path) -> None:
+    whole = dataset(documents)
+    many = Dataset("set", documents, tuple(replace(q, id=f"{q.id}-{at}") for at in range(20) for q in whole.questions))
+    first, second = (measure(many, searcher, sourceline(searcher)) for _ in range(2))
+    assert [question.id for question in first.questions] == [question.id for question in many.questions]
+    assert first == second

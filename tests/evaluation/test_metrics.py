@@ -10,11 +10,19 @@ from scipy.stats import bootstrap
 
 from sourceline.errors import SourcelineError
 from sourceline.evaluation.metrics import (
+    FAST,
+    IN_SCOPE,
     MEASURES,
+    OPEN,
+    SOURCELINE,
     Estimate,
+    FormMetrics,
+    QuestionResult,
     ReliabilityBin,
     bootstrap_means,
     confidence_metrics,
+    form_metrics,
+    judgements,
     mean_measures,
     measure_run,
     reliability_bins,
@@ -22,7 +30,7 @@ from sourceline.evaluation.metrics import (
     risk_coverage,
     roc_auc,
 )
-from tests.support.evaluation import result
+from tests.support.evaluation import judged, outcome, result
 
 
 def test_measures_by_hand() -> None:
@@ -109,7 +117,7 @@ def test_the_interval_is_that_of_scipy() -> None:
 def test_auc_is_the_share_of_pairs_in_the_right_order_with_ties_as_halves(
     yes: list[float], no: list[float], expected: float | None
 ) -> None:
-    area = roc_auc([*(result(1, value) for value in yes), *(result(None, value) for value in no)])
+    area = roc_auc([*(judged(1, value) for value in yes), *(judged(None, value) for value in no)])
     assert area == (None if expected is None else pytest.approx(expected))
 
 
@@ -119,12 +127,12 @@ def test_auc_equals_the_count_over_all_pairs(values: list[tuple[bool, int]]) -> 
     negative = [confidence for answerable, confidence in values if not answerable]
     pairs = list(product(positive, negative))
     expected = sum((high > low) + (high == low) / 2 for high, low in pairs) / len(pairs) if pairs else None
-    area = roc_auc([result(0 if answerable else None, confidence / 5) for answerable, confidence in values])
+    area = roc_auc([judged(0 if answerable else None, confidence / 5) for answerable, confidence in values])
     assert area == (None if expected is None else pytest.approx(expected))
 
 
 def test_questions_of_one_tenth_of_confidence_share_a_bin() -> None:
-    bins = reliability_bins([result(1, 0.92), result(0, 0.98), result(1, 1.0), result(None, 0.0), result(1, 0.1)])
+    bins = reliability_bins([judged(1, 0.92), judged(0, 0.98), judged(1, 1.0), judged(None, 0.0), judged(1, 0.1)])
     assert [item.count for item in bins] == [1, 1, 3]
     assert bins[:2] == [ReliabilityBin(1, 0.0, 0.0), ReliabilityBin(1, 0.1, 1.0)]
     assert (bins[2].confidence, bins[2].accuracy) == pytest.approx((2.9 / 3, 2 / 3))
@@ -132,7 +140,7 @@ def test_questions_of_one_tenth_of_confidence_share_a_bin() -> None:
 
 def test_confidence_metrics_by_hand() -> None:
     # In the bin from .8: mean .85, half correct; from .4: .45, none; from .2: .25, correct.
-    metrics = confidence_metrics([result(1, 0.88), result(0, 0.82), result(None, 0.45), result(1, 0.25)], 0.5)
+    metrics = confidence_metrics([judged(1, 0.88), judged(0, 0.82), judged(None, 0.45), judged(1, 0.25)], 0.5)
     assert metrics.auc == pytest.approx(2 / 3)
     assert metrics.ece == pytest.approx((2 * 0.35 + 0.45 + 0.75) / 4)
     # Wrong among the 1, 2, 3, 4 most confident: 0, 1, 2, 2.
@@ -141,21 +149,58 @@ def test_confidence_metrics_by_hand() -> None:
 
 
 def test_a_question_is_answered_from_the_threshold_on() -> None:
-    metrics = confidence_metrics([result(1, 0.5), result(1, 0.4999)], 0.5)
+    metrics = confidence_metrics([judged(1, 0.5), judged(1, 0.4999)], 0.5)
     assert (metrics.answered, metrics.correct, metrics.auc) == (1, 1, None)
 
 
 def test_a_higher_threshold_answers_fewer_questions() -> None:
-    metrics = confidence_metrics([result(1, 0.5), result(0, 0.75), result(1, 0.9)], 0.75)
+    metrics = confidence_metrics([judged(1, 0.5), judged(0, 0.75), judged(1, 0.9)], 0.75)
     assert (metrics.threshold, metrics.answered, metrics.correct) == (0.75, 2, 1)
 
 
 def test_risk_by_coverage() -> None:
-    risks = risk_coverage([result(1, 0.2), result(0, 0.9), result(1, 0.8), result(None, 0.1)])
+    risks = risk_coverage([judged(1, 0.2), judged(0, 0.9), judged(1, 0.8), judged(None, 0.1)])
     assert risks.tolist() == pytest.approx([1, 1 / 2, 1 / 3, 2 / 4])
 
 
 @given(st.permutations([(1, 0.5), (0, 0.5), (0, 0.5), (1, 0.9)]))
 def test_questions_of_the_same_confidence_count_in_any_order(values: list[tuple[int, float]]) -> None:
-    risks = risk_coverage([result(right, confidence) for right, confidence in values])
+    risks = risk_coverage([judged(right, confidence) for right, confidence in values])
     assert risks.tolist() == pytest.approx([0, 2 / 6, 4 / 9, 2 / 4])
+
+
+def test_verdicts_are_counted_among_answerable_and_unanswerable_questions() -> None:
+    confidences = [(1, 0.5), (0, 0.7), (1, 0.2), (0, 0.1999), (None, 0.9), (None, 0.3), (None, 0.0), (None, 0.1)]
+    metrics = confidence_metrics([judged(*values) for values in confidences], 0.5)
+    assert metrics.answerable == {"answered": 2, "unsure": 1, "not_answered": 1}
+    assert metrics.unanswerable == {"answered": 1, "unsure": 1, "not_answered": 2}
+    assert (metrics.answered, metrics.correct) == (3, 1)
+
+
+def test_a_judgement_is_of_one_setting_and_system() -> None:
+    scoped = {SOURCELINE: outcome(1, None, 0.75), FAST: outcome(0, None, 0.25), "BM25": outcome(1)}
+    both = QuestionResult("q", "Who?", True, None, {OPEN: {SOURCELINE: outcome(0, None, 0.5)}, IN_SCOPE: scoped})
+    questions = [both, result(None, 0.125)]
+    assert judgements(questions, OPEN, SOURCELINE) == [judged(0, 0.5), judged(None, 0.125)]
+    assert judgements(questions, IN_SCOPE, SOURCELINE) == [judged(1, 0.75)]
+    assert judgements(questions, IN_SCOPE, FAST) == [judged(0, 0.25)]
+    assert judgements(questions, IN_SCOPE, "BM25") == []
+
+
+def test_forms_are_counted_in_the_order_in_which_they_occur() -> None:
+    questions = [
+        result(1, 0.6, form="typo"),
+        result(1, 0.5, form="keywords"),
+        result(0, 0.9, form="keywords"),
+        result(1, 0.4, form="keywords"),
+        result(None, 0.7, form="keywords"),
+        result(None, 0.1, form="keywords"),
+        result(1, 0.9),
+        result(None, 0.2, form="swap"),
+    ]
+    assert list(form_metrics(questions, OPEN, SOURCELINE, 0.5).items()) == [
+        ("typo", FormMetrics(1, 1, 1, 0, 0)),
+        ("keywords", FormMetrics(3, 2, 2, 2, 1)),
+        ("swap", FormMetrics(0, 0, 0, 1, 0)),
+    ]
+    assert form_metrics(questions, IN_SCOPE, SOURCELINE, 0.5) == {}

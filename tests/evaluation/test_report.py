@@ -12,34 +12,44 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
 from sourceline.evaluation.metrics import (
+    FAST,
+    IN_SCOPE,
     MEASURES,
     OPEN,
     SOURCELINE,
     ConfidenceMetrics,
     Estimate,
     Evaluation,
+    FormMetrics,
+    QuestionResult,
     ReliabilityBin,
     TopPassage,
     confidence_metrics,
+    judgements,
 )
 from sourceline.evaluation.report import (
     DARK,
     LIGHT,
-    describe_confidence,
+    Table,
+    confidence_table,
     describe_dataset,
     draw_quality,
     draw_reliability,
     draw_risk_coverage,
+    form_table,
     format_difference,
     format_mean,
     format_number,
     plot_quality,
     plot_reliability,
     plot_risk_coverage,
+    quality_table,
     render_report,
+    tables,
+    verdict_table,
 )
 from sourceline.evaluation.results import compare
-from tests.support.evaluation import result
+from tests.support.evaluation import outcome, result
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'x' </table> \x00\x1b[31m\u202e"
 HARMLESS = "<script>alert(1)</script> & \"quoted\" 'x' </table>   [31m "
@@ -91,19 +101,54 @@ def test_a_difference_has_a_sign_and_its_interval() -> None:
     assert format_difference(Estimate(-0.0001, -0.0001, 0)) == "+.000 [+.000, +.000]"
 
 
-def test_an_evaluation_is_described_in_words() -> None:
+def counts(answered: int, unsure: int, not_answered: int) -> dict[str, int]:
+    return {"answered": answered, "unsure": unsure, "not_answered": not_answered}
+
+
+def test_an_evaluation_becomes_tables() -> None:
     questions = tuple(result(1 if at < 3 else None, id_=str(at)) for at in range(4))
-    evaluation = Evaluation("set", 1200, {}, ConfidenceMetrics(0.5, 0.9, 0.05, 0.2, 2, 1), questions)
+    metrics = {OPEN: {SOURCELINE: dict.fromkeys(MEASURES, Estimate(0.5, 0.25, 0.75))}}
+    confidence = {
+        OPEN: {
+            SOURCELINE: ConfidenceMetrics(0.5, 0.9, 0.05, 0.2, 2, 1, counts(2, 1, 0), counts(0, 0, 1)),
+            FAST: ConfidenceMetrics(0.5, None, 0.05, 0.2, 0, 0, counts(0, 3, 0), counts(0, 0, 0)),
+        }
+    }
+    read = {"typo": FormMetrics(4, 3, 2, 2, 1), "unanswerable": FormMetrics(0, 0, 0, 8, 1)}
+    fast = {"typo": FormMetrics(4, 1, 0, 2, 0), "unanswerable": FormMetrics(0, 0, 0, 8, 0)}
+    evaluation = Evaluation("set", 1200, metrics, confidence, {OPEN: {SOURCELINE: read, FAST: fast}}, questions)
     assert describe_dataset(evaluation) == "1,200 passages, 4 questions, 3 answerable"
-    assert describe_confidence(evaluation) == (
-        "AUC .900, ECE .050, area under risk–coverage .200",
-        "at threshold 0.5, 50 of 100 questions are answered, 50 of 100 of these correctly",
+    assert quality_table(evaluation, OPEN) == Table(
+        ["open, 3 questions", *MEASURES], [["Sourceline", *[".500 ±.250"] * 5]]
     )
-    nothing = replace(evaluation, confidence=ConfidenceMetrics(0.75, None, 0.05, 0.2, 0, 0))
-    assert describe_confidence(nothing) == (
-        "AUC –, ECE .050, area under risk–coverage .200",
-        "at threshold 0.75, 0 of 100 questions are answered",
+    assert confidence_table(evaluation, OPEN) == Table(
+        ["confidence, open", "AUC", "ECE", "AURC", "shown", "right"],
+        [
+            ["Sourceline", ".900", ".050", ".200", ".500", ".500"],
+            ["Sourceline, fast", "–", ".050", ".200", ".000", "–"],
+        ],
     )
+    assert verdict_table(evaluation, OPEN) == Table(
+        ["verdicts, open", "answered", "unsure", "not answered"],
+        [
+            ["Sourceline: 3 answerable", ".667", ".333", ".000"],
+            ["Sourceline: 1 unanswerable", ".000", ".000", "1.000"],
+            ["Sourceline, fast: 3 answerable", ".000", "1.000", ".000"],
+        ],
+    )
+    assert form_table(evaluation, OPEN) == Table(
+        ["by form, open", "questions", "R@1 read", "R@1 fast", "shown read", "shown fast"],
+        [
+            ["typo", "4", ".750", ".250", ".500", ".000"],
+            ["typo, unanswerable", "2", "–", "–", ".500", ".000"],
+            ["unanswerable", "8", "–", "–", ".125", ".000"],
+        ],
+    )
+    names = ["open, 3 questions", "confidence, open", "verdicts, open", "by form, open"]
+    assert [table.header[0] for table in tables(evaluation)] == names
+    assert [table.header[0] for table in tables(replace(evaluation, forms={}))] == names[:3]
+    unread = form_table(replace(evaluation, forms={OPEN: {SOURCELINE: read}}), OPEN)
+    assert list(unread.header) == ["by form, open", "questions", "R@1", "shown"]
 
 
 class Page(HTMLParser):
@@ -144,27 +189,60 @@ def evaluation() -> Evaluation:
         for measure, confidence in ((1, 0.95), (0, 0.85), (None, 0.3))
     )
     metrics = {OPEN: {SOURCELINE: {name: Estimate(0.5, 0.25, 0.75) for name in MEASURES}}}
-    return Evaluation("set", 12, metrics, confidence_metrics(questions, 0.5), questions)
+    return evaluation_of(questions, metrics)
+
+
+def evaluation_of(
+    questions: tuple[QuestionResult, ...], metrics: dict[str, dict[str, dict[str, Estimate]]]
+) -> Evaluation:
+    confidence = {OPEN: {SOURCELINE: confidence_metrics(judgements(questions, OPEN, SOURCELINE), 0.5)}}
+    return Evaluation("set", 12, metrics, confidence, {}, questions)
 
 
 def test_the_page_is_well_formed_and_holds_its_tables_and_plots(evaluation: Evaluation) -> None:
     text = render_report(evaluation)
     page = Page(text)
     assert text.startswith("<!doctype html>")
-    assert page.cells[:9] == ["set", "Quality, open, 2 questions", "system", *MEASURES, "Sourceline"]
+    assert page.cells[:9] == ["set", "Quality", "open, 2 questions", *MEASURES, "Sourceline"]
     assert page.cells[9:14] == [".500 ±.250"] * 5
-    assert page.cells[14:16] == ["Confidence", "The most confident mistakes"]
+    assert page.cells[14:17] == ["Confidence", "confidence, open", "AUC"]
+    assert "The most confident mistakes" in page.cells
     plots = [ET.fromstring(plot) for plot in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
     assert [plot.findtext(f"{SVG}title") for plot in plots] == [
         "Quality by system, open",
-        "Risk by coverage",
-        "Share correct by confidence",
+        "Risk by coverage, open",
+        "Share correct by confidence, open",
     ]
+
+
+def test_plots_of_confidence_are_in_scope_where_there_is_one_with_and_without_reading() -> None:
+    outcomes = {
+        OPEN: {SOURCELINE: outcome(0, None, 0.5), FAST: outcome(0, None, 0.5)},
+        IN_SCOPE: {SOURCELINE: outcome(1, None, 0.9), FAST: outcome(0, None, 0.25)},
+    }
+    questions = (QuestionResult("q", "Who?", True, "typo", outcomes),)
+    confidence = {
+        setting: {name: confidence_metrics(judgements(questions, setting, name), 0.5) for name in (SOURCELINE, FAST)}
+        for setting in (OPEN, IN_SCOPE)
+    }
+    forms = {IN_SCOPE: {SOURCELINE: {"typo": FormMetrics(1, 1, 1, 0, 0)}, FAST: {"typo": FormMetrics(1, 0, 0, 0, 0)}}}
+    text = render_report(Evaluation("set", 12, {}, confidence, forms, questions))
+    plots = [ET.fromstring(plot) for plot in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+    for plot, title in zip(plots, ("Risk by coverage, in scope", "Share correct by confidence, in scope"), strict=True):
+        assert plot.findtext(f"{SVG}title") == title
+        texts = [element.text for element in plot.iter(f"{SVG}text")]
+        assert [text for text in texts if text in (SOURCELINE, FAST)] == [SOURCELINE, FAST]
+    cells = Page(text).cells
+    start = cells.index("by form, in scope")
+    assert cells[start + 6 : start + 12] == ["typo", "1", "1.000", ".000", "1.000", ".000"]
+    assert "confidence, open" in cells
+    assert "confidence, in scope" in cells
 
 
 def test_mistakes_are_listed_by_confidence(evaluation: Evaluation) -> None:
     cells = Page(render_report(evaluation)).cells
-    assert [cell for cell in cells if cell in (".950", ".850", ".300")] == [".850", ".300"]
+    listed = cells[cells.index("The most confident mistakes") :]
+    assert [cell for cell in listed if cell in (".950", ".850", ".300")] == [".850", ".300"]
 
 
 def test_the_page_loads_nothing_and_runs_nothing(evaluation: Evaluation) -> None:
@@ -201,9 +279,9 @@ def test_a_comparison_is_in_the_report(evaluation: Evaluation) -> None:
 
 
 def test_a_dataset_without_answerable_questions_has_a_report() -> None:
-    questions = (result(None, 0.2),)
-    cells = Page(render_report(Evaluation("set", 1, {}, confidence_metrics(questions, 0.5), questions))).cells
-    assert cells[:3] == ["set", "Confidence", "The most confident mistakes"]
+    cells = Page(render_report(evaluation_of((result(None, 0.2),), {}))).cells
+    assert cells[:3] == ["set", "Confidence", "confidence, open"]
+    assert "The most confident mistakes" in cells
 
 
 def test_ids_are_unique_in_a_page_with_several_plots(evaluation: Evaluation) -> None:
@@ -235,7 +313,7 @@ def test_a_plot_is_readable_text_in_colours_of_the_page() -> None:
 
 def test_a_plot_is_the_same_each_time_and_leaves_matplotlib_as_it_was() -> None:
     before = dict(matplotlib.rcParams)
-    risks = np.array([0, 0.5, 1 / 3, 0.25])
+    risks = {SOURCELINE: np.array([0, 0.5, 1 / 3, 0.25])}
     assert plot_risk_coverage("Risk", risks) == plot_risk_coverage("Risk", risks)
     assert dict(matplotlib.rcParams) == before
 
@@ -265,9 +343,12 @@ def test_the_longest_name_has_room() -> None:
 
 def test_risk_goes_from_the_most_confident_question_to_all_of_them() -> None:
     figure = Figure()
-    draw_risk_coverage(figure, np.array([0, 0.5, 1 / 3, 0.25]))
+    draw_risk_coverage(figure, {SOURCELINE: np.array([0, 0.5, 1 / 3, 0.25]), FAST: np.array([1, 1, 1, 0.75])})
     (axes,) = figure.axes
-    (line,) = axes.get_lines()
+    line, fast = axes.get_lines()
+    assert (line.get_color(), fast.get_color(), y_of(fast)) == (LIGHT["one"], LIGHT["two"], [1, 1, 1, 0.75])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [SOURCELINE, FAST]
     assert x_of(line) == [0.25, 0.5, 0.75, 1]
     assert y_of(line) == [0, 0.5, 1 / 3, 0.25]
     assert (axes.get_xlim(), axes.get_ylim()) == ((0, 1), (0, 1))
@@ -276,9 +357,10 @@ def test_risk_goes_from_the_most_confident_question_to_all_of_them() -> None:
 
 def test_reliability_shows_a_point_for_each_bin_and_its_number_of_questions() -> None:
     figure = Figure()
-    draw_reliability(figure, [ReliabilityBin(1, 0.0, 1.0), ReliabilityBin(1600, 1.0, 0.5)])
+    draw_reliability(figure, {SOURCELINE: [ReliabilityBin(1, 0.0, 1.0), ReliabilityBin(1600, 1.0, 0.5)]})
+    assert figure.legends == []
     (axes,) = figure.axes
-    (points,) = (item for item in axes.collections if isinstance(item, PathCollection))
+    points, _ = (item for item in axes.collections if isinstance(item, PathCollection))
     assert np.asarray(points.get_offsets()).tolist() == [[0, 1], [1, 0.5]]
     few, many = points.get_sizes()
     assert (few, many) == (pytest.approx(20, abs=1), 200)
@@ -289,6 +371,6 @@ def test_reliability_shows_a_point_for_each_bin_and_its_number_of_questions() ->
 
 
 def test_all_numbers_of_a_reliability_plot_are_inside_it() -> None:
-    plot = ET.fromstring(plot_reliability("", [ReliabilityBin(3, 0.75, 1.0)]))
+    plot = ET.fromstring(plot_reliability("", {SOURCELINE: [ReliabilityBin(3, 0.75, 1.0)]}))
     (number,) = (element for element in plot.iter(f"{SVG}text") if element.text == "3")
     assert float(number.attrib["y"]) > 8

@@ -14,6 +14,7 @@ from sourceline.evaluation.metrics import (
     ConfidenceMetrics,
     Estimate,
     Evaluation,
+    FormMetrics,
     QuestionResult,
     TopPassage,
 )
@@ -34,38 +35,54 @@ BOTH = QuestionResult(
     "q1",
     "Who “[x]”?",
     True,
-    0.75,
+    "keywords",
     {
-        OPEN: {SOURCELINE: outcome(0, TOP), "BM25": outcome(1, None)},
+        OPEN: {SOURCELINE: outcome(0, TOP, 0.75), "BM25": outcome(1, None)},
         IN_SCOPE: {SOURCELINE: outcome(1, TOP), "BM25": outcome(1, TOP)},
     },
 )
 METRICS = {OPEN: {SOURCELINE: {name: Estimate(0.5, 0.25, 0.75) for name in MEASURES}}}
+ANSWERED, NOT_ANSWERED = (
+    {"answered": int(first), "unsure": 0, "not_answered": int(not first)} for first in (True, False)
+)
 EVALUATION = Evaluation(
-    "set", 12, METRICS, ConfidenceMetrics(0.5, None, 0.1, 0.2, 1, 0), (BOTH, result(None, 0.0, "q2"))
+    "set",
+    12,
+    METRICS,
+    {OPEN: {SOURCELINE: ConfidenceMetrics(0.5, None, 0.1, 0.2, 1, 0, ANSWERED, NOT_ANSWERED)}},
+    {OPEN: {SOURCELINE: {"keywords": FormMetrics(1, 0, 1, 0, 0)}}},
+    (BOTH, result(None, 0.0, "q2")),
 )
 VALUE = json.loads(results_json(EVALUATION))
 
 
 def test_the_keys_are_those_that_are_documented() -> None:
-    assert list(VALUE) == ["format", "dataset", "passages", "metrics", "confidence", "questions"]
-    assert (VALUE["format"], VALUE["dataset"], VALUE["passages"]) == (2, "set", 12)
+    assert list(VALUE) == ["format", "dataset", "passages", "metrics", "confidence", "forms", "questions"]
+    assert (VALUE["format"], VALUE["dataset"], VALUE["passages"]) == (3, "set", 12)
     assert VALUE["metrics"]["open"]["Sourceline"]["R@1"] == {"mean": 0.5, "low": 0.25, "high": 0.75}
-    assert VALUE["confidence"] == {
+    assert VALUE["confidence"]["open"]["Sourceline"] == {
         "threshold": 0.5,
         "auc": None,
         "ece": 0.1,
         "aurc": 0.2,
         "answered": 1,
         "correct": 0,
+        "answerable": {"answered": 1, "unsure": 0, "not_answered": 0},
+        "unanswerable": {"answered": 0, "unsure": 0, "not_answered": 1},
+    }
+    assert VALUE["forms"]["open"]["Sourceline"] == {
+        "keywords": {"answerable": 1, "correct": 0, "shown": 1, "unanswerable": 0, "shown_unanswerable": 0}
     }
     first, second = VALUE["questions"]
-    assert list(first) == ["id", "question", "answerable", "confidence", "outcomes"]
+    assert list(first) == ["id", "question", "answerable", "form", "outcomes"]
     assert first["outcomes"]["open"]["Sourceline"] == {
         "measures": {"R@1": 0, "R@5": 0, "R@10": 0, "MRR@10": 0, "nDCG@10": 0},
         "top": {"citation": "zhiyzuiwnpkr56wq", "text": "She\u2028did."},
+        "confidence": 0.75,
     }
-    assert second["outcomes"] == {"open": {"Sourceline": {"measures": {}, "top": None}}}
+    assert (first["form"], first["outcomes"]["open"]["BM25"]["confidence"]) == ("keywords", None)
+    assert second["form"] is None
+    assert second["outcomes"] == {"open": {"Sourceline": {"measures": {}, "top": None, "confidence": 0.0}}}
 
 
 def test_each_question_is_on_a_line_of_its_own() -> None:
@@ -76,9 +93,28 @@ def test_each_question_is_on_a_line_of_its_own() -> None:
 def test_results_are_read_as_written_without_the_other_systems(tmp_path: Path) -> None:
     write_text(tmp_path / "results.json", results_json(EVALUATION))
     first, second = read_results(tmp_path / "results.json")
-    assert first.outcomes == {OPEN: {SOURCELINE: outcome(0, TOP)}, IN_SCOPE: {SOURCELINE: outcome(1, TOP)}}
-    assert (first.id, first.question, first.answerable, first.confidence) == ("q1", "Who “[x]”?", True, 0.75)
+    assert first.outcomes == {OPEN: {SOURCELINE: outcome(0, TOP, 0.75)}, IN_SCOPE: {SOURCELINE: outcome(1, TOP)}}
+    assert (first.id, first.question, first.answerable, first.form) == ("q1", "Who “[x]”?", True, "keywords")
     assert second == EVALUATION.questions[1]
+
+
+def test_results_without_forms_and_with_one_confidence_for_each_question_are_read(tmp_path: Path) -> None:
+    old = {
+        "format": 2,
+        "questions": [
+            {
+                "id": "q1",
+                "question": "Who?",
+                "answerable": True,
+                "confidence": 0.75,
+                "outcomes": {"open": {"Sourceline": {"measures": dict.fromkeys(MEASURES, 1), "top": None}}},
+            }
+        ],
+    }
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    (read,) = read_results(tmp_path / "old.json")
+    assert read == QuestionResult("q1", "Who?", True, None, {OPEN: {SOURCELINE: outcome(1)}})
+    assert compare([read], [result(0, id_="q1")])[OPEN].differences["R@1"] == Estimate(-1, -1, -1)
 
 
 def changed(**values: Any) -> str:
@@ -102,8 +138,8 @@ def with_question(**values: Any) -> str:
         '{"means": {"R@1": 0.5}, "questions": []}',
         changed(questions=None),
         changed(questions=["q1"]),
-        with_question(confidence="high"),
-        with_question(confidence=float("nan")),
+        with_question(outcomes={"open": {"Sourceline": {"measures": {}, "top": None, "confidence": "high"}}}),
+        with_question(outcomes={"open": {"Sourceline": {"measures": {}, "top": None, "confidence": float("nan")}}}),
         with_question(outcomes=[]),
         with_question(outcomes={"open": {"BM25": {"measures": {}, "top": None}}}),
         with_question(outcomes={"open": {"Sourceline": {"measures": {"R@1": 1}, "top": None}}}),
@@ -126,7 +162,7 @@ def test_results_of_an_earlier_format_are_refused_with_what_to_do(tmp_path: Path
     with pytest.raises(ResultsError) as error:
         read_results(tmp_path / "old.json")
     assert str(error.value) == (
-        f"{tmp_path / 'old.json'} has results of format 1, and this version reads 2: "
+        f"{tmp_path / 'old.json'} has results of format 1, and this version reads 2 and 3: "
         "make them again with `sourceline evaluate --json`"
     )
 
@@ -196,7 +232,7 @@ def test_only_questions_with_the_same_id_and_text_that_are_answerable_in_both_ar
 def test_each_setting_is_compared_by_itself() -> None:
     def both(inside: float) -> QuestionResult:
         outcomes = {OPEN: {SOURCELINE: outcome(1)}, IN_SCOPE: {SOURCELINE: outcome(inside)}}
-        return QuestionResult("q", "Who?", True, 0.5, outcomes)
+        return QuestionResult("q", "Who?", True, None, outcomes)
 
     comparisons = compare([both(0)], [both(1)])
     assert [(setting, len(comparison.won)) for setting, comparison in comparisons.items()] == [(OPEN, 0), (IN_SCOPE, 1)]

@@ -43,9 +43,11 @@ FILTERS = {
 }
 
 
-def write_and_open(folder: Path, *parts: Float32, before: DenseIndex | None = None) -> DenseIndex:
+def write_and_open(
+    folder: Path, *parts: Float32, before: DenseIndex | None = None, compact: bool = False
+) -> DenseIndex:
     folder.mkdir(exist_ok=True)
-    with DenseWriter(folder, parts[0].shape[1], before) as writer:
+    with DenseWriter(folder, parts[0].shape[1], before, compact) as writer:
         for part in parts:
             writer.add(part.astype(np.float16))
         writer.write()
@@ -129,6 +131,26 @@ def test_equal_vectors_are_in_row_order_even_where_n_cuts_among_them(
 
     for n in range(1, 62):
         assert rows_of(index.search(QUERY, n, row_filter)) == expected[:n]
+
+
+@pytest.mark.parametrize(("compact", "farthest", "size"), [(False, 0, 2), (True, 1 / 510, 1)])
+def test_a_component_takes_two_bytes_or_compactly_one(
+    tmp_path: Path, compact: bool, farthest: float, size: int
+) -> None:
+    vectors = MANY_VECTORS[:300]
+
+    index = write_and_open(tmp_path / "first", vectors, compact=compact)
+
+    stored = index.vectors(range(300))
+    assert np.abs(stored - vectors).max() <= farthest + 1e-7
+    assert not stored[77].any()  # a sentence that says nothing
+    assert 0 < (tmp_path / "first/dense.faiss").stat().st_size - 300 * MANY_DIM * size < 200
+    for number, question in enumerate(QUERIES):
+        hits = index.search(question, 20, None)
+        assert rows_of(hits) == ranked(index.scores(question, range(300)), range(300))[:20], number
+        assert [hit.score for hit in hits] == pytest.approx((vectors @ question)[rows_of(hits)].tolist(), abs=0.01)
+    write_and_open(tmp_path / "again", stored, compact=compact)
+    assert (tmp_path / "again/dense.faiss").read_bytes() == (tmp_path / "first/dense.faiss").read_bytes()
 
 
 def test_of_nothing_but_equal_vectors_the_first_rows_are_returned(tmp_path: Path) -> None:

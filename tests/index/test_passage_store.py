@@ -21,6 +21,7 @@ from sourceline.index.passage_store import (
     DuplicateFinder,
     PassageStore,
     PassageStoreWriter,
+    Surroundings,
 )
 from sourceline.ingest.sentences import split_passages
 from sourceline.types import Block, BlockKind, Context, Document, Location, Passage, PassageInContext
@@ -70,6 +71,23 @@ def times_open(file: Path) -> int:
         with suppress(OSError):  # the one that listed the folder is closed by now
             count += os.path.samestat(os.fstat(int(descriptor)), file.stat())
     return count
+
+
+def test_the_surroundings_of_a_row_are_the_passages_of_its_document_headings_included(store: PassageStore) -> None:
+    assert store.surroundings(1, 12) == Surroundings(
+        "Plan", "Plan", (None, 0, 1, 2), ("Plan", "We met.", "We left.", "It rained."), 2
+    )
+    assert store.surroundings(1, 1) == Surroundings("Plan", "Plan", (0, 1, 2), ("We met.", "We left.", "It rained."), 1)
+    assert store.surroundings(1, 0) == Surroundings("Plan", "Plan", (1,), ("We left.",), 0)
+    assert store.surroundings(3, 1) == Surroundings("long", None, (3, 4), (f"{'a' * 70}.", "Mid one 👍."), 0)
+    assert store.surroundings(5, 1) == Surroundings("long", None, (4, 5), ("Mid one 👍.", f"{'b' * 70}."), 1)
+    assert store.surroundings(6, 5) == Surroundings("会议", None, (6,), ("We met.",), 0)
+
+
+@pytest.mark.parametrize("row", [-1, 7, 10**12])
+def test_a_row_that_does_not_exist_has_no_surroundings(store: PassageStore, row: int) -> None:
+    with pytest.raises(IndexError, match=f"there is no row {row}"):
+        store.surroundings(row, 3)
 
 
 def test_documents_are_listed_in_order_with_the_numbers_and_rows_of_their_passages(store: PassageStore) -> None:

@@ -65,10 +65,10 @@ def test_the_manifest_describes_the_snapshot_and_every_file(
     manifest = snapshot.manifest
 
     assert snapshot.id == manifest.id == current_id(index) == snapshot_names(index)[0]
-    assert manifest.format == FORMAT == 6
+    assert manifest.format == FORMAT == 7
     assert (manifest.model, manifest.backend) == (DEFAULT_MODEL, "onnx")
     assert (manifest.fingerprint, manifest.dim) == (encoder.fingerprint, 384)
-    assert (manifest.codec, len(manifest.config)) == ("bfloat16", 16)
+    assert (manifest.codec, len(manifest.config)) == ("pq", 16)
     assert (manifest.documents, manifest.passages, manifest.rows) == (1, 2, 1)
     assert manifest.tokens == 7  # the title's too
     assert manifest.skipped == {"empty.txt": "there is no text in it"}
@@ -84,7 +84,7 @@ def test_the_manifest_describes_the_snapshot_and_every_file(
         "ranking_head.safetensors",
         "tokens.codes",
         "tokens.ids",
-        "tokens.idf.npy",
+        "tokens.idf.npz",
         "tokens.offsets",
         "tokens.starts",
     }
@@ -130,7 +130,7 @@ def test_a_snapshot_in_another_format_is_refused_left_alone_and_replaced_by_a_bu
     names = snapshot_names(built)
     rewrite_manifest(built / SNAPSHOTS / names[1], format=99)
 
-    with pytest.raises(MismatchError, match=f"snapshot {names[1]} is in format 99, not 6: run `sourceline rebuild-"):
+    with pytest.raises(MismatchError, match=f"snapshot {names[1]} is in format 99, not 7: run `sourceline rebuild-"):
         open_current(built)
     assert snapshot_names(built) == names
 
@@ -152,7 +152,7 @@ def test_files_that_disagree_on_what_they_hold_are_damage(built: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["dense.faiss", "passages.sqlite", "bm25/meta.json", "tokens.idf.npy", "ranking_head.safetensors"]
+    "name", ["dense.faiss", "passages.sqlite", "bm25/meta.json", "tokens.idf.npz", "ranking_head.safetensors"]
 )
 def test_a_whole_file_that_does_not_open_is_not_set_aside_and_stops_a_build(
     built: Path, documents: Path, rebuild: Rebuild, name: str

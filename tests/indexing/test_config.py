@@ -8,7 +8,7 @@ from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import Model, find_model
 from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, identity_head
 from sourceline.index.multivector import BFLOAT16, INT8, PQ
-from sourceline.index.snapshot import open_current
+from sourceline.index.snapshot import FORMAT, open_current
 from sourceline.indexing import config as config_module
 from sourceline.indexing.builder import build
 from sourceline.indexing.config import COMPACT_ABOVE, DEFAULT_CONFIG, IndexConfig, resolve
@@ -36,7 +36,8 @@ class OtherEncoder:
 
     def __init__(self, encoder: Encoder) -> None:
         self.model, self.dim, self.max_tokens = encoder.model, encoder.dim, encoder.max_tokens
-        self.vocabulary, self.tokenize, self.encode = encoder.vocabulary, encoder.tokenize, encoder.encode
+        self.vocabulary, self.unknown_id = encoder.vocabulary, encoder.unknown_id
+        self.tokenize, self.encode = encoder.tokenize, encoder.encode
         self.fingerprint = "0123456789abcdef"
 
 
@@ -62,32 +63,34 @@ def test_the_digest_depends_on_everything_that_the_encoded_chunks_depend_on(
         "no chunks": resolve(IndexConfig(chunk_characters=0), encoder, model, 0).digest,
         "identity head": resolve(IndexConfig(identity_head(384)), encoder, model, 0).digest,
         "changed head": resolve(IndexConfig(changed_head), encoder, model, 0).digest,
-        "large corpus": resolve(DEFAULT_CONFIG, encoder, model, COMPACT_ABOVE + 1).digest,
+        "identity head, large corpus": resolve(
+            IndexConfig(identity_head(384)), encoder, model, COMPACT_ABOVE + 1
+        ).digest,
         "other encoder": resolve(DEFAULT_CONFIG, OtherEncoder(encoder), model, 0).digest,
     }
 
     assert len({*digests.values()}) == len(digests)
     assert all(len(digest) == 16 for digest in digests.values())
-    assert resolve(DEFAULT_CONFIG, encoder, model, COMPACT_ABOVE).digest == digests["default"]
+    assert resolve(DEFAULT_CONFIG, encoder, model, COMPACT_ABOVE + 1).digest == digests["default"]
 
 
 def test_the_digest_depends_on_the_format(encoder: Encoder, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = resolve(DEFAULT_CONFIG, encoder, model, 0).digest
-    monkeypatch.setattr(config_module, "FORMAT", 7)
+    monkeypatch.setattr(config_module, "FORMAT", FORMAT + 1)
 
     assert resolve(DEFAULT_CONFIG, encoder, model, 0).digest != digest
 
 
-@pytest.mark.parametrize(("size", "with_codebook", "without"), [(0, BFLOAT16, BFLOAT16), (4_000_001, PQ, INT8)])
-def test_a_large_corpus_is_kept_compactly(
-    encoder: Encoder, model: Model, size: int, with_codebook: str, without: str
+@pytest.mark.parametrize(("size", "without_codebook"), [(0, BFLOAT16), (4_000_001, INT8)])
+def test_with_a_codebook_every_corpus_is_kept_by_it_and_without_one_the_size_decides(
+    encoder: Encoder, model: Model, size: int, without_codebook: str
 ) -> None:
     trained = resolve(DEFAULT_CONFIG, encoder, model, size)
     plain = resolve(IndexConfig(identity_head(384)), encoder, model, size)
 
-    assert (trained.codec, plain.codec) == (with_codebook, without)
-    assert trained.open_codec().code_size == {BFLOAT16: 2 * trained.head.dim, PQ: 48}[with_codebook]
-    assert plain.open_codec().code_size == {BFLOAT16: 2 * 384, INT8: 384}[without]
+    assert (trained.codec, plain.codec) == (PQ, without_codebook)
+    assert trained.open_codec().code_size == 64
+    assert plain.open_codec().code_size == {BFLOAT16: 2 * 384, INT8: 384}[without_codebook]
 
 
 def citations_of(index: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Only what is new is encoded, and a rebuild gives, row by row, what a first build of the same documents gives."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,7 @@ from sourceline.types import DEFAULT_MODEL, BuildReport, Scores
 from tests.conftest import SEEDS, Rebuild
 from tests.support.index_folder import put
 
-TOKEN_FILES = ["tokens.codes", "tokens.ids", "tokens.starts", "tokens.offsets", "tokens.idf.npy"]
+TOKEN_FILES = ["tokens.codes", "tokens.ids", "tokens.starts", "tokens.offsets", "tokens.idf.npz"]
 # The first two fill a chunk each, one is over the model's limit, the last ones have no token or no answer.
 BRIDGES, TRAMS, SCHOOLS, FORESTS = (
     f"Item {number} is about {topic}. " + f"The council spoke of {topic} at length. " * 12
@@ -119,22 +119,25 @@ def test_a_rebuild_with_a_head_without_codebook_gives_what_a_first_build_gives()
     require_that_steps_do_not_show([FIRST, SECOND, FIRST], PLAIN)
 
 
-@pytest.mark.parametrize(("config", "compact_codec"), [(TRAINED, PQ), (PLAIN, INT8)])
+@pytest.mark.parametrize(
+    ("config", "codecs", "encoded"),
+    [(PLAIN, (BFLOAT16, INT8, INT8, BFLOAT16), (1, 2, 0, 1)), (TRAINED, (PQ, PQ, PQ, PQ), (1, 1, 0, 0))],
+)
 @pytest.mark.usefixtures("quick_builds")
-def test_a_corpus_that_becomes_large_or_small_is_encoded_anew(
-    documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: IndexConfig, compact_codec: str
+def test_a_corpus_that_becomes_large_or_small_is_encoded_anew_if_there_is_no_codebook(
+    documents: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    config: IndexConfig,
+    codecs: Sequence[str],
+    encoded: Sequence[int],
 ) -> None:
     monkeypatch.setattr(config_module, "COMPACT_ABOVE", 700)
     index = tmp_path / "index"
     small, large = {"a.txt": BRIDGES}, {"a.txt": BRIDGES, "b.txt": TRAMS}
 
-    for files, codec, encoded in (
-        (small, BFLOAT16, 1),
-        (large, compact_codec, 2),
-        (large, compact_codec, 0),
-        (small, BFLOAT16, 1),
-    ):
-        assert build_files(documents, index, files, config).encoded == encoded
+    for files, codec, count in zip((small, large, large, small), codecs, encoded, strict=True):
+        assert build_files(documents, index, files, config).encoded == count
         assert open_current(index).manifest.codec == codec
     build_files(documents, tmp_path / "anew", small, config)
     require_same(open_current(index), open_current(tmp_path / "anew"))

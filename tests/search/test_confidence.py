@@ -8,10 +8,21 @@ import pytest
 
 from sourceline.errors import ModelError
 from sourceline.search import confidence
-from sourceline.search.confidence import Calibration, ConfidenceFeatures, is_calibrated, load_calibration
-from sourceline.types import DEFAULT_MODEL
+from sourceline.search.confidence import (
+    UNSURE_SHARE,
+    Calibration,
+    ConfidenceFeatures,
+    ReaderCalibration,
+    is_calibrated,
+    load_calibration,
+    load_reader_calibration,
+    verdict,
+)
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, NO_RERANKER, Verdict
 
-CALIBRATIONS = sorted((Path(confidence.__file__).parent / "calibrations").iterdir())
+FOLDER = Path(confidence.__file__).parent / "calibrations"
+CALIBRATIONS = sorted(file for file in FOLDER.iterdir() if file.stem != DEFAULT_RERANKER)
+READER = ReaderCalibration(late_weight=2.0, unread=-3.0, decided=100.0, slope=0.5, intercept=-1.0)
 
 
 def test_confidence_is_the_logistic_function_of_the_features() -> None:
@@ -73,3 +84,48 @@ def test_a_calibration_that_cannot_be_read_is_a_known_error(
     monkeypatch.setattr("sourceline.search.confidence.resources.files", lambda _: tmp_path)
     with pytest.raises(ModelError, match="cannot be read: reinstall Sourceline"):
         load_calibration(DEFAULT_MODEL)
+
+
+def test_a_passage_ranks_by_the_readers_score_and_late_interaction() -> None:
+    assert (READER.score(1.5, 0.25), READER.score(None, 0.25)) == (2.0, -2.5)
+
+
+def test_confidence_after_reading_is_the_logistic_function_of_the_readers_score() -> None:
+    assert READER.confidence(4.0) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert READER.confidence(None) == READER.confidence(-3.0) == pytest.approx(1 / (1 + math.exp(2.5)))
+    assert 0 <= READER.confidence(-1e6) < 1e-300 < 1 == READER.confidence(1e6)
+
+
+def test_the_reader_has_a_calibration_and_no_other_reranker_has() -> None:
+    calibration = load_reader_calibration(DEFAULT_RERANKER)
+    assert calibration
+    values = json.loads((FOLDER / f"{DEFAULT_RERANKER}.json").read_text("utf-8"))
+    assert {field.name: values[field.name] for field in fields(ReaderCalibration)} == {
+        field.name: getattr(calibration, field.name) for field in fields(ReaderCalibration)
+    }
+    assert calibration.slope > 0
+    assert load_reader_calibration(NO_RERANKER) is load_reader_calibration("models/reader") is None
+
+
+def test_the_readers_calibration_is_none_of_a_model_of_its_name() -> None:
+    assert not is_calibrated("models/reader")
+    assert load_calibration("models/reader") == load_calibration(DEFAULT_MODEL)
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold", "expected"),
+    [
+        (0.5, 0.5, Verdict.ANSWERED),
+        (math.nextafter(0.5, 0), 0.5, Verdict.UNSURE),
+        (UNSURE_SHARE * 0.5, 0.5, Verdict.UNSURE),
+        (math.nextafter(UNSURE_SHARE * 0.5, 0), 0.5, Verdict.NOT_ANSWERED),
+        (0.0, 0.0, Verdict.ANSWERED),
+        (0.0, 0.1, Verdict.NOT_ANSWERED),
+        (0.99, 1.0, Verdict.UNSURE),
+        (1.0, 1.0, Verdict.ANSWERED),
+    ],
+)
+def test_an_answer_is_unsure_from_a_share_of_the_threshold_on(
+    value: float, threshold: float, expected: Verdict
+) -> None:
+    assert verdict(value, threshold) is expected

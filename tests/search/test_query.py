@@ -141,6 +141,38 @@ def test_the_vector_of_a_question_is_the_weighted_mean_of_its_tokens(encoder: En
     assert encode_query(encoder, text).vector == pytest.approx(expected, abs=1e-6)
 
 
+def test_tokens_that_the_model_does_not_know_weigh_nothing(encoder: Encoder) -> None:
+    assert tokens_by_weight(encoder, "Is the 🧪 lab 🚀 closed?") == {
+        "1.000": ["Is", "the", "lab", "closed", "?"],
+        "0.000": ["🧪", "🚀"],
+    }
+    query, without = encode_query(encoder, "Is the 🧪 lab closed?"), encode_query(encoder, "Is the lab closed?")
+    assert (query.has_words, without.has_words) == (True, True)
+    (encoding,) = encoder.encode([EncoderInput(query.text)])
+    assert query.vector == pytest.approx(l2_normalize(encoding.vectors[[0, 1, 3, 4, 5]].sum(axis=0)), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "has_words"),
+    [
+        ("👍", False),
+        ("👍?", False),
+        ("?!…", False),
+        ("q" * 101, False),
+        ("q" * 100, True),
+        ("👍 7", True),
+        ("東京", True),
+        ("𐎀𐎁", False),  # Ugaritic
+        ("[UNK]", False),
+    ],
+)
+def test_a_question_may_hold_no_word_that_the_model_knows(encoder: Encoder, text: str, has_words: bool) -> None:
+    query = encode_query(encoder, text)
+    assert query.has_words is has_words
+    if not has_words:
+        assert set(query.token_weights.tolist()) == {1}
+
+
 def test_three_hundred_words_ask_what_their_last_sentence_asks(encoder: Encoder) -> None:
     background = "The council met in the town hall and spoke of the roof. " * 24
     question = "How many pilgrims cross the border each year?"
@@ -165,8 +197,8 @@ def test_any_text_is_encoded_or_refused(encoder: Encoder, text: str) -> None:
     assert np.all(np.diff(query.tokens.spans[:, 0]) >= 0)
     assert np.isfinite(query.vectors).all()
     assert len(query.token_weights) == len(query.vectors)
-    assert query.token_weights.max() == 1
-    assert query.token_weights.min() > 0
+    assert 0 <= query.token_weights.min() <= query.token_weights.max() <= 1
+    assert query.token_weights.max() > 0
     assert query.question_part
 
 
@@ -178,6 +210,7 @@ class HaltedEncoder:
     def __init__(self, encoder: Encoder, error: Exception | None = None) -> None:
         self._encoder, self._error = encoder, error
         self.dim, self.max_tokens, self.vocabulary = encoder.dim, encoder.max_tokens, encoder.vocabulary
+        self.unknown_id = encoder.unknown_id
         self.encoded: list[str] = []
         self.callers = 0
         self.go_on = threading.Event()

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from sourceline.api import Index
 from sourceline.config import load_settings
 from sourceline.server.app import create_app
+from sourceline.types import NO_RERANKER
 from tests.conftest import SEEDS
 from tests.support.api import CORPUS, client_of, get_document
 
@@ -37,8 +38,8 @@ def corpus_index(corpus: Path, exported: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session")
 def app(corpus: Path, corpus_index: Path) -> FastAPI:
-    """The app over the corpus."""
-    return create_app(load_settings(documents=corpus, index=corpus_index))
+    """The app over the corpus. Nothing reads: what is tested here does not depend on what a reader thinks."""
+    return create_app(load_settings(documents=corpus, index=corpus_index, reranker=NO_RERANKER))
 
 
 @pytest.fixture(scope="session")

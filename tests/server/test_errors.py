@@ -41,6 +41,10 @@ INVALID = {
     "k beyond a float": '{"question": "a", "k": 1e400}',
     "explain as text": f'{{"question": "a", "explain": "{SENT}"}}',
     "explain as a number": '{"question": "a", "explain": 1}',
+    "another mode": f'{{"question": "a", "mode": "{SENT}"}}',
+    "a mode in capitals": '{"question": "a", "mode": "READ"}',
+    "mode null": '{"question": "a", "mode": null}',
+    "mode as a number": '{"question": "a", "mode": 12345}',
     "an unknown field": f'{{"question": "a", "{SENT}": "{SENT}"}}',
     "an unknown filter": f'{{"question": "a", "filters": {{"{SENT}": ["{SENT}"]}}}}',
     "a filter without documents": '{"question": "a", "filters": {}}',
@@ -288,6 +292,20 @@ def test_what_cannot_be_answered_now_says_when_to_come_back(documents: Path, ind
     problem = assert_problem(response, 503, SENT)
     assert "record of citations" in problem["detail"]
     assert response.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/no/such/route", 404), ("DELETE", "/v1/ask", 405)])
+def test_to_refuse_a_path_or_a_method_the_api_description_is_not_made(
+    corpus: Path, corpus_index: Path, method: str, path: str, status: int
+) -> None:
+    app = create_app(load_settings(documents=corpus, index=corpus_index))  # in which nobody asked for it yet
+    client = TestClient(app, base_url="http://localhost")
+
+    assert_problem(client.request(method, path), status)
+
+    assert app.openapi_schema is None
+    assert "/v1/ask" in client.get("/openapi.json").json()["paths"]
+    assert app.openapi_schema is not None
 
 
 def test_the_unexpected_is_logged_and_not_told(

@@ -5,7 +5,7 @@ import pytest
 
 from sourceline.api import Index
 from sourceline.config import Settings, load_settings
-from sourceline.errors import MismatchError, NoSnapshotError
+from sourceline.errors import MismatchError, ModelError, NoSnapshotError
 from sourceline.ids import citation_id
 from sourceline.index.snapshot import SNAPSHOTS
 from sourceline.server.app import create_app
@@ -13,6 +13,7 @@ from sourceline.server.live_index import LiveIndex
 from sourceline.types import Backend, CitationStatus
 from tests.conftest import Rebuild
 from tests.support.api import client_of, serve, wait_until
+from tests.support.reading import read_with, score_for
 
 
 @pytest.fixture
@@ -124,21 +125,25 @@ def test_an_id_that_is_not_current_is_looked_up_in_the_newest_snapshot(bridge: S
     assert live_index.cite(monday).status is CitationStatus.CHANGED
 
 
-def test_an_app_without_an_index_or_with_another_model_is_refused(bridge: Settings, tmp_path: Path) -> None:
+def test_an_app_without_an_index_or_reranker_or_with_another_model_is_refused(bridge: Settings, tmp_path: Path) -> None:
     with pytest.raises(NoSnapshotError, match="sourceline rebuild-index"):
         create_app(load_settings(documents=bridge.documents, index=tmp_path / "none"))
+    with pytest.raises(ModelError, match=r"has no \.safetensors weights"):
+        create_app(load_settings(index=bridge.index, reranker=str(tmp_path)))
     for other in ({"model": "another/model"}, {"backend": Backend.TORCH}):
         with pytest.raises(MismatchError, match="sourceline rebuild-index"):
             create_app(load_settings(index=bridge.index, **other))
 
 
 @pytest.mark.parametrize(("threshold", "answerable"), [(0, True), (1, False)])
-def test_the_threshold_is_kept_when_a_new_snapshot_is_served(
-    bridge: Settings, rebuild: Rebuild, threshold: float, answerable: bool
+def test_threshold_and_reranker_are_kept_when_a_new_snapshot_is_served(
+    bridge: Settings, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, threshold: float, answerable: bool
 ) -> None:
+    read_with(monkeypatch, {"The bridge opens on Monday.": score_for(0.7)})
     live_index = LiveIndex(load_settings(index=bridge.index, threshold=threshold))
     (bridge.documents / "b.txt").write_text("The tower was sold in June.\n")
     report = rebuild(bridge.documents, bridge.index)
     live_index.refresh()
     answer = live_index.index.ask("When does the bridge open?", k=1)
     assert (answer.snapshot, answer.answerable) == (report.snapshot, answerable)
+    assert answer.confidence == pytest.approx(0.7, abs=1e-3)

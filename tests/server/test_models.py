@@ -33,7 +33,6 @@ from sourceline.types import (
     Span,
     Verdict,
 )
-from tests.conftest import SEEDS
 
 PASSAGE = Passage("id1", "minutes/a.md", 3, 10, 31, "Der Zug “hält” 😀 hier.", Location(4, 2, "Fahrplan"))
 BARE = Passage("id2", "b.txt", 0, 0, 5, "So\u2028so", Location(1, 1))
@@ -44,7 +43,7 @@ HIT = Hit(
     title="Minutes",
     context=Context("", "Danach."),
     highlights=(Span(0, 3), Span(8, 14)),
-    scores=Scores(0.5, 1e-7, 0.1),
+    scores=Scores(0.5, 1e-7, 0.1, 3.21),
     also=("id7", "id8"),
 )
 BARE_HIT = Hit(2, 1 / 3, BARE, "B", Context("davor", ""), (), Scores(-0.25, 0.0, 1 / 3))
@@ -73,7 +72,7 @@ def sent(model: BaseModel) -> Any:
 def test_an_answer_with_its_passages(explain: bool) -> None:
     answer = Answer("Wo hält der Zug?", Verdict.ANSWERED, 0.98765, (HIT, BARE_HIT), "s1")
     scores = (
-        {"scores": {"dense": 0.5, "bm25": 1e-7, "late": 0.1}},
+        {"scores": {"dense": 0.5, "bm25": 1e-7, "late": 0.1, "reader": 3.21}},
         {"scores": {"dense": -0.25, "bm25": 0.0, "late": 1 / 3}},
     )
     assert sent(AskResponse.from_answer(answer, 1.23456, explain)) == {
@@ -105,6 +104,12 @@ def test_an_answer_with_its_passages(explain: bool) -> None:
         "snapshot": "s1",
         "took_ms": 1.235,
     }
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_the_verdict_answered_is_answerable(verdict: Verdict) -> None:
+    answer = sent(AskResponse.from_answer(Answer("Wo?", verdict, 0.4, (BARE_HIT,), "s1"), 0.0))
+    assert (answer["verdict"], answer["answerable"]) == (verdict.value, verdict is Verdict.ANSWERED)
 
 
 def test_an_answer_without_passages() -> None:
@@ -233,9 +238,12 @@ def test_every_example_fits_its_model(model: type[BaseModel], example: dict[str,
     assert json.loads(parsed.model_dump_json(exclude_unset=True)) == example
 
 
-def test_the_example_of_an_answer_is_verbatim() -> None:
-    (answer,) = [example for model, example in EXAMPLES if model is AskResponse]
-    text = (SEEDS / "meeting.txt").read_text("utf-8")
-    for passage in answer["passages"]:
-        assert text[passage["location"]["start"] : passage["location"]["end"]] == passage["text"]
-        assert text.startswith(f"{passage['text']} {passage['context']['after']}")
+def test_the_example_of_an_answer_is_what_is_answered_but_for_its_figures(client: TestClient) -> None:
+    (example,) = [example for model, example in EXAMPLES if model is AskResponse]
+    answer = client.post("/v1/ask", json={"question": example["question"], "k": 1}).json()
+    figures = {"confidence": 0, "snapshot": "", "took_ms": 0}
+    shown, given = (
+        {**answered, **figures, "passages": [passage | {"score": 0} for passage in answered["passages"]]}
+        for answered in (example, answer)
+    )
+    assert given == shown

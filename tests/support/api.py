@@ -14,6 +14,7 @@ from httpx2 import Response
 
 from sourceline.config import load_settings
 from sourceline.server.app import create_app
+from sourceline.types import DEFAULT_RERANKER
 
 NON_ASCII = "minutes/Año 2025 – Zürich.md"
 BRACKETS = "minutes/notes [draft] 100%.txt"
@@ -30,9 +31,9 @@ def client_of(app: FastAPI) -> TestClient:
 
 
 @contextmanager
-def serve(documents: Path, index: Path, api_key: str = "") -> Iterator[TestClient]:
+def serve(documents: Path, index: Path, api_key: str = "", reranker: str = DEFAULT_RERANKER) -> Iterator[TestClient]:
     """Serve an index of one's own."""
-    app = create_app(load_settings(documents=documents, index=index, api_key=api_key))
+    app = create_app(load_settings(documents=documents, index=index, api_key=api_key, reranker=reranker))
     with client_of(app) as client:
         yield client
 

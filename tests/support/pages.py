@@ -179,6 +179,6 @@ def _require_same_value(shown: Any, actual: Any, path: str) -> None:
         case str() if _TIME.match(shown):
             assert _TIME.match(actual), (path, actual)
         case float():
-            assert actual == pytest.approx(shown, abs=0.1), (path, actual)
+            assert actual == pytest.approx(shown, rel=0.05, abs=0.1), (path, actual)
         case _:
             assert actual == shown, (path, actual)

@@ -16,7 +16,7 @@ from sourceline import __version__
 from sourceline.config import Settings, load_settings
 from sourceline.errors import SourcelineError
 from sourceline.text import log_to_stderr, one_line
-from sourceline.types import Backend
+from sourceline.types import Backend, Mode
 
 if TYPE_CHECKING:  # rich is imported when something is shown
     from rich.console import Console
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 # Global options may also stand behind the command's name.
-_GLOBAL = ("--documents", "--index", "--model", "--backend", "--threshold")
+_GLOBAL = ("--documents", "--index", "--model", "--backend", "--reranker", "--threshold")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -82,6 +82,10 @@ def options(
     index: Annotated[Path | None, typer.Option(help="The folder of the index.", show_default="index")] = None,
     model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
     backend: Annotated[Backend | None, typer.Option(help="What runs the model.", show_default="onnx")] = None,
+    reranker: Annotated[
+        str | None,
+        typer.Option(help="What reads: reader, none, or a CrossEncoder by name or folder.", show_default="reader"),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least confidence of an answer.", show_default="0.5")
     ] = None,
@@ -91,7 +95,14 @@ def options(
 ) -> None:
     """Read the settings; the command line comes first."""
     log_to_stderr()
-    overrides = {"documents": documents, "index": index, "model": model, "backend": backend, "threshold": threshold}
+    overrides = {
+        "documents": documents,
+        "index": index,
+        "model": model,
+        "backend": backend,
+        "reranker": reranker,
+        "threshold": threshold,
+    }
     context.obj = lambda **more: load_settings(**overrides, **more)
 
 
@@ -141,6 +152,7 @@ def ask(
     question: Annotated[str, typer.Argument(help="A question in natural words.")],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
     document: Annotated[list[str] | None, typer.Option(help="Only documents with this id or glob; repeatable.")] = None,
+    mode: Annotated[Mode, typer.Option(help="read, or fast, which leaves out the reading.")] = Mode.READ,
     explain: Annotated[bool, typer.Option(help="Show the component scores.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -150,10 +162,14 @@ def ask(
     from sourceline.cli import render
 
     with Index.open(
-        settings.index, model=settings.model, backend=settings.backend, threshold=settings.threshold
+        settings.index,
+        model=settings.model,
+        backend=settings.backend,
+        reranker=settings.reranker,
+        threshold=settings.threshold,
     ) as index:
         started = time.perf_counter()
-        answer = index.ask(question, k, document or ())
+        answer = index.ask(question, k, document or (), mode)
         took_ms = (time.perf_counter() - started) * 1000
     if as_json:
         from sourceline.server.models import AskResponse
@@ -204,18 +220,25 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def evaluate(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl.")],
+    path: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl, or a file like it.")],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the results here, question by question.")
     ] = None,
     old_file: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
     page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
-    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each stage of its ranking, too.")] = False,
+    ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each of its parts, too.")] = False,
+    cross_encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Measure a CrossEncoder on the first 10 of the fused list, too."),
+    ] = None,
+    sample_size: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Ask only so many of the questions, always the same.")
+    ] = None,
 ) -> None:
     """Index a labelled set in a temporary folder, ask every question, print the metrics beside simpler systems'."""
     settings: Settings = context.obj()
     from sourceline.cli import render
-    from sourceline.evaluation.dataset import read_dataset
+    from sourceline.evaluation.dataset import read_dataset, sample
     from sourceline.evaluation.evaluate import evaluate as evaluate_dataset
     from sourceline.evaluation.report import render_report
     from sourceline.evaluation.results import (
@@ -227,7 +250,9 @@ def evaluate(
         write_text,
     )
 
-    dataset = read_dataset(folder)
+    dataset = read_dataset(path)
+    if sample_size:
+        dataset = sample(dataset, sample_size)
     old = read_results(old_file) if old_file else ()
     if old_file:
         require_common(old, ((question.id, question.text) for question in dataset.questions if question.answerable))
@@ -235,7 +260,15 @@ def evaluate(
         require_writable(file)
     with progress_bar() as show:
         evaluation = evaluate_dataset(
-            dataset, settings.model, settings.backend, settings.index, show, ablate, settings.threshold
+            dataset,
+            settings.model,
+            settings.backend,
+            settings.index,
+            show,
+            ablate,
+            settings.threshold,
+            reranker=settings.reranker,
+            cross_encoder_name=cross_encoder,
         )
     comparisons = compare(old, evaluation.questions)
     out().print(render.evaluation(evaluation), soft_wrap=not out().is_terminal)
@@ -249,12 +282,12 @@ def evaluate(
 
 @app.command()
 def doctor(context: typer.Context) -> None:
-    """Check installation, model, documents, index and citations, and say what to do."""
+    """Check installation, models, documents, index and citations, and say what to do."""
     settings: Settings = context.obj()
     from sourceline.cli import render
     from sourceline.doctor import examine
 
-    findings = list(examine(settings.documents, settings.index, settings.model, settings.backend))
+    findings = list(examine(settings.documents, settings.index, settings.model, settings.backend, settings.reranker))
     for finding in findings:
         out().print(render.finding(finding), soft_wrap=True)
     if not all(finding.ok for finding in findings):

@@ -18,14 +18,18 @@ from sourceline.types import (
     Passage,
     PassageInContext,
     SnapshotInfo,
+    Verdict,
 )
 
 if TYPE_CHECKING:  # a command imports only what it uses
     from sourceline.doctor import Finding
     from sourceline.evaluation.metrics import Evaluation
+    from sourceline.evaluation.report import Table as EvaluationTable
     from sourceline.evaluation.results import Comparison, Flip
 
 MAX_FLIPS = 20
+# Characters of a line of an evaluation, and what names of systems should get of it.
+_LINE, _NAME = 80, 20
 # So many citations of the same text, and so many files that are not read, are listed; JSON has them all.
 _MAX_ALSO, _MAX_IGNORED = 5, 20
 _MEANING = {
@@ -73,15 +77,21 @@ def answer(answer: Answer, explain: bool, on_terminal: bool = False) -> Renderab
     On a terminal in colour, as wide as the terminal, with the sentences beside each passage; otherwise one item per
     line.
     """
+    show = _framed if on_terminal else _lines
+    return Group(_verdict(answer), *(part for hit in answer.hits for part in show(hit, explain)))
+
+
+def _verdict(answer: Answer) -> Text:
     confidence = f"confidence {answer.confidence:.0%}"
     if not answer.hits:
-        verdict = Text("No passage was found.")
-    elif answer.answerable:
-        verdict = Text(f"Answered, {confidence}.", style="green")
-    else:
-        verdict = Text(f"The documents do not seem to answer this ({confidence}). The nearest passages:", "yellow")
-    show = _framed if on_terminal else _lines
-    return Group(verdict, *(part for hit in answer.hits for part in show(hit, explain)))
+        return Text("No passage was found.")
+    match answer.verdict:
+        case Verdict.ANSWERED:
+            return Text(f"Answered, {confidence}.", style="green")
+        case Verdict.UNSURE:
+            return Text(f"The first passage may be an answer ({confidence}).", style="bold")
+        case Verdict.NOT_ANSWERED:
+            return Text(f"The documents do not seem to answer this ({confidence}). The nearest passages:", "yellow")
 
 
 def citation(citation: Citation) -> RenderableType:
@@ -100,27 +110,38 @@ def citation(citation: Citation) -> RenderableType:
 
 
 def evaluation(evaluation: "Evaluation") -> RenderableType:
-    """Return the metrics of a dataset: a block for each setting, a row for each system.
+    """Return the metrics of a dataset: for each setting tables of quality, confidence, verdicts and forms.
 
-    Lines of text, as a table would be squeezed where there is no terminal.
+    Lines of text of up to 80 characters, as a table would be squeezed where there is no terminal.
     """
-    from sourceline.evaluation.metrics import MEASURES
-    from sourceline.evaluation.report import describe_confidence, describe_dataset, format_mean
+    from sourceline.evaluation.report import describe_dataset, tables
 
     lines = [Text(one_line(f"{evaluation.dataset}: {describe_dataset(evaluation)}"), style="bold")]
-    for setting, systems in evaluation.metrics.items():
-        title = f"{setting}, {evaluation.answerable(setting):,} questions"
-        width = max(map(len, [title, *systems]))
-        lines += [Text(""), Text(_columns(title, MEASURES, width), style="bold")]
-        for system, values in systems.items():
-            lines.append(Text(_columns(system, [format_mean(values[name]) for name in MEASURES], width)))
-    worth, effect = describe_confidence(evaluation)
-    lines += [Text(""), Text(f"confidence: {worth};"), Text(effect)]
+    for table in tables(evaluation):
+        lines += [Text(""), *_columns(table)]
     return Group(*lines)
 
 
-def _columns(first: str, cells: Sequence[str], width: int) -> str:
-    return "  ".join([first.ljust(width), *(cell.ljust(10) for cell in cells)]).rstrip()
+def _columns(table: "EvaluationTable") -> list[Text]:
+    """Return the rows of a table with all but their names aligned right.
+
+    A name for which a line of 80 characters has no room stands in a line of its own. Every figure has room for 1.000,
+    so that tables look alike.
+    """
+    columns = zip(table.header, *table.rows, strict=True)
+    names, *widths = (max(len(cell) + cell.startswith(".") for cell in column) for column in columns)
+    gap = 2 if _LINE - sum(widths) - 2 * len(widths) >= _NAME else 1
+    room = min(names, _LINE - sum(width + gap for width in widths))
+    lines = []
+    for row in (table.header, *table.rows):
+        name, *cells = map(one_line, row)
+        style = "bold" if row is table.header else ""
+        if len(name) > room:
+            lines.append(Text(name, style=style))
+            name = ""
+        aligned = (f"{'':{gap}}{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        lines.append(Text(f"{name:{room}}{''.join(aligned)}", style=style))
+    return lines
 
 
 def comparison(comparisons: Mapping[str, "Comparison"]) -> RenderableType:
@@ -183,7 +204,8 @@ def _details(hit: Hit, explain: bool) -> list[Text]:
         lines.append(Text(f"also: {' '.join(hit.also[:_MAX_ALSO])}{more}", style="dim"))
     if explain:
         scores = hit.scores
-        detail = f"late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.bm25:.2f}"
+        reader = "" if scores.reader is None else f"reader {scores.reader:.2f} · "
+        detail = f"{reader}late {scores.late:.3f} · dense {scores.dense:.3f} · BM25 {scores.bm25:.2f}"
         lines.append(Text(detail, style="dim"))
     return lines
 

@@ -1,5 +1,6 @@
-"""The Encoder protocol, what it takes and returns, and how text of any length is encoded."""
+"""The protocols Encoder and Reranker, what they take and return, and how text of any length is encoded."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,11 +70,44 @@ class Encoder(Protocol):
     def vocabulary(self) -> int:
         """An upper bound (exclusive) of the token ids."""
 
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of every token that the model does not know, None if it knows all."""
+
     def tokenize(self, text: str) -> Tokens:
         """Return the tokens of a text of any length."""
 
     def encode(self, inputs: Sequence[EncoderInput]) -> Iterator[Encoding]:
         """Yield one encoding for each input, in order. Offsets are into its ``text``; nothing is ever cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerInput:
+    """A text to read, and the offsets in it of the sentences to score.
+
+    Offsets are code points, ends exclusive. The sentences are in order and do not overlap.
+    """
+
+    text: str
+    spans: tuple[tuple[int, int], ...]
+
+
+class Reranker(Protocol):
+    """Scores sentences for a question. Deterministic: a score depends on nothing but the question and the text."""
+
+    @property
+    def name(self) -> str:
+        """The name by which it is asked for."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same question and text could get another score."""
+
+    def score(self, question: str, inputs: Sequence[RerankerInput]) -> list[Float32]:
+        """Return the scores of the sentences of each text, (sentences,) each, in order: the better, the higher.
+
+        A long text is read only up to the model's limit. NaN is for a sentence of which nothing was read.
+        """
 
 
 def tokenize(tokenizer: Tokenizer, text: str) -> tuple[list[int], npt.NDArray[np.bool_], Tokens]:
@@ -88,6 +122,15 @@ def tokenize(tokenizer: Tokenizer, text: str) -> tuple[list[int], npt.NDArray[np
 def vocabulary_size(tokenizer: Tokenizer) -> int:
     """Return the greatest token id plus one; some ids below it may be of no token."""
     return 1 + max(tokenizer.get_vocab().values())
+
+
+def unknown_id(tokenizer: Tokenizer) -> int | None:
+    """Return the id of every token that is not in the vocabulary, None if a tokenizer knows all."""
+    token = getattr(tokenizer.model, "unk_token", None)
+    if token is not None:
+        return tokenizer.token_to_id(token)
+    unigram: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")  # which has no attribute for it
+    return unigram
 
 
 def encode_long(

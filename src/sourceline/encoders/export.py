@@ -69,10 +69,9 @@ def export_model(model: Model, target: Path) -> EncoderCard:
         max_tokens = _export_fp32(model.folder, fp32)
         int8.mkdir()
         shutil.copy(fp32 / TOKENIZER_FILE, int8)
-        with _quiet():
-            quantize_dynamic(fp32 / MODEL_FILE, int8 / MODEL_FILE, per_channel=True, weight_type=QuantType.QInt8)
-            for folder in (int8, fp32):
-                _fuse(folder / MODEL_FILE)
+        quantize(fp32 / MODEL_FILE, int8 / MODEL_FILE)
+        for folder in (int8, fp32):
+            fuse(folder / MODEL_FILE)
         expected = _probe_vectors(SentenceTransformerEncoder(model))
         for folder in (int8, fp32):
             card = _check(model, folder, max_tokens, expected)
@@ -102,32 +101,54 @@ def _export_fp32(folder: Path, target: Path) -> int:
     tokenizer.save(str(target / TOKENIZER_FILE))
     texts = [torch.tensor(tokenizer.encode(probe).ids) for probe in PROBES]
     try:
-        with _quiet(), torch.no_grad():
-            # The TorchScript exporter: the newer one takes four times as long and two more packages, for a model that
-            # answers a third slower (ONNX Runtime fuses this one's attention better).
-            torch.onnx.export(
-                _single_text(network.cpu(), texts),
-                (texts[1],),
-                str(target / MODEL_FILE),
-                input_names=[INPUT],
-                output_names=["states"],
-                dynamic_axes={INPUT: {0: "tokens"}, "states": {0: "tokens"}},
-                dynamo=False,
-            )
+        with torch.no_grad():
+            write_onnx(_single_text(network.cpu(), texts), {INPUT: texts[1]}, "states", target / MODEL_FILE)
     except Exception as error:  # the exporter raises whatever the model's own code raises under tracing
         raise ModelError(f"the model in {folder} cannot be exported: {error}") from error
     return max_tokens
 
 
-def _fuse(model: Path) -> None:
-    """Fuse operations now rather than at each start: the model then opens in half the time."""
+def write_onnx(module: nn.Module, inputs: dict[str, torch.Tensor], output: str, target: Path) -> None:
+    """Trace a module into a file.
+
+    Args:
+        module: takes the inputs in this order.
+        inputs: examples of them by name, (tokens, …) each; the file takes any number of tokens.
+        output: the name of the output, (tokens, …).
+        target: the file.
+    """
+    # The TorchScript exporter: the newer one takes four times as long and two more packages, for a model that
+    # answers a third slower (ONNX Runtime fuses this one's attention better).
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            str(target),
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes={name: {0: "tokens"} for name in (*inputs, output)},
+            dynamo=False,
+        )
+
+
+def quantize(fp32: Path, int8: Path) -> None:
+    """Write a copy of a model with its weights in 8 bits; its activations are quantised as they come."""
+    with _quiet():
+        quantize_dynamic(fp32, int8, per_channel=True, weight_type=QuantType.QInt8)
+
+
+def fuse(model: Path) -> None:
+    """Fuse a model's operations, in its file: done now rather than at each start, it then opens in half the time."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(model.with_suffix(".fused"))
     options.log_severity_level = 3
     # A sum and a normalisation are faster apart: together they are computed number by number.
     disabled = ["SkipLayerNormFusion"]
-    onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=disabled)
+    with _quiet():
+        onnxruntime.InferenceSession(
+            str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=disabled
+        )
     model.with_suffix(".fused").replace(model)
 
 
@@ -174,7 +195,7 @@ def _single_text(network: nn.Module, probes: list[torch.Tensor]) -> nn.Module:
     if not is_plain_bert(network):
         return _SingleText(network)
     bert = SingleTextBert(network)
-    bert.smooth(probes)
+    bert.smooth((ids,) for ids in probes)
     return bert
 
 
@@ -210,32 +231,37 @@ class SingleTextBert(nn.Module):
         super().__init__()
         embeddings: Any = network.embeddings
         self.words, self.norm = embeddings.word_embeddings, embeddings.LayerNorm
-        # Every token belongs to the first of the two segments that BERT was made for.
+        # Unless said otherwise, every token belongs to the first of the two segments that BERT was made for.
         positions, segments = embeddings.position_embeddings.weight, embeddings.token_type_embeddings.weight
         self.positions = nn.Parameter(positions + segments[0])
+        self.second_segment = nn.Parameter(segments[-1] - segments[0])  # some models have one alone
         heads = network.config.num_attention_heads
         self.layers = nn.ModuleList(_Layer(layer, heads) for layer in network.encoder.layer)
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return the states of the last layer."""
-        states: torch.Tensor = self.norm(self.words(ids) + self.positions[: ids.shape[0]])
+    def forward(self, ids: torch.Tensor, segments: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the states of the last layer; ``segments`` (tokens,) is 0 or 1 for each token."""
+        embedded = self.words(ids) + self.positions[: ids.shape[0]]
+        if segments is not None:
+            embedded = embedded + segments[:, None] * self.second_segment
+        states: torch.Tensor = self.norm(embedded)
         for layer in self.layers:
             states = layer(states)
         return states
 
-    def smooth(self, texts: Iterable[torch.Tensor]) -> None:
+    @torch.no_grad()
+    def smooth(self, inputs: Iterable[tuple[torch.Tensor, ...]]) -> None:
         """Move the scale of each input channel into the weights (SmoothQuant; Xiao et al. 2023).
 
         In 8 bits all channels of an input share one scale. Dividing a channel by a factor and multiplying its weights
         by it changes nothing but the rounding, and nearly halves what 8 bits lose: 1 - cosine from .0080 to .0048.
 
         Args:
-            texts: the ids of texts, (tokens,) each, that show how large the channels get.
+            inputs: what to call it with, to see how large the channels get.
         """
         products = [module for module in self.modules() if isinstance(module, _SmoothedLinear)]
         hooks = [product.register_forward_pre_hook(_SmoothedLinear.observe) for product in products]
-        for ids in texts:
-            self(ids)
+        for arguments in inputs:
+            self(*arguments)
         for hook in hooks:
             hook.remove()
         for product in products:

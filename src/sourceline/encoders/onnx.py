@@ -14,7 +14,16 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from sourceline.durable import sha256
-from sourceline.encoders.base import EncoderInput, Encoding, Float32, Tokens, encode_long, tokenize, vocabulary_size
+from sourceline.encoders.base import (
+    EncoderInput,
+    Encoding,
+    Float32,
+    Tokens,
+    encode_long,
+    tokenize,
+    unknown_id,
+    vocabulary_size,
+)
 from sourceline.encoders.hub import Model
 from sourceline.errors import ModelError
 
@@ -51,7 +60,7 @@ _UNLOADABLE = (
     *(failures.NoSuchFile, failures.NotImplemented, failures.RuntimeException),
 )
 # Part of the fingerprint: to be changed whenever the same model would be exported to something else, its card included.
-EXPORT_VERSION = "onnx-int8-perchannel-3"
+EXPORT_VERSION = "onnx-int8-perchannel-4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,8 @@ class OnnxEncoder:
         self.dim = self.card.dim
         self.max_tokens = self.card.max_tokens
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        self._session = _open_session(folder / MODEL_FILE)
+        self.unknown_id = unknown_id(self._tokenizer)
+        self._session = open_session(folder / MODEL_FILE)
 
     @property
     def vocabulary(self) -> int:
@@ -153,7 +163,12 @@ def _checksum(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _open_session(path: Path) -> onnxruntime.InferenceSession:
+def open_session(path: Path, remedy: str = "run `sourceline rebuild-index`") -> onnxruntime.InferenceSession:
+    """Open an exported model; ``remedy`` is what the error tells the user to do.
+
+    Raises:
+        ModelError: it does not load.
+    """
     onnxruntime.disable_telemetry_events()  # in case it was already imported
     options = onnxruntime.SessionOptions()
     # A core for each text; several texts run at a time. Spinning threads would only steal from the other requests.
@@ -164,4 +179,4 @@ def _open_session(path: Path) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _UNLOADABLE as error:
-        raise ModelError(f"the exported model {path} does not load: run `sourceline rebuild-index`") from error
+        raise ModelError(f"the exported model {path} does not load: {remedy}") from error

@@ -2,14 +2,17 @@
 
 Late interaction compares token vectors. The head adds a projection to fewer dimensions, the weight of each token of a
 passage and of a question, and how far a question's token may be matched by the passage's context: the sentences beside
-it and the document's title. ``training/train_head.py`` trains it; ``heads/`` holds the result with its model card.
+it and the document's title. ``training/train_head.py`` trains it and ``training/train_codebook.py`` its codebook; the
+result is in ``heads/`` with its model card.
 """
 
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -17,7 +20,7 @@ from sourceline.encoders.base import Float32, l2_normalize
 from sourceline.errors import ModelError
 
 _NAMES = ("projection", "passage", "question", "context_gate", "biases", "context_penalties")
-_CODEBOOK = "codebook"
+_CODEBOOK_NAMES = ("codebook", "code_gain")
 _MODEL_DIGEST = "model_digest"  # in the file's metadata: the encoder it was trained for
 
 
@@ -30,7 +33,8 @@ class RankingHead:
     context gate: how much of what a passage lacks its context may supply. ``biases`` (2,) are those of ``passage`` and
     ``context_gate``.
     ``context_penalties`` (3,) are subtracted from cosines with the sentence before, the sentence after, and the title.
-    ``codebook`` (pieces, 256, m / pieces) is for product quantisation; the identity head has none.
+    ``codebook`` (pieces, 256, m / pieces) is for product quantization, and ``code_gain`` (1,) the factor by which
+    decoded vectors are lengthened, without which they would be too short on average; the identity head has neither.
     """
 
     projection: Float32
@@ -40,6 +44,7 @@ class RankingHead:
     biases: Float32
     context_penalties: Float32
     codebook: Float32 | None = None
+    code_gain: Float32 | None = None
 
     @property
     def dim(self) -> int:
@@ -108,8 +113,8 @@ def read_ranking_head(path: Path) -> RankingHead:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            codebook = file.get_tensor(_CODEBOOK) if _CODEBOOK in set(file.keys()) else None
-            return RankingHead(**{name: file.get_tensor(name) for name in _NAMES}, codebook=codebook)
+            names = (*_NAMES, *_CODEBOOK_NAMES) if set(file.keys()) & set(_CODEBOOK_NAMES) else _NAMES
+            return RankingHead(**{name: file.get_tensor(name).astype(np.float32) for name in names})
     except (SafetensorError, OSError) as error:
         raise ModelError(f"the ranking head {path} cannot be read: {error}") from error
 
@@ -120,11 +125,15 @@ def write_ranking_head(path: Path, head: RankingHead, model_digest: str = "") ->
 
 
 def ranking_head_bytes(head: RankingHead, model_digest: str = "") -> bytes:
-    """Return the contents of a head's file."""
-    tensors = {name: np.ascontiguousarray(getattr(head, name), dtype=np.float32) for name in _NAMES}
-    if head.codebook is not None:
-        tensors[_CODEBOOK] = np.ascontiguousarray(head.codebook, dtype=np.float32)
-    return save(tensors, {_MODEL_DIGEST: model_digest})
+    """Return the contents of a head's file: float16 for what that holds as it is, float32 for the rest."""
+    names = _NAMES if head.codebook is None else (*_NAMES, *_CODEBOOK_NAMES)
+    return save({name: _smallest(getattr(head, name)) for name in names}, {_MODEL_DIGEST: model_digest})
+
+
+def _smallest(values: Float32) -> npt.NDArray[Any]:
+    with np.errstate(over="ignore"):  # what is too large for float16 becomes infinite, and so another value
+        half = np.ascontiguousarray(values, dtype=np.float16)
+    return half if np.array_equal(half, values) else np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _trained_for(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Labelled datasets: a folder of documents, and questions with the passages that answer them."""
 
 import json
+import random
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,8 @@ class Relevant:
 class Question:
     """A labelled question. ``relevant`` is empty if it is not ``answerable``.
 
-    ``paragraph`` is what the question was written for; ``scope`` the id of the document that it is about.
+    ``paragraph`` is what the question was written for; ``scope`` the id of the document that it is about; ``form`` the
+    kind of question, such as keywords.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Question:
     answerable: bool
     paragraph: Relevant | None = None
     scope: str | None = None
+    form: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,13 @@ class Dataset:
     questions: tuple[Question, ...]
 
 
-def read_dataset(folder: Path) -> Dataset:
-    """Read ``questions.jsonl`` of a folder; the documents are in ``documents/``, else beside it.
+def read_dataset(path: Path) -> Dataset:
+    """Read a file of questions, ``questions.jsonl`` of a folder; the documents are in ``documents/``, else beside it.
 
     Raises:
         DatasetError: there are no questions, or a line of the file is not one.
     """
-    file = folder / "questions.jsonl"
+    file = path if path.is_file() else path / "questions.jsonl"
     questions = []
     number = 0
     try:
@@ -68,8 +71,26 @@ def read_dataset(folder: Path) -> Dataset:
         raise DatasetError(f"there are no questions in {file}")
     if repeated := [id_ for id_, count in Counter(question.id for question in questions).items() if count > 1]:
         raise DatasetError(f"{file}: several questions have the id {repeated[0]}")
+    folder = file.parent
     documents = folder / "documents"
-    return Dataset(folder.resolve().name, documents if documents.is_dir() else folder, tuple(questions))
+    name = file.stem if path.is_file() else folder.resolve().name
+    return Dataset(name, documents if documents.is_dir() else folder, tuple(questions))
+
+
+def sample(dataset: Dataset, count: int) -> Dataset:
+    """Return a dataset with up to ``count`` of its questions, in their order.
+
+    The choice is always the same, and has answerable and unanswerable questions in the proportion of the whole.
+    """
+    total = len(dataset.questions)
+    if count >= total:
+        return dataset
+    answerable = [question.id for question in dataset.questions if question.answerable]
+    others = [question.id for question in dataset.questions if not question.answerable]
+    of_answerable = round(count * len(answerable) / total)
+    draw = random.Random(0).sample
+    chosen = {*draw(answerable, of_answerable), *draw(others, count - of_answerable)}
+    return replace(dataset, questions=tuple(question for question in dataset.questions if question.id in chosen))
 
 
 def _question(value: dict[str, Any]) -> Question:
@@ -84,6 +105,7 @@ def _question(value: dict[str, Any]) -> Question:
         answerable=bool(value["answerable"]),
         paragraph=_range(value["paragraph"]) if value.get("paragraph") else None,
         scope=str(value["scope"]) if value.get("scope") else None,
+        form=str(value["form"]) if value.get("form") else None,
     )
 
 

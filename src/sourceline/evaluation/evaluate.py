@@ -1,16 +1,29 @@
 """Evaluates a labelled dataset: indexes its documents in a temporary folder and asks every system every question."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sourceline.encoders.base import Reranker
 from sourceline.encoders.load import ENCODERS, open_encoder
+from sourceline.encoders.reranker import CrossEncoderReranker, open_reranker
 from sourceline.errors import DatasetError, QuestionError
-from sourceline.evaluation.baselines import System, ablations, baselines, sourceline
+from sourceline.evaluation.baselines import (
+    Ranked,
+    RememberingReranker,
+    System,
+    ablations,
+    baselines,
+    cross_encoder,
+    sourceline,
+)
 from sourceline.evaluation.dataset import Dataset, Question
 from sourceline.evaluation.metrics import (
     DEPTH,
+    FAST,
     IN_SCOPE,
     OPEN,
     SOURCELINE,
@@ -20,6 +33,8 @@ from sourceline.evaluation.metrics import (
     QuestionResult,
     TopPassage,
     confidence_metrics,
+    form_metrics,
+    judgements,
     mean_measures,
     measure_run,
     require_eval_extra,
@@ -29,15 +44,15 @@ from sourceline.index.row_filter import RowFilter
 from sourceline.index.snapshot import open_current
 from sourceline.indexing.builder import build
 from sourceline.indexing.config import IndexConfig
-from sourceline.search.confidence import Calibration, load_calibration
+from sourceline.search.confidence import load_calibration, load_reader_calibration
 from sourceline.search.query import QueryEncoding, encode_query, validate_question
 from sourceline.search.searcher import Searcher
-from sourceline.types import DEFAULT_THRESHOLD, Backend, BuildProgress
+from sourceline.types import DEFAULT_RERANKER, DEFAULT_THRESHOLD, Backend, BuildProgress
 
 # The stage (``encoding`` or ``asking``), how much of it is done, and of how much.
 Progress = Callable[[str, int, int], None]
-# By setting, system and question: the ids of the passages that were returned, best first.
-Runs = dict[str, dict[str, dict[str, list[str]]]]
+# What the systems did with a question: by setting and system.
+Asked = dict[str, dict[str, Ranked]]
 
 
 def evaluate(
@@ -48,6 +63,9 @@ def evaluate(
     progress: Progress = lambda *_: None,
     ablate: bool = False,
     threshold: float = DEFAULT_THRESHOLD,
+    *,
+    reranker: str = DEFAULT_RERANKER,
+    cross_encoder_name: str | None = None,
 ) -> Evaluation:
     """Index a dataset's documents in a temporary folder, ask all its questions, and measure the answers.
 
@@ -59,6 +77,8 @@ def evaluate(
         progress: called while documents are encoded and questions asked.
         ablate: measure Sourceline without each of its stages, too.
         threshold: the least confidence with which a question counts as answered.
+        reranker: what reads, by name: ``reader``, ``none``, or a CrossEncoder.
+        cross_encoder_name: a CrossEncoder, by name or folder, that is measured beside Sourceline on fused lists.
 
     Raises:
         DatasetError: a label names a document that is not in the dataset, or no passage overlaps it; or a question
@@ -67,6 +87,9 @@ def evaluate(
         SourcelineError: a package of the extra ``eval`` is missing.
     """
     require_eval_extra()
+    reads = open_reranker(reranker)
+    remembering = RememberingReranker(reads) if reads else None
+    stock = CrossEncoderReranker(cross_encoder_name) if cross_encoder_name else None
     with tempfile.TemporaryDirectory(prefix="sourceline-evaluate-") as scratch:
         folder = Path(scratch)
         if (index / ENCODERS).is_dir():
@@ -80,37 +103,60 @@ def evaluate(
             if (folder / ENCODERS).is_dir():
                 (scratch_index / ENCODERS).symlink_to(folder / ENCODERS)
             build(dataset.documents, scratch_index, model, backend, config=config)
-            return open_searcher(scratch_index)
+            return open_searcher(scratch_index, remembering)
 
         build(dataset.documents, folder, model, backend, report)
-        searcher = open_searcher(folder)
-        systems = [sourceline(searcher), *baselines(searcher.snapshot)]
+        searcher = open_searcher(folder, remembering)
+        systems = [*sourceline(searcher), *baselines(searcher.snapshot)]
+        if stock:
+            systems.append(cross_encoder(searcher.snapshot, stock))
         if ablate:
             systems += ablations(searcher, rebuild)
-        return _measure(dataset, searcher, systems, load_calibration(model), threshold, progress)
+        return measure(dataset, searcher, systems, threshold, progress)
 
 
-def open_searcher(index: Path) -> Searcher:
-    """Open the current snapshot of an index below the front door, to rank and measure.
+def open_searcher(index: Path, reranker: Reranker | None = None) -> Searcher:
+    """Open the current snapshot of an index below the front door, to rank and measure on all cores.
+
+    Args:
+        index: the folder.
+        reranker: what reads; None ranks by late interaction alone.
 
     Raises:
         SnapshotError: there is none that can be served.
         ModelError: its encoder cannot be opened.
     """
-    snapshot = open_current(index)
+    snapshot = open_current(index, connections=os.cpu_count() or 1)
     manifest = snapshot.manifest
     encoder = open_encoder(Backend(manifest.backend), manifest.model, manifest.fingerprint, index)
-    return Searcher(snapshot, encoder, load_calibration(manifest.model))
+    return Searcher(
+        snapshot,
+        encoder,
+        load_calibration(manifest.model),
+        reranker=reranker,
+        reader_calibration=load_reader_calibration(reranker.name) if reranker else None,
+    )
 
 
-def _measure(
+def measure(
     dataset: Dataset,
     searcher: Searcher,
     systems: Sequence[System],
-    calibration: Calibration,
-    threshold: float,
-    progress: Progress,
+    threshold: float = DEFAULT_THRESHOLD,
+    progress: Progress = lambda *_: None,
 ) -> Evaluation:
+    """Ask the systems all questions of a dataset and measure what they return.
+
+    Args:
+        dataset: the questions; its documents are what the searcher's index holds.
+        searcher: Sourceline.
+        systems: all that are asked, Sourceline first.
+        threshold: the least confidence with which a question counts as answered.
+        progress: called after each question.
+
+    Raises:
+        DatasetError: as from ``evaluate``.
+    """
     store = searcher.snapshot.passages
     passages = [passage for entry in store.documents for passage in store.answers_of(entry).values()]
     # Duplicates are shown once, so that each stands for all of them: a row gets the id of the first that says the same.
@@ -118,75 +164,82 @@ def _measure(
     ids = [passages[first_rows.get(row, row)].id for row in range(len(passages))]
     first_ids = {passage.id: first for passage, first in zip(passages, ids, strict=True)}
     qrels = _merge_duplicates(build_qrels(dataset.questions, store), first_ids)
-    runs, confidences = _ask_all(dataset.questions, searcher, systems, calibration, ids, progress)
-    measures = {
-        setting: {name: measure_run(qrels, run) for name, run in by_system.items()}
-        for setting, by_system in runs.items()
-    }
-    texts = {passage.id: passage.text for passage in passages}
+    asked = _ask_all(dataset.questions, searcher, systems, progress)
+    settings = [setting for setting in (OPEN, IN_SCOPE) if any(setting in of_question for of_question in asked)]
 
-    def outcome(question: Question, setting: str, system: str) -> Outcome:
-        ranked = runs[setting][system][question.id]
-        top = TopPassage(ranked[0], texts[ranked[0]]) if ranked else None
-        return Outcome(measures[setting][system].get(question.id, {}), top)
+    def run_of(setting: str, system: str) -> dict[str, list[str]]:
+        return {
+            question.id: [ids[row] for row in of_question[setting][system].rows]
+            for question, of_question in zip(dataset.questions, asked, strict=True)
+            if setting in of_question
+        }
+
+    measures = {
+        setting: {system.name: measure_run(qrels, run_of(setting, system.name)) for system in systems}
+        for setting in settings
+    }
+
+    def outcome(question: Question, setting: str, system: str, ranked: Ranked) -> Outcome:
+        top = passages[first_rows.get(ranked.rows[0], ranked.rows[0])] if ranked.rows else None
+        return Outcome(
+            measures[setting][system].get(question.id, {}),
+            TopPassage(top.id, top.text) if top else None,
+            ranked.confidence,
+        )
 
     questions = tuple(
         QuestionResult(
             id=question.id,
             question=question.text,
             answerable=question.answerable,
-            confidence=confidence,
+            form=question.form,
             outcomes={
-                setting: {name: outcome(question, setting, name) for name in by_system}
-                for setting, by_system in runs.items()
-                if question.id in by_system[SOURCELINE]
+                setting: {name: outcome(question, setting, name, ranked) for name, ranked in by_system.items()}
+                for setting, by_system in of_question.items()
             },
         )
-        for question, confidence in zip(dataset.questions, confidences, strict=True)
+        for question, of_question in zip(dataset.questions, asked, strict=True)
     )
+    sourcelines = [system.name for system in systems if system.name in (SOURCELINE, FAST)]
     return Evaluation(
         dataset=dataset.name,
         passages=len(passages),
         metrics={setting: mean_measures(values) for setting, values in measures.items() if values[SOURCELINE]},
-        confidence=confidence_metrics(questions, threshold),
+        confidence={
+            setting: {name: confidence_metrics(judgements(questions, setting, name), threshold) for name in sourcelines}
+            for setting in settings
+        },
+        forms={
+            setting: {name: form_metrics(questions, setting, name, threshold) for name in sourcelines}
+            for setting in settings
+            if any(question.form for question in dataset.questions)
+        },
         questions=questions,
     )
 
 
 def _ask_all(
-    questions: Sequence[Question],
-    searcher: Searcher,
-    systems: Sequence[System],
-    calibration: Calibration,
-    ids: Sequence[str],
-    progress: Progress,
-) -> tuple[Runs, list[float]]:
-    """Return the runs, and Sourceline's confidence in its answer to each question, open.
-
-    Args:
-        questions: of the dataset.
-        searcher: Sourceline.
-        systems: all that are asked.
-        calibration: of the confidence.
-        ids: for each row, the id of the passage that it counts as.
-        progress: called after each question.
-    """
-    runs: Runs = {}
-    confidences = []
+    questions: Sequence[Question], searcher: Searcher, systems: Sequence[System], progress: Progress
+) -> list[Asked]:
+    """Return what the systems did with each question, in order. A question is asked on each core at a time."""
     scopes = _scope_filters(questions, searcher)
-    for number, question in enumerate(questions, start=1):
+
+    def ask(question: Question) -> Asked:
         query = _encode(question, searcher)
-        confidences.append(_confidence(query, searcher, calibration))
         row_filters: dict[str, RowFilter | None] = {OPEN: None}
         if question.scope in scopes:
             row_filters[IN_SCOPE] = scopes[question.scope]
-        for setting, row_filter in row_filters.items():
-            for system in systems:
-                rows = system.rank(query, DEPTH, row_filter)
-                run = runs.setdefault(setting, {}).setdefault(system.name, {})
-                run[question.id] = [ids[row] for row in rows]
-        progress("asking", number, len(questions))
-    return runs, confidences
+        return {
+            setting: {system.name: system.rank(query, DEPTH, row_filter) for system in systems}
+            for setting, row_filter in row_filters.items()
+        }
+
+    asked = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for of_question in pool.map(ask, questions):
+            asked.append(of_question)
+            progress("asking", len(asked), len(questions))
+    return asked
 
 
 def _encode(question: Question, searcher: Searcher) -> QueryEncoding:
@@ -194,15 +247,6 @@ def _encode(question: Question, searcher: Searcher) -> QueryEncoding:
         return encode_query(searcher.encoder, validate_question(question.text))
     except QuestionError as error:
         raise DatasetError(f"question {question.id}: {error}") from error
-
-
-def _confidence(query: QueryEncoding, searcher: Searcher, calibration: Calibration) -> float:
-    """Return the confidence that an answer from all documents has."""
-    ranking = searcher.rank(query, DEPTH, None)
-    scores = searcher.component_scores(query, ranking, 1)
-    if not scores:
-        return 0.0
-    return calibration.confidence(searcher.features(query, ranking, scores[0], None))
 
 
 def _scope_filters(questions: Sequence[Question], searcher: Searcher) -> dict[str | None, RowFilter]:

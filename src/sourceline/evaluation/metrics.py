@@ -4,7 +4,8 @@ The types below are frozen and do no I/O. ``open`` is search over all documents,
 that a question is about.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sourceline.errors import SourcelineError
+from sourceline.search.confidence import verdict
+from sourceline.types import Verdict
 
 Float64 = npt.NDArray[np.float64]
 # Of each question, the grade of each relevant passage by its id.
@@ -21,6 +24,7 @@ Run = Mapping[str, Sequence[str]]
 
 OPEN, IN_SCOPE = "open", "in scope"
 SOURCELINE = "Sourceline"
+FAST = "Sourceline, fast"  # by late interaction alone
 # R@k is success@k: 1 if any of the first k passages is relevant, however many others are relevant too.
 MEASURES = ("R@1", "R@5", "R@10", "MRR@10", "nDCG@10")
 DEPTH = 10  # the passages of each question that are measured
@@ -38,27 +42,43 @@ class TopPassage:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What confidence is measured on: a system's confidence in its first passage, and whether that is correct.
+
+    No passage is correct if the question is not answerable.
+    """
+
+    answerable: bool
+    correct: bool
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a system did with a question. ``measures`` is empty if the question is not answerable."""
+    """What a system did with a question.
+
+    ``measures`` is empty if the question is not answerable, ``confidence`` None if the system has none.
+    """
 
     measures: Mapping[str, float]
     top: TopPassage | None
+    confidence: float | None = None
+
+    @property
+    def correct(self) -> bool:
+        """Whether the first passage answers; False if the question is not answerable."""
+        return self.measures.get("R@1") == 1
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionResult:
-    """A question with Sourceline's ``confidence`` (open) and, by setting and system, the outcome."""
+    """A question and, by setting and system, the outcome. ``form`` is the kind of question, if the set names kinds."""
 
     id: str
     question: str
     answerable: bool
-    confidence: float
+    form: str | None
     outcomes: Mapping[str, Mapping[str, Outcome]]
-
-    @property
-    def correct(self) -> bool:
-        """Whether Sourceline's first passage of all documents answers; False if the question is not answerable."""
-        return self.outcomes[OPEN][SOURCELINE].measures.get("R@1") == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +92,13 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceMetrics:
-    """What Sourceline's confidence is worth, over all questions, open.
+    """What the confidence of a system is worth, over all questions of a setting.
 
-    ``auc`` is the area under the ROC curve between answerable and unanswerable questions, None without both. The others
-    are about the first passage being correct, which it never is for an unanswerable question: ``ece`` is the expected
-    calibration error, ``aurc`` the area under the risk–coverage curve, ``answered`` the number of questions whose
-    confidence reaches ``threshold``, ``correct`` how many of those are answered correctly.
+    ``auc`` is the area under the ROC curve between answerable and unanswerable questions, None without both. ``ece``,
+    ``aurc``, ``answered`` and ``correct`` are about the first passage being correct, which it never is for an
+    unanswerable question: ``ece`` is the expected calibration error, ``aurc`` the area under the risk–coverage curve,
+    ``answered`` the number of questions whose confidence reaches ``threshold``, ``correct`` how many of those are
+    answered correctly. The others count the verdicts on ``answerable`` and ``unanswerable`` questions.
     """
 
     threshold: float
@@ -86,16 +107,38 @@ class ConfidenceMetrics:
     aurc: float
     answered: int
     correct: int
+    answerable: Mapping[str, int]
+    unanswerable: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FormMetrics:
+    """What a system did with the questions of one form.
+
+    Of the ``answerable`` ones, ``correct`` have a right first passage and ``shown`` are shown as answered; of the
+    ``unanswerable`` ones, ``shown_unanswerable`` are.
+    """
+
+    answerable: int
+    correct: int
+    shown: int
+    unanswerable: int
+    shown_unanswerable: int
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The results on a dataset. ``metrics`` are by setting, system and measure, over the answerable questions."""
+    """The results on a dataset.
+
+    ``metrics`` are by setting, system and measure, over the answerable questions; ``confidence`` by setting and system,
+    for the systems that have one; ``forms`` by setting, system and form, empty if the set names no forms.
+    """
 
     dataset: str
     passages: int
     metrics: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
-    confidence: ConfidenceMetrics
+    confidence: Mapping[str, Mapping[str, ConfidenceMetrics]]
+    forms: Mapping[str, Mapping[str, Mapping[str, FormMetrics]]]
     questions: tuple[QuestionResult, ...]
 
     def answerable(self, setting: str | None = None) -> int:
@@ -170,34 +213,75 @@ def bootstrap_means(values: Float64) -> list[Estimate]:
     return [Estimate(float(mean), float(low), float(high)) for mean, low, high in columns]
 
 
-def confidence_metrics(questions: Sequence[QuestionResult], threshold: float) -> ConfidenceMetrics:
+def judgements(questions: Iterable[QuestionResult], setting: str, system: str) -> list[Judgement]:
+    """Return the confidence of a system in each question that it was asked in a setting."""
+    outcomes = ((question, question.outcomes.get(setting, {}).get(system)) for question in questions)
+    return [
+        Judgement(question.answerable, outcome.correct, outcome.confidence)
+        for question, outcome in outcomes
+        if outcome and outcome.confidence is not None
+    ]
+
+
+def confidence_metrics(judgements: Sequence[Judgement], threshold: float) -> ConfidenceMetrics:
     """Return the calibration quality, with questions at or above ``threshold`` counted as answered."""
-    answered = [question for question in questions if question.confidence >= threshold]
-    bins = reliability_bins(questions)
+    answered = [item for item in judgements if item.confidence >= threshold]
+    bins = reliability_bins(judgements)
     return ConfidenceMetrics(
         threshold=threshold,
-        auc=roc_auc(questions),
-        ece=sum(item.count * abs(item.confidence - item.accuracy) for item in bins) / len(questions),
-        aurc=float(risk_coverage(questions).mean()),
+        auc=roc_auc(judgements),
+        ece=sum(item.count * abs(item.confidence - item.accuracy) for item in bins) / len(judgements),
+        aurc=float(risk_coverage(judgements).mean()),
         answered=len(answered),
-        correct=sum(question.correct for question in answered),
+        correct=sum(item.correct for item in answered),
+        answerable=_count_verdicts([item.confidence for item in judgements if item.answerable], threshold),
+        unanswerable=_count_verdicts([item.confidence for item in judgements if not item.answerable], threshold),
     )
 
 
-def roc_auc(questions: Sequence[QuestionResult]) -> float | None:
+def _count_verdicts(confidences: Sequence[float], threshold: float) -> dict[str, int]:
+    counts = Counter(verdict(confidence, threshold) for confidence in confidences)
+    return {kind.value: counts[kind] for kind in Verdict}
+
+
+def form_metrics(
+    questions: Sequence[QuestionResult], setting: str, system: str, threshold: float
+) -> dict[str, FormMetrics]:
+    """Return what a system did with the questions of each form, in the order in which the forms first occur."""
+    by_form: dict[str, list[QuestionResult]] = {}
+    for question in questions:
+        if question.form and setting in question.outcomes:
+            by_form.setdefault(question.form, []).append(question)
+    return {form: _of_form(judgements(asked, setting, system), threshold) for form, asked in by_form.items()}
+
+
+def _of_form(judgements: Sequence[Judgement], threshold: float) -> FormMetrics:
+    shown = [item for item in judgements if item.confidence >= threshold]
+    answerable = sum(item.answerable for item in judgements)
+    shown_answerable = sum(item.answerable for item in shown)
+    return FormMetrics(
+        answerable=answerable,
+        correct=sum(item.correct for item in judgements),
+        shown=shown_answerable,
+        unanswerable=len(judgements) - answerable,
+        shown_unanswerable=len(shown) - shown_answerable,
+    )
+
+
+def roc_auc(judgements: Sequence[Judgement]) -> float | None:
     """Return the chance that an answerable question has more confidence than an unanswerable one (ties count half)."""
-    positive = np.array([question.confidence for question in questions if question.answerable])
-    negative = np.sort([question.confidence for question in questions if not question.answerable])
+    positive = np.array([item.confidence for item in judgements if item.answerable])
+    negative = np.sort([item.confidence for item in judgements if not item.answerable])
     if not len(positive) or not len(negative):
         return None
     below, not_above = np.searchsorted(negative, positive, "left"), np.searchsorted(negative, positive, "right")
     return float((below + not_above).mean() / 2 / len(negative))
 
 
-def reliability_bins(questions: Sequence[QuestionResult]) -> list[ReliabilityBin]:
+def reliability_bins(judgements: Sequence[Judgement]) -> list[ReliabilityBin]:
     """Return the questions in ten bins of equal width by confidence, lowest first; empty bins are left out."""
-    confidence = np.array([question.confidence for question in questions])
-    correct = np.array([question.correct for question in questions])
+    confidence = np.array([item.confidence for item in judgements])
+    correct = np.array([item.correct for item in judgements])
     numbers = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return [
         ReliabilityBin(int(members.sum()), float(confidence[members].mean()), float(correct[members].mean()))
@@ -206,13 +290,13 @@ def reliability_bins(questions: Sequence[QuestionResult]) -> list[ReliabilityBin
     ]
 
 
-def risk_coverage(questions: Sequence[QuestionResult]) -> Float64:
+def risk_coverage(judgements: Sequence[Judgement]) -> Float64:
     """Return the share of wrong first passages among the 1, 2, … most confident questions, (questions,).
 
     Questions of equal confidence each count as their mean, so that their order does not matter.
     """
-    confidence = np.array([question.confidence for question in questions])
-    wrong = np.array([not question.correct for question in questions], dtype=np.float64)
+    confidence = np.array([item.confidence for item in judgements])
+    wrong = np.array([not item.correct for item in judgements], dtype=np.float64)
     _, tied, counts = np.unique(-confidence, return_inverse=True, return_counts=True)
     shares = np.bincount(tied, weights=wrong) / counts
-    return np.cumsum(np.repeat(shares, counts)) / np.arange(1, len(questions) + 1)
+    return np.cumsum(np.repeat(shares, counts)) / np.arange(1, len(judgements) + 1)

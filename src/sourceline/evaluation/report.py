@@ -3,7 +3,8 @@
 import html
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from sourceline import __version__
 from sourceline.evaluation.metrics import (
+    FAST,
+    IN_SCOPE,
     MEASURES,
     OPEN,
     SOURCELINE,
@@ -20,12 +23,14 @@ from sourceline.evaluation.metrics import (
     QuestionResult,
     ReliabilityBin,
     TopPassage,
+    judgements,
     reliability_bins,
     require_eval_extra,
     risk_coverage,
 )
 from sourceline.evaluation.results import Comparison, Flip
 from sourceline.text import printable
+from sourceline.types import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,15 +108,82 @@ def describe_dataset(evaluation: Evaluation) -> str:
     return f"{evaluation.passages:,} passages, {questions:,} questions, {answerable:,} answerable"
 
 
-def describe_confidence(evaluation: Evaluation) -> tuple[str, str]:
-    """Return what confidence is worth, and what the threshold makes of it."""
-    values, total = evaluation.confidence, len(evaluation.questions)
-    auc = "–" if values.auc is None else format_number(values.auc)
-    worth = f"AUC {auc}, ECE {format_number(values.ece)}, area under risk–coverage {format_number(values.aurc)}"
-    effect = f"at threshold {values.threshold:g}, {100 * values.answered / total:.0f} of 100 questions are answered"
-    if values.answered:
-        effect += f", {100 * values.correct / values.answered:.0f} of 100 of these correctly"
-    return worth, effect
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The cells of a table; the first of each row names it, and the first of the header the table."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def quality_table(evaluation: Evaluation, setting: str) -> Table:
+    """Return the measures of each system."""
+    rows = [
+        [system, *(format_mean(values[name]) for name in MEASURES)]
+        for system, values in evaluation.metrics[setting].items()
+    ]
+    return Table([f"{setting}, {evaluation.answerable(setting):,} questions", *MEASURES], rows)
+
+
+def confidence_table(evaluation: Evaluation, setting: str) -> Table:
+    """Return what confidence is worth: a row for Sourceline, and one for it without reading.
+
+    ``shown`` is the share of all questions that are shown as answered, ``right`` the share of these that are.
+    """
+    rows = []
+    for system, values in evaluation.confidence[setting].items():
+        asked = sum(values.answerable.values()) + sum(values.unanswerable.values())
+        auc = "–" if values.auc is None else format_number(values.auc)
+        shown, right = _share(values.answered, asked), _share(values.correct, values.answered)
+        rows.append([system, auc, format_number(values.ece), format_number(values.aurc), shown, right])
+    return Table([f"confidence, {setting}", "AUC", "ECE", "AURC", "shown", "right"], rows)
+
+
+def verdict_table(evaluation: Evaluation, setting: str) -> Table:
+    """Return the share of each verdict among the answerable and the unanswerable questions."""
+    rows = []
+    for system, values in evaluation.confidence[setting].items():
+        for kind, counts in (("answerable", values.answerable), ("unanswerable", values.unanswerable)):
+            if total := sum(counts.values()):
+                shares = [_share(counts[verdict.value], total) for verdict in Verdict]
+                rows.append([f"{system}: {total:,} {kind}", *shares])
+    return Table([f"verdicts, {setting}", *(verdict.value.replace("_", " ") for verdict in Verdict)], rows)
+
+
+def form_table(evaluation: Evaluation, setting: str) -> Table:
+    """Return R@1 and the share that is shown as answered by form of question, with reading and without.
+
+    Of a form with unanswerable questions, these have a row of their own: none of them should be shown as answered.
+    """
+    systems = evaluation.forms[setting]
+    modes = ["read", "fast"] if FAST in systems else [""]
+    rows = []
+    for form in systems[SOURCELINE]:
+        of_form = [values[form] for values in systems.values()]
+        if answerable := of_form[0].answerable:
+            right = [_share(values.correct, answerable) for values in of_form]
+            rows.append([form, f"{answerable:,}", *right, *(_share(values.shown, answerable) for values in of_form)])
+        if unanswerable := of_form[0].unanswerable:
+            name = form if form == "unanswerable" else f"{form}, unanswerable"
+            shown = [_share(values.shown_unanswerable, unanswerable) for values in of_form]
+            rows.append([name, f"{unanswerable:,}", *("–" for _ in of_form), *shown])
+    columns = [f"{name} {mode}".strip() for name in ("R@1", "shown") for mode in modes]
+    return Table([f"by form, {setting}", "questions", *columns], rows)
+
+
+def _share(count: int, total: int) -> str:
+    return format_number(count / total) if total else "–"
+
+
+def tables(evaluation: Evaluation) -> Iterator[Table]:
+    """Yield all tables of an evaluation, setting by setting."""
+    for setting in evaluation.confidence:
+        if setting in evaluation.metrics:
+            yield quality_table(evaluation, setting)
+        yield confidence_table(evaluation, setting)
+        yield verdict_table(evaluation, setting)
+        if setting in evaluation.forms:
+            yield form_table(evaluation, setting)
 
 
 def render_report(evaluation: Evaluation, comparisons: Mapping[str, Comparison] | None = None) -> str:
@@ -132,30 +204,39 @@ def render_report(evaluation: Evaluation, comparisons: Mapping[str, Comparison] 
         autoescape=True, finalize=clean, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     source = (resources.files("sourceline.evaluation") / "report.html.j2").read_text("utf-8")
+    plotted = IN_SCOPE if IN_SCOPE in evaluation.confidence else OPEN
+    judged = {name: judgements(evaluation.questions, plotted, name) for name in evaluation.confidence[plotted]}
+    risks = {name: risk_coverage(items) for name, items in judged.items()}
+    bins = {name: reliability_bins(items) for name, items in judged.items()}
     return environment.from_string(source).render(
         evaluation=evaluation,
         version=__version__,
-        measures=list(MEASURES),
         summary=describe_dataset(evaluation),
-        confidence=describe_confidence(evaluation),
-        settings=[
-            {
-                "name": setting,
-                "questions": f"{evaluation.answerable(setting):,}",
-                "rows": [
-                    [system, *(format_mean(values[name]) for name in MEASURES)] for system, values in systems.items()
-                ],
-                "plot": Markup(plot_quality(f"Quality by system, {setting}", systems)),
-            }
-            for setting, systems in evaluation.metrics.items()
+        quality=[
+            (
+                quality_table(evaluation, setting),
+                Markup(plot_quality(f"Quality by system, {setting}", evaluation.metrics[setting])),
+            )
+            for setting in evaluation.metrics
         ],
-        risk_coverage=Markup(plot_risk_coverage("Risk by coverage", risk_coverage(evaluation.questions))),
-        reliability=Markup(plot_reliability("Share correct by confidence", reliability_bins(evaluation.questions))),
+        confidence=[
+            table(evaluation, setting)
+            for setting in evaluation.confidence
+            for table in (confidence_table, verdict_table)
+        ],
+        threshold=f"{evaluation.confidence[plotted][SOURCELINE].threshold:g}",
+        forms=[form_table(evaluation, setting) for setting in evaluation.forms],
+        plotted=plotted,
+        risk_coverage=Markup(plot_risk_coverage(f"Risk by coverage, {plotted}", risks)),
+        reliability=Markup(plot_reliability(f"Share correct by confidence, {plotted}", bins)),
         comparisons=[
             {
                 "name": setting,
                 "questions": f"{comparison.questions:,}",
-                "rows": [[name, format_difference(value)] for name, value in comparison.differences.items()],
+                "table": Table(
+                    ["measure", "difference"],
+                    [[name, format_difference(value)] for name, value in comparison.differences.items()],
+                ),
                 "flips": [("Won", *_list_flips(comparison.won)), ("Lost", *_list_flips(comparison.lost))],
             }
             for setting, comparison in (comparisons or {}).items()
@@ -165,19 +246,22 @@ def render_report(evaluation: Evaluation, comparisons: Mapping[str, Comparison] 
     )
 
 
-def _list_flips(flips: Sequence[Flip]) -> tuple[str, list[list[str]]]:
-    """Return the number of flips, and the first of them as rows."""
+def _list_flips(flips: Sequence[Flip]) -> tuple[str, Table]:
+    """Return the number of flips, and the first of them."""
     rows = [[flip.id, flip.question, _shown(flip.old), _shown(flip.new)] for flip in flips[:MOST_LISTED]]
-    return f"{len(flips):,}", rows
+    return f"{len(flips):,}", Table(["id", "question", "first passage before", "first passage now"], rows)
 
 
-def _list_mistakes(questions: Sequence[QuestionResult]) -> list[list[str]]:
-    """Return the wrong first passages that had the most confidence as rows."""
-    wrong = sorted((question for question in questions if not question.correct), key=lambda q: -q.confidence)
-    return [
-        [q.id, q.question, format_number(q.confidence), _shown(q.outcomes[OPEN][SOURCELINE].top)]
-        for q in wrong[:MOST_LISTED]
+def _list_mistakes(questions: Sequence[QuestionResult]) -> Table:
+    """Return Sourceline's wrong first passages of all documents that had the most confidence."""
+    outcomes = [(question, question.outcomes[OPEN][SOURCELINE]) for question in questions]
+    wrong = [(q, outcome, outcome.confidence or 0.0) for q, outcome in outcomes if not outcome.correct]
+    wrong.sort(key=lambda item: -item[2])
+    rows = [
+        [q.id, q.question, format_number(confidence), _shown(outcome.top)]
+        for q, outcome, confidence in wrong[:MOST_LISTED]
     ]
+    return Table(["id", "question", "confidence", "first passage"], rows)
 
 
 def _shown(top: TopPassage | None) -> str:
@@ -189,13 +273,13 @@ def plot_quality(title: str, systems: Mapping[str, Mapping[str, Estimate]]) -> s
     return to_svg(title, (7.4, 1.1 + 0.42 * len(systems)), lambda figure: draw_quality(figure, systems))
 
 
-def plot_risk_coverage(title: str, risks: Float64) -> str:
-    """Return the share of wrong answers among the most confident share of the questions, as SVG."""
+def plot_risk_coverage(title: str, risks: Mapping[str, Float64]) -> str:
+    """Return the share of wrong answers among the most confident share of the questions, by system, as SVG."""
     return to_svg(title, (4.6, 3.5), lambda figure: draw_risk_coverage(figure, risks))
 
 
-def plot_reliability(title: str, bins: Sequence[ReliabilityBin]) -> str:
-    """Return how often the first passage is correct by confidence, as SVG."""
+def plot_reliability(title: str, bins: Mapping[str, Sequence[ReliabilityBin]]) -> str:
+    """Return how often the first passage is correct by confidence, by system, as SVG."""
     return to_svg(title, (4.6, 3.5), lambda figure: draw_reliability(figure, bins))
 
 
@@ -222,35 +306,52 @@ def draw_intervals(
     axes.plot([e.mean for e in estimates], y, "o", color=color, markersize=5, label=label)
 
 
-def draw_risk_coverage(figure: "Figure", risks: Float64) -> None:
-    """Draw the risk (up) by coverage (right), from the most confident question to all of them."""
+def draw_risk_coverage(figure: "Figure", risks: Mapping[str, Float64]) -> None:
+    """Draw the risk (up) by coverage (right), from the most confident question to all of them; a line a system."""
     axes = figure.add_subplot()
-    axes.plot(np.arange(1, len(risks) + 1) / len(risks), risks, color=LIGHT["one"], linewidth=2)
+    for (system, values), color in zip(risks.items(), ("one", "two"), strict=False):
+        coverage = np.arange(1, len(values) + 1) / len(values)
+        axes.plot(coverage, values, color=LIGHT[color], linewidth=2, label=system)
     _label_shares(axes, "coverage: share of questions answered", "risk: share of them wrong")
+    _add_legend(figure, risks)
 
 
-def draw_reliability(figure: "Figure", bins: Sequence[ReliabilityBin]) -> None:
-    """Draw the share correct (up) by confidence (right): a point for each bin, with its number of questions."""
+def draw_reliability(figure: "Figure", bins: Mapping[str, Sequence[ReliabilityBin]]) -> None:
+    """Draw the share correct (up) by confidence (right): a point for each bin, with its number of questions.
+
+    The numbers of the first system stand above its points, those of the second below.
+    """
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], linestyle="--", linewidth=1, color=LIGHT["ink"])
-    most = max((item.count for item in bins), default=1)
-    axes.scatter(
-        [item.confidence for item in bins],
-        [item.accuracy for item in bins],
-        s=[20 + 180 * item.count / most for item in bins],
-        color=LIGHT["one"],
-        clip_on=False,
-    )
-    for item in bins:
-        axes.annotate(
-            f"{item.count:,}",
-            (item.confidence, item.accuracy),
-            xytext=(0, 9),
-            textcoords="offset points",
-            horizontalalignment="center",
-            fontsize=8,
+    most = max((item.count for of_system in bins.values() for item in of_system), default=1)
+    styles = (("one", 9, "bottom"), ("two", -9, "top"))
+    for (system, of_system), (color, shift, side) in zip(bins.items(), styles, strict=False):
+        axes.scatter(
+            [item.confidence for item in of_system],
+            [item.accuracy for item in of_system],
+            s=[20 + 180 * item.count / most for item in of_system],
+            color=LIGHT[color],
+            clip_on=False,
         )
+        axes.scatter([], [], color=LIGHT[color], label=system)  # for the legend: all of one size
+        for item in of_system:
+            axes.annotate(
+                f"{item.count:,}",
+                (item.confidence, item.accuracy),
+                xytext=(0, shift),
+                textcoords="offset points",
+                horizontalalignment="center",
+                verticalalignment=side,
+                color=LIGHT[color],
+                fontsize=8,
+            )
     _label_shares(axes, "confidence", "share correct")
+    _add_legend(figure, bins)
+
+
+def _add_legend(figure: "Figure", systems: Mapping[str, object]) -> None:
+    if len(systems) > 1:
+        figure.legend(loc="outside upper left", ncols=len(systems))
 
 
 def _label_shares(axes: "Axes", right: str, up: str) -> None:

@@ -2,22 +2,32 @@
 
 ::
 
-    {"format": 2,
+    {"format": 3,
      "dataset": "clapnq-a", "passages": 2458,
      "metrics": {SETTING: {SYSTEM: {MEASURE: {"mean": 0.8, "low": 0.73, "high": 0.86}}}},
-     "confidence": {"threshold": 0.5, "auc": 0.83, "ece": 0.16, "aurc": 0.4, "answered": 172, "correct": 106},
-     "questions": [{"id": "q1", "question": "Who?", "answerable": true, "confidence": 0.93,
+     "confidence": {SETTING: {SYSTEM: {"threshold": 0.5, "auc": 0.83, "ece": 0.16, "aurc": 0.4, "answered": 172,
+                                       "correct": 106,
+                                       "answerable": {"answered": 120, "unsure": 20, "not_answered": 10},
+                                       "unanswerable": {"answered": 52, "unsure": 30, "not_answered": 68}}}},
+     "forms": {SETTING: {SYSTEM: {"keywords": {"answerable": 20, "correct": 18, "shown": 15,
+                                               "unanswerable": 2, "shown_unanswerable": 0}}}},
+     "questions": [{"id": "q1", "question": "Who?", "answerable": true, "form": "keywords",
                     "outcomes": {SETTING: {SYSTEM: {"measures": {MEASURE: 1.0},
-                                                    "top": {"citation": "zhiyzuiwnpkr56wq", "text": "She."}}}}}]}
+                                                    "top": {"citation": "zhiyzuiwnpkr56wq", "text": "She."},
+                                                    "confidence": 0.93}}}}]}
 
 SETTING is ``open`` (all documents) or ``in scope`` (the document that the question is about). SYSTEM is ``Sourceline``,
-``BM25``, ``dense``, ``dense + BM25, RRF``, or an ablation. MEASURE is ``R@1``, ``R@5``, ``R@10``, ``MRR@10`` or
-``nDCG@10``; R@k is success@k: 1 if any of the first k passages is relevant.
+``Sourceline, fast``, ``BM25``, ``dense``, ``dense + BM25, RRF``, that fused list with its first passages in the order
+of a cross-encoder, or an ablation. MEASURE is ``R@1``, ``R@5``, ``R@10``, ``MRR@10`` or ``nDCG@10``; R@k is success@k:
+1 if any of the first k passages is relevant.
 
 ``metrics`` are means over the answerable questions with 95 % bootstrap intervals. ``in scope`` is there if the dataset
 has several documents, and a question has it only if it has a scope. ``measures`` are empty for a question that is not
-answerable, ``top`` is null if nothing was retrieved. ``confidence`` is described at ``metrics.ConfidenceMetrics``.
-Each question is on a line of its own, in the dataset's order.
+answerable, ``top`` is null if nothing was retrieved. Only Sourceline has a ``confidence``; it is null for other
+systems. ``metrics.ConfidenceMetrics`` and ``metrics.FormMetrics`` say what is counted; ``forms`` are empty, and a
+question's ``form`` null, if the dataset names none. Each question is on a line of its own, in the dataset's order.
+
+Format 2 had one ``confidence``, of Sourceline open, and no forms. It can still be compared with.
 """
 
 import json
@@ -41,7 +51,8 @@ from sourceline.evaluation.metrics import (
     bootstrap_means,
 )
 
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, FORMAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +91,15 @@ def read_results(file: Path) -> tuple[QuestionResult, ...]:
     """
     try:
         values = json.loads(file.read_text("utf-8"))
-        if values["format"] == FORMAT:
+        if values["format"] in READABLE:
             return tuple(_question(value) for value in values["questions"])
     except OSError as error:
         raise ResultsError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ResultsError(f"{file} holds no results of `sourceline evaluate --json`: {error!r}") from error
+    readable = " and ".join(map(str, READABLE))
     raise ResultsError(
-        f"{file} has results of format {values['format']!r}, and this version reads {FORMAT}: "
+        f"{file} has results of format {values['format']!r}, and this version reads {readable}: "
         "make them again with `sourceline evaluate --json`"
     )
 
@@ -97,7 +109,7 @@ def _question(value: dict[str, Any]) -> QuestionResult:
         id=str(value["id"]),
         question=str(value["question"]),
         answerable=bool(value["answerable"]),
-        confidence=_number(value["confidence"]),
+        form=str(value["form"]) if value.get("form") else None,
         outcomes={
             str(setting): {SOURCELINE: _outcome(systems[SOURCELINE])} for setting, systems in value["outcomes"].items()
         },
@@ -106,8 +118,12 @@ def _question(value: dict[str, Any]) -> QuestionResult:
 
 def _outcome(value: dict[str, Any]) -> Outcome:
     measures = value["measures"] and {name: _number(value["measures"][name]) for name in MEASURES}
-    top = value["top"]
-    return Outcome(dict(measures), TopPassage(str(top["citation"]), str(top["text"])) if top else None)
+    top, confidence = value["top"], value.get("confidence")
+    return Outcome(
+        dict(measures),
+        TopPassage(str(top["citation"]), str(top["text"])) if top else None,
+        None if confidence is None else _number(confidence),
+    )
 
 
 def _number(value: Any) -> float:

@@ -1,8 +1,8 @@
 """FAISS over sentence vectors by inner product, which is the cosine, as the vectors have length one.
 
-A small corpus is searched exactly. Above ``APPROXIMATE_ABOVE`` rows the vectors stand in lists of near ones (IVF) with
-one byte per component, and a question searches the nearest lists: exact search reads all vectors, so that it is bound
-by memory bandwidth.
+A small corpus is searched exactly, with one or two bytes per component. Above ``APPROXIMATE_ABOVE`` rows the vectors
+stand in lists of near ones (IVF) with one byte per component, and a question searches the nearest lists: exact search
+reads all vectors, so that it is bound by memory bandwidth.
 """
 
 import os
@@ -26,6 +26,7 @@ LISTS, PROBED, PROBED_SHARE = 4, 32, 1 / 64
 EXACT_UP_TO = 20_000
 # The components of unit vectors with hundreds of dimensions lie within ±_LARGEST, all but a few, which are clipped.
 _LARGEST = 0.5
+_ROUNDING = 1e-5  # FAISS adds up in another order when it searches a range
 _TRAINING = 50  # vectors per list
 _BATCH = 65_536
 _RAW = "dense.raw"
@@ -35,13 +36,15 @@ _NEW = -1  # instead of a row of the index before
 class DenseWriter:
     """Collects sentence vectors in row order and writes the index.
 
-    Its lists are those of the index ``before``, if that has about as many as are wanted.
+    ``compact`` says whether few vectors take one byte per component, too. The lists are those of the index ``before``,
+    if that has about as many as are wanted.
     """
 
-    def __init__(self, folder: Path, dim: int, before: "DenseIndex | None" = None) -> None:
+    def __init__(self, folder: Path, dim: int, before: "DenseIndex | None" = None, compact: bool = False) -> None:
         self._folder = folder
         self._dim = dim
         self._before = before
+        self._compact = compact
         self._raw = (folder / _RAW).open("wb")
         self._origins: list[Int64] = []  # for each row, the same row of the index before, or _NEW
 
@@ -69,7 +72,7 @@ class DenseWriter:
         if len(origins) > APPROXIMATE_ABOVE:
             index = self._approximate(origins)
         else:
-            index = self._fill(faiss.IndexFlatIP(self._dim), origins)
+            index = self._fill(self._empty_row(), origins)
         faiss.write_index(index, str(self._folder / FILE))
         (self._folder / _RAW).unlink()
 
@@ -90,6 +93,14 @@ class DenseWriter:
             index.add(vectors)
         return index
 
+    def _empty_row(self) -> faiss.IndexScalarQuantizer:
+        """Return an index without vectors that has no lists."""
+        kind = faiss.ScalarQuantizer.QT_8bit_uniform if self._compact else faiss.ScalarQuantizer.QT_fp16
+        index = faiss.IndexScalarQuantizer(self._dim, kind, faiss.METRIC_INNER_PRODUCT)
+        if self._compact:
+            _set_range(index)
+        return index
+
     def _empty_lists(self, centers: Float32) -> faiss.IndexIVF:
         """Return an index without vectors whose lists have these centers."""
         quantizer = faiss.IndexFlatIP(self._dim)
@@ -103,8 +114,7 @@ class DenseWriter:
             faiss.METRIC_INNER_PRODUCT,
             by_residual,
         )
-        faiss.copy_array_to_vector(np.array([-_LARGEST, 2 * _LARGEST], dtype=np.float32), index.sq.trained)
-        index.is_trained = True
+        _set_range(index)
         index.own_fields = False
         self._quantizer = quantizer  # FAISS only points to it
         return index
@@ -217,7 +227,7 @@ class DenseIndex:
         scores, rows = (array[0] for array in self._index.search(vector[None, :], n + 1, params=parameters))
         if rows[n] >= 0 and scores[n] == scores[n - 1]:
             # Several rows tie for the last place, and FAISS keeps any of them: take all, to keep the first.
-            below = float(np.nextafter(scores[n], np.float32(-np.inf)))
+            below = float(scores[n]) - _ROUNDING
             _, scores, rows = self._index.range_search(vector[None, :], below, params=parameters)
         return _ranked(rows, scores, n)
 
@@ -243,6 +253,12 @@ class DenseIndex:
         """Return the vectors of these rows: (rows, dim) float32."""
         vectors: Float32 = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64))
         return vectors
+
+
+def _set_range(index: faiss.IndexScalarQuantizer | faiss.IndexIVFScalarQuantizer) -> None:
+    """Let one byte stand for the components from -_LARGEST, 2 * _LARGEST wide."""
+    faiss.copy_array_to_vector(np.array([-_LARGEST, 2 * _LARGEST], dtype=np.float32), index.sq.trained)
+    index.is_trained = True
 
 
 def _ranked(rows: Int64, scores: Float32, n: int) -> list[ScoredRow]:

@@ -48,6 +48,12 @@ SELECT p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.text, p.line, p.p
     p.row, p.duplicate_of, d.title, {_NEIGHBOR.format("- 1")} AS before, {_NEIGHBOR.format("+ 1")} AS after
 FROM passages p JOIN documents d ON d.number = p.document
 """
+_SURROUNDINGS = """
+SELECT n.row, n.text, n.section, d.title, n.number = p.number AS here
+FROM passages p JOIN passages n ON n.number BETWEEN p.number - :reach AND p.number + :reach AND n.document = p.document
+JOIN documents d ON d.number = p.document
+WHERE p.row = :row ORDER BY n.number
+"""
 # Copied in order, with everything that is numbered shifted by how many more or fewer stand in front of it now.
 _COPY_DOCUMENTS = """
 INSERT INTO documents
@@ -91,6 +97,20 @@ class StoredPassage:
     title: str
     context: Context
     duplicate_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The passages of a document around one of them, in order, headings included.
+
+    ``rows`` has None for a heading; ``at`` is where the one in question stands among them.
+    """
+
+    title: str
+    section: str | None
+    rows: tuple[int | None, ...]
+    texts: tuple[str, ...]
+    at: int
 
 
 class PassageStore:
@@ -139,6 +159,25 @@ class PassageStore:
             row["row"]: StoredPassage(_passage(row), row["title"], _context(row), row["duplicate_of"])
             for row in self._select(f"{_PASSAGE} WHERE p.row IN ({{}})", rows)
         }
+
+    def surroundings(self, row: int, reach: int) -> Surroundings:
+        """Return the passages of the document around a row, up to ``reach`` on each side.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        with self._connection() as connection:
+            passages = connection.execute(_SURROUNDINGS, {"row": row, "reach": reach}).fetchall()
+        if not passages:
+            raise IndexError(f"there is no row {row}")
+        at = next(at for at, passage in enumerate(passages) if passage["here"])
+        return Surroundings(
+            title=passages[at]["title"],
+            section=passages[at]["section"],
+            rows=tuple(passage["row"] for passage in passages),
+            texts=tuple(passage["text"] for passage in passages),
+            at=at,
+        )
 
     def duplicates(self, rows: Collection[int]) -> dict[int, int]:
         """Map each of these rows that has duplicates to the first of them, which can be itself."""

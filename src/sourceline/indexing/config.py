@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import Model
 from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, ranking_head_bytes
-from sourceline.index.multivector import Codec, codec_name, open_codec
+from sourceline.index.multivector import BFLOAT16, Codec, codec_name, open_codec
 from sourceline.index.snapshot import FORMAT
 from sourceline.ingest.chunking import CHUNK_CHARACTERS
 
-# Above so many bytes of documents, token vectors are kept compactly: about a million tokens, 400 MB as bfloat16.
+# Without a codebook, vectors take one byte per component instead of two above so many bytes of documents: about a
+# million tokens, which take 800 MB in two.
 COMPACT_ABOVE = 4_000_000
 
 
@@ -37,6 +38,11 @@ class ResolvedConfig:
     head: RankingHead
     codec: str
     digest: str
+
+    @property
+    def compact(self) -> bool:
+        """Whether vectors, those of sentences too, take at most one byte per component."""
+        return self.codec != BFLOAT16
 
     def open_codec(self) -> Codec:
         """Return the codec that keeps token vectors."""

@@ -43,7 +43,7 @@ class SnapshotWriter:
         self._documents = self._passages = self._rows = self.chunks = 0
         with ExitStack() as stack:
             dense, folder = (before.dense, before.folder) if before else (None, None)
-            self._dense = stack.enter_context(DenseWriter(self._folder, encoder.dim, dense))
+            self._dense = stack.enter_context(DenseWriter(self._folder, encoder.dim, dense, config.compact))
             self._tokens = stack.enter_context(MultiVectorWriter(self._folder, encoder.vocabulary))
             self._store = stack.enter_context(PassageStoreWriter(self._folder, folder))
             self._bm25 = stack.enter_context(BM25Writer(self._folder))

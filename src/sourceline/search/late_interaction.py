@@ -60,7 +60,7 @@ def late_interaction(query: QueryEncoding, snapshot: Snapshot, rows: list[int]) 
     from_context = np.maximum(sims.context_sim - sims.self_sim, 0) * head.context_gates(query.vectors)
     # Not by `@`: it was once seen to warn of an invalid value here, which could not be reproduced.
     scores = ((sims.self_sim + from_context) * weights).sum(axis=1)
-    return LateInteraction(_equalize_ties(scores), sims)
+    return LateInteraction(equalize_ties(scores), sims)
 
 
 def token_similarities(query: Float32, snapshot: Snapshot, rows: list[int]) -> TokenSimilarities:
@@ -95,7 +95,7 @@ def maxsim(products: Float32, tokens: TokenVectors) -> Float32:
     return np.asarray(np.maximum.reduceat(products, tokens.row_starts, axis=0), dtype=np.float32)
 
 
-def _equalize_ties(scores: Float32) -> Float32:
+def equalize_ties(scores: Float32) -> Float32:
     """Return the scores with those that differ by rounding alone made equal."""
     order = np.argsort(-scores)
     ranked = scores[order]

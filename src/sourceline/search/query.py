@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sourceline.encoders.base import Encoder, EncoderInput, Float32, Tokens, l2_normalize
+from sourceline.encoders.base import Encoder, EncoderInput, Float32, Int32, Tokens, l2_normalize
 from sourceline.errors import QuestionError
 from sourceline.ingest.sentences import sentence_spans
 from sourceline.types import MAX_QUESTION_CHARACTERS
@@ -25,6 +25,8 @@ class QueryEncoding:
     """An encoded question: its ``vector`` (dim,) and its token ``vectors`` (tokens, dim), all of length one.
 
     ``token_weights`` (tokens,) are 1 for tokens that ask, less for background sentences.
+    Tokens that the model does not know weigh nothing: they have one vector, whatever they stand for. If it knows no
+    word at all, ``has_words`` is false, and all tokens weigh as if they were known.
     ``question_part`` is the part of the text that asks.
     """
 
@@ -34,6 +36,7 @@ class QueryEncoding:
     vectors: Float32
     token_weights: Float32
     question_part: str
+    has_words: bool = True
 
 
 def validate_question(text: str) -> str:
@@ -66,10 +69,15 @@ def encode_query(encoder: Encoder, text: str) -> QueryEncoding:
     if not len(encoding.tokens.ids):
         raise QuestionError("the question holds no words")
     asking = _asking_sentences(text)
+    known = encoding.tokens.ids != encoder.unknown_id
+    has_words = _has_words(text, encoding.tokens.spans[known])
     weights = _token_weights(encoding.tokens, asking)
+    if has_words:
+        weights = np.where(known, weights, np.float32(0))
     vector = l2_normalize(np.asarray(weights @ encoding.vectors, dtype=np.float32))
     question_part = " ".join(text[start:end] for start, end in asking)
-    return QueryEncoding(text, encoding.tokens, vector, l2_normalize(encoding.vectors), weights, question_part)
+    vectors = l2_normalize(encoding.vectors)
+    return QueryEncoding(text, encoding.tokens, vector, vectors, weights, question_part, has_words)
 
 
 def encode_query_once(encoder: Encoder, text: str) -> QueryEncoding:
@@ -100,6 +108,11 @@ def _asking_sentences(text: str) -> list[tuple[int, int]]:
     sentences = sentence_spans(text, 0, len(text))
     asking = [(start, end) for start, end in sentences if text[start:end].rstrip("\"'”’)").endswith("?")]
     return asking or [(0, len(text))]
+
+
+def _has_words(text: str, spans: Int32) -> bool:
+    """Return whether one of these tokens is more than punctuation."""
+    return any(any(map(str.isalnum, text[start:end])) for start, end in spans.tolist())
 
 
 def _token_weights(tokens: Tokens, asking: Sequence[tuple[int, int]]) -> Float32:

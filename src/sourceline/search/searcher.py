@@ -4,18 +4,20 @@ import fnmatch
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from sourceline.encoders.base import Encoder
+from sourceline.encoders.base import Encoder, Reranker
 from sourceline.encoders.ranking_head import RankingHead
 from sourceline.index.passage_store import StoredPassage
 from sourceline.index.row_filter import RowFilter
 from sourceline.index.snapshot import Snapshot, require_encoder
-from sourceline.search.confidence import Calibration, ConfidenceFeatures
+from sourceline.search.confidence import Calibration, ConfidenceFeatures, ReaderCalibration, verdict
 from sourceline.search.highlights import content_tokens, highlights
-from sourceline.search.late_interaction import LateInteraction, late_interaction
+from sourceline.search.late_interaction import late_interaction
 from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
-from sourceline.types import DEFAULT_THRESHOLD, MAX_K, Answer, Hit, Scores, Verdict
+from sourceline.search.ranking import RankedPassage, Ranking
+from sourceline.search.reranking import DEFAULT_READING, ReadingConfig, rerank
+from sourceline.types import DEFAULT_THRESHOLD, MAX_K, Answer, Hit, Mode, Scores
 
 # From each of dense and BM25. More adds candidates but rarely improves R@1.
 CANDIDATES = 30
@@ -25,25 +27,29 @@ RIVALS = 10
 MAX_DUPLICATES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """The candidates in their final order, each text once: rows, and the late-interaction score of each.
-
-    ``late_interaction`` is where the scores come from; None if there are no candidates.
-    """
-
-    rows: tuple[int, ...]
-    scores: tuple[float, ...]
-    late_interaction: LateInteraction | None
-
-
 class Searcher:
     """Answers questions from one snapshot. Immutable; safe to use from many threads."""
 
     def __init__(
-        self, snapshot: Snapshot, encoder: Encoder, calibration: Calibration, threshold: float = DEFAULT_THRESHOLD
+        self,
+        snapshot: Snapshot,
+        encoder: Encoder,
+        calibration: Calibration,
+        threshold: float = DEFAULT_THRESHOLD,
+        reranker: Reranker | None = None,
+        reader_calibration: ReaderCalibration | None = None,
+        reading: ReadingConfig = DEFAULT_READING,
     ) -> None:
-        """Join a snapshot and its encoder. ``threshold`` is the least confidence that counts as answered.
+        """Join a snapshot, its encoder, and what reads.
+
+        Args:
+            snapshot: what is searched.
+            encoder: the one that the snapshot was built with.
+            calibration: of the confidence without reading.
+            threshold: the least confidence that counts as answered.
+            reranker: what reads; None ranks by late interaction alone.
+            reader_calibration: the reranker's; None ranks by its scores alone, and confidence stays that of ``fast``.
+            reading: what is read.
 
         Raises:
             MismatchError: the snapshot was built with another encoder.
@@ -51,20 +57,38 @@ class Searcher:
         require_encoder(snapshot, encoder)
         self.snapshot = snapshot
         self.encoder = encoder
+        self.reranker = reranker
         self._calibration = calibration
         self._threshold = threshold
+        self.reader_calibration = reader_calibration
+        self._reading = reading
 
-    def with_head(self, head: RankingHead) -> "Searcher":
-        """Return a searcher that ranks the same index by another head, to measure what a part of it is worth."""
-        return Searcher(replace(self.snapshot, head=head), self.encoder, self._calibration, self._threshold)
+    def variant(
+        self,
+        *,
+        head: RankingHead | None = None,
+        reader_calibration: ReaderCalibration | None = None,
+        reading: ReadingConfig | None = None,
+    ) -> "Searcher":
+        """Return a searcher of the same index that differs in these, to measure what a part of it is worth."""
+        return Searcher(
+            replace(self.snapshot, head=head) if head else self.snapshot,
+            self.encoder,
+            self._calibration,
+            self._threshold,
+            self.reranker,
+            reader_calibration or self.reader_calibration,
+            reading or self._reading,
+        )
 
-    def ask(self, question: str, k: int, documents: Sequence[str] = ()) -> Answer:
+    def ask(self, question: str, k: int, documents: Sequence[str] = (), mode: Mode = Mode.READ) -> Answer:
         """Return the up to ``k`` passages that answer best, best first; ties in document order; each text once.
 
         Args:
             question: at most 2,000 characters.
             k: clamped to 1..100.
             documents: ids or globs (``minutes/*.txt``); only passages of matching documents are candidates.
+            mode: ``fast`` leaves out the reading.
 
         Raises:
             QuestionError: the question is empty, too long, or no text.
@@ -72,14 +96,12 @@ class Searcher:
         query = encode_query_once(self.encoder, validate_question(question))
         k = max(1, min(k, MAX_K))
         row_filter = self.filter_documents(documents) if documents else None
-        ranking = self.rank(query, k, row_filter)
+        ranking = self.rank(query, k, row_filter, mode)
         scores = self.component_scores(query, ranking, k)
-        confidence = 0.0
-        if scores:
-            confidence = self._calibration.confidence(self.features(query, ranking, scores[0], row_filter))
+        confidence = self.confidence(query, ranking, scores[0], row_filter) if scores else 0.0
         return Answer(
             question=question,
-            verdict=Verdict.ANSWERED if confidence >= self._threshold else Verdict.NOT_ANSWERED,
+            verdict=verdict(confidence, self._threshold),
             confidence=confidence,
             hits=self._hits(query, ranking, scores, row_filter),
             snapshot=self.snapshot.id,
@@ -93,19 +115,30 @@ class Searcher:
             if any(entry.id == pattern or fnmatch.fnmatchcase(entry.id, pattern) for pattern in documents)
         )
 
-    def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranking:
+    def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None, mode: Mode = Mode.READ) -> Ranking:
         """Return the candidates in order, the best of each duplicate group; at least ``k`` if there are so many."""
+        ranking = self._rank_by_late_interaction(query, k, row_filter)
+        return ranking if mode is Mode.FAST else self.read(query, ranking, row_filter)
+
+    def read(self, query: QueryEncoding, ranking: Ranking, row_filter: RowFilter | None) -> Ranking:
+        """Return a ranking of late interaction as it is once the best of it was read; the same if nothing reads."""
+        if self.reranker is None or not ranking.passages:
+            return ranking
+        reader, calibration = self.reranker, self.reader_calibration
+        return rerank(query, ranking, self.snapshot, row_filter, reader, calibration, self._reading)
+
+    def _rank_by_late_interaction(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranking:
         first_rows = self._candidates(query, k, row_filter)
         rows = sorted(first_rows)
         if not rows:
-            return Ranking((), (), None)
+            return Ranking()
         late = late_interaction(query, self.snapshot, rows)
         scores: list[float] = late.scores.tolist()
         best: dict[int, int] = {}
         for at in sorted(range(len(rows)), key=lambda at: (-scores[at], rows[at])):
             best.setdefault(first_rows[rows[at]], at)
-        order = best.values()
-        return Ranking(tuple(rows[at] for at in order), tuple(scores[at] for at in order), late)
+        passages = tuple(RankedPassage(rows[at], scores[at], scores[at]) for at in best.values())
+        return Ranking(passages, (late.similarities,))
 
     def _candidates(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> dict[int, int]:
         """Return the rows to score, each with the first row that says the same: itself, if it has no duplicate.
@@ -129,18 +162,30 @@ class Searcher:
 
     def component_scores(self, query: QueryEncoding, ranking: Ranking, k: int) -> list[Scores]:
         """Return the component scores of the first ``k`` of a ranking."""
-        rows = ranking.rows[:k]
-        if not rows:
+        passages = ranking.passages[:k]
+        if not passages:
             return []
+        rows = [passage.row for passage in passages]
         cosines = self.snapshot.dense.scores(query.vector, rows)
         bm25 = self.snapshot.bm25.scores(query.question_part, rows)
-        return [Scores(float(c), float(b), late) for c, b, late in zip(cosines, bm25, ranking.scores, strict=False)]
+        return [
+            Scores(float(c), float(b), passage.late, passage.reader)
+            for c, b, passage in zip(cosines, bm25, passages, strict=True)
+        ]
+
+    def confidence(self, query: QueryEncoding, ranking: Ranking, best: Scores, row_filter: RowFilter | None) -> float:
+        """Return the probability that the first passage of a ranking, whose component scores are ``best``, answers."""
+        if not query.has_words:
+            return 0.0
+        if self.reader_calibration and ranking.was_read:
+            return self.reader_calibration.confidence(best.reader)
+        return self._calibration.confidence(self.features(query, ranking, best, row_filter))
 
     def features(
         self, query: QueryEncoding, ranking: Ranking, best: Scores, row_filter: RowFilter | None
     ) -> ConfidenceFeatures:
-        """Return the confidence features of the first passage of a ranking, whose component scores are ``best``."""
-        rivals = ranking.scores[1:RIVALS]
+        """Return what the confidence without reading is made of, for the first passage, whose scores are ``best``."""
+        rivals = [passage.late for passage in ranking.passages[1:RIVALS]]
         max_bm25 = self.snapshot.bm25.max_score(query.question_part)
         searched = self.snapshot.passages.row_count if row_filter is None else len(row_filter)
         return ConfidenceFeatures(
@@ -155,19 +200,17 @@ class Searcher:
         self, query: QueryEncoding, ranking: Ranking, scores: Sequence[Scores], row_filter: RowFilter | None
     ) -> tuple[Hit, ...]:
         """Return as many hits as there are scores."""
-        if ranking.late_interaction is None:
-            return ()
         rows = ranking.rows[: len(scores)]
         stored = self.snapshot.passages.rows(rows)
         also = self._duplicate_citations(stored, row_filter)
         content = content_tokens(query)
         hits = []
         for at, row in enumerate(rows):
-            cosines, starts = ranking.late_interaction.similarities.cosines_of(row)
+            cosines, starts = ranking.cosines_of(row)
             passage = stored[row].passage
             hit = Hit(
                 rank=at + 1,
-                score=ranking.scores[at],
+                score=ranking.passages[at].score,
                 passage=passage,
                 title=stored[row].title,
                 context=stored[row].context,

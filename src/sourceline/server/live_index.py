@@ -26,12 +26,13 @@ class LiveIndex:
 
         Raises:
             SnapshotError: there is none that can be served.
-            ModelError: its encoder cannot be opened.
+            ModelError: its encoder or the reranker cannot be opened.
         """
         self.index = Index.open(
             settings.index,
             model=settings.model,
             backend=settings.backend,
+            reranker=settings.reranker,
             threshold=settings.threshold,
             connections=2 * (os.cpu_count() or 1),
         )

@@ -24,6 +24,7 @@ from sourceline.types import (
     DocumentList,
     DocumentText,
     Hit,
+    Mode,
     Passage,
     PassageInContext,
     Scores,
@@ -53,15 +54,21 @@ _ANSWER: JsonDict = {
     "question": _QUESTION,
     "verdict": "answered",
     "answerable": True,
-    "confidence": 0.9488,
+    "confidence": 0.6805,
     "passages": [
         {
             "rank": 1,
-            "score": 0.7727906703948975,
+            "score": 4.363426208496094,
             "citation": _CITATION,
             "text": _SENTENCE,
             **_PLACE,
-            "highlights": [{"start": 17, "end": 27}, {"start": 70, "end": 77}, {"start": 81, "end": 87}],
+            "highlights": [
+                {"start": 17, "end": 27},
+                {"start": 70, "end": 77},
+                {"start": 81, "end": 87},
+                {"start": 99, "end": 106},
+                {"start": 107, "end": 115},
+            ],
         }
     ],
     "snapshot": _SNAPSHOT,
@@ -139,6 +146,9 @@ Question = Annotated[
     Field(description="A question in natural words.", examples=[_QUESTION]),
 ]
 K = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages to return.", examples=[5])]
+AskMode = Annotated[
+    Mode, Field(strict=False, description="`fast` answers without reading the best passages.", examples=["read"])
+]
 Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
 DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 
@@ -161,13 +171,14 @@ class AskRequest(_Model):
     model_config = ConfigDict(
         strict=True,
         json_schema_extra=_example(
-            {"question": _QUESTION, "k": 3, "filters": {"documents": ["meeting*"]}, "explain": False}
+            {"question": _QUESTION, "k": 3, "filters": {"documents": ["meeting*"]}, "mode": "read", "explain": False}
         ),
     )
 
     question: Question
     k: K = 5
     filters: Filters | None = None
+    mode: AskMode = Mode.READ
     explain: Explain = False
 
 
@@ -179,6 +190,7 @@ class AskQuery(_Model):
     document: list[DocumentPattern] = Field(
         [], max_length=MAX_PATTERNS, description="As `filters.documents`; repeatable.", examples=[["meeting*"]]
     )
+    mode: AskMode = Mode.READ
     explain: Explain = False
 
 
@@ -193,6 +205,7 @@ class BatchRequest(_Model):
     questions: list[Question] = Field(min_length=1, max_length=MAX_BATCH)
     k: K = 5
     filters: Filters | None = None
+    mode: AskMode = Mode.READ
     explain: Explain = False
 
 
@@ -233,7 +246,7 @@ class AskResponse(_Model):
     model_config = ConfigDict(json_schema_extra=_example(_ANSWER))
 
     question: str
-    verdict: Verdict
+    verdict: Verdict = Field(description="`unsure`: the first passage may be the answer.")
     answerable: bool = Field(description="Whether the verdict is `answered`.")
     confidence: float
     passages: list[AnswerPassage]
@@ -496,7 +509,7 @@ class RebuildStatus(_Model):
 
 
 class IndexResponse(_Model):
-    """The snapshot that is served, and how the last rebuild went."""
+    """The snapshot that is served, what reads, and how the last rebuild went."""
 
     model_config = ConfigDict(
         json_schema_extra=_example(
@@ -513,12 +526,14 @@ class IndexResponse(_Model):
                     "skipped": {"scan.txt": "there is no text in it"},
                     "ignored": {"questions.jsonl": "its format is not read; these are: .md, .txt"},
                 },
+                "reranker": "reader",
                 "rebuild": _REBUILD,
             }
         )
     )
 
     snapshot: SnapshotInfo
+    reranker: str = Field(description="What reads: `reader`, `none`, or the name of a CrossEncoder.")
     rebuild: RebuildStatus
 
 

@@ -9,12 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SEEDS, Rebuild
-from tests.support.api import BRACKETS, NON_ASCII, get_document, serve
+from tests.support.api import BRACKETS, NON_ASCII, assert_problem, get_document, serve
+from tests.support.reading import SURELY, read_with, score_for
 
 MEETING = (
     "President Masoud Pezeshkian reaffirmed Iran Iraq ties during a formal meeting in Tehran "
     "with Iraqi Foreign Minister Fuad Hussein."
 )
+BRIDGE, OAK = "The bridge opens on Monday.", "It is made of oak."
 QUESTIONS = [json.loads(line)["question"] for line in (SEEDS / "questions.jsonl").read_text("utf-8").splitlines()]
 
 
@@ -123,7 +125,7 @@ def test_a_hundred_questions_are_answered_at_once(client: TestClient) -> None:
     assert {len(answer["passages"]) for answer in answers} == {1}
 
 
-def test_explain_gives_the_three_component_scores(client: TestClient) -> None:
+def test_explain_gives_the_component_scores(client: TestClient) -> None:
     question = "Who pays for the repairs?"
     explained = ask(client, question, explain=True)["passages"]
     plain = ask(client, question)["passages"]
@@ -205,6 +207,82 @@ def test_what_looks_like_query_syntax_is_only_words(client: TestClient) -> None:
     for question in ['tram" OR text:*', "+trams -council (", "text:trams^9 AND [a TO z]", "trams~2 \\ / { }", "* ? %"]:
         assert client.post("/v1/ask", json={"question": question}).status_code in (200, 422)
     assert ask(client, 'seven" AND (trams')["passages"][0]["text"] == "The council 😀 voted for seven new trams."
+
+
+@pytest.fixture
+def oak(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    """An index of two sentences in the folders ``documents`` and ``index``."""
+    (documents / "a.txt").write_text(f"{BRIDGE} {OAK}\n")
+    rebuild(documents, index)
+
+
+@pytest.mark.usefixtures("oak")
+def test_the_reader_decides_unless_the_mode_is_fast(
+    documents: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_with(monkeypatch, {OAK: SURELY, BRIDGE: -1.5})
+    question = "When does the bridge open?"
+    with serve(documents, index) as client:
+        read, fast = (ask(client, question, mode=mode, explain=True) for mode in ("read", "fast"))
+        default = ask(client, question, explain=True)
+        linked = {
+            mode: client.get("/v1/ask", params={"question": question, "explain": True, "mode": mode}).json()
+            for mode in ("read", "fast")
+        }
+        batches = [
+            client.post("/v1/ask/batch", json={"questions": [question], "explain": True, **mode}).json()["answers"]
+            for mode in ({}, {"mode": "read"}, {"mode": "fast"})
+        ]
+    assert [passage["text"] for passage in read["passages"]] == [OAK, BRIDGE]
+    assert [passage["scores"]["reader"] for passage in read["passages"]] == [SURELY, -1.5]
+    assert (read["verdict"], read["confidence"]) == ("answered", 1)
+    assert [passage["text"] for passage in fast["passages"]] == [BRIDGE, OAK]
+    assert all(passage["scores"].keys() == {"dense", "bm25", "late"} for passage in fast["passages"])
+    same = [*[answer for (answer,) in batches], *linked.values(), default]
+    assert [answer | {"took_ms": 0} for answer in same] == [
+        answer | {"took_ms": 0} for answer in (read, read, fast, read, fast, read)
+    ]
+
+
+@pytest.mark.usefixtures("oak")
+@pytest.mark.parametrize(
+    ("confidence", "verdict"), [(0.6, "answered"), (0.4, "unsure"), (0.25, "unsure"), (0.1, "not_answered")]
+)
+def test_the_verdict_says_how_sure_the_reader_is(
+    documents: Path, index: Path, monkeypatch: pytest.MonkeyPatch, confidence: float, verdict: str
+) -> None:
+    read_with(monkeypatch, {BRIDGE: score_for(confidence)})
+    with serve(documents, index) as client:
+        answer = ask(client, "When does the bridge open?")
+    assert (answer["verdict"], answer["answerable"]) == (verdict, verdict == "answered")
+    assert answer["confidence"] == pytest.approx(confidence, abs=1e-3)
+
+
+@pytest.mark.usefixtures("oak")
+def test_without_a_reranker_both_modes_are_the_same(documents: Path, index: Path) -> None:
+    with serve(documents, index, reranker="none") as client:
+        read, fast = (ask(client, "When does it open?", mode=mode, explain=True) for mode in ("read", "fast"))
+    assert read | {"took_ms": 0} == fast | {"took_ms": 0}
+
+
+@pytest.mark.usefixtures("oak")
+def test_the_reader_that_comes_with_sourceline_reads_by_default(documents: Path, index: Path) -> None:
+    with serve(documents, index) as client:
+        passages = ask(client, "When does the bridge open?", explain=True)["passages"]
+    assert {passage["text"] for passage in passages} == {BRIDGE, OAK}
+    assert all(isinstance(passage["scores"]["reader"], float) for passage in passages)
+
+
+@pytest.mark.parametrize("mode", ["slow", "Read", "", "read,fast"])
+def test_another_mode_is_refused_and_named(client: TestClient, mode: str) -> None:
+    refused = [
+        (client.post("/v1/ask", json={"question": "Who?", "mode": mode}), "body.mode"),
+        (client.get("/v1/ask", params={"question": "Who?", "mode": mode}), "query.mode"),
+        (client.post("/v1/ask/batch", json={"questions": ["Who?"], "mode": mode}), "body.mode"),
+    ]
+    for response, location in refused:
+        (error,) = assert_problem(response, 422)["errors"]
+        assert error == {"location": location, "message": "Input should be 'read' or 'fast'"}
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -43,10 +43,15 @@ def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, 
             "skipped": {"empty.txt": "there is no text in it"},
             "ignored": {"scan.pdf": "its format is not read; these are: .md, .txt"},
         },
+        "reranker": "reader",
         "rebuild": {"state": "idle"},
     }
     assert report.snapshot.endswith(created.replace("-", "").replace(":", "").replace("+0000", "Z"))
     assert tokens == 13
+
+
+def test_that_nothing_reads_is_said(client: TestClient) -> None:
+    assert client.get("/v1/index").json()["reranker"] == "none"
 
 
 def test_a_rebuild_is_accepted_refused_while_it_runs_and_served_when_it_ends(

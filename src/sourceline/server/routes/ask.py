@@ -13,6 +13,7 @@ from sourceline.errors import QuestionError
 from sourceline.server.errors import blame_field, problems
 from sourceline.server.models import AskQuery, AskRequest, AskResponse, BatchRequest, BatchResponse, Filters
 from sourceline.server.routes import LiveIndexDependency
+from sourceline.types import Mode
 
 router = APIRouter(tags=["questions"], responses=problems(401, 413, 421, 422, 503))
 
@@ -23,7 +24,7 @@ async def ask(body: AskRequest, live_index: LiveIndexDependency) -> AskResponse:
     """Return the passages that answer a question, best first."""
     with blame_field("body.question"):
         return await run_in_threadpool(
-            _answer, live_index.index, body.question, body.k, _patterns(body.filters), body.explain
+            _answer, live_index.index, body.question, body.k, _patterns(body.filters), body.mode, body.explain
         )
 
 
@@ -35,7 +36,7 @@ async def ask_by_link(
     with blame_field("query.question"):
         _require_utf8(request.scope["query_string"])
         return await run_in_threadpool(
-            _answer, live_index.index, query.question, query.k, query.document, query.explain
+            _answer, live_index.index, query.question, query.k, query.document, query.mode, query.explain
         )
 
 
@@ -47,14 +48,14 @@ async def ask_batch(body: BatchRequest, live_index: LiveIndexDependency) -> Batc
     return BatchResponse(answers=[answer async for answer in answers])
 
 
-def _answer(index: Index, question: str, k: int, documents: Sequence[str], explain: bool) -> AskResponse:
+def _answer(index: Index, question: str, k: int, documents: Sequence[str], mode: Mode, explain: bool) -> AskResponse:
     started = time.perf_counter()
-    answer = index.ask(question, k, documents)
+    answer = index.ask(question, k, documents, mode)
     return AskResponse.from_answer(answer, _milliseconds_since(started), explain)
 
 
 def _answer_each(index: Index, body: BatchRequest) -> Iterator[AskResponse]:
-    answers = index.ask_many(body.questions, body.k, _patterns(body.filters))
+    answers = index.ask_many(body.questions, body.k, _patterns(body.filters), body.mode)
     for number in range(len(body.questions)):
         started = time.perf_counter()
         with blame_field(f"body.questions.{number}"):

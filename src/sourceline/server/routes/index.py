@@ -11,8 +11,9 @@ router = APIRouter(tags=["index"], responses=problems(401, 421, 503))
 
 @router.get("/v1/index", response_model_exclude_none=True)
 def get_index(live_index: LiveIndexDependency, rebuilds: RebuildsDependency) -> IndexResponse:
-    """Return the snapshot that is served, the files that were left out, and the state of the last rebuild."""
-    return IndexResponse(snapshot=live_index.index.snapshot, rebuild=rebuilds.status)
+    """Return the snapshot that is served, what was left out of it, what reads, and the state of the last rebuild."""
+    index = live_index.index
+    return IndexResponse(snapshot=index.snapshot, reranker=index.reranker, rebuild=rebuilds.status)
 
 
 @router.post("/v1/index/rebuild", status_code=202, response_model_exclude_none=True, responses=problems(409, 413))

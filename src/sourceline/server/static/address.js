@@ -1,6 +1,7 @@
 // The page's state is its address: everything that can be seen can be linked to.
 
 export const DEFAULT_K = 5;
+export const [READ, FAST] = ["read", "fast"]; // modes of the API, the default first
 const MAX_K = 100;
 
 let onChange = () => {};
@@ -12,6 +13,7 @@ export function currentState() {
   return {
     q: params.get("q")?.trim() ?? "",
     k: Number.isInteger(k) && k >= 1 && k <= MAX_K ? k : DEFAULT_K,
+    mode: params.get("mode") === FAST ? FAST : READ,
     cite: params.get("cite"),
     document: params.get("document"),
     view: params.get("view") === "documents" ? "documents" : null,
@@ -19,10 +21,11 @@ export function currentState() {
 }
 
 /** Return the address of a state; what is empty or the default is left out. */
-export function addressOf({ q, k, cite, document, view }) {
+export function addressOf({ q, k, mode, cite, document, view }) {
   const params = new URLSearchParams();
   if (q) params.set("q", q);
   if (q && k && k !== DEFAULT_K) params.set("k", k);
+  if (q && mode === FAST) params.set("mode", mode);
   if (cite) params.set("cite", cite);
   else if (document) params.set("document", document);
   if (view) params.set("view", view);

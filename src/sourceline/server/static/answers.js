@@ -12,12 +12,12 @@ export const passages = () => shown?.answer.passages ?? [];
 export const forget = () => (shown = null);
 
 export async function show(state, signal) {
-  const key = JSON.stringify([state.q, state.k]);
+  const key = JSON.stringify([state.q, state.k, state.mode]);
   if (shown?.key !== key) {
     forget();
     find("#answers").replaceChildren();
     showStatus("");
-    const answer = await api.ask(state.q, state.k, signal);
+    const answer = await api.ask(state.q, state.k, state.mode, signal);
     shown = { key, answer };
     find("#answers").replaceChildren(...list(answer, state));
   }
@@ -29,13 +29,16 @@ export async function show(state, signal) {
 function summary({ verdict, confidence, passages }) {
   if (!passages.length) return "The documents hold no passages.";
   const percent = `${Math.round(100 * confidence)}%`;
-  if (verdict !== "answered") {
+  const first = passages.length === 1 ? "this passage" : `the first of ${counted(passages.length, "passage")}`;
+  if (verdict === "unsure") {
+    return `Perhaps answered, not certain: ${percent} sure that ${first} is the answer. Check it in its document.`;
+  }
+  if (verdict === "not_answered") {
     return `The documents do not seem to answer this (${percent} sure that they do). The closest ${
       passages.length === 1 ? "passage" : "passages"}:`;
   }
   const [, words] = CERTAINTY.find(([least]) => confidence >= least) ?? [0, "Perhaps answered"];
-  if (passages.length === 1) return `${words}: ${percent} sure that this passage is the answer.`;
-  return `${words}: ${percent} sure that the first of ${counted(passages.length, "passage")} is the answer.`;
+  return `${words}: ${percent} sure that ${first} is the answer.`;
 }
 
 function list({ passages }, state) {

@@ -10,7 +10,7 @@ const ADVICE = {
   503: "Try again in a moment.",
 };
 
-export const ask = (question, k, signal) => call("/v1/ask", { body: { question, k }, signal });
+export const ask = (question, k, mode, signal) => call("/v1/ask", { body: { question, k, mode }, signal });
 export const citation = (id, signal) => call(`/v1/citations/${encodeURIComponent(id)}`, { signal });
 export const documents = (signal) => call("/v1/documents", { signal });
 export function readDocument(id, signal) {

@@ -20,7 +20,7 @@ export function listen() {
 
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || find("dialog[open]")) return;
-  const hasShortcuts = find("#shortcuts").checked && !event.target.matches("input, textarea, select");
+  const hasShortcuts = find("#shortcuts").checked && !event.target.matches("input:not([type=checkbox]), textarea, select");
   const action = navigation(event.key, event.target) ?? (hasShortcuts ? SHORTCUTS[event.key] : null);
   if (!action) return;
   event.preventDefault();

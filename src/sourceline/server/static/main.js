@@ -1,6 +1,6 @@
 // Shows the state that the address asks for. Links change the address; so do back, forward and reload.
 
-import { addressOf, currentState, go, onStateChange } from "./address.js";
+import { FAST, READ, addressOf, currentState, go, onStateChange } from "./address.js";
 import * as answers from "./answers.js";
 import * as documents from "./documents.js";
 import { find, showStatus, withProgress } from "./dom.js";
@@ -17,6 +17,7 @@ async function show() {
   // An opened document scrolls to its own place; the browser would only scroll it away from there, on back and reload.
   history.scrollRestoration = state.cite || state.document ? "manual" : "auto";
   if (find("#question").value.trim() !== state.q) find("#question").value = state.q;
+  find("#fast").checked = state.mode === FAST;
   document.title = [state.q || (state.view && "Documents"), "Sourceline"].filter(Boolean).join(" – ");
   const results = await withProgress(Promise.allSettled([showMain(state, signal), reader.show(state, signal)]));
   if (signal.aborted) return;
@@ -55,7 +56,11 @@ find("#ask").addEventListener("submit", (event) => {
   answers.forget(); // so that the same question is asked again
   reader.forget();
   const q = find("#question").value.trim();
-  if (q) go(addressOf({ q }));
+  if (q) go(addressOf({ q, mode: find("#fast").checked ? FAST : READ }));
+});
+// A question that is answered is asked again in the other mode.
+find("#fast").addEventListener("change", () => {
+  if (currentState().q && find("#question").value.trim()) find("#ask").requestSubmit();
 });
 document.addEventListener("click", follow);
 keyboard.listen();

@@ -1,0 +1,95 @@
+"""Faults that users met: small documents and questions that were answered wrongly once."""
+
+from pathlib import Path
+
+import pytest
+
+from sourceline.api import Index
+from sourceline.types import Answer, Verdict
+
+FERRY = "When does the ferry leave?"
+
+
+class Ask:
+    """Indexes documents by name and asks a question about them."""
+
+    def __init__(self, documents: Path, index: Path) -> None:
+        self._documents, self._index = documents, index
+
+    def __call__(self, files: dict[str, str], question: str, mode: str = "read", only: str = "*") -> Answer:
+        for name, text in files.items():
+            (self._documents / name).write_text(text, "utf-8")
+        Index.build(self._documents, self._index)
+        with Index.open(self._index) as index:
+            return index.ask(question, documents=only, mode=mode)
+
+
+@pytest.fixture
+def ask(documents: Path, index: Path) -> Ask:
+    return Ask(documents, index)
+
+
+LIGATURES = (
+    "The ﬁnal ﬁgures were conﬁrmed by the oﬃce on Monday.\nThe draft was written by a clerk.\nThe room was cold.\n"
+)
+
+
+@pytest.mark.parametrize("question", ["Who confirmed the final figures?", "Who conﬁrmed the ﬁnal ﬁgures?"])
+@pytest.mark.parametrize("mode", ["fast", "read"])
+def test_ligatures_are_read_as_letters_and_cited_as_they_stand(ask: Ask, question: str, mode: str) -> None:
+    answer = ask({"m.txt": LIGATURES}, question, mode)
+    best = answer.hits[0].passage
+    assert answer.verdict is Verdict.ANSWERED
+    assert best.text == LIGATURES[best.start : best.end] == "The ﬁnal ﬁgures were conﬁrmed by the oﬃce on Monday."
+    words = [best.text[span.start : span.end] for span in answer.hits[0].highlights]
+    assert words == ["ﬁnal", "ﬁgures", "conﬁrmed"]
+
+
+@pytest.mark.parametrize("question", ["q" * 120, "🧪", "🧪🧪?", "?", "[UNK]"])
+@pytest.mark.parametrize("mode", ["fast", "read"])
+def test_what_the_model_does_not_know_matches_nothing(ask: Ask, question: str, mode: str) -> None:
+    answer = ask({"en.txt": "The pool opens in May.\nThe lab 🧪 is closed.\n"}, question, mode)
+    assert (answer.verdict, answer.confidence) == (Verdict.NOT_ANSWERED, 0)
+    assert len(answer.hits) == 2
+
+
+def test_a_single_passage_is_not_an_answer_to_everything(ask: Ask) -> None:
+    answer = ask({"a.txt": "The pool opens in May.\n"}, FERRY)
+    assert (answer.verdict, len(answer.hits)) == (Verdict.NOT_ANSWERED, 1)
+
+
+def test_nor_is_the_only_passage_of_the_documents_asked_about(ask: Ask) -> None:
+    files = {"a.txt": "The pool opens in May.\n", "b.txt": "The ferry leaves at six.\n"}
+    assert ask(files, FERRY).hits[0].passage.text == "The ferry leaves at six."
+    answer = ask(files, FERRY, only="a.txt")
+    assert (answer.verdict, len(answer.hits)) == (Verdict.NOT_ANSWERED, 1)
+
+
+@pytest.mark.parametrize("number", ["4", "5", "6"])
+def test_a_date_is_found_in_another_form(ask: Ask, number: str) -> None:
+    text = (
+        "On 4 May the council fixed the roof fund at 20,000 euros.\n"
+        "On 5 May the council fixed the path fund at 12,500 euros.\n"
+        "On 6 May the council fixed the lamp fund at 2,000 euros.\n"
+    )
+    answer = ask({"m.txt": text}, f"What was decided on May {number}th?")
+    assert answer.hits[0].passage.text.startswith(f"On {number} May ")
+
+
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        ("What is the budget for the new ferry?", "Bo: Forty thousand, at most."),
+        ("When does the ferry leave?", "Bo: Every day at six."),
+    ],
+)
+def test_a_question_in_the_text_is_answered_by_what_follows_it(ask: Ask, question: str, reply: str) -> None:
+    text = (
+        "Anna: What is the budget for the new ferry?\nBo: Forty thousand, at most.\n"
+        "Anna: When does the ferry leave?\nBo: Every day at six.\n"
+    )
+    answer = ask({"t.txt": text}, question)
+    # A speaker's name need not be part of the passage.
+    assert reply.endswith(answer.hits[0].passage.text)
+    assert answer.hits[0].passage.text.endswith(reply.removeprefix("Bo: "))
+    assert answer.verdict is not Verdict.NOT_ANSWERED

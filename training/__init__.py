@@ -1,0 +1,1 @@
+"""What trains the parts that are shipped. Not part of the package."""

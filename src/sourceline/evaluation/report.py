@@ -204,10 +204,7 @@ def render_report(evaluation: Evaluation, comparisons: Mapping[str, Comparison] 
         autoescape=True, finalize=clean, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     source = (resources.files("sourceline.evaluation") / "report.html.j2").read_text("utf-8")
-    plotted = IN_SCOPE if IN_SCOPE in evaluation.confidence else OPEN
-    judged = {name: judgements(evaluation.questions, plotted, name) for name in evaluation.confidence[plotted]}
-    risks = {name: risk_coverage(items) for name, items in judged.items()}
-    bins = {name: reliability_bins(items) for name, items in judged.items()}
+    plots = plot_confidence(evaluation)
     return environment.from_string(source).render(
         evaluation=evaluation,
         version=__version__,
@@ -224,11 +221,11 @@ def render_report(evaluation: Evaluation, comparisons: Mapping[str, Comparison] 
             for setting in evaluation.confidence
             for table in (confidence_table, verdict_table)
         ],
-        threshold=f"{evaluation.confidence[plotted][SOURCELINE].threshold:g}",
+        threshold=f"{evaluation.confidence[plots.setting][SOURCELINE].threshold:g}",
         forms=[form_table(evaluation, setting) for setting in evaluation.forms],
-        plotted=plotted,
-        risk_coverage=Markup(plot_risk_coverage(f"Risk by coverage, {plotted}", risks)),
-        reliability=Markup(plot_reliability(f"Share correct by confidence, {plotted}", bins)),
+        plotted=plots.setting,
+        risk_coverage=Markup(plots.risk_coverage),
+        reliability=Markup(plots.reliability),
         comparisons=[
             {
                 "name": setting,
@@ -271,6 +268,28 @@ def _shown(top: TopPassage | None) -> str:
 def plot_quality(title: str, systems: Mapping[str, Mapping[str, Estimate]]) -> str:
     """Return a row for each system, with the means of two measures on their intervals, as SVG."""
     return to_svg(title, (7.4, 1.1 + 0.42 * len(systems)), lambda figure: draw_quality(figure, systems))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidencePlots:
+    """What confidence is worth, as SVG: in scope if the questions have one."""
+
+    setting: str
+    risk_coverage: str
+    reliability: str
+
+
+def plot_confidence(evaluation: Evaluation) -> ConfidencePlots:
+    """Return the plots of an evaluation's confidence, with reading and without."""
+    setting = IN_SCOPE if IN_SCOPE in evaluation.confidence else OPEN
+    judged = {name: judgements(evaluation.questions, setting, name) for name in evaluation.confidence[setting]}
+    risks = {name: risk_coverage(items) for name, items in judged.items()}
+    bins = {name: reliability_bins(items) for name, items in judged.items()}
+    return ConfidencePlots(
+        setting,
+        plot_risk_coverage(f"Risk by coverage, {setting}", risks),
+        plot_reliability(f"Share correct by confidence, {setting}", bins),
+    )
 
 
 def plot_risk_coverage(title: str, risks: Mapping[str, Float64]) -> str:

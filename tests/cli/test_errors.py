@@ -55,7 +55,11 @@ def test_no_documents(sourceline: Command, index: Path, tmp_path: Path) -> None:
     assert (missing.code, missing.out, missing.err) == (1, "", one_line(message))
     (tmp_path / "empty").mkdir()
     empty = sourceline("rebuild-index", "--documents", "empty", "--index", index)
-    assert (empty.code, empty.out, empty.err) == (1, "", one_line("no document in empty can be read"))
+    assert (empty.code, empty.out, empty.err) == (
+        1,
+        "",
+        one_line("no document in empty can be read: it is empty; these formats are read: .md, .txt"),
+    )
     (tmp_path / "empty" / "\x1b[31ma\nb.txt").write_bytes(b"\xff")
     unreadable = sourceline("rebuild-index", "--documents", "empty", "--index", index)
     reason = "it is not UTF-8: byte 0 is 0xff; save it as UTF-8"

@@ -126,6 +126,17 @@ def test_the_title_is_the_first_heading_in_one_line(documents: Path) -> None:
     assert read_document(documents, "notes.md").title == "Minutes of 3 May"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_text_is_the_same_in_each_encoding_that_is_read(documents: Path, encoding: str) -> None:
+    text = "# Protokoll\r\n\r\nDer Kran fährt. 起重机 🏗 kostet 9.000 €.\r\n"
+    mark = "\ufeff" if encoding in ("utf-16-be", "utf-16-le") else ""
+    (documents / "x.md").write_bytes((mark + text).encode(encoding))
+
+    document = read_document(documents, "x.md")
+
+    assert (document.text, document.title) == (text, "Protokoll")
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -137,7 +148,10 @@ def test_the_title_is_the_first_heading_in_one_line(documents: Path) -> None:
         ("é".encode() + b"\xff", "it is not UTF-8: byte 2 is 0xff; save it as UTF-8"),
         (b"ab\xed\xa0\x80", "it is not UTF-8: byte 2 is 0xed; save it as UTF-8"),
         (b"ab\xe2\x82", "it is not UTF-8: byte 2 is 0xe2; save it as UTF-8"),
-        ("Text.".encode("utf-16"), "it is not UTF-8: byte 0 is 0xff; save it as UTF-8"),
+        (b"\xff\xfeA", "it is not UTF-16, as its byte-order mark says: truncated data"),
+        (b"\xfe\xff\xd8\x00\x00A", "it is not UTF-16, as its byte-order mark says: illegal UTF-16 surrogate"),
+        ("Text.".encode("utf-16-le"), "it is not text: there is a NUL at character 1"),
+        ("Text.".encode("utf-32"), "it is not text: there is a NUL at character 0"),
         ("é\0b\0".encode(), "it is not text: there is a NUL at character 1"),
     ],
 )

@@ -177,7 +177,10 @@ def test_a_first_build_that_fails_is_one_line(documents: Path, index: Path) -> N
     process = start(documents, index, "--port", "0")
     _, error = process.communicate()
     assert process.returncode == 1
-    assert error.splitlines()[-1] == f"sourceline: no document in {documents} can be read"
+    assert (
+        error.splitlines()[-1]
+        == f"sourceline: no document in {documents} can be read: it is empty; these formats are read: .md, .txt"
+    )
     assert "Traceback" not in error
 
 

@@ -4,9 +4,10 @@ import logging
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,15 @@ from sourceline.indexing.cache import ChunkCache
 from sourceline.indexing.config import DEFAULT_CONFIG, IndexConfig, ResolvedConfig, resolve
 from sourceline.indexing.writer import SnapshotWriter, check_snapshot
 from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
-from sourceline.ingest.loader import NO_SENTENCE, SourceFile, read_document, require_folder, scan_folder
+from sourceline.ingest.formats import FORMATS
+from sourceline.ingest.loader import (
+    NO_SENTENCE,
+    FolderScan,
+    SourceFile,
+    read_document,
+    require_folder,
+    scan_folder,
+)
 from sourceline.types import Backend, BuildProgress, BuildReport
 
 log = logging.getLogger(__name__)
@@ -46,6 +55,7 @@ BATCH = 64
 GROUP_BYTES = 256 * 1024
 # The greatest offset of a token into its passage that is kept.
 _FARTHEST = 0xFFFF
+_MAX_REASONS = 10  # in the message that nothing can be read
 
 
 def build(
@@ -78,7 +88,7 @@ def build(
             with _discarding_on_failure(index), SnapshotWriter(index, encoder, resolved, reusable) as writer:
                 with ChunkCache(index / CACHE) as cache:
                     builder = IncrementalBuilder(documents, config, resolved, encoder, cache, reusable)
-                    builder.write(scan.files, writer, skipped, progress)
+                    builder.write(scan, writer, skipped, progress)
                     after = check_snapshot(index, writer.write(skipped, scan.ignored))
                 # In this order: an id that a reader can see must be in the ledger. What a crash leaves between the two
                 # is recorded again by the next build.
@@ -116,16 +126,17 @@ class IncrementalBuilder:
 
     def write(
         self,
-        files: Sequence[SourceFile],
+        scan: FolderScan,
         writer: SnapshotWriter,
         skipped: dict[str, str],
         progress: Callable[[BuildProgress], None],
     ) -> None:
-        """Write all documents; add those that cannot be read after all to ``skipped``.
+        """Write all documents of a folder; add those that cannot be read after all to ``skipped``.
 
         Raises:
             CorpusError: no document can be read.
         """
+        files = scan.files
         total = sum(file.size for file in files if not self._unchanged(file))
         done, written = 0, 0
         progress(BuildProgress(0, total))
@@ -145,8 +156,7 @@ class IncrementalBuilder:
             done += sum(file.size for file in new)
             progress(BuildProgress(done, total))
         if not written:
-            reasons = "; ".join(f"{document}: {reason}" for document, reason in skipped.items())
-            raise CorpusError(f"no document in {self._folder} can be read" + (f": {reasons}" if reasons else ""))
+            raise CorpusError(_nothing_to_read(self._folder, skipped | scan.ignored))
 
     def _unchanged(self, file: SourceFile) -> DocumentEntry | None:
         """Return what the snapshot before has of a document whose bytes are the same."""
@@ -347,3 +357,13 @@ def _report(before: Snapshot | None, after: Snapshot, chunks: int, encoded: int,
         encoded=encoded,
         seconds=round(seconds, 3),
     )
+
+
+def _nothing_to_read(folder: Path, left_out: Mapping[str, str]) -> str:
+    """Return the message for a folder without a document; ``left_out`` are the reasons for what is in it."""
+    if not left_out:
+        return f"no document in {folder} can be read: it is empty; these formats are read: {', '.join(sorted(FORMATS))}"
+    reasons = [f"{name}: {reason}" for name, reason in islice(left_out.items(), _MAX_REASONS)]
+    if len(left_out) > _MAX_REASONS:
+        reasons.append(f"and {len(left_out) - _MAX_REASONS:,} more")
+    return f"no document in {folder} can be read: {'; '.join(reasons)}"

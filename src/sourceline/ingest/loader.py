@@ -1,5 +1,6 @@
 """Walks the documents folder and reads its files."""
 
+import codecs
 import errno
 import hashlib
 import os
@@ -76,7 +77,7 @@ def read_document(folder: Path, document_id: str) -> Document:
     """Read one file.
 
     Raises:
-        DocumentError: it is not a regular file of UTF-8 text, or holds no text.
+        DocumentError: it is not a regular file of UTF-8 text, or of UTF-16 with a byte-order mark, or holds no text.
         CorpusError: no file can be read just now.
     """
     data = _read_bytes(folder / document_id)
@@ -158,11 +159,15 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _decode(data: bytes) -> str:
+    # Windows programs save "Unicode" as UTF-16 with a byte-order mark; without one it cannot be told from noise.
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        if encoding == "utf-16":
+            raise DocumentError(f"it is not UTF-16, as its byte-order mark says: {error.reason}") from error
         # The codec counts from behind a byte-order mark.
-        at = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
+        at = error.start + (3 if data.startswith(codecs.BOM_UTF8) else 0)
         raise DocumentError(f"it is not UTF-8: byte {at} is 0x{data[at]:02x}; save it as UTF-8") from error
     if "\0" in text:
         raise DocumentError(f"it is not text: there is a NUL at character {text.index(chr(0))}")

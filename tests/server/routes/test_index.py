@@ -109,7 +109,10 @@ def test_a_rebuild_that_fails_says_why_and_what_was_served_is_served(
         (documents / "a.txt").unlink()
         assert client.post("/v1/index/rebuild").status_code == 202
         failed = rebuilt(client)
-        assert (failed["state"], failed["error"]) == ("failed", f"no document in {documents} can be read")
+        assert (failed["state"], failed["error"]) == (
+            "failed",
+            f"no document in {documents} can be read: it is empty; these formats are read: .md, .txt",
+        )
         assert "report" not in failed
         assert snapshot(client) == before
         answer = client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()

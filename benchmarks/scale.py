@@ -166,8 +166,8 @@ def measure_build(place: Path, encoders: Path | None) -> dict[str, float]:
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise RuntimeError(f"the build failed: {output}")
-        count = int(re.findall(r"([\d,]+) passages", output)[0].replace(",", ""))
-        seconds = float(re.findall(r"passages, ([\d.]+) s", output)[0])
+        count = int(re.findall(r"([\d,]+) passages?", output)[0].replace(",", ""))
+        seconds = float(re.findall(r"passages?, ([\d.]+) s", output)[0])
         values = {"sentences": count, "build s": seconds, "build MB": usage.ru_maxrss // 1024}
         # What was encoded before an interruption is not in the time.
         report.write_text(json.dumps(values | ({"resumed": 1} if resumed else {})))

@@ -283,11 +283,19 @@ def test_so_many_chunks_are_read_and_all_candidates_stay(tmp_path: Path, real: S
     ("text", "part", "expected"),
     [
         ("We met. Who was it?", "Who was it?", "We met. Who was it?"),
+        ("Thank you for the papers. Who chairs?", "Who chairs?", "Who chairs?"),
+        (
+            "I sold the cranes. What did they cost? Tell me.",
+            "What did they cost?",
+            "I sold the cranes. What did they cost? Tell me.",
+        ),
         ("The ﬁne\n plan?", "The ﬁne\n plan?", "The fine plan?"),
         ("We met. " * 60 + "Who was it?", "Who was it?", "Who was it?"),
     ],
 )
-def test_of_a_long_question_the_part_that_asks_is_read(snapshot: Snapshot, text: str, part: str, expected: str) -> None:
+def test_the_part_that_asks_is_read_with_what_it_refers_to(
+    snapshot: Snapshot, text: str, part: str, expected: str
+) -> None:
     reader = ScriptedReranker({})
     query = replace(QUERY, text=text, question_part=part)
     rerank(query, ranking(snapshot, 0, query=query), snapshot, None, reader, CALIBRATION)

@@ -23,7 +23,8 @@ from sourceline.types import DEFAULT_RERANKER, NO_RERANKER
 
 CARD_FILE = "reader.json"
 SEGMENTS = "segments"  # the reader's second input: 0 for the question, 1 for the text
-# The most tokens of a question, and of a question with a text; special tokens count. What is longer is cut at the end.
+# The most tokens of a question, and of a question with a text; special tokens count. Of a longer
+# question the end is read, where it asks; a longer text is cut at the end.
 MAX_QUESTION_TOKENS, MAX_TOKENS = 128, 384
 _REINSTALL = "reinstall Sourceline"
 
@@ -61,7 +62,8 @@ class OnnxReranker:
 
     def score(self, question: str, inputs: Sequence[RerankerInput]) -> list[Float32]:
         """Return the scores of the sentences of each text, (sentences,) each; NaN if nothing was read of one."""
-        question_ids = _cut(tokenize(self._tokenizer, question)[0], MAX_QUESTION_TOKENS)
+        first, *question_ids = tokenize(self._tokenizer, question)[0]
+        question_ids = [first, *question_ids[1 - MAX_QUESTION_TOKENS :]]
         return list(self._pool.map(lambda item: self._read(question_ids, item), inputs))
 
     def _read(self, question_ids: list[int], item: RerankerInput) -> Float32:

@@ -18,8 +18,12 @@ from sourceline.search.late_interaction import TokenSimilarities, equalize_ties,
 from sourceline.search.query import QueryEncoding
 from sourceline.search.ranking import RankedPassage, Ranking
 
-# Of a question of more characters, only the part that asks is read.
+# What stands before the part that asks is read with it only if that refers to it, and if both together are not too long:
+# "Thank you for the minutes. Who is chair?" would be understood less well than "Who is chair?".
 _LONG_QUESTION = 400
+_REFERS_BACK = re.compile(
+    r"(?i)\b(?:it|its|they|them|their|he|him|his|she|her|hers|this|that|these|those|there|then|one)\b"
+)
 # More passages on each side are never needed to fill a chunk.
 _REACH = 12
 HEADING_CHARACTERS = 100  # a longer title or section is left out
@@ -103,7 +107,7 @@ def _read(
     reading: ReadingConfig,
 ) -> dict[int, float]:
     """Return the reranker's scores of the rows that were read and may answer."""
-    question = plain_letters(query.question_part if len(query.text) > _LONG_QUESTION else query.text)
+    question = plain_letters(question_to_read(query))
     chunks = select_chunks(snapshot.passages, ranking.rows, reading.chunks + reading.more, reading)
     candidates = set(ranking.rows)
     read: dict[int, float] = {}
@@ -120,6 +124,12 @@ def _read(
         if calibration and max(read.values(), default=-math.inf) >= calibration.decided:
             break
     return read
+
+
+def question_to_read(query: QueryEncoding) -> str:
+    """Return what is read of a question: the part that asks, or all of it if that part needs the rest."""
+    refers_back = _REFERS_BACK.search(query.question_part) is not None
+    return query.text if refers_back and len(query.text) <= _LONG_QUESTION else query.question_part
 
 
 def _late_scores(

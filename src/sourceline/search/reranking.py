@@ -18,7 +18,7 @@ from sourceline.search.late_interaction import TokenSimilarities, equalize_ties,
 from sourceline.search.query import QueryEncoding
 from sourceline.search.ranking import RankedPassage, Ranking
 
-# What stands before the part that asks is read with it only if that refers to it, and if both together are not too long:
+# What stands before the part that asks is read with it only if that refers to it, and if both are not too long:
 # "Thank you for the minutes. Who is chair?" would be understood less well than "Who is chair?".
 _LONG_QUESTION = 400
 _REFERS_BACK = re.compile(

@@ -73,8 +73,8 @@ _FOOTNOTE = re.compile(
     r"(?:(?:\s?\[\^[^\]\s]{1,40}\](?!:))+|(?:\[\d{1,3}\])+|\(\d{1,2}\)|[*†‡]{1,3}|[¹²³⁰⁴-⁹]+)"
     r"(?=\s+[^\W\da-zß-öø-ÿ_]|\s+[\"“„«(¿¡])"
 )
-# A sentence in brackets of its own: "(See above.) Others may appeal."
-_BRACKETED = re.compile(r"(?:^|(?<=[.!?]\s))\([^()]{2,300}[.!?]\)(?=\s+[^\W\da-zß-öø-ÿ_])")
+# A sentence in brackets of its own, "(See above.) Others may appeal.", or the end of one in guillemets.
+_BRACKETED = re.compile(r"(?:(?:^|(?<=[.!?]\s))\([^()]{2,300}[.!?]\)|(?<=[.!?…])\s?»)(?=\s+[^\W\da-zß-öø-ÿ_])")
 # Who said it, behind a quotation: “很好。”他说。 「はい。」と言った。 "Is it open?" Kern asked.
 _SAID = re.compile(
     r"\w{0,6}(?:说|說|问|問|道|答|表示)|と|って|[A-ZÀ-Þ]\w+\s(?:said|asked|replied|added|answered|called|cried)\b"
@@ -214,7 +214,7 @@ def _ends_abbreviated(before: str, after: str, opens: bool) -> bool:
     if _ENDS_IN_REFERENCE.search(before) and _REFERENCED.match(after):
         return True
     if _ENDS_IN_TIME.search(before):
-        return bool(_AFTER_TIME.match(after))
+        return bool(_AFTER_TIME.match(after)) or after[:1].islower()
     if _ENDS_IN_MAYBE_LAST.search(before):
         return not opens
     if _ENDS_IN_LETTER.search(before) and _LETTER.match(after):  # "z. B.", "J. R."

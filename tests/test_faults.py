@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from sourceline.api import Index
+from sourceline.ingest.sentences import split_passages
 from sourceline.types import Answer, Verdict
+from tests.support.texts import document
 
 FERRY = "When does the ferry leave?"
 
@@ -93,3 +95,100 @@ def test_a_question_in_the_text_is_answered_by_what_follows_it(ask: Ask, questio
     assert reply.endswith(answer.hits[0].passage.text)
     assert answer.hits[0].passage.text.endswith(reply.removeprefix("Bo: "))
     assert answer.verdict is not Verdict.NOT_ANSWERED
+
+
+FOOTBRIDGE = (
+    "The planning board met in Harrow Hall on Tuesday. The new footbridge was approved by Ms. Adeyemi. "
+    "The cycle lane was refused.\n"
+)
+PROTOCOL = (
+    "# Protokoll\n\nDer Rat tagte am 29. Juli im alten Zollhaus. Der Antrag auf eine Gebühr gem. Abs. 3 "
+    "wurde abgelehnt. Die nächste Sitzung ist am 3. August.\n"
+)
+NUMBERED = (
+    "Harbour board\n\n1. Opening\nIlse Kern opened the meeting at 9.\n2. Crane\nRepair costs 9,000 euros.\n"
+    "3. Any other business\nNone.\n"
+)
+SHORT_FACTS = (
+    "Harbour committee\n\nMotion to repair the crane carried\n\nNext meeting on 4 May in the customs house\n\n"
+    "The chair thanked everybody and closed the meeting at nine.\n"
+)
+TWO_PAGES = (
+    "Harbour board, minutes of 4 May 2026\nPage 1 of 3\n\nThe crane will be repaired in June by a firm from\n"
+    "Lund, which asked for nine thousand euros and will\n\fHarbour board, minutes of 4 May 2026\nPage 2 of 3\n\n"
+    "need three weeks for it. The fence was put off until\nnext year because the wood is too dear.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        pytest.param("m.txt", FOOTBRIDGE, ["The new footbridge was approved by Ms. Adeyemi."], id="ms-title"),
+        pytest.param(
+            "m.txt",
+            "The committee met at 9 a.m. Monday in the old library. Tea was served.\n",
+            ["The committee met at 9 a.m. Monday in the old library.", "Tea was served."],
+            id="am-weekday",
+        ),
+        pytest.param(
+            "p.md",
+            PROTOCOL,
+            [
+                "Der Rat tagte am 29. Juli im alten Zollhaus.",
+                "Der Antrag auf eine Gebühr gem. Abs. 3 wurde abgelehnt.",
+                "Die nächste Sitzung ist am 3. August.",
+            ],
+            id="german-date",
+        ),
+        pytest.param(
+            "m.txt",
+            'The 27" screen in room 4 is broken. A new 24" one was ordered from Lund. It arrives in May.\n',
+            ['The 27" screen in room 4 is broken.', 'A new 24" one was ordered from Lund.', "It arrives in May."],
+            id="inches",
+        ),
+        pytest.param(
+            "m.txt",
+            "Present were 12 members.1 The treasurer reported a balance of 4,000 euros.2 The report was accepted.\n",
+            ["Present were 12 members.1", "The report was accepted."],
+            id="footnote-digit",
+        ),
+        pytest.param(
+            "m.md",
+            "The fee rises to 60 euros.[^1] The chair voted against it.\n\n[^1]: Children pay half.\n",
+            ["The fee rises to 60 euros.[^1]", "The chair voted against it.", "[^1]: Children pay half."],
+            id="md-footnote",
+        ),
+        pytest.param(
+            "m.txt",
+            "The rules in paragraphs (a) and (b) above do not apply to boats. Others may appeal.\n",
+            ["The rules in paragraphs (a) and (b) above do not apply to boats.", "Others may appeal."],
+            id="para-letters",
+        ),
+        pytest.param(
+            "m.txt",
+            TWO_PAGES,
+            [TWO_PAGES[TWO_PAGES.index("The crane") : TWO_PAGES.index(" The fence")]],
+            id="page-furniture",
+        ),
+    ],
+)
+def test_a_sentence_is_one_passage(name: str, text: str, expected: list[str]) -> None:
+    passages = [passage.text for passage in split_passages(document(text, name))]
+    assert [passage for passage in passages if passage in expected] == expected
+
+
+def test_short_facts_are_no_headings() -> None:
+    passages = split_passages(document(SHORT_FACTS))
+    assert [p.text for p in passages if p.heading] == ["Harbour committee"]
+    assert "Motion to repair the crane carried" in [p.text for p in passages]
+
+
+def test_a_numbered_line_is_one_heading_and_the_section_of_what_follows() -> None:
+    passages = split_passages(document(NUMBERED))
+    assert [p.text for p in passages if p.heading] == [
+        "Harbour board",
+        "1. Opening",
+        "2. Crane",
+        "3. Any other business",
+    ]
+    assert {p.text: p.location.section for p in passages}["Repair costs 9,000 euros."] == "2. Crane"

@@ -43,12 +43,14 @@ class Block:
     """A paragraph or heading of a document.
 
     Blocks come in the order of the text and do not overlap. Text outside every block (list bullets, rules) is shown in
-    its place but never searched.
+    its place but never searched. ``gaps`` are stretches inside one of its sentences that are no part of what it says,
+    such as the running head of a page: the sentence is cited with them, and its ends are found without.
     """
 
     kind: BlockKind
     start: int
     end: int
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sourceline.ids import citation_id
 from sourceline.ingest.sentences import sentence_spans, split_passages
@@ -132,3 +133,41 @@ def test_every_letter_and_digit_of_a_plain_text_is_in_a_passage(text: str) -> No
     inside = "".join(p.text for p in split_passages(document(text)))
 
     assert [c for c in inside if c.isalnum()] == [c for c in text if c.isalnum()]
+
+
+pieces = st.sampled_from(
+    [
+        *("Ms. ", "Dr. Kern ", "9 a.m. ", "Monday ", "No. 5 ", "vol. ", "z. B. ", "am 3. ", "Oktober ", "J. R. "),
+        *("etc. ", "members.1 ", "fee.[^1] ", "[^1]: ", '27" ', '"', "“It is.” ", "(a) ", "(See above.) ", "2. "),
+        *("2.1 ", "- ", "He ", "Page 2 of 3\n", "12\n", "\n\f", "Harbour board\n", "\n", "\n\n", "went. ", "Anna: "),
+        *("The crane will be mended ", "in June by a firm from ", "。", "会议", "हुई। "),
+        *("نعم. ", "».", "\r\n", "1. 1. ", "? ", "… "),
+    ]
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(pieces, max_size=30).map("".join), st.sampled_from(["en", "de", "fr", "es", "zh", "ar", "hi", "ja"]))
+def test_whatever_is_mended_sentences_are_in_order_and_lose_nothing(text: str, language: str) -> None:
+    spans = list(sentence_spans(text, 0, len(text), language))
+    passages = split_passages(document(text))
+
+    for places in (spans, [(p.start, p.end) for p in passages]):
+        edges = [edge for place in places for edge in place]
+        assert edges == sorted(edges)
+        inside = "".join(text[start:end] for start, end in places)
+        assert [c for c in inside if c.isalnum()] == [c for c in text if c.isalnum()]
+    assert all(text[p.start : p.end] == p.text == p.text.strip() for p in passages)
+
+
+def test_what_stands_in_a_gap_ends_no_sentence() -> None:
+    text = "It was Page 2. The end of it.\n\nnear. Then."
+    start, end = text.index("Page"), text.index("near")
+
+    spans = sentence_spans(text, 0, len(text), gaps=[(start, end)])
+
+    assert [text[first:last] for first, last in spans] == [text[:-6], "Then."]
+
+
+def test_many_abbreviations_in_a_row_take_no_time() -> None:
+    assert len(sentences("Ms. J. " * 20_000)) == 1

@@ -9,6 +9,7 @@ from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, ran
 from sourceline.index.multivector import BFLOAT16, Codec, codec_name, open_codec
 from sourceline.index.snapshot import FORMAT
 from sourceline.ingest.chunking import CHUNK_CHARACTERS
+from sourceline.ingest.sentences import SPLITTING
 
 # Without a codebook, vectors take one byte per component instead of two above so many bytes of documents: about a
 # million tokens, which take 800 MB in two.
@@ -57,5 +58,6 @@ def resolve(config: IndexConfig, encoder: Encoder, model: Model, size: int) -> R
     """
     head = config.head or find_ranking_head(model.digest, encoder.dim)
     codec = codec_name(head, size > COMPACT_ABOVE)
-    parts = f"{FORMAT}\0{encoder.fingerprint}\0{codec}\0{config.titles}\0{config.chunk_characters}\0".encode()
-    return ResolvedConfig(head, codec, hashlib.sha256(parts + ranking_head_bytes(head)).hexdigest()[:16])
+    parts = (FORMAT, encoder.fingerprint, codec, config.titles, config.chunk_characters, SPLITTING)
+    digest = hashlib.sha256("".join(f"{part}\0" for part in parts).encode() + ranking_head_bytes(head)).hexdigest()[:16]
+    return ResolvedConfig(head, codec, digest)

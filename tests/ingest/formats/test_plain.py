@@ -80,6 +80,83 @@ def test_a_short_line_above_a_paragraph_that_ends_no_sentence_is_a_heading(text:
     assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
 
 
+FACTS = [
+    "Motion to repair the crane carried",
+    "Next meeting: 9 April 2026, 10:00, Room 4.",
+    "Fence put off until next year",
+    "Present: Ilse Kern, Bo Lind",
+    "Bo: Sell it, and buy a new one.",
+    "14:30 Coffee",
+    "- Order rope",
+    "b) Paint the hull",
+]
+RAGGED = (
+    "The crane will be repaired in June by a firm\nfrom Lund, which asked for nine thousand\neuros and is not cheap."
+)
+
+
+def test_short_facts_are_paragraphs_of_their_own() -> None:
+    assert paragraphs("\n".join(FACTS)) == FACTS
+    assert paragraphs("milk\nbread\ntea") == ["milk", "bread", "tea"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RAGGED,
+        "Anna: I went to the harbour on Friday to look at the old crane, and\nfound that the cable is frayed.",
+        "- Repair the crane before\n  winter comes",
+        "He said that the crane will be repaired in autumn by a firm from\nLund: they ask for nine thousand euros.",
+        "The motion about the crane was moved in the hall by Ms.\nKern and fell.",
+        "Der Kran wird nach langer Debatte im Rat repariert, und zwar am\n3. Oktober durch eine Firma.",
+        "The rules that were made for the harbour in paragraphs\n(a) and (b) above do not apply.",
+        "2.\nCrane",
+        "会议于三点开始，主席宣布了议程，并请各位代表就预\n算问题发言。",
+    ],
+)
+def test_a_wrapped_line_is_joined_to_the_next(text: str) -> None:
+    assert paragraphs(text) == [text]
+    assert paragraphs(f"Present: all\n{text}\nNext meeting: 9 April") == ["Present: all", text, "Next meeting: 9 April"]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "\n\f",
+        "\n\n\f",
+        "\n\n12\n\n",
+        "\n\f- 12 -\n\n",
+        "\nPage 2 of 3\n\f",
+        "\n\nSeite 2 von 3\n\n",
+        "\n\fHarbour board, minutes\nPage 2 of 3\n\n",
+    ],
+)
+def test_what_stands_at_the_end_of_a_page_does_not_cut_a_sentence(between: str) -> None:
+    sentence = f"The crane will be repaired by a firm from Lund, which will{between}need three weeks for it."
+    text = f"Harbour board, minutes\nPage 1 of 3\n\n{sentence}\n"
+    assert sentence in paragraphs(text)
+    assert paragraphs(text.replace("which will", "soon."))[-1] == "need three weeks for it."
+
+
+NUMBERED = "1. Opening\nKern opened it.\n2. Crane\n2.1 Costs\nIt costs 9 euros.\nTOP 3 Rope\nNone."
+
+
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        (NUMBERED, ["1. Opening", "2. Crane", "2.1 Costs", "TOP 3 Rope"]),
+        ("1. Milk\n2. Bread\n3. Tea\n\nThe shop is shut.", []),
+        ("IV. Reports\n\nNone were given.", ["IV. Reports"]),
+        ("Board\n\nMotion to repair the crane carried\n\nThe chair closed the meeting.", ["Board"]),
+        ("Board\n\nHow the crane was repaired\n\nBy hand.", ["Board", "How the crane was repaired"]),
+    ],
+)
+def test_numbered_lines_are_headings_and_facts_are_none(text: str, headings: list[str]) -> None:
+    blocks = plain.parse(text)
+
+    assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
+
+
 @settings(deadline=None)
 @given(texts)
 def test_blocks_hold_all_the_text_in_order_and_do_not_overlap(text: str) -> None:

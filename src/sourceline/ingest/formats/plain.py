@@ -1,47 +1,125 @@
-"""Plain text: headings, and paragraphs that are lines, or blocks of lines that were wrapped to a width."""
+"""Plain text: headings, and paragraphs that are lines, or several lines where these were wrapped to a width."""
 
 import itertools
 import re
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from sourceline.ingest.abbreviations import BEFORE_NUMBERS, FUNCTION_WORDS, MONTHS, TITLES, UNFINISHED
 from sourceline.types import Block, BlockKind
 
-_BLOCK = re.compile(r"\S(?:.|\n(?![^\S\n]*\n))*")  # up to the next blank line
 _LINE = re.compile(r"[^\n]+")
-_SENTENCE_END = re.compile(r"[.!?:;…。！？][\"'”’)\]»]*\s*$")
+_SENTENCE_END = re.compile(r"[.!?:;…。！？।؟۔][\"'”’)\]»」』]*\s*$")
 # What a heading does not end with or begin with: a comma, a dash; a small letter, a bullet, a quote.
-_NO_HEADING = re.compile(r"[,\-–—]$|^[^\w(¿¡]|^[a-zß-öø-ÿ]")
+_NO_HEADING = re.compile(r"[,\-–—]$|^[^\w(¿¡§]|^[a-zß-öø-ÿ]")
 _TURN = re.compile(r"[^:]{1,40}:\s+\S")  # of a transcript
 _CONTINUES_LINE = re.compile(r"\s*[\da-zß-öø-ÿ]")
 _NUMBERED_PART = re.compile(r"(?i)(?:chapter|part|section|appendix|annex|item|day|session)\s+[\divxlc]+\s*:")
+_NUMBERED = re.compile(
+    r"(?P<number>\d{1,2}(?:\.\d{1,2})*)(?:[.)]|(?=\s))\s+(?=[^\W\da-zß-öø-ÿ_])|(?P<letter>[IVX]{1,5}|[A-Z])[.)]\s+(?=[^\W\da-z_])"
+    r"|(?P<word>§|TOP|Item|Punkt|Article|Artikel)\s*\d+\b"
+)
 HEADING_CHARACTERS = 80
+
+# A line of its own that says what happened is no heading: "Motion to repair the crane carried".
+_FACT = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|must|shall|should|cannot|wurden?|wird|werden|ist|sind)\b"
+    r"|\bwill (?:be|not)\b|(?:carried|approved|agreed|adopted|rejected|refused|deferred|postponed|accepted|passed|lost"
+    r"|adjourned|noted|elected|resolved|seconded|cancelled|withdrawn|closed|unanimously"
+    r"|angenommen|abgelehnt|vertagt|beschlossen|genehmigt|gewählt)$|^(?i:next|nächste)\s.*\d"
+)
+_ASKS = re.compile(r"(?i)(?:how|what|why|who|where|when|which|wie|was|warum|wer|wo|wann)\b")
+FACT_WORDS = 4
+
+# A line that begins a list's item, a turn, or "Name: value" continues no other.
+_BULLET = re.compile(r"\s*(?:[-*+•·▪◦‣o]|[–—](?=\s[^\Wa-zß-öø-ÿ_]))\s+\S")
+_ENUMERATOR = re.compile(
+    r"\s*(?:\(?(?:\d{1,3}(?:\.\d{1,2})*|[a-zA-Z]|[ivxIVX]{1,4})[.)]\s+(?!and\b|or\b|to\b|und\b|oder\b|et\b|y\b)\S"
+    r"|\d{1,2}(?:\.\d{1,2})+\s+[^\W\da-zß-öø-ÿ_]|\[\^?\w+\][:\s])"
+)
+_LABEL = re.compile(r"\s*[\"'*_[(]*[^\Wa-zß-öø-ÿ_](?:[^\s:.!?]*\s+){0,4}[^\s:.!?]*\s?[:：](?:\s+\S|$)")
+_TIME_OR_LINK = re.compile(r"\s*(?:[\[(]?\d{1,2}:\d\d|https?://|www\.)")
+_BARE_NUMBER = re.compile(r"\s*(?:\(?(?:\d{1,3}(?:\.\d{1,2})*|[a-zA-Z]|[ivxIVX]{1,4})[.)]|[-*+•])\s*")
+_DATE = re.compile(rf"(?i)\s*\d{{1,2}}\.\s+{MONTHS}\b")
+
+_SMALL = re.compile(r"\s*[\"'“‘(\[«]*[a-zß-öø-ÿа-яά-ώ]")
+_CASELESS = re.compile(r"\s*[\"'“‘(\[«「『]*[\u0590-\u0eff\u1000-\u109f\u3040-\ud7ff]")
+_CHINESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+_ABBREVIATED = re.compile(rf"(?:^|[\s(])(?:{TITLES}|{UNFINISHED}|{BEFORE_NUMBERS}|[A-Z]\.)$")
+_LAST_WORD = re.compile(r"([^\W\d_]+)$")
+# Lines of a list are shorter than paragraphs are wrapped to, and ragged: only wide ones may miss the width by a share.
+MIN_WIDTH, LOOSE_WIDTH, LOOSE_SHARE = 24, 40, 0.75
+
+_PAGE = r"(?:page|p\.|seite|s\.|página|pág\.|pagina|blatt)"
+_PAGE_NUMBER = re.compile(
+    rf"(?i)\W*{_PAGE}\s*\d{{1,4}}(?:\s*(?:of|von|de|sur|di|/)\s*\d{{1,4}})?\W*|\W*\d{{1,4}}\s*(?:of|von|/)\s*\d{{1,4}}\W*"
+    r"|第?\s*\d{1,4}\s*[页頁]"
+)
+_LONE_NUMBER = re.compile(r"[-–—\s\[(]*\d{1,4}[-–—\s\])]*")
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line that is not blank. ``text`` is without white space behind it, ``own`` whether a blank line is above."""
+
+    start: int
+    end: int
+    text: str
+    own: bool
+    page: bool  # whether a new page begins with it
+
+    @property
+    def indent(self) -> int:
+        return len(self.text) - len(self.text.lstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class _Paragraph:
+    """Lines that belong together. ``own`` says whether a blank line is above, ``furniture`` whether it is a page's."""
+
+    lines: tuple[_Line, ...]
+    furniture: bool = False
+    gaps: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def own(self) -> bool:
+        return self.lines[0].own
+
+    @property
+    def text(self) -> str:
+        return " ".join(line.text.strip() for line in self.lines)
+
+    @property
+    def is_line(self) -> bool:
+        return len(self.lines) == 1 or bool(_BARE_NUMBER.fullmatch(self.lines[0].text) and len(self.lines) == 2)
 
 
 def parse(text: str) -> tuple[Block, ...]:
     """Return the headings and paragraphs of ``text``.
 
-    Blank lines separate blocks. A block whose lines were wrapped to a width is one paragraph; in any other block (a
-    report with one paragraph per line, a transcript with one turn per line) each line is one. A short line that ends no
-    sentence and stands above a paragraph is a heading, if it begins its block.
+    Blank lines separate blocks, and in a block each line is a paragraph (a report with one paragraph per line, a
+    transcript with one turn per line), but for lines that were wrapped to a width. A short line that ends no sentence
+    and stands above a paragraph is a heading, if it begins its block or is numbered. A sentence that goes on behind a
+    running head or page number is not cut by it.
     """
     # One kind of line end, of equal length, so that offsets agree.
     source = text.replace("\r\n", " \n").replace("\r", "\n")
-    blocks: list[Block] = []
-    for match in _BLOCK.finditer(source):
-        lines = [line for line in _LINE.finditer(source, match.start(), match.end()) if line.group().strip()]
-        texts = [line.group().rstrip() for line in lines]
-        if is_wrapped(texts):
-            blocks.append(Block(BlockKind.PARAGRAPH, match.start(), match.end()))
-            continue
-        # Several short lines in a row are a list or verse; a small letter or a digit continues a wrapped line.
-        first_is_heading = is_heading(texts[0]) and (
-            len(texts) == 1 or not (_CONTINUES_LINE.match(texts[1]) or is_heading(texts[1]))
-        )
-        kinds = [
-            BlockKind.HEADING if first_is_heading else BlockKind.PARAGRAPH,
-            *[BlockKind.PARAGRAPH] * (len(lines) - 1),
-        ]
-        blocks.extend(Block(kind, line.start(), line.end()) for kind, line in zip(kinds, lines, strict=True))
+    lines = list(_lines(source))
+    furniture = _page_furniture(lines)
+    width = _document_width(lines)
+    paragraphs: list[_Paragraph] = []
+    for first, last in _runs(lines, furniture):
+        if first in furniture:
+            paragraphs.append(_Paragraph((lines[first],), furniture=True))
+        else:
+            paragraphs.extend(_paragraphs(lines[first:last], width))
+    paragraphs = _joined_over_pages(paragraphs, source)
+    blocks = [
+        Block(kind, paragraph.lines[0].start, paragraph.lines[-1].end, paragraph.gaps)
+        for paragraph, kind in zip(paragraphs, _kinds(paragraphs), strict=True)
+    ]
     if len(blocks) > 1 and source.count("\n", blocks[0].end, blocks[1].start) > 1:
         title, below = (source[block.start : block.end].strip() for block in blocks[:2])
         if is_title(title, below):
@@ -60,6 +138,16 @@ def is_heading(line: str) -> bool:
     return not _NO_HEADING.search(line) and (not _TURN.match(line) or bool(_NUMBERED_PART.match(line)))
 
 
+def states_fact(line: str) -> bool:
+    """Return whether a line that looks like a heading says what is or happened.
+
+    >>> states_fact("Motion to repair the crane carried"), states_fact("Repair of the crane")
+    (True, False)
+    """
+    line = line[number.end() :] if (number := _NUMBERED.match(line)) else line
+    return len(line.split()) >= FACT_WORDS and bool(_FACT.search(line)) and not _ASKS.match(line)
+
+
 def is_title(line: str, below: str) -> bool:
     """Return whether the first line of a document, alone in its block, is a title.
 
@@ -75,27 +163,203 @@ def is_title(line: str, below: str) -> bool:
     return any(map(str.isalpha, line)) and (line.endswith("...") or line[-1] not in ".;:")
 
 
+def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
+    """Return whether a line was broken at a width, so that ``following`` continues its paragraph.
+
+    Greedy wrapping leaves a trace: the next word would not have fitted into the longest line. Short facts that only
+    happen to be of a length are told from it by how the lines end and begin.
+
+    Args:
+        line: the line.
+        following: the line below it.
+        width: the length of the longest line around.
+        wrapped: whether other lines around were certainly wrapped.
+
+    >>> continues("The quick brown fox jumps over", "the lazy dog.", width=30, wrapped=False)
+    True
+    >>> continues("Motion to repair the crane carried", "Fence put off until next year", width=34, wrapped=False)
+    False
+    """
+    if _BARE_NUMBER.fullmatch(line):
+        return not _begins_item(following)
+    ended = bool(_SENTENCE_END.search(line)) and not _ABBREVIATED.search(line)
+    dangling = not ended and _is_dangling(line)
+    if _begins_item(following) and not (dangling and not _BULLET.match(following)):
+        return False
+    chinese = bool(_CHINESE.match(following.lstrip()[:1]))
+    first_word = 1 if chinese else len(following.split()[0])
+    full = len(line) + 1 + first_word > width and width >= (MIN_WIDTH * 2 // 3 if chinese else MIN_WIDTH)
+    if ended:
+        return full and wrapped
+    if dangling or _SMALL.match(following):
+        return full or (width >= LOOSE_WIDTH and len(line) >= LOOSE_SHARE * width)
+    if _CASELESS.match(following):
+        return full and (chinese or width >= LOOSE_WIDTH)
+    return full and wrapped
+
+
+def _begins_item(line: str) -> bool:
+    """Return whether a line begins an item of a list, a turn, or "Name: value"."""
+    if _DATE.match(line):
+        return False
+    return any(pattern.match(line) for pattern in (_BULLET, _ENUMERATOR, _LABEL, _TIME_OR_LINK))
+
+
+def _is_dangling(line: str) -> bool:
+    """Return whether a line ends in a word that another must follow: "a firm from", "by Ms."."""
+    if _ABBREVIATED.search(line):
+        return True
+    word = _LAST_WORD.search(line)
+    return bool(word) and word[1] in FUNCTION_WORDS if word else False
+
+
+def _lines(source: str) -> Iterator[_Line]:
+    end = 0
+    for match in _LINE.finditer(source):
+        if match.group().strip():
+            between = source[end : match.start()]
+            indent = match.group()[: len(match.group()) - len(match.group().lstrip())]
+            # Form feeds take no room on the line.
+            text = match.group().replace("\f", "").rstrip()
+            start = match.start() + len(indent)
+            yield _Line(start, match.end(), text, between.count("\n") > 1 or not end, "\f" in between + indent)
+            end = match.end()
+
+
+def _runs(lines: Sequence[_Line], furniture: set[int]) -> Iterator[tuple[int, int]]:
+    """Yield the lines that no blank line or page furniture separates, as ranges; each line of furniture alone."""
+    first = 0
+    for at in range(1, len(lines) + 1):
+        if at == len(lines) or lines[at].own or at in furniture or at - 1 in furniture:
+            yield first, at
+            first = at
+
+
+def _document_width(lines: Sequence[_Line]) -> int:
+    """Return the width that paragraphs were wrapped to, as far as a small letter below a line shows; 0 if none does."""
+    widths = [len(line.text) for line, following in itertools.pairwise(lines) if _surely_wrapped(line, following)]
+    return max(widths, default=0)
+
+
+def _surely_wrapped(line: _Line, following: _Line) -> bool:
+    """Return whether a sentence goes on from a long line to the next."""
+    if following.own or len(line.text) < LOOSE_WIDTH or _SENTENCE_END.search(line.text):
+        return False
+    return bool(_SMALL.match(following.text)) and not _begins_item(following.text)
+
+
+def _paragraphs(lines: Sequence[_Line], document_width: int) -> Iterator[_Paragraph]:
+    """Yield the paragraphs of lines without a blank one between them."""
+    width = max(len(line.text) for line in lines)
+    wrapped = abs(width - document_width) <= 0.1 * width or any(
+        not _SENTENCE_END.search(line.text)
+        and not _begins_item(following.text)
+        and (_is_dangling(line.text) or _SMALL.match(following.text))
+        and len(line.text) + 1 + len(following.text.split()[0]) > width >= MIN_WIDTH
+        for line, following in itertools.pairwise(lines)
+    )
+    paragraph = [lines[0]]
+    for line, following in itertools.pairwise(lines):
+        head = paragraph[0]
+        hangs = following.indent > head.indent and (_BULLET.match(head.text) or _ENUMERATOR.match(head.text))
+        if (hangs and not _begins_item(following.text)) or continues(line.text, following.text, width, wrapped):
+            paragraph.append(following)
+        else:
+            yield _Paragraph(tuple(paragraph))
+            paragraph = [following]
+    yield _Paragraph(tuple(paragraph))
+
+
+def _page_furniture(lines: Sequence[_Line]) -> set[int]:
+    """Return which lines are page numbers or running heads: what repeats beside page breaks and page numbers."""
+    count = len(lines)
+    alone = [line.own and (at + 1 == count or lines[at + 1].own) for at, line in enumerate(lines)]
+    at_break = {at for at in range(count) if lines[at].page or (at + 1 < count and lines[at + 1].page)}
+    numbers = {
+        at
+        for at, line in enumerate(lines)
+        if _PAGE_NUMBER.fullmatch(line.text) or (_LONE_NUMBER.fullmatch(line.text) and (alone[at] or at in at_break))
+    }
+    edges = at_break | numbers
+    if not edges:
+        return set()
+    repeated = Counter(_DIGITS.sub("#", line.text.strip()) for line in lines)
+    heads = {
+        near
+        for at in edges
+        for near in (at - 1, at, at + 1)
+        if 0 <= near < count
+        and len(lines[near].text) <= HEADING_CHARACTERS
+        and repeated[_DIGITS.sub("#", lines[near].text.strip())] > 1
+        and not _SENTENCE_END.search(lines[near].text)
+    }
+    return numbers | heads
+
+
+def _joined_over_pages(paragraphs: list[_Paragraph], source: str) -> list[_Paragraph]:
+    """Return the paragraphs, those made one between which only the end of a page stands."""
+    joined: list[_Paragraph] = []
+    waiting: list[_Paragraph] = []  # the furniture behind the last of them
+    for paragraph in paragraphs:
+        if paragraph.furniture and joined:
+            waiting.append(paragraph)
+            continue
+        if joined and (waiting or paragraph.lines[0].page) and not joined[-1].furniture:
+            above, below = joined[-1].lines[-1], paragraph.lines[0]
+            if _goes_on_over_page(above.text, below.text):
+                gap = (above.end, below.start)
+                lines = joined[-1].lines + paragraph.lines
+                joined[-1] = _Paragraph(lines, gaps=(*joined[-1].gaps, gap, *paragraph.gaps))
+                waiting = []
+                continue
+        joined.extend(waiting)
+        waiting = []
+        joined.append(paragraph)
+    return joined + waiting
+
+
+def _goes_on_over_page(above: str, below: str) -> bool:
+    if _begins_item(below) or len(above) < MIN_WIDTH:
+        return False
+    if _ABBREVIATED.search(above) or not _SENTENCE_END.search(above):
+        return _is_dangling(above) or bool(_SMALL.match(below)) or bool(_CASELESS.match(below))
+    return False
+
+
+def _kinds(paragraphs: Sequence[_Paragraph]) -> Iterator[BlockKind]:
+    """Yield which paragraphs are headings: the first of a block, and numbered ones that are no list."""
+    for at, paragraph in enumerate(paragraphs):
+        above = paragraphs[at - 1] if at and not paragraph.own else None
+        following = paragraphs[at + 1] if at + 1 < len(paragraphs) else None
+        below = following if following and not following.own else None
+        text = paragraph.text
+        looks = paragraph.is_line and is_heading(text) and not states_fact(text)
+        if paragraph.furniture:
+            looks = looks and at == 0 and not _PAGE_NUMBER.fullmatch(text)  # the first running head is the title
+            below = None
+        if looks and (level := _level(text)):
+            in_list = any(beside and _level(beside.text) == level for beside in (above, below))
+            kind = not in_list and not (below and _SMALL.match(below.text))
+        else:
+            # Several short lines in a row are a list or verse; a small letter or a digit continues a wrapped line.
+            beside = below and not _level(below.text) and (_CONTINUES_LINE.match(below.text) or _looks_alike(below))
+            kind = looks and above is None and not beside
+        yield BlockKind.HEADING if kind else BlockKind.PARAGRAPH
+
+
+def _looks_alike(paragraph: _Paragraph) -> bool:
+    return paragraph.is_line and is_heading(paragraph.text)
+
+
+def _level(text: str) -> str:
+    """Return the kind of number in front of a heading, "" if there is none: "2.1 Budget" is "#.#"."""
+    match = _NUMBERED.match(text)
+    if not match:
+        return ""
+    return _DIGITS.sub("#", match["number"]) if match["number"] else match["word"] or "A"
+
+
 def _above_paragraphs(blocks: list[Block]) -> list[Block]:
     """Return the blocks, headings with nothing below them made paragraphs, such as the signature of a letter."""
     body = max((at for at, block in enumerate(blocks) if block.kind is BlockKind.PARAGRAPH), default=-1)
     return [*blocks[: body + 1], *(replace(block, kind=BlockKind.PARAGRAPH) for block in blocks[body + 1 :])]
-
-
-def is_wrapped(lines: list[str]) -> bool:
-    """Return whether these lines are one paragraph that a program or a typist broke at a width.
-
-    Greedy wrapping leaves a trace: at every break the next word would not have fitted into the longest line. That a
-    sentence runs across a break as well tells a wrapped paragraph from lines that only happen to be of a length.
-
-    >>> is_wrapped(["The quick brown fox jumps over", "the lazy dog."])
-    True
-    >>> is_wrapped(["Forecasting", "Averages of past values are the forecast."])
-    False
-    """
-    if len(lines) < 2:
-        return False
-    width = max(map(len, lines))
-    pairs = list(itertools.pairwise(lines))
-    return all(len(line) + 1 + len(following.split()[0]) > width for line, following in pairs) and any(
-        not _SENTENCE_END.search(line) for line, _ in pairs
-    )

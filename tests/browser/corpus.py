@@ -37,5 +37,5 @@ def write_corpus(folder: Path) -> None:
         ("duplicate.txt", "The school gets a new roof.\nElsewhere it rains.\n"),
     ):
         (folder / name).write_text(text, "utf-8")
-    (folder / "scanned.txt").write_bytes(b"\xff\xfe\x00 no UTF-8")
+    (folder / "scanned.txt").write_bytes(b"\xff\xfd\x00 no UTF-8")
     (folder / "photo.jpg").write_bytes(b"\xff\xd8\xff")

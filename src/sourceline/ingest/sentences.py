@@ -47,7 +47,7 @@ _LETTERED = re.compile(
     r"(?i)\b(?:plan|room|option|annex|appendix|part|section|group|team|grade|class|vitamin|hall|block|line|type|version"
     r"|raum|anlage|teil|gruppe|klasse|salle|annexe|sala|anexo|grupo)\s+[a-z]\.$"
 )
-_ENUMERATOR = re.compile(r"(?:[-*•·–]\s*)?[(\[]?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]+)[.)\]]\.?|§+\s*\d+\.")
+_ENUMERATOR = re.compile(r"(?:[-*•·–]\s*)?[(\[]?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]{1,6})[.)\]]\.?|§+\s*\d+\.")
 # Only numbers up to 99: a sentence may end in a year.
 _ENDS_IN_ORDINAL = re.compile(r"(?:^|[\s(/–-])\d{1,2}\.$")
 _LATER_ORDINAL = re.compile(r"\d{1,2}\.(?!\d)|[a-zß-öø-ÿ]")
@@ -82,6 +82,8 @@ _SAID = re.compile(
 _ENDS_QUOTED = re.compile(r"[。？！][”」’』]$|[?!][\"”’]$")
 # Behind "etc." or "usw." sentencex never ends a sentence.
 _AFTER_MAYBE_LAST = re.compile(rf"(?<=\s)(?:{MAYBE_LAST})\s+(?=[^\W\da-zß-öø-ÿ_])")
+# Nor behind these, which are whole words where no number follows: "The mayor was ill. Nine members came."
+_AFTER_WORD = re.compile(r"(?<=[^\W\d_]\s)(?:no|ill|art|fig|may|mar)\.\s+(?=[^\W\da-zß-öø-ÿ_][^\W\dA-Z_])")
 
 
 def split_passages(document: Document) -> tuple[Passage, ...]:
@@ -189,6 +191,7 @@ def _missed_ends(text: str) -> set[int]:
     ends = {match.end() for match in footnotes if not _ENDS_IN_REFERENCE.search(text[: match.start()][-_NEAR:])}
     ends.update(match.end() for match in _BRACKETED.finditer(text))
     ends.update(match.end() for match in _AFTER_MAYBE_LAST.finditer(text))
+    ends.update(match.end() for match in _AFTER_WORD.finditer(text))
     return ends
 
 

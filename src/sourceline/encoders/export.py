@@ -103,7 +103,7 @@ def _export_fp32(folder: Path, target: Path) -> int:
     try:
         with torch.no_grad():
             write_onnx(_single_text(network.cpu(), texts), {INPUT: texts[1]}, "states", target / MODEL_FILE)
-    except Exception as error:  # the exporter raises whatever the model's own code raises under tracing
+    except Exception as error:  # tracing runs the model's own code, which may raise anything; its cause is handed on
         raise ModelError(f"the model in {folder} cannot be exported: {error}") from error
     return max_tokens
 

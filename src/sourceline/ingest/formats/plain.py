@@ -210,7 +210,7 @@ def _is_dangling(line: str) -> bool:
     if _ABBREVIATED.search(line):
         return True
     word = _LAST_WORD.search(line)
-    return bool(word) and word[1] in FUNCTION_WORDS if word else False
+    return word is not None and word[1] in FUNCTION_WORDS
 
 
 def _lines(source: str) -> Iterator[_Line]:
@@ -339,12 +339,12 @@ def _kinds(paragraphs: Sequence[_Paragraph]) -> Iterator[BlockKind]:
             below = None
         if looks and (level := _level(text)):
             in_list = any(beside and _level(beside.text) == level for beside in (above, below))
-            kind = not in_list and not (below and _SMALL.match(below.text))
+            heading = not in_list and not (below and _SMALL.match(below.text))
         else:
             # Several short lines in a row are a list or verse; a small letter or a digit continues a wrapped line.
             beside = below and not _level(below.text) and (_CONTINUES_LINE.match(below.text) or _looks_alike(below))
-            kind = looks and above is None and not beside
-        yield BlockKind.HEADING if kind else BlockKind.PARAGRAPH
+            heading = looks and above is None and not beside
+        yield BlockKind.HEADING if heading else BlockKind.PARAGRAPH
 
 
 def _looks_alike(paragraph: _Paragraph) -> bool:

@@ -4,9 +4,9 @@ Every ``start`` and ``end`` is a code-point offset into the text of the document
 exclusive.
 """
 
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -39,38 +39,89 @@ class BlockKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Time:
+    """When something was said, in seconds from the beginning of a recording; ``end`` is None if nothing tells."""
+
+    start: float
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A stretch of a block that was said at one time, such as a subtitle."""
+
+    start: int
+    end: int
+    time: Time
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A paragraph or heading of a document.
 
-    Blocks come in the order of the text and do not overlap. Text outside every block (list bullets, rules) is shown in
-    its place but never searched. ``gaps`` are stretches inside one of its sentences that are no part of what it says,
-    such as the running head of a page: the sentence is cited with them, and its ends are found without.
+    Blocks come in the order of the text and do not overlap. Text outside every block (list bullets, rules, the names in
+    front of what was said) is shown in its place but never searched.
+
+    ``gaps`` are stretches inside one of its sentences that are no part of what it says, such as the running head of a
+    page: the sentence is cited with them, and its ends are found without. ``speaker`` is who says it; ``cues`` say
+    when, in the order of the text; ``columns`` are the names of the columns if it is a table's row.
     """
 
     kind: BlockKind
     start: int
     end: int
     gaps: tuple[tuple[int, int], ...] = ()
+    speaker: str | None = None
+    cues: tuple[Cue, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What a format makes of a file.
+
+    ``text`` is the file's own where the file is text that people read, else what was taken out of it. ``title`` and
+    ``date`` are None where the file does not say them. ``pages`` holds where each page starts in the text, the first
+    at 0; it is empty where there are none.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    title: str | None = None
+    date: datetime.date | None = None
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file. ``id`` is its POSIX path below the documents folder; ``sha256`` is of its bytes."""
+    """One file. ``id`` is its POSIX path below the documents folder; ``sha256`` is of its bytes.
+
+    ``date`` is the day that it is of; ``pages`` as in ``ParsedFile``.
+    """
 
     id: str
     title: str
     text: str
     sha256: str
     blocks: tuple[Block, ...]
+    date: datetime.date | None = None
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a passage stands, for a human reader. ``line`` and ``paragraph`` count from 1."""
+    """Where a passage stands, for a human reader. ``line``, ``paragraph`` and ``page`` count from 1.
+
+    ``section`` is the heading above, ``columns`` the names of the columns of a table's row.
+    """
 
     line: int
     paragraph: int
     section: str | None = None
+    page: int | None = None
+    speaker: str | None = None
+    time: Time | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +162,24 @@ class PassageInContext:
     context: Context
     prefix: str
     suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Limits the passages that may be returned: one must pass all of these that are given.
+
+    ``documents`` are ids or globs (``2026/*``), ``speakers`` names, without regard to case; any may match. A document
+    without a date passes neither ``after`` (its date is this day or later) nor ``before`` (its date is earlier).
+    """
+
+    documents: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+    after: datetime.date | None = None
+    before: datetime.date | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is limited."""
+        return bool(self.documents or self.speakers or self.after or self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +286,7 @@ class DocumentInfo:
     title: str
     sha256: str
     passages: int
+    date: datetime.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +326,7 @@ class SnapshotInfo:
     """
 
     id: str
-    created: datetime
+    created: datetime.datetime
     model: str
     backend: Backend
     documents: int

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from sourceline.ingest.formats import FORMATS
+from sourceline.ingest.formats import markdown, plain
 from sourceline.types import Document
 
 _FRAGMENTS = [
@@ -24,4 +24,5 @@ texts = st.lists(
 
 def document(text: str, id_: str = "report.txt") -> Document:
     """Return a document as its format reads it."""
-    return Document(id_, "Report", text, "", FORMATS[id_[id_.rindex(".") :]](text))
+    parsed = (markdown.parse if id_.endswith(".md") else plain.parse)(text)
+    return Document(id_, "Report", parsed.text, "", parsed.blocks, parsed.date, parsed.pages)

@@ -1,6 +1,5 @@
 """Walks the documents folder and reads its files."""
 
-import codecs
 import errno
 import hashlib
 import os
@@ -81,13 +80,14 @@ def read_document(folder: Path, document_id: str) -> Document:
         CorpusError: no file can be read just now.
     """
     data = _read_bytes(folder / document_id)
-    text = _decode(data)
+    parsed = FORMATS[Path(document_id).suffix.lower()].parse(data)
+    text, blocks = parsed.text, parsed.blocks
     if not text.strip():
         raise DocumentError("there is no text in it")
-    blocks = FORMATS[Path(document_id).suffix.lower()](text)
     heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
-    title = " ".join((heading or Path(document_id).stem.replace("_", " ")).split())
-    return Document(document_id, title, text, hashlib.sha256(data).hexdigest(), blocks)
+    title = " ".join((parsed.title or heading or Path(document_id).stem.replace("_", " ")).split())
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Document(document_id, title, text, sha256, blocks, parsed.date, parsed.pages)
 
 
 def list_documents(folder: Path) -> FolderContents:
@@ -156,19 +156,3 @@ def _read_bytes(path: Path) -> bytes:
         if error.errno in _PROCESS_ERRORS:
             raise CorpusError(f"cannot read {path}: {error.strerror}") from error
         raise DocumentError(f"it cannot be read: {error.strerror}") from error
-
-
-def _decode(data: bytes) -> str:
-    # Windows programs save "Unicode" as UTF-16 with a byte-order mark; without one it cannot be told from noise.
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        if encoding == "utf-16":
-            raise DocumentError(f"it is not UTF-16, as its byte-order mark says: {error.reason}") from error
-        # The codec counts from behind a byte-order mark.
-        at = error.start + (3 if data.startswith(codecs.BOM_UTF8) else 0)
-        raise DocumentError(f"it is not UTF-8: byte {at} is 0x{data[at]:02x}; save it as UTF-8") from error
-    if "\0" in text:
-        raise DocumentError(f"it is not text: there is a NUL at character {text.index(chr(0))}")
-    return text

@@ -14,7 +14,7 @@ import sentencex
 from sourceline.ids import citation_id
 from sourceline.ingest.abbreviations import BEFORE_NUMBERS, MAYBE_LAST, MONTHS, OPENERS, TITLES, UNFINISHED, WEEKDAYS
 from sourceline.ingest.languages import DEFAULT_LANGUAGE, guess_language
-from sourceline.types import BlockKind, Document, Location, Passage
+from sourceline.types import Block, BlockKind, Document, Location, Passage, Time
 
 # Part of an index's configuration: sentences of another version are not carried over to a new index.
 SPLITTING = 2
@@ -106,12 +106,26 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
                     start=start,
                     end=end,
                     text=text,
-                    location=Location(bisect_right(line_starts, start), paragraph, section),
+                    location=Location(
+                        line=bisect_right(line_starts, start),
+                        paragraph=paragraph,
+                        section=section,
+                        page=bisect_right(document.pages, start) or None,
+                        speaker=block.speaker,
+                        time=_time_of(block, start, end),
+                        columns=block.columns,
+                    ),
                     heading=block.kind is BlockKind.HEADING,
                 )
             )
             occurrences[text] += 1
     return tuple(passages)
+
+
+def _time_of(block: Block, start: int, end: int) -> Time | None:
+    """Return when ``start`` to ``end`` of a block was said: from its first cue's start to its last one's end."""
+    cues = [cue for cue in block.cues if cue.start < end and start < cue.end]
+    return Time(cues[0].time.start, cues[-1].time.end) if cues else None
 
 
 def sentence_spans(

@@ -9,7 +9,7 @@ from tests.support.texts import texts
 def read(text: str) -> list[str]:
     """Return the text of the blocks, a heading with a hash in front."""
     sign = {BlockKind.HEADING: "# ", BlockKind.PARAGRAPH: ""}
-    return [sign[block.kind] + text[block.start : block.end].strip() for block in markdown.parse(text)]
+    return [sign[block.kind] + text[block.start : block.end].strip() for block in markdown.parse(text).blocks]
 
 
 CASES = {
@@ -97,7 +97,7 @@ def test_nesting_without_end_is_not_followed(marker: str) -> None:
 @settings(deadline=None, max_examples=400)
 @given(texts)
 def test_blocks_are_in_order_do_not_overlap_and_hold_text(text: str) -> None:
-    blocks = markdown.parse(text)
+    blocks = markdown.parse(text).blocks
 
     edges = [0, *(edge for block in blocks for edge in (block.start, block.end)), len(text)]
     assert edges == sorted(edges)
@@ -108,6 +108,6 @@ def test_blocks_are_in_order_do_not_overlap_and_hold_text(text: str) -> None:
 @given(texts)
 def test_no_word_is_lost_but_in_fences_definitions_and_front_matter(text: str) -> None:
     text = text.replace("```", "").replace("~~~", "").replace("]:", "").removeprefix("---")
-    inside = "".join(text[block.start : block.end] for block in markdown.parse(text))
+    inside = "".join(text[block.start : block.end] for block in markdown.parse(text).blocks)
 
     assert [character for character in inside if character.isalpha()] == [c for c in text if c.isalpha()]

@@ -9,7 +9,7 @@ from tests.support.texts import texts
 
 
 def paragraphs(text: str) -> list[str]:
-    return [text[block.start : block.end].strip() for block in plain.parse(text)]
+    return [text[block.start : block.end].strip() for block in plain.parse(text).blocks]
 
 
 WRAPPED = "The council met on Monday and it\nvoted for the bridge, which will\nopen in the spring."
@@ -56,7 +56,7 @@ def test_every_kind_of_line_end_separates_the_same_paragraphs(text: str, end: st
 
 
 def test_a_hash_makes_no_heading_of_a_plain_text() -> None:
-    assert {block.kind for block in plain.parse(f"# No heading\n\n{WRAPPED}")} == {BlockKind.PARAGRAPH}
+    assert {block.kind for block in plain.parse(f"# No heading\n\n{WRAPPED}").blocks} == {BlockKind.PARAGRAPH}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_hash_makes_no_heading_of_a_plain_text() -> None:
     ],
 )
 def test_a_short_line_above_a_paragraph_that_ends_no_sentence_is_a_heading(text: str, headings: list[str]) -> None:
-    blocks = plain.parse(text)
+    blocks = plain.parse(text).blocks
 
     assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
 
@@ -152,7 +152,7 @@ NUMBERED = "1. Opening\nKern opened it.\n2. Crane\n2.1 Costs\nIt costs 9 euros.\
     ],
 )
 def test_numbered_lines_are_headings_and_facts_are_none(text: str, headings: list[str]) -> None:
-    blocks = plain.parse(text)
+    blocks = plain.parse(text).blocks
 
     assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
 
@@ -160,7 +160,7 @@ def test_numbered_lines_are_headings_and_facts_are_none(text: str, headings: lis
 @settings(deadline=None)
 @given(texts)
 def test_blocks_hold_all_the_text_in_order_and_do_not_overlap(text: str) -> None:
-    blocks = plain.parse(text)
+    blocks = plain.parse(text).blocks
 
     edges = [0, *(edge for block in blocks for edge in (block.start, block.end)), len(text)]
     assert edges == sorted(edges)

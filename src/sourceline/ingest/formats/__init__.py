@@ -1,14 +1,34 @@
-"""The formats that are read: for each file name extension a function from text to blocks.
+"""The formats that are read, by file name extension.
 
 To add a format, write a module here with a ``parse`` function and add a row to the table.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from sourceline.ingest.decoding import decode
 from sourceline.ingest.formats import markdown, plain
-from sourceline.types import Block
+from sourceline.types import ParsedFile
 
-FORMATS: dict[str, Callable[[str], tuple[Block, ...]]] = {
-    ".txt": plain.parse,
-    ".md": markdown.parse,
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How files of a format are read.
+
+    ``parse`` makes text and blocks of a file's bytes; it raises DocumentError. One that is ``isolated`` runs in a child
+    process with limits, since a file can make its library take all memory, or hang.
+    """
+
+    name: str
+    parse: Callable[[bytes], ParsedFile]
+    isolated: bool = False
+
+
+def _of_text(parse: Callable[[str], ParsedFile]) -> Callable[[bytes], ParsedFile]:
+    return lambda data: parse(decode(data))
+
+
+FORMATS: dict[str, Format] = {
+    ".txt": Format("plain text", _of_text(plain.parse)),
+    ".md": Format("Markdown", _of_text(markdown.parse)),
 }

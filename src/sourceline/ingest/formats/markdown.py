@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sourceline.types import Block, BlockKind
+from sourceline.types import Block, BlockKind, ParsedFile
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _FRONT_MATTER = re.compile(r"\A---[^\S\n]*\n(?:.*?\n)??---[^\S\n]*(?:\n|\Z)", re.DOTALL)
 
 
-def parse(text: str) -> tuple[Block, ...]:
+def parse(text: str) -> ParsedFile:
     """Return the headings and paragraphs of ``text``, without the markers in front of them.
 
     A table's row is one paragraph, and so is each line of code. Offsets point into the Markdown source, which is the
@@ -24,7 +24,9 @@ def parse(text: str) -> tuple[Block, ...]:
     source = text.replace("\r\n", " \n").replace("\r", "\n")
     source = _FRONT_MATTER.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), source)
     starts = [0, *(match.end() for match in re.finditer("\n", source)), len(source)]
-    return tuple(Block(kind, start, end) for kind, start, end in _blocks(source, starts) if source[start:end].strip())
+    found = _blocks(source, starts)
+    blocks = tuple(Block(kind, start, end) for kind, start, end in found if source[start:end].strip())
+    return ParsedFile(text, blocks)
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sourceline.ingest.abbreviations import BEFORE_NUMBERS, FUNCTION_WORDS, MONTHS, TITLES, UNFINISHED
-from sourceline.types import Block, BlockKind
+from sourceline.types import Block, BlockKind, ParsedFile
 
 _LINE = re.compile(r"[^\n]+")
 _SENTENCE_END = re.compile(r"[.!?:;…。！？।؟۔][\"'”’)\]»」』]*\s*$")
@@ -96,7 +96,7 @@ class _Paragraph:
         return len(self.lines) == 1 or bool(_BARE_NUMBER.fullmatch(self.lines[0].text) and len(self.lines) == 2)
 
 
-def parse(text: str) -> tuple[Block, ...]:
+def parse(text: str) -> ParsedFile:
     """Return the headings and paragraphs of ``text``.
 
     Blank lines separate blocks, and in a block each line is a paragraph (a report with one paragraph per line, a
@@ -124,7 +124,13 @@ def parse(text: str) -> tuple[Block, ...]:
         title, below = (source[block.start : block.end].strip() for block in blocks[:2])
         if is_title(title, below):
             blocks[0] = replace(blocks[0], kind=BlockKind.HEADING)
-    return tuple(_above_paragraphs(blocks))
+    return ParsedFile(text, tuple(_above_paragraphs(blocks)), pages=_pages(text))
+
+
+def _pages(text: str) -> tuple[int, ...]:
+    """Return where pages start, if form feeds tell."""
+    starts = [match.end() for match in re.finditer("\f", text)]
+    return (0, *starts) if starts else ()
 
 
 def is_heading(line: str) -> bool:

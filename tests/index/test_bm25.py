@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from sourceline.index.bm25 import COMMON_WORDS_ABOVE, FOLDER, BM25Index, BM25Writer
+from sourceline.index.passage_store import SearchableText
 from sourceline.index.row_filter import RowFilter
 
 # Six sentences of 3, 3, 4, 2, 3 and 9 words: 4 on average. (Up to 39 words tantivy stores a length exactly.)
@@ -20,7 +21,7 @@ SENTENCES = [
 def write_and_open(folder: Path, *parts: list[str]) -> BM25Index:
     with BM25Writer(folder) as writer:
         for part in parts:
-            writer.add(part)
+            writer.add([SearchableText(text, 0) for text in part])
         writer.write()
     return BM25Index(folder)
 
@@ -191,7 +192,7 @@ def test_a_passage_that_repeats_a_word_comes_near_the_maximum_score(tmp_path: Pa
 
 def test_no_lock_is_left_in_the_folder_that_was_written(tmp_path: Path) -> None:
     with BM25Writer(tmp_path) as writer:
-        writer.add(SENTENCES)
+        writer.add([SearchableText(text, 0) for text in SENTENCES])
         writer.write()
 
     assert not list((tmp_path / FOLDER).glob(".*.lock"))

@@ -75,13 +75,15 @@ def times_open(file: Path) -> int:
 
 def test_the_surroundings_of_a_row_are_the_passages_of_its_document_headings_included(store: PassageStore) -> None:
     assert store.surroundings(1, 12) == Surroundings(
-        "Plan", "Plan", (None, 0, 1, 2), ("Plan", "We met.", "We left.", "It rained."), 2
+        "Plan", "Plan", (None, 0, 1, 2), ("Plan", "We met.", "We left.", "It rained."), ("",) * 4, 2
     )
-    assert store.surroundings(1, 1) == Surroundings("Plan", "Plan", (0, 1, 2), ("We met.", "We left.", "It rained."), 1)
-    assert store.surroundings(1, 0) == Surroundings("Plan", "Plan", (1,), ("We left.",), 0)
-    assert store.surroundings(3, 1) == Surroundings("long", None, (3, 4), (f"{'a' * 70}.", "Mid one 👍."), 0)
-    assert store.surroundings(5, 1) == Surroundings("long", None, (4, 5), ("Mid one 👍.", f"{'b' * 70}."), 1)
-    assert store.surroundings(6, 5) == Surroundings("会议", None, (6,), ("We met.",), 0)
+    assert store.surroundings(1, 1) == Surroundings(
+        "Plan", "Plan", (0, 1, 2), ("We met.", "We left.", "It rained."), ("",) * 3, 1
+    )
+    assert store.surroundings(1, 0) == Surroundings("Plan", "Plan", (1,), ("We left.",), ("",), 0)
+    assert store.surroundings(3, 1) == Surroundings("long", None, (3, 4), (f"{'a' * 70}.", "Mid one 👍."), ("",) * 2, 0)
+    assert store.surroundings(5, 1) == Surroundings("long", None, (4, 5), ("Mid one 👍.", f"{'b' * 70}."), ("",) * 2, 1)
+    assert store.surroundings(6, 5) == Surroundings("会议", None, (6,), ("We met.",), ("",), 0)
 
 
 @pytest.mark.parametrize("row", [-1, 7, 10**12])

@@ -126,6 +126,16 @@ def test_a_heading_is_read_and_has_no_sentence() -> None:
     assert sentences(chunk.input) == ["It rose.", "It fell."]
 
 
+def test_who_speaks_and_the_names_of_columns_stand_in_front_where_they_change() -> None:
+    texts = ("Is it open?", "It is.", "Since May.", "Oil | 4", "Rope | 2")
+    leads = ("Ilse Kern: ", "Bo Lind: ", "Bo Lind: ", "What | Litres\n", "What | Litres\n")
+    chunk = chunk_around(Surroundings("Call", None, (0, 1, 2, 3, 4), texts, leads, 1))
+    assert chunk.input.text == (
+        "Call\nIlse Kern: Is it open?\nBo Lind: It is.\nSince May.\nWhat | Litres\nOil | 4\nRope | 2\n"
+    )
+    assert sentences(chunk.input) == ["Ilse Kern: Is it open?", "Bo Lind: It is.", *texts[2:]]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Scores,
         SnapshotInfo,
         Span,
+        Time,
         Verdict,
     )
 
@@ -91,6 +92,7 @@ __all__ = [
     "SnapshotInfo",
     "SourcelineError",
     "Span",
+    "Time",
     "UnknownCitationError",
     "UnknownDocumentError",
     "Verdict",

@@ -180,7 +180,7 @@ def test_a_place_without_a_section() -> None:
 def test_documents() -> None:
     listed = DocumentsResponse.from_list(DocumentList((DocumentInfo("b.txt", "B", "abc", 1),), "s1"))
     assert sent(listed) == {
-        "documents": [{"id": "b.txt", "title": "B", "sha256": "abc", "passages": 1}],
+        "documents": [{"id": "b.txt", "title": "B", "sha256": "abc", "passages": 1, "speakers": []}],
         "snapshot": "s1",
     }
     document = DocumentResponse.from_document(DocumentText("b.txt", "B", "abc", "So\u2028so", (BARE,), "s1"))

@@ -458,7 +458,7 @@ class DocumentsResponse(_Model):
 
     model_config = ConfigDict(
         json_schema_extra=_example(
-            {"documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48}], "snapshot": _SNAPSHOT}
+            {"documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48, "speakers": []}], "snapshot": _SNAPSHOT}
         )
     )
 

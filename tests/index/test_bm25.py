@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sourceline.index.bm25 import COMMON_WORDS_ABOVE, FOLDER, MAX_RANGES, BM25Index, BM25Writer
+from sourceline.index.bm25 import COMMON_WORDS_ABOVE, FOLDER, MAX_DOCUMENTS, BM25Index, BM25Writer
 from sourceline.index.passage_store import SearchableText
 from sourceline.index.row_filter import RowFilter
 
@@ -225,22 +225,28 @@ def test_of_many_sentences_a_word_in_more_than_a_fifth_counts_only_if_there_is_n
     assert index.scores("the council", [0])[0] == index.scores("the", [0])[0] > 0
 
 
-def test_a_filter_of_many_ranges_finds_the_same_as_one_of_few(tmp_path: Path) -> None:
-    # A document of two rows each; every third row is said by Bo Lind.
+@pytest.mark.parametrize("most", [0, MAX_DOCUMENTS])
+def test_filters_find_what_passes_whether_by_terms_or_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    # Documents of two rows each; every third row is said by Bo Lind.
+    monkeypatch.setattr("sourceline.index.bm25.MAX_DOCUMENTS", most)
     speakers = ["Bo Lind" if row % 3 == 0 else None if row % 3 == 1 else "Ilse Kern" for row in range(240)]
     with BM25Writer(tmp_path) as writer:
         writer.add([SearchableText(f"council {row}", row // 2, speakers[row]) for row in range(240)])
         writer.write()
     index = BM25Index(tmp_path)
-    every_other = RowFilter.from_documents([(number, range(2 * number, 2 * number + 2)) for number in range(0, 120, 2)])
-    all_documents = RowFilter.from_documents([(number, range(2 * number, 2 * number + 2)) for number in range(120)])
-    bo = [row for row in range(240) if speakers[row] == "Bo Lind"]
+    unfiltered = rows(index, "council", 240)
+    everything = RowFilter.from_documents([(number, range(2 * number, 2 * number + 2)) for number in range(120)])
+    some = RowFilter.from_documents([(number, range(2 * number, 2 * number + 2)) for number in range(0, 120, 7)])
+    bo = np.arange(0, 240, 3)
 
-    assert len(every_other.ranges) > MAX_RANGES >= len(all_documents.ranges)
-    assert sorted(rows(index, "council", 300, every_other)) == [row for row in range(240) if row // 2 % 2 == 0]
-    for documents in (every_other, all_documents):
-        said = documents.said_by(["Bo Lind"], np.array(bo))
-        assert len(said.ranges) > MAX_RANGES or documents is every_other
-        assert sorted(rows(index, "council", 300, said)) == [row for row in bo if row in documents]
-    both = all_documents.said_by(["Bo Lind", "Ilse Kern"], np.array([row for row in range(240) if speakers[row]]))
-    assert sorted(rows(index, "council", 300, both)) == [row for row in range(240) if speakers[row]]
+    for row_filter in (
+        *(everything, some, RowFilter.from_documents([(7, range(14, 16))]), RowFilter.from_documents([])),
+        *(everything.said_by(["Bo Lind"], bo), some.said_by(["Bo Lind"], bo)),
+        some.said_by(["Bo Lind", "Ilse Kern"], np.array([row for row in range(240) if row % 3 != 1])),
+        some.said_by(["Nobody"], np.array([], dtype=np.int64)),
+    ):
+        passing = [row for row in unfiltered if row in row_filter]
+        for n in (1, 5, 300):
+            assert rows(index, "council", n, row_filter) == passing[:n]

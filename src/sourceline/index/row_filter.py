@@ -14,21 +14,18 @@ from sourceline.encoders.base import Int64
 class RowFilter:
     """Disjoint, ascending ranges of rows: those in some documents, of these those that some speakers say.
 
-    ``ranges`` are the rows that pass. The rest says the same in another way, for an index that has these as terms:
-    ``documents`` are the numbers of the documents, ``document_ranges`` all their rows, ``speakers`` the names; without
-    names, whatever stands in the documents passes.
+    ``ranges`` are the rows that pass. ``documents``, the numbers of the documents, and ``speakers``, the names, are for
+    an index that has these as terms; each is empty if nothing is limited by it.
     """
 
     ranges: tuple[range, ...]
     documents: tuple[int, ...] = ()
-    document_ranges: tuple[range, ...] = ()
     speakers: tuple[str, ...] = ()
 
     @classmethod
     def from_documents(cls, documents: Sequence[tuple[int, range]]) -> "RowFilter":
         """Return a filter that all rows of these documents pass: their numbers, ascending, and rows."""
-        ranges = _joined(rows for _, rows in documents)
-        return cls(ranges, tuple(number for number, _ in documents), ranges)
+        return cls(_joined(rows for _, rows in documents), tuple(number for number, _ in documents))
 
     @classmethod
     def from_ranges(cls, ranges: Iterable[range]) -> "RowFilter":
@@ -39,7 +36,7 @@ class RowFilter:
         """Return the filter limited to what speakers say: their names, and all their rows, ascending."""
         breaks = np.flatnonzero(np.diff(rows) > 1) + 1
         said = [range(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, breaks) if len(run)]
-        return RowFilter(_common(self.ranges, said), self.documents, self.document_ranges, tuple(speakers))
+        return RowFilter(_common(self.ranges, said), self.documents, tuple(speakers))
 
     def __len__(self) -> int:
         """Return how many rows pass."""

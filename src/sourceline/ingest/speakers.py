@@ -1,0 +1,503 @@
+"""Finds who speaks in a text: labels such as "Anna:", "[00:12:03] Bo Lind:" or a line "Ilse Kern  0:49".
+
+What looks like a label is one only in a document where people talk: `_spoken_names` and `_is_recording` decide.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sourceline.ingest.people import FIELDS, GIVEN_NAMES, HONORIFICS, PARTICLES, QUESTION_AND_ANSWER, ROLES
+from sourceline.types import Block, BlockKind, Cue, Time
+
+LABEL_CHARACTERS = 120
+NAME_WORDS = 4  # of a name that nothing else is known of
+# A recording begins at its beginning: at 6:00:00 it is morning.
+_MORNING = 6 * 3600
+_EARLY = 5 * 60
+_AGENDA_STEP = 300  # "9:30 Opening", "9:45 Budget", read as minutes and seconds
+
+_WORD = r"(?:(?:[^\W\d_]\.-?)+|[^\W\d_][\w'’\-/]*\.?|\d{1,3}|[#&])"
+_NAME = rf"(?P<name>{_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:\s?\((?![\d:]+\))[^()\n]{{1,40}}\)){{0,2}})"
+_CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
+_TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?(?:\s*(?:-->|[-–—]|to|bis)\s*{_CLOCK})?"
+_BRACKETS = rf"(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
+_STAMP = rf"(?P<open>[\[(<{{]\s*)?{_TIMES}(?(open)\s*[\])>}}])"
+_LEAD = r"\s*(?:>+\s*|[-–—•+]\s+|\#+\s+)*"
+_COLON = r"(?:\s?:(?=\s|$)|\s?：)"
+_DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4}"
+_DAYTIME = r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?"
+_INVISIBLE = r"[\u200e\u200f\s]*"
+
+# "[04.05.26, 10:12:33] Anna: …", "04/05/2026, 10:12 - Anna: …", "[10:12, 04/05/2026] Anna: …". Without a name it is a
+# notice of the program: "Bo joined".
+_CHAT = re.compile(
+    rf"{_INVISIBLE}\[?(?:{_DATE},?\s+(?:at\s|um\s)?{_DAYTIME}|{_DAYTIME},?\s+{_DATE})\]?(?:\s*[-–—])?\s+"
+    rf"(?:[\u200e\u200f~\s]*(?P<name>[^\s:\[][^:\n]{{0,50}}?):(?=\s|$)|(?=\S))"
+)
+_ONLY_STAMP = re.compile(rf"{_LEAD}{_BRACKETS}\s*[-–—:]?\s+(?=\S)")  # [0:49] …
+_NAMED = re.compile(rf"{_LEAD}\[?{_NAME}\]?{_COLON}")  # Anna: …
+# The first that matches counts.
+_TIMED = (
+    re.compile(rf"{_LEAD}{_STAMP}\s*[-–—|:]?\s*\[?{_NAME}\]?{_COLON}"),  # [00:12:03] Anna: …
+    re.compile(rf"{_LEAD}{_NAME}\s*[-–—|,·]?\s*{_STAMP}{_COLON}"),  # Anna (00:12:03): …
+    re.compile(rf"{_LEAD}{_NAME}\s*{_BRACKETS}\s+(?=\S)"),  # Anna [00:12:03] …
+    _ONLY_STAMP,
+)
+_TIMED_LINES = (
+    re.compile(rf"{_LEAD}{_NAME}(?P<gap>\s*[-–—|,·:]?\s*){_STAMP}\s*$"),  # Anna  0:49
+    re.compile(rf"{_LEAD}{_STAMP}(?P<gap>\s*[-–—|:]?\s+){_NAME}\s*$"),  # 0:49 Anna
+    re.compile(rf"{_LEAD}{_STAMP}\s*:?\s*$"),  # 0:49
+)
+
+_NUMBERED = re.compile(r"(?i)(?:speaker|participant|person|voice|caller|guest|sprecher|teilnehmer|spk)[ _#-]*\d{1,3}")
+_CONTINUED = re.compile(r"(?i)\s*\((?:cont\.?(?:['’]d)?|continued|continuing|fortsetzung|forts\.)\)$")
+_IN_BRACKETS = re.compile(r"\s?\([^()]*\)")
+_SENTENCE_END = re.compile(r"(?:[.!?…。！？।؟]|--|—)[\"'”’)\]»」』]*$")
+_EVENT = re.compile(r"\s*[\[(][^\[\]()]*[\])][.\s]*")  # "[Applause]"
+_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+
+# Words of people who talk, not of minutes: "I looked at it", "Did you?", "Yes."
+_PERSONAL = re.compile(
+    r"\b(?:I|I['’](?:m|d|ve|ll)|[Mm]y|me|[Yy]ou|[Yy]our|[Yy]eah|[Yy]es|[Nn]o,|[Oo]kay|OK|[Oo]k|[Tt]hanks|[Tt]hank you"
+    r"|[Hh]ello|[Hh]i|[Gg]ood (?:morning|afternoon|evening)|[Ss]orry|[Pp]lease|[Uu]h|[Uu]m|[Hh]mm?|i|i['’]m"
+    r"|[Ii]ch|[Mm]ir|[Mm]ich|[Mm]eine?[rnms]?|[Jj]a|[Nn]ein,|[Dd]anke|[Bb]itte|Sie|Ihnen|[Dd]u|[Dd]ein\w?|[Gg]uten"
+    r"|[Jj]e|[Jj]['’]\w+|[Mm]oi|[Oo]ui|[Mm]erci|[Vv]ous|[Yy]o|[Ss]í|[Gg]racias|[Uu]sted(?:es)?)\b|[?？؟]|[我你您吗]"
+)
+_WE = re.compile(r"\b(?:[Ww]e|[Oo]ur|us|[Ww]e['’]\w+|[Ww]ir|uns\w*|[Nn]ous|[Nn]osotr[oa]s)\b|我们")
+
+_INITIALS = r"(?P<initials>[^\W\d_a-zß-öø-ÿ]{2,4})"
+_FULL_NAME = r"(?P<name>[^\W\d_a-zß-öø-ÿ][\w'’.\-]*(?:[^\S\n][^\W\d_][\w'’.\-]*){1,5})"
+_EXPLAINED = (
+    re.compile(rf"{_FULL_NAME}[^\S\n]*[(\[]{_INITIALS}[)\]]"),  # Bo Lind (BLD)
+    re.compile(rf"\b{_INITIALS}[^\S\n]*(?:=|[-–—:|])[^\S\n]*{_FULL_NAME}"),  # BLD = Bo Lind
+    re.compile(rf"{_FULL_NAME}[^\S\n]*(?:[=–—|,]|\s-)[^\S\n]*{_INITIALS}\b"),  # Bo Lind – BLD
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a document. ``begins`` says whether a paragraph begins with it."""
+
+    text: str
+    begins: bool = True
+    heading: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Where a turn begins. ``end`` is where its words begin, in the line.
+
+    ``speaker`` is None where nobody is named; without ``seconds``, the time in a recording, a turn ends here.
+    """
+
+    end: int
+    speaker: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """What may be a label. ``words`` is what is said, in its line or the next; "" where there is nothing.
+
+    ``own_line`` says that nothing else stands in the line, ``marked`` that the time is set off by more than a blank.
+    """
+
+    line: int
+    end: int
+    name: str | None
+    words: str
+    own_line: bool = False
+    seconds: float | None = None
+    daytime: bool = False
+    marked: bool = False
+    chat: bool = False
+
+    @property
+    def key(self) -> str:
+        return " ".join(_CONTINUED.sub("", self.name or "").casefold().split())
+
+
+def attribute_turns(text: str, blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """Return the blocks with the labels cut off, and speaker and time set on all blocks of a turn.
+
+    A turn lasts to the next label or heading. Where nobody speaks the blocks are returned as they are.
+
+    >>> text = "Anna: Did you see it?\\nBo: Yes."
+    >>> blocks = [Block(BlockKind.PARAGRAPH, 0, 21), Block(BlockKind.PARAGRAPH, 22, 30)]
+    >>> [(block.speaker, text[block.start : block.end]) for block in attribute_turns(text, blocks)]
+    [('Anna', 'Did you see it?'), ('Bo', 'Yes.')]
+    """
+    spans: list[tuple[int, int]] = []
+    lines: list[Line] = []
+    owners: list[int] = []
+    for number, block in enumerate(blocks):
+        for at, (start, end) in enumerate(_lines(text, block.start, block.end)):
+            line = "" if block.columns or block.speaker else text[start:end]
+            spans.append((start, end))
+            lines.append(Line(line, at == 0, block.kind is BlockKind.HEADING))
+            owners.append(number)
+    labels = find_labels(lines, whole=text)
+    if not any(label and label.end for label in labels):
+        return tuple(blocks)
+    cuts: dict[int, list[tuple[int, int, Label, Time | None]]] = {}
+    for owner, (start, _), label, time in zip(owners, spans, labels, _times(labels), strict=True):
+        if label:
+            cuts.setdefault(owner, []).append((start, start + label.end, label, time))
+    return tuple(_attributed(text, blocks, cuts))
+
+
+def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False) -> list[Label | None]:
+    """Return the label that each line begins with, if any.
+
+    Args:
+        lines: the lines of a document.
+        whole: its text, where initials may be explained.
+        spoken: whether all of it is known to be speech, so that less evidence is enough.
+    """
+    candidates = [candidate for at in range(len(lines)) if (candidate := _candidate(lines, at))]
+    labels: list[Label | None] = [None] * len(lines)
+    if not candidates:
+        return labels
+    full_names = _explained(whole)
+    accepted = [*_accepted_chat(candidates), *_accepted_stamps(candidates)]
+    untimed = [c for c in candidates if not c.chat and c.seconds is None]
+    paragraphs = sum(line.begins for line in lines)
+    names = _spoken_names(untimed, {c.key for c in accepted if c.name}, full_names, paragraphs, spoken)
+    accepted += [c for c in untimed if c.key in names and not _is_entry(c, full_names)]
+    if not accepted:
+        return labels
+    stamps = [c.seconds for c in accepted if c.seconds is not None]
+    daytime = any(c.daytime for c in accepted) or min(stamps, default=0) >= _MORNING
+    for candidate in untimed:  # "Decision: approved" ends a turn
+        if (
+            not spoken
+            and lines[candidate.line].begins
+            and (_is_field(candidate.key) or not _is_speech(candidate.words))
+        ):
+            labels[candidate.line] = Label(0)
+    for candidate in accepted:
+        speaker = _full_name(candidate.name, full_names) if candidate.name else None
+        label = Label(candidate.end, speaker, None if daytime else candidate.seconds)
+        labels[candidate.line] = label if speaker or label.seconds is not None else Label(0)
+    return labels
+
+
+def is_label_line(line: str) -> bool:
+    """Return whether a line holds nothing but a name and a time, like those above the turns of a transcript.
+
+    >>> is_label_line("Ilse Kern  0:49"), is_label_line("Bo: Every day at 6:00")
+    (True, False)
+    """
+    if len(line.rstrip()) > LABEL_CHARACTERS or ":" not in line:
+        return False
+    match = _TIMED_LINES[0].match(line) or _TIMED_LINES[1].match(line)
+    return match is not None and _may_name(match["name"])
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for match in re.compile(r"[^\r\n]+").finditer(text, start, end):
+        if match.group().strip():
+            yield match.span()
+
+
+def _times(labels: Sequence[Label | None]) -> list[Time | None]:
+    """Return when the turn of each label was: until the next one begins."""
+    times: list[Time | None] = []
+    following: float | None = None
+    for label in reversed(labels):
+        if label is None:
+            times.append(None)
+            continue
+        if label.seconds is None:
+            times.append(None)
+        else:
+            times.append(Time(label.seconds, following if following and following >= label.seconds else None))
+        following = label.seconds
+    return times[::-1]
+
+
+def _attributed(
+    text: str, blocks: Sequence[Block], cuts: dict[int, list[tuple[int, int, Label, Time | None]]]
+) -> Iterator[Block]:
+    """Yield the blocks, cut before and behind each label."""
+    speaker: str | None = None
+    time: Time | None = None
+    for number, block in enumerate(blocks):
+        if number not in cuts:
+            if block.kind is BlockKind.HEADING or block.columns or block.speaker:
+                speaker = time = None
+            is_event = _EVENT.fullmatch(text, block.start, block.end)
+            yield block if is_event or not (speaker or time) else _said(block, block.start, block.end, speaker, time)
+            continue
+        begin = block.start
+        for start, end, label, label_time in cuts[number]:
+            yield from _part(text, block, begin, start, speaker, time)
+            begin = end
+            speaker = label.speaker or (speaker if label.seconds is not None else None)
+            time = label_time
+        yield from _part(text, block, begin, block.end, speaker, time)
+
+
+def _part(text: str, block: Block, start: int, end: int, speaker: str | None, time: Time | None) -> Iterator[Block]:
+    part = text[start:end]
+    if part.strip(" \t\r\n>*_-"):
+        yield _said(block, start + len(part) - len(part.lstrip()), start + len(part.rstrip()), speaker, time)
+
+
+def _said(block: Block, start: int, end: int, speaker: str | None, time: Time | None) -> Block:
+    gaps = tuple(gap for gap in block.gaps if start < gap[0] and gap[1] < end)
+    cues = (Cue(start, end, time),) if time else ()
+    kind = BlockKind.PARAGRAPH if speaker or time else block.kind
+    return Block(kind, start, end, gaps, speaker, cues, block.columns)
+
+
+def _candidate(lines: Sequence[Line], at: int) -> _Candidate | None:
+    text = lines[at].text
+    plain = _plain(text)
+    if ":" not in plain and "：" not in plain:
+        return None
+    if match := _CHAT.match(plain):
+        name = match["name"]
+        return _Candidate(at, match.end() if name else 0, name, text[match.end() :].strip() or "…", chat=True)
+    if len(text.rstrip()) <= LABEL_CHARACTERS:
+        for pattern in _TIMED_LINES:
+            if (match := pattern.match(plain)) and (seconds := _seconds(match["time"])) is not None:
+                groups = match.groupdict()
+                marked = bool(match["open"]) or len(groups.get("gap") or "  ") > 1
+                words = _next_words(lines, at)
+                daytime = bool(match["noon"])
+                return _Candidate(at, len(text), groups.get("name"), words, True, seconds, daytime, marked)
+    for pattern in (*_TIMED, _NAMED):
+        match = pattern.match(plain)
+        seconds = _seconds(match["time"]) if match and pattern is not _NAMED else None
+        if not match or (seconds is None and pattern is not _NAMED):
+            continue
+        end = _behind_emphasis(text, match.end())
+        if end is None or (pattern is _NAMED and lines[at].heading):
+            return None
+        words = text[end:].strip(" *_\t")
+        name = None if pattern is _ONLY_STAMP else match["name"]
+        daytime = pattern is not _NAMED and bool(match["noon"])
+        return _Candidate(at, end, name, words or _next_words(lines, at), not words, seconds, daytime, marked=True)
+    return None
+
+
+def _plain(line: str) -> str:
+    """Return the start of a line with blanks in place of Markdown's emphasis and escapes."""
+    line = line[:LABEL_CHARACTERS]
+    return re.sub(r"__|[*\\]", lambda match: " " * len(match.group()), line) if re.search(r"__|[*\\]", line) else line
+
+
+def _behind_emphasis(line: str, end: int) -> int | None:
+    """Return where the words begin behind a label that ends at ``end``; None if they share its emphasis."""
+    opening = re.match(r"[\s>#+•–-]*(\*{1,3}|__)", line[:end])
+    if not opening or line.count(opening[1][0], 0, end) >= 2 * len(opening[1]):
+        return end
+    return end + len(opening[1]) if line.startswith(opening[1], end) else None
+
+
+def _next_words(lines: Sequence[Line], at: int) -> str:
+    return lines[at + 1].text.strip() if at + 1 < len(lines) else ""
+
+
+def _seconds(clock: str) -> float | None:
+    """Return a time in seconds; None if it is none: "1:75"."""
+    *larger, last = clock.replace(",", ".").split(":")
+    if float(last) >= 60 or (len(larger) > 1 and int(larger[1]) >= 60):
+        return None
+    return sum(int(number) * 60**power for power, number in enumerate(reversed(larger), start=1)) + float(last)
+
+
+def _bare_words(name: str) -> list[str]:
+    """Return the words of a name in small letters, without what is in brackets behind it."""
+    return [bare for word in _IN_BRACKETS.sub("", name).casefold().split() if (bare := word.strip(".,&#"))]
+
+
+def _is_role(name: str) -> bool:
+    """Return whether a label says what somebody is, and not the name: "The Deputy Chair", "Minister of Finance"."""
+    words = [word for word in _bare_words(name) if not word.isdecimal()]
+    of = next(
+        (at for at, word in enumerate(words) if word in {"of", "for", "der", "des", "für", "de", "du"}), len(words)
+    )
+    return bool(of) and len(words) <= NAME_WORDS + 3 and words[of - 1] in ROLES
+
+
+def _is_person(name: str) -> bool:
+    """Return whether the words of a label tell that it is a person or role."""
+    words = _bare_words(name)
+    if _NUMBERED.fullmatch(name.strip()) or _is_role(name):
+        return True
+    named = [word for word in words if word not in PARTICLES]
+    if not words or len(named) > NAME_WORDS + 1:
+        return False
+    if words[0] in HONORIFICS and len(words) > 1:
+        return True
+    given = words[0] in GIVEN_NAMES or words[0].split("-")[0] in GIVEN_NAMES
+    surname_first = "," in name and words[-1] in GIVEN_NAMES
+    return (given or surname_first) and not any(word.isdecimal() for word in words)
+
+
+def _is_field(name: str) -> bool:
+    """Return whether a label names something else than who speaks: "Date", "Next meeting", "Figure 2"."""
+    words = _bare_words(name)
+    if " ".join(words) in FIELDS:
+        return True
+    return not _is_person(name) and any(word in FIELDS for word in words if word not in PARTICLES)
+
+
+def _is_like_name(name: str) -> bool:
+    """Return whether a label is written as names are: few words, each with a capital letter."""
+    words = _IN_BRACKETS.sub("", name).split()
+    if not words or len(words) > NAME_WORDS or words[0][0].islower() or (_IDEOGRAPHS.match(name) and len(name) > 5):
+        return False
+    return all(not word[0].islower() or word.casefold() in PARTICLES - {"and", "for"} for word in words)
+
+
+def _may_name(name: str) -> bool:
+    return not _is_field(name) and (_is_person(name) or _is_like_name(name))
+
+
+def _is_entry(candidate: _Candidate, full_names: dict[str, str]) -> bool:
+    """Return whether somebody is named behind a role or initials, as in the head of minutes: "Chair: Ilse Kern"."""
+    words = _IN_BRACKETS.sub("", candidate.words).strip(" .,;")
+    if candidate.name in full_names:
+        return words.startswith(full_names[candidate.name])
+    if not _is_role(candidate.key) or _is_speech(candidate.words):
+        return False
+    parts = words.split()
+    named = len(parts) > 1 or words.casefold() in GIVEN_NAMES
+    return named and all(not part[0].islower() or part.casefold().strip(",;") in PARTICLES for part in parts)
+
+
+def _is_speech(words: str) -> bool:
+    return bool(_SENTENCE_END.search(words.strip()[-5:]) or _PERSONAL.search(words)) or len(words) > LABEL_CHARACTERS
+
+
+def _personal(words: str) -> float:
+    """Return how much words sound like somebody talking, from 0 to 1."""
+    return 1.0 if _PERSONAL.search(words) else 0.25 if _WE.search(words) else 0.0
+
+
+def _accepted_chat(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    chat = [c for c in candidates if c.chat]
+    return chat if sum(c.name is not None for c in chat) > 1 else []
+
+
+def _accepted_stamps(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Return the candidates with a time that begin turns. Agendas and results have times, too."""
+    timed = [c for c in candidates if c.seconds is not None and c.words]
+    named = [c for c in timed if c.name and _may_name(c.name)]
+    lines = {c.line for c in named}
+    # What is said stands below a line with name and time, and not the next name.
+    turns = [c for c in named if not (c.own_line and c.line + 1 in lines)]
+    if not _is_recording(turns, len(named)):
+        turns = []
+    nameless = [c for c in timed if not c.name]
+    alone = len(nameless) > 2 and (nameless[0].seconds or 0) < _EARLY and _rises(nameless)
+    return [*turns, *nameless] if turns or alone else []
+
+
+def _is_recording(turns: Sequence[_Candidate], named: int) -> bool:
+    """Return whether the times of turns are those of a recording or chat."""
+    if not turns or 2 * len(turns) <= named or not _rises(turns):
+        return False
+    first = turns[0].seconds or 0
+    if len(turns) == 1:
+        return turns[0].marked and _is_speech(turns[0].words) and (not turns[0].own_line or first < _EARLY)
+    repeats = len({c.key for c in turns}) < len(turns)
+    if not repeats and first >= _EARLY and all((c.seconds or 0) % _AGENDA_STEP == 0 for c in turns):
+        return False
+    return repeats or first < _EARLY or all(c.marked or _is_person(c.name or "") for c in turns)
+
+
+def _rises(stamps: Sequence[_Candidate]) -> bool:
+    pairs = list(itertools.pairwise(stamp.seconds or 0 for stamp in stamps))
+    return 4 * sum(before <= after for before, after in pairs) >= 3 * len(pairs)
+
+
+def _spoken_names(
+    candidates: Sequence[_Candidate], known: set[str], full_names: dict[str, str], paragraphs: int, spoken: bool
+) -> set[str]:
+    """Return the labels that are speakers, in small letters.
+
+    People talk where names or roles stand in front of what sounds like speech. Words that nothing tells from topics
+    ("Crane: the repair was approved") must take turns, or what stands behind them must sound like people talking.
+    """
+    keys = {c.key for c in candidates}
+    names = known | keys & {initials.casefold() for initials in full_names}
+    names = names.union(*(pair for pair in QUESTION_AND_ANSWER if pair <= keys))
+    usable = [c for c in candidates if c.words and not _is_entry(c, full_names)]
+    usable = [c for c in usable if c.key in names or not _is_field(c.key)]
+    persons = {c.key for c in usable if c.key in names or _is_person(c.key)}
+    by_persons = [c for c in usable if c.key in persons]
+    weak = [c for c in usable if c.key not in persons and _is_like_name(c.name or "")]
+    counts = Counter(c.key for c in weak)
+    numbered = any(_NUMBERED.fullmatch(key) for key in persons)
+    if names or numbered or _is_talk(by_persons, paragraphs, persons=True):
+        # Among people who talk, somebody whose name tells nothing.
+        most = 2 * len(usable) >= paragraphs
+        return names | persons | {c.key for c in weak if _is_speech(c.words) and (counts[c.key] > 1 or most)}
+    everybody = [*by_persons, *weak]
+    if _is_talk(everybody, paragraphs, persons=False) or (spoken and 5 * len(everybody) >= 4 * paragraphs):
+        return persons | {c.key for c in weak if spoken or _is_speech(c.words)}
+    return set()
+
+
+def _is_talk(turns: Sequence[_Candidate], paragraphs: int, *, persons: bool) -> bool:
+    """Return whether turns sound like people talking. ``persons`` says that their labels are known to be persons'."""
+    counts = Counter(c.key for c in turns)
+    if len(turns) < 2 or (len(counts) < 2 and len(turns) < 3):
+        return False
+    speech = sum(_is_speech(c.words) for c in turns) / len(turns)
+    personal = sum(_personal(c.words) for c in turns) / len(turns)
+    share = len(turns) / paragraphs
+    if persons:
+        return speech >= 0.5 and (personal >= 0.25 or (share >= 0.6 and speech >= 0.8))
+    alternate = len(turns) > 3 and sum(count > 1 for count in counts.values()) > 1
+    return speech >= 0.7 and ((alternate and personal >= 0.2) or (share >= 0.8 and personal >= 0.5))
+
+
+def _explained(text: str) -> dict[str, str]:
+    """Return initials and the names that a text explains them by.
+
+    >>> _explained("Present: Ilse Kern (IK), Bo Lind (BLD)")
+    {'IK': 'Ilse Kern', 'BLD': 'Bo Lind'}
+    """
+    names: dict[str, str] = {}
+    for pattern in _EXPLAINED:
+        for match in pattern.finditer(text):
+            words = match["name"].rstrip(".,").split()
+            before = (words[at:] for at in range(len(words) - 2, -1, -1))  # "Present Bo Lind (BLD)"
+            behind = (words[:to] for to in range(2, len(words) + 1))  # "BLD = Bo Lind of the harbour board"
+            for full in itertools.chain(before, behind):
+                if _abbreviates(match["initials"].casefold(), [word.casefold() for word in full]):
+                    names.setdefault(match["initials"], " ".join(full))
+    return names
+
+
+def _abbreviates(initials: str, words: Sequence[str]) -> bool:
+    """Return whether initials stand for a name: the first letter of each word, and letters behind it in their order.
+
+    >>> _abbreviates("bld", ["bo", "lind"]), _abbreviates("bld", ["bold", "road"])
+    (True, False)
+    """
+    if not words or not initials:
+        return not words and not initials
+    first, *others = words
+    if initials[0] == first[0]:
+        for count in range(1, len(initials) + 1):
+            letters = iter(first[1:])
+            if all(letter in letters for letter in initials[1:count]) and _abbreviates(initials[count:], others):
+                return True
+    return first in PARTICLES and _abbreviates(initials, others)
+
+
+def _full_name(name: str, full_names: dict[str, str]) -> str:
+    name = " ".join(_CONTINUED.sub("", name).split())
+    for initials, full in full_names.items():
+        if name == initials or name == f"{full} ({initials})":
+            return full
+    return name

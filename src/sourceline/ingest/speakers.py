@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sourceline.ingest.people import FIELDS, GIVEN_NAMES, HONORIFICS, PARTICLES, QUESTION_AND_ANSWER, ROLES
 from sourceline.types import Block, BlockKind, Cue, Time
@@ -17,10 +18,11 @@ NAME_WORDS = 4  # of a name that nothing else is known of
 # A recording begins at its beginning: at 6:00:00 it is morning.
 _MORNING = 6 * 3600
 _EARLY = 5 * 60
-_AGENDA_STEP = 300  # "9:30 Opening", "9:45 Budget", read as minutes and seconds
+_AGENDA_STEP = 5  # "9:30 Opening", "9:45 Budget"
 
-_WORD = r"(?:(?:[^\W\d_]\.-?)+|[^\W\d_][\w'’\-/]*\.?|\d{1,3}|[#&])"
-_NAME = rf"(?P<name>{_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:\s?\((?![\d:]+\))[^()\n]{{1,40}}\)){{0,2}})"
+_TITLE = rf"(?i:{'|'.join(sorted(HONORIFICS, reverse=True))}|st|jr)\."
+_WORD = rf"(?:{_TITLE}|(?:(?!I\.\s)[^\W\d_]\.-?)+|[^\W\d_][\w'’\-/]*|\d{{1,3}}|[#&])"
+_NAME = rf"(?P<name>{_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:\s?\((?![\d:]+\))(?:[^()\n]|\([^()\n]*\)){{1,60}}\)){{0,2}})"
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
 _TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?(?:\s*(?:-->|[-–—]|to|bis)\s*{_CLOCK})?"
 _BRACKETS = rf"(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
@@ -38,7 +40,10 @@ _CHAT = re.compile(
     rf"(?:[\u200e\u200f~\s]*(?P<name>[^\s:\[][^:\n]{{0,50}}?):(?=\s|$)|(?=\S))"
 )
 _ONLY_STAMP = re.compile(rf"{_LEAD}{_BRACKETS}\s*[-–—:]?\s+(?=\S)")  # [0:49] …
+_LINE = re.compile(r"[^\r\n]+")
 _NAMED = re.compile(rf"{_LEAD}\[?{_NAME}\]?{_COLON}")  # Anna: …
+# A label inside a line, behind the sentence of somebody else: "Is it open? Bo: Yes."
+_INLINE = re.compile(rf"(?<=[.!?…\"”)\]}}—–-])\s+(?=({_NAME}{_COLON}))")
 # The first that matches counts.
 _TIMED = (
     re.compile(rf"{_LEAD}{_STAMP}\s*[-–—|:]?\s*\[?{_NAME}\]?{_COLON}"),  # [00:12:03] Anna: …
@@ -54,7 +59,7 @@ _TIMED_LINES = (
 
 _NUMBERED = re.compile(r"(?i)(?:speaker|participant|person|voice|caller|guest|sprecher|teilnehmer|spk)[ _#-]*\d{1,3}")
 _CONTINUED = re.compile(r"(?i)\s*\((?:cont\.?(?:['’]d)?|continued|continuing|fortsetzung|forts\.)\)$")
-_IN_BRACKETS = re.compile(r"\s?\([^()]*\)")
+_IN_BRACKETS = re.compile(r"\s?\((?:[^()]|\([^()]*\))*\)")
 _SENTENCE_END = re.compile(r"(?:[.!?…。！？।؟]|--|—)[\"'”’)\]»」』]*$")
 _EVENT = re.compile(r"\s*[\[(][^\[\]()]*[\])][.\s]*")  # "[Applause]"
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
@@ -68,8 +73,14 @@ _PERSONAL = re.compile(
 )
 _WE = re.compile(r"\b(?:[Ww]e|[Oo]ur|us|[Ww]e['’]\w+|[Ww]ir|uns\w*|[Nn]ous|[Nn]osotr[oa]s)\b|我们")
 
+_QUESTION = ("question", "frage")
+_OF = frozenset("of for from der des für de du".split())
+_NAME_PART = re.compile(r"[^\W\d_][\w'’.\-]*[,;]?")
+
+_SHORT = re.compile(r".*\b[^\W\d_a-zß-öø-ÿ]{2,4}\)?")
 _INITIALS = r"(?P<initials>[^\W\d_a-zß-öø-ÿ]{2,4})"
-_FULL_NAME = r"(?P<name>[^\W\d_a-zß-öø-ÿ][\w'’.\-]*(?:[^\S\n][^\W\d_][\w'’.\-]*){1,5})"
+_CAPITAL = r"[^\W\d_a-zß-öø-ÿ][\w'’.\-]*"
+_FULL_NAME = rf"(?P<name>{_CAPITAL}(?:[^\S\n](?:{_CAPITAL}|de|da|van|von|der|den|la|al|bin)){{1,5}})"
 _EXPLAINED = (
     re.compile(rf"{_FULL_NAME}[^\S\n]*[(\[]{_INITIALS}[)\]]"),  # Bo Lind (BLD)
     re.compile(rf"\b{_INITIALS}[^\S\n]*(?:=|[-–—:|])[^\S\n]*{_FULL_NAME}"),  # BLD = Bo Lind
@@ -79,11 +90,15 @@ _EXPLAINED = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a document. ``begins`` says whether a paragraph begins with it."""
+    """A line of a document, or the part of one from a label on, which is ``inline``.
+
+    ``begins`` says whether a paragraph begins with it.
+    """
 
     text: str
     begins: bool = True
     heading: bool = False
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +129,11 @@ class _Candidate:
     daytime: bool = False
     marked: bool = False
     chat: bool = False
+    inline: bool = False
 
     @property
     def key(self) -> str:
-        return " ".join(_CONTINUED.sub("", self.name or "").casefold().split())
+        return _key(self.name or "")
 
 
 def attribute_turns(text: str, blocks: Sequence[Block]) -> tuple[Block, ...]:
@@ -130,20 +146,23 @@ def attribute_turns(text: str, blocks: Sequence[Block]) -> tuple[Block, ...]:
     >>> [(block.speaker, text[block.start : block.end]) for block in attribute_turns(text, blocks)]
     [('Anna', 'Did you see it?'), ('Bo', 'Yes.')]
     """
-    spans: list[tuple[int, int]] = []
+    starts: list[int] = []
     lines: list[Line] = []
     owners: list[int] = []
+    inline = _may_talk_inline(text, blocks)
     for number, block in enumerate(blocks):
         for at, (start, end) in enumerate(_lines(text, block.start, block.end)):
             line = "" if block.columns or block.speaker else text[start:end]
-            spans.append((start, end))
-            lines.append(Line(line, at == 0, block.kind is BlockKind.HEADING))
-            owners.append(number)
+            parts = [0, *(_inline_starts(line) if inline else ()), len(line)]
+            for part, following in itertools.pairwise(parts):
+                starts.append(start + part)
+                lines.append(Line(line[part:following], not at and not part, block.kind is BlockKind.HEADING, part > 0))
+                owners.append(number)
     labels = find_labels(lines, whole=text)
     if not any(label and label.end for label in labels):
         return tuple(blocks)
     cuts: dict[int, list[tuple[int, int, Label, Time | None]]] = {}
-    for owner, (start, _), label, time in zip(owners, spans, labels, _times(labels), strict=True):
+    for owner, start, label, time in zip(owners, starts, labels, _times(labels), strict=True):
         if label:
             cuts.setdefault(owner, []).append((start, start + label.end, label, time))
     return tuple(_attributed(text, blocks, cuts))
@@ -161,25 +180,26 @@ def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False)
     labels: list[Label | None] = [None] * len(lines)
     if not candidates:
         return labels
-    full_names = _explained(whole)
+    full_names = _explained(whole) if any(_SHORT.fullmatch(c.name or "") for c in candidates) else {}
     accepted = [*_accepted_chat(candidates), *_accepted_stamps(candidates)]
     untimed = [c for c in candidates if not c.chat and c.seconds is None]
-    paragraphs = sum(line.begins for line in lines)
+    paragraphs = sum(line.begins and not line.heading for line in lines)
     names = _spoken_names(untimed, {c.key for c in accepted if c.name}, full_names, paragraphs, spoken)
-    accepted += [c for c in untimed if c.key in names and not _is_entry(c, full_names)]
+    accepted += _turns_of(names, untimed, full_names)
     if not accepted:
         return labels
+    keys = {c.key for c in accepted}
     stamps = [c.seconds for c in accepted if c.seconds is not None]
     daytime = any(c.daytime for c in accepted) or min(stamps, default=0) >= _MORNING
     for candidate in untimed:  # "Decision: approved" ends a turn
         if (
             not spoken
             and lines[candidate.line].begins
-            and (_is_field(candidate.key) or not _is_speech(candidate.words))
+            and (_is_field(candidate.name or "") or not _is_speech(candidate.words))
         ):
             labels[candidate.line] = Label(0)
     for candidate in accepted:
-        speaker = _full_name(candidate.name, full_names) if candidate.name else None
+        speaker = _full_name(candidate.name, full_names, keys) if candidate.name else None
         label = Label(candidate.end, speaker, None if daytime else candidate.seconds)
         labels[candidate.line] = label if speaker or label.seconds is not None else Label(0)
     return labels
@@ -197,8 +217,28 @@ def is_label_line(line: str) -> bool:
     return match is not None and _may_name(match["name"])
 
 
+def _may_talk_inline(text: str, blocks: Sequence[Block]) -> bool:
+    """Return whether enough paragraphs begin with what may be a name to look for others inside of them."""
+    matches = (
+        _NAMED.match(_plain(text[block.start : min(block.end, block.start + LABEL_CHARACTERS)])) for block in blocks
+    )
+    count = sum(match is not None and _may_name(match["name"]) for match in matches)
+    return count > 1 or 0 < len(blocks) <= 2 * count
+
+
+def _inline_starts(line: str) -> Iterator[int]:
+    """Yield where a line may have labels behind the first one."""
+    first = _NAMED.match(line[:LABEL_CHARACTERS])
+    at = first.end() if first else 0
+    while match := _INLINE.search(line, at):
+        before = line[: match.start()].rpartition(" ")[2].strip(".").casefold()
+        if before not in HONORIFICS:
+            yield match.end()
+        at = match.end(1)
+
+
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for match in re.compile(r"[^\r\n]+").finditer(text, start, end):
+    for match in _LINE.finditer(text, start, end):
         if match.group().strip():
             yield match.span()
 
@@ -259,18 +299,23 @@ def _candidate(lines: Sequence[Line], at: int) -> _Candidate | None:
     plain = _plain(text)
     if ":" not in plain and "：" not in plain:
         return None
+    patterns = (_NAMED,) if lines[at].inline else (*_TIMED, _NAMED)
     if match := _CHAT.match(plain):
         name = match["name"]
         return _Candidate(at, match.end() if name else 0, name, text[match.end() :].strip() or "…", chat=True)
-    if len(text.rstrip()) <= LABEL_CHARACTERS:
+    if len(text.rstrip()) <= LABEL_CHARACTERS and not lines[at].inline:
         for pattern in _TIMED_LINES:
             if (match := pattern.match(plain)) and (seconds := _seconds(match["time"])) is not None:
                 groups = match.groupdict()
+                name = groups.get("name")
+                # Behind a time in brackets stands what is said, more often than a name.
+                if name and not (_may_name(name) if match.start("name") < match.start("time") else _is_person(name)):
+                    continue
                 marked = bool(match["open"]) or len(groups.get("gap") or "  ") > 1
                 words = _next_words(lines, at)
                 daytime = bool(match["noon"])
-                return _Candidate(at, len(text), groups.get("name"), words, True, seconds, daytime, marked)
-    for pattern in (*_TIMED, _NAMED):
+                return _Candidate(at, len(text), name, words, True, seconds, daytime, marked)
+    for pattern in patterns:
         match = pattern.match(plain)
         seconds = _seconds(match["time"]) if match and pattern is not _NAMED else None
         if not match or (seconds is None and pattern is not _NAMED):
@@ -281,7 +326,8 @@ def _candidate(lines: Sequence[Line], at: int) -> _Candidate | None:
         words = text[end:].strip(" *_\t")
         name = None if pattern is _ONLY_STAMP else match["name"]
         daytime = pattern is not _NAMED and bool(match["noon"])
-        return _Candidate(at, end, name, words or _next_words(lines, at), not words, seconds, daytime, marked=True)
+        said = words or _next_words(lines, at)
+        return _Candidate(at, end, name, said, not words, seconds, daytime, marked=True, inline=lines[at].inline)
     return None
 
 
@@ -308,7 +354,16 @@ def _seconds(clock: str) -> float | None:
     *larger, last = clock.replace(",", ".").split(":")
     if float(last) >= 60 or (len(larger) > 1 and int(larger[1]) >= 60):
         return None
-    return sum(int(number) * 60**power for power, number in enumerate(reversed(larger), start=1)) + float(last)
+    minutes = 0
+    for number in larger:
+        minutes = 60 * minutes + int(number)
+    return 60 * minutes + float(last)
+
+
+@lru_cache(4096)
+def _key(name: str) -> str:
+    """Return a name by which those of one speaker are known to be the same."""
+    return " ".join(_CONTINUED.sub("", name).casefold().split())
 
 
 def _bare_words(name: str) -> list[str]:
@@ -316,30 +371,45 @@ def _bare_words(name: str) -> list[str]:
     return [bare for word in _IN_BRACKETS.sub("", name).casefold().split() if (bare := word.strip(".,&#"))]
 
 
+@lru_cache(4096)
 def _is_role(name: str) -> bool:
     """Return whether a label says what somebody is, and not the name: "The Deputy Chair", "Minister of Finance"."""
     words = [word for word in _bare_words(name) if not word.isdecimal()]
-    of = next(
-        (at for at, word in enumerate(words) if word in {"of", "for", "der", "des", "für", "de", "du"}), len(words)
-    )
-    return bool(of) and len(words) <= NAME_WORDS + 3 and words[of - 1] in ROLES
+    of = next((at for at, word in enumerate(words) if word in _OF), len(words))
+    if not of or len(words) > NAME_WORDS + 3 or words[of - 1] not in ROLES:
+        return False
+    small = [word for word in _IN_BRACKETS.sub("", name).split()[: of - 1] if word[0].islower()]
+    return sum(word not in PARTICLES for word in small) <= 1
 
 
+@lru_cache(4096)
 def _is_person(name: str) -> bool:
     """Return whether the words of a label tell that it is a person or role."""
     words = _bare_words(name)
     if _NUMBERED.fullmatch(name.strip()) or _is_role(name):
         return True
-    named = [word for word in words if word not in PARTICLES]
-    if not words or len(named) > NAME_WORDS + 1:
+    if (
+        not words
+        or any(word.isdecimal() for word in words)
+        or (len(words) > 1 and not _is_capital(name, NAME_WORDS + 2))
+    ):
         return False
     if words[0] in HONORIFICS and len(words) > 1:
         return True
-    given = words[0] in GIVEN_NAMES or words[0].split("-")[0] in GIVEN_NAMES
-    surname_first = "," in name and words[-1] in GIVEN_NAMES
-    return (given or surname_first) and not any(word.isdecimal() for word in words)
+    surname_first = "," in name and len(words) <= NAME_WORDS and words[-1] in GIVEN_NAMES
+    return words[0] in GIVEN_NAMES or words[0].split("-")[0] in GIVEN_NAMES or surname_first
 
 
+def _is_capital(name: str, most: int) -> bool:
+    """Return whether a name has so many words at most, each but small ones with a capital letter."""
+    words = _IN_BRACKETS.sub("", name).split()
+    if not words or words[0][0].islower():
+        return False
+    small = [word for word in words if word[0].islower()]
+    return len(words) - len(small) <= most and all(word.casefold() in PARTICLES - {"and", "for"} for word in small)
+
+
+@lru_cache(4096)
 def _is_field(name: str) -> bool:
     """Return whether a label names something else than who speaks: "Date", "Next meeting", "Figure 2"."""
     words = _bare_words(name)
@@ -350,10 +420,7 @@ def _is_field(name: str) -> bool:
 
 def _is_like_name(name: str) -> bool:
     """Return whether a label is written as names are: few words, each with a capital letter."""
-    words = _IN_BRACKETS.sub("", name).split()
-    if not words or len(words) > NAME_WORDS or words[0][0].islower() or (_IDEOGRAPHS.match(name) and len(name) > 5):
-        return False
-    return all(not word[0].islower() or word.casefold() in PARTICLES - {"and", "for"} for word in words)
+    return _is_capital(name, NAME_WORDS) and not (_IDEOGRAPHS.match(name) and len(name) > 5)
 
 
 def _may_name(name: str) -> bool:
@@ -365,11 +432,11 @@ def _is_entry(candidate: _Candidate, full_names: dict[str, str]) -> bool:
     words = _IN_BRACKETS.sub("", candidate.words).strip(" .,;")
     if candidate.name in full_names:
         return words.startswith(full_names[candidate.name])
-    if not _is_role(candidate.key) or _is_speech(candidate.words):
+    if not _is_role(candidate.name or "") or _is_speech(candidate.words):
         return False
     parts = words.split()
     named = len(parts) > 1 or words.casefold() in GIVEN_NAMES
-    return named and all(not part[0].islower() or part.casefold().strip(",;") in PARTICLES for part in parts)
+    return named and all(_NAME_PART.fullmatch(part) for part in parts) and _is_capital(words, len(parts))
 
 
 def _is_speech(words: str) -> bool:
@@ -409,7 +476,7 @@ def _is_recording(turns: Sequence[_Candidate], named: int) -> bool:
         return turns[0].marked and _is_speech(turns[0].words) and (not turns[0].own_line or first < _EARLY)
     repeats = len({c.key for c in turns}) < len(turns)
     if not repeats and first >= _EARLY and all((c.seconds or 0) % _AGENDA_STEP == 0 for c in turns):
-        return False
+        return all(_is_speech(c.words) for c in turns)
     return repeats or first < _EARLY or all(c.marked or _is_person(c.name or "") for c in turns)
 
 
@@ -430,20 +497,31 @@ def _spoken_names(
     names = known | keys & {initials.casefold() for initials in full_names}
     names = names.union(*(pair for pair in QUESTION_AND_ANSWER if pair <= keys))
     usable = [c for c in candidates if c.words and not _is_entry(c, full_names)]
-    usable = [c for c in usable if c.key in names or not _is_field(c.key)]
-    persons = {c.key for c in usable if c.key in names or _is_person(c.key)}
+    usable = [c for c in usable if c.key in names or not _is_field(c.name or "")]
+    persons = {c.key for c in usable if c.key in names or _is_person(c.name or "")}
     by_persons = [c for c in usable if c.key in persons]
     weak = [c for c in usable if c.key not in persons and _is_like_name(c.name or "")]
     counts = Counter(c.key for c in weak)
     numbered = any(_NUMBERED.fullmatch(key) for key in persons)
     if names or numbered or _is_talk(by_persons, paragraphs, persons=True):
+        names |= {c.key for c in candidates if c.key.startswith(_QUESTION) and "?" in c.words}  # of a reporter
         # Among people who talk, somebody whose name tells nothing.
         most = 2 * len(usable) >= paragraphs
-        return names | persons | {c.key for c in weak if _is_speech(c.words) and (counts[c.key] > 1 or most)}
+        shout = all((c.name or "").isupper() for c in by_persons)
+        alone = {c.key for c in weak if most and (not c.inline or (shout and (c.name or "").isupper()))}
+        return names | persons | {c.key for c in weak if _is_speech(c.words) and (counts[c.key] > 1 or c.key in alone)}
     everybody = [*by_persons, *weak]
     if _is_talk(everybody, paragraphs, persons=False) or (spoken and 5 * len(everybody) >= 4 * paragraphs):
         return persons | {c.key for c in weak if spoken or _is_speech(c.words)}
     return set()
+
+
+def _turns_of(names: set[str], candidates: Sequence[_Candidate], full_names: dict[str, str]) -> Iterator[_Candidate]:
+    """Yield the candidates with one of these names; among full sentences, none with a lone phrase ("Chair: Kern")."""
+    named = [c for c in candidates if c.key in names and c.words and not _is_entry(c, full_names)]
+    counts = Counter(c.key for c in named)
+    in_sentences = 10 * sum(_is_speech(c.words) for c in named) >= 7 * len(named)
+    yield from (c for c in named if counts[c.key] > 1 or _is_speech(c.words) or not in_sentences)
 
 
 def _is_talk(turns: Sequence[_Candidate], paragraphs: int, *, persons: bool) -> bool:
@@ -453,9 +531,9 @@ def _is_talk(turns: Sequence[_Candidate], paragraphs: int, *, persons: bool) -> 
         return False
     speech = sum(_is_speech(c.words) for c in turns) / len(turns)
     personal = sum(_personal(c.words) for c in turns) / len(turns)
-    share = len(turns) / paragraphs
+    share = len(turns) / max(1, paragraphs)
     if persons:
-        return speech >= 0.5 and (personal >= 0.25 or (share >= 0.6 and speech >= 0.8))
+        return speech >= 0.5 and (personal >= 0.25 or (share >= 0.4 and speech >= 0.8))
     alternate = len(turns) > 3 and sum(count > 1 for count in counts.values()) > 1
     return speech >= 0.7 and ((alternate and personal >= 0.2) or (share >= 0.8 and personal >= 0.5))
 
@@ -495,9 +573,11 @@ def _abbreviates(initials: str, words: Sequence[str]) -> bool:
     return first in PARTICLES and _abbreviates(initials, others)
 
 
-def _full_name(name: str, full_names: dict[str, str]) -> str:
+def _full_name(name: str, full_names: dict[str, str], keys: set[str]) -> str:
+    """Return what somebody is called: for initials the name, without a party or paper where it is left out later."""
     name = " ".join(_CONTINUED.sub("", name).split())
     for initials, full in full_names.items():
         if name == initials or name == f"{full} ({initials})":
             return full
-    return name
+    bare = _IN_BRACKETS.sub("", name) if "(" in name else name.partition(",")[0]
+    return bare if bare.casefold() in keys else name

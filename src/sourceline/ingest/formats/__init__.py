@@ -29,7 +29,7 @@ def _of_text(parse: Callable[[str], ParsedFile]) -> Callable[[bytes], ParsedFile
 
 
 def _plain_or_subtitles(text: str) -> ParsedFile:
-    return (subtitles if subtitles.are_in(text) else plain).parse(text)
+    return subtitles.parse(text) if subtitles.are_in(text) else plain.parse(text)
 
 
 FORMATS: dict[str, Format] = {

@@ -55,7 +55,7 @@ def parse(text: str) -> ParsedFile:
     if not lines:
         raise DocumentError("no words stand in it below times like 00:01:02.500 --> 00:01:05.000")
     if not any(line.voice for line in lines):
-        return set_turns(_named(lines))
+        return set_turns(list(_named(lines)))
     return set_turns([Utterance(line.text, line.time, line.voice, line.begins_turn) for line in lines])
 
 

@@ -29,16 +29,16 @@ ROLES = frozenset(
     "moderador moderadora entrevistador entrevistadora entrevistado entrevistada periodista".split()
 )
 
-# Speakers only where both are there.
+# What stands in front of a question and its answer; speakers where both are there.
 QUESTION_AND_ANSWER = (
-    {"q", "a"}, {"question", "answer"}, {"frage", "antwort"}, {"f", "a"}, {"question", "réponse"},
-    {"pregunta", "respuesta"}, {"p", "r"},
+    ("q", "a"), ("question", "answer"), ("frage", "antwort"), ("f", "a"), ("question", "réponse"),
+    ("pregunta", "respuesta"), ("p", "r"),
 )  # fmt: skip
 
 # Small words inside the name of a person or role: "Ludwig van Beethoven", "Minister of Finance", "A Member".
 PARTICLES = frozenset(
-    "de da di do dos das del della der den van von vom zu zum zur la le les el al bin ibn ben of the for and und des "
-    "für y e a an hon to d’ mc".split()
+    "de da di do du dos das del della der den van von vom zu zum zur la le les el al bin ibn ben of the for and und "
+    "des für y e a an hon to d’ mc".split()
 )
 
 # These name what is behind the colon, or when it was, and never who said it.

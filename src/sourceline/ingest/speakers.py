@@ -22,7 +22,8 @@ _AGENDA_STEP = 5  # "9:30 Opening", "9:45 Budget"
 
 _TITLE = rf"(?i:{'|'.join(sorted(HONORIFICS, reverse=True))}|st|jr)\."
 _WORD = rf"(?:{_TITLE}|(?:(?!I\.\s)[^\W\d_]\.-?)+|[^\W\d_][\w'’\-/]*|\d{{1,3}}|[#&])"
-_NAME = rf"(?P<name>{_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:\s?\((?![\d:]+\))(?:[^()\n]|\([^()\n]*\)){{1,60}}\)){{0,2}})"
+_ASIDE = r"\s?\((?![\d:]+\))(?:[^()\n]|\([^()\n]*\)){1,60}\)"  # "Mr Smith (Leeds)"
+_NAME = rf"(?P<name>(?![\d#&]){_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:{_ASIDE}){{0,2}})"
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
 _TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?(?:\s*(?:-->|[-–—]|to|bis)\s*{_CLOCK})?"
 _BRACKETS = rf"(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
@@ -191,12 +192,8 @@ def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False)
     keys = {c.key for c in accepted}
     stamps = [c.seconds for c in accepted if c.seconds is not None]
     daytime = any(c.daytime for c in accepted) or min(stamps, default=0) >= _MORNING
-    for candidate in untimed:  # "Decision: approved" ends a turn
-        if (
-            not spoken
-            and lines[candidate.line].begins
-            and (_is_field(candidate.name or "") or not _is_speech(candidate.words))
-        ):
+    for candidate in untimed:
+        if not spoken and lines[candidate.line].begins and _ends_turn(candidate, 2 * len(accepted) >= paragraphs):
             labels[candidate.line] = Label(0)
     for candidate in accepted:
         speaker = _full_name(candidate.name, full_names, keys) if candidate.name else None
@@ -420,7 +417,10 @@ def _is_field(name: str) -> bool:
 
 def _is_like_name(name: str) -> bool:
     """Return whether a label is written as names are: few words, each with a capital letter."""
-    return _is_capital(name, NAME_WORDS) and not (_IDEOGRAPHS.match(name) and len(name) > 5)
+    name, _, rest = name.partition(",")  # "LOOR, Radio Kankantri"
+    if not _is_capital(name, NAME_WORDS) or (_IDEOGRAPHS.match(name) and len(name) > 5):
+        return False
+    return not rest or not rest.strip()[0].islower()
 
 
 def _may_name(name: str) -> bool:
@@ -440,6 +440,8 @@ def _is_entry(candidate: _Candidate, full_names: dict[str, str]) -> bool:
 
 
 def _is_speech(words: str) -> bool:
+    if not re.search(r"[^\W\d_]{2}", words) or words.startswith(("/", "http")):
+        return False
     return bool(_SENTENCE_END.search(words.strip()[-5:]) or _PERSONAL.search(words)) or len(words) > LABEL_CHARACTERS
 
 
@@ -488,32 +490,50 @@ def _rises(stamps: Sequence[_Candidate]) -> bool:
 def _spoken_names(
     candidates: Sequence[_Candidate], known: set[str], full_names: dict[str, str], paragraphs: int, spoken: bool
 ) -> set[str]:
-    """Return the labels that are speakers, in small letters.
+    """Return the labels that are speakers, in small letters. ``known`` are those that have times as well.
 
     People talk where names or roles stand in front of what sounds like speech. Words that nothing tells from topics
     ("Crane: the repair was approved") must take turns, or what stands behind them must sound like people talking.
     """
-    keys = {c.key for c in candidates}
-    names = known | keys & {initials.casefold() for initials in full_names}
-    names = names.union(*(pair for pair in QUESTION_AND_ANSWER if pair <= keys))
+    names = known | _questions_and_answers(candidates)
     usable = [c for c in candidates if c.words and not _is_entry(c, full_names)]
     usable = [c for c in usable if c.key in names or not _is_field(c.name or "")]
-    persons = {c.key for c in usable if c.key in names or _is_person(c.name or "")}
+    initials = [c for c in usable if c.name in full_names]
+    if len(initials) > 1 and 2 * sum(_is_speech(c.words) for c in initials) >= len(initials):
+        names |= {c.key for c in initials}
+    names |= {c.key for c in usable if _NUMBERED.fullmatch(c.key)}
+    persons = names | {c.key for c in usable if _is_person(c.name or "")}
     by_persons = [c for c in usable if c.key in persons]
     weak = [c for c in usable if c.key not in persons and _is_like_name(c.name or "")]
-    counts = Counter(c.key for c in weak)
-    numbered = any(_NUMBERED.fullmatch(key) for key in persons)
-    if names or numbered or _is_talk(by_persons, paragraphs, persons=True):
-        names |= {c.key for c in candidates if c.key.startswith(_QUESTION) and "?" in c.words}  # of a reporter
-        # Among people who talk, somebody whose name tells nothing.
-        most = 2 * len(usable) >= paragraphs
-        shout = all((c.name or "").isupper() for c in by_persons)
-        alone = {c.key for c in weak if most and (not c.inline or (shout and (c.name or "").isupper()))}
-        return names | persons | {c.key for c in weak if _is_speech(c.words) and (counts[c.key] > 1 or c.key in alone)}
     everybody = [*by_persons, *weak]
+    if _is_talk(by_persons, paragraphs, persons=True):
+        names |= {c.key for c in candidates if c.key.startswith(_QUESTION) and "?" in c.words}  # of a reporter
+        return names | persons | _others_who_talk(weak, by_persons, paragraphs)
     if _is_talk(everybody, paragraphs, persons=False) or (spoken and 5 * len(everybody) >= 4 * paragraphs):
-        return persons | {c.key for c in weak if spoken or _is_speech(c.words)}
-    return set()
+        return names | persons | {c.key for c in weak if spoken or _is_speech(c.words)}
+    return names
+
+
+def _questions_and_answers(candidates: Sequence[_Candidate]) -> set[str]:
+    names: set[str] = set()
+    for question, answer in QUESTION_AND_ANSWER:
+        asked = [c for c in candidates if c.key == question]
+        if any(c.key == answer for c in candidates) and 2 * sum("?" in c.words for c in asked) > len(asked):
+            names |= {question, answer}
+    return names
+
+
+def _others_who_talk(weak: Sequence[_Candidate], persons: Sequence[_Candidate], paragraphs: int) -> set[str]:
+    """Return the names that tell nothing, of those who talk where ``persons`` do."""
+    counts = Counter(c.key for c in weak)
+    most = 2 * (len(weak) + len(persons)) >= paragraphs
+    shout = all((c.name or "").isupper() for c in persons)
+    return {
+        c.key
+        for c in weak
+        if _is_speech(c.words)
+        and (counts[c.key] > 1 or (most and (not c.inline or (shout and (c.name or "").isupper()))))
+    }
 
 
 def _turns_of(names: set[str], candidates: Sequence[_Candidate], full_names: dict[str, str]) -> Iterator[_Candidate]:
@@ -533,7 +553,7 @@ def _is_talk(turns: Sequence[_Candidate], paragraphs: int, *, persons: bool) -> 
     personal = sum(_personal(c.words) for c in turns) / len(turns)
     share = len(turns) / max(1, paragraphs)
     if persons:
-        return speech >= 0.5 and (personal >= 0.25 or (share >= 0.4 and speech >= 0.8))
+        return speech >= 0.5 and share >= 0.04 and (personal >= 0.25 or (share >= 0.4 and speech >= 0.8))
     alternate = len(turns) > 3 and sum(count > 1 for count in counts.values()) > 1
     return speech >= 0.7 and ((alternate and personal >= 0.2) or (share >= 0.8 and personal >= 0.5))
 
@@ -571,6 +591,12 @@ def _abbreviates(initials: str, words: Sequence[str]) -> bool:
             if all(letter in letters for letter in initials[1:count]) and _abbreviates(initials[count:], others):
                 return True
     return first in PARTICLES and _abbreviates(initials, others)
+
+
+def _ends_turn(candidate: _Candidate, labelled: bool) -> bool:
+    """Return whether a label that is no speaker's ends a turn: "Decision: approved". Most lines may be ``labelled``."""
+    name = candidate.name or ""
+    return _is_field(name) or not _is_speech(candidate.words) or (labelled and _may_name(name))
 
 
 def _full_name(name: str, full_names: dict[str, str], keys: set[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sourceline.ingest.decoding import decode
-from sourceline.ingest.formats import markdown, plain, subtitles
+from sourceline.ingest.formats import markdown, plain, subtitles, transcript_json
 from sourceline.types import ParsedFile
 
 
@@ -37,4 +37,5 @@ FORMATS: dict[str, Format] = {
     ".md": Format("Markdown", _of_text(markdown.parse)),
     ".vtt": Format("WebVTT subtitles", _of_text(subtitles.parse)),
     ".srt": Format("SubRip subtitles", _of_text(subtitles.parse)),
+    ".json": Format("transcripts in JSON", transcript_json.parse, isolated=True),
 }

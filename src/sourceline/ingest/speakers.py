@@ -502,6 +502,9 @@ def _spoken_names(
     if len(initials) > 1 and 2 * sum(_is_speech(c.words) for c in initials) >= len(initials):
         names |= {c.key for c in initials}
     names |= {c.key for c in usable if _NUMBERED.fullmatch(c.key)}
+    if spoken:  # Capitals name somebody in subtitles: "SHERIFF: Nobody moves!"
+        certain = [c for c in usable if _is_person(c.name or "") or (c.name or "").isupper()]
+        names |= {c.key for c in certain} if len(certain) > 1 else set()
     persons = names | {c.key for c in usable if _is_person(c.name or "")}
     by_persons = [c for c in usable if c.key in persons]
     weak = [c for c in usable if c.key not in persons and _is_like_name(c.name or "")]

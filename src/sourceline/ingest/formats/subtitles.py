@@ -23,7 +23,9 @@ _TAG = re.compile(
 )
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>", re.IGNORECASE)
 # In front of what another person says: "- Is it open?", ">> It is."
-_DASH = re.compile(r"(?:>>+|[-–—](?!\d))\s*(?=\S)")
+_CHANGE = re.compile(r"(?:^[-–—](?!\d)|>>+)\s*(?=\S)")
+# Webex has the speaker in the name of a cue.
+_NAMED_CUE = re.compile(r"\d+\s+\"([^\"<>]+)\"\s+\(\d+\)\s*")
 # Words that a cue repeats from the one before; more of them are never looked for.
 _MOST_REPEATED = 60
 
@@ -94,10 +96,13 @@ def _lines(text: str) -> Iterator[_Line]:
 
 def _line(number: int, said: str, time: Time, voice: str | None) -> Iterator[_Line]:
     said = said.strip()
-    dash = None if voice else _DASH.match(said)
-    words = said[dash.end() if dash else 0 :].split()
-    if words:
-        yield _Line(number, tuple(words), time, voice, dash is not None)
+    at, changes = 0, False
+    for match in [] if voice else _CHANGE.finditer(said):
+        if words := said[at : match.start()].split():
+            yield _Line(number, tuple(words), time, voice, changes)
+        at, changes = match.end(), True
+    if words := said[at:].split():
+        yield _Line(number, tuple(words), time, voice, changes)
 
 
 def _tidied(text: str) -> str:
@@ -111,16 +116,21 @@ def _tidied(text: str) -> str:
     tidy = ["WEBVTT", ""]
     latest = _milliseconds(("0", "0", "0", "0"))
     seen_cue = False
+    voice: list[str] = []
     for line, following in pairwise([*source, ""]):
         timing = _TIMING.match(line)
         if timing or "-->" in line:
             start, latest = (
                 map(_milliseconds, (timing.groups()[:4], timing.groups()[4:])) if timing else (latest, latest)
             )
-            tidy += ["", f"{_vtt_clock(start)} --> {_vtt_clock(latest)}"]
-            seen_cue = True
-        elif line.strip().isdecimal() and "-->" in following:  # SubRip's number of the cue
+            tidy += ["", f"{_vtt_clock(start)} --> {_vtt_clock(latest)}", *voice]
+            seen_cue, voice = True, []
+        elif line.strip().isdecimal() and (
+            _TIMING.match(following) or "-->" in following
+        ):  # SubRip's number of the cue
             tidy.append("")
+        elif named := _NAMED_CUE.fullmatch(line):
+            voice = [f"<v {named[1]}>"]
         elif line.strip() or (is_vtt and not line):
             tidy.append(line if seen_cue or (is_vtt and not line.startswith("WEBVTT")) else "")
     return "\n".join(tidy)

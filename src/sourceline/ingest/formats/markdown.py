@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from sourceline.ingest.speakers import attribute_turns
 from sourceline.types import Block, BlockKind, ParsedFile
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def parse(text: str) -> ParsedFile:
     starts = [0, *(match.end() for match in re.finditer("\n", source)), len(source)]
     found = _blocks(source, starts)
     blocks = tuple(Block(kind, start, end) for kind, start, end in found if source[start:end].strip())
-    return ParsedFile(text, blocks)
+    return ParsedFile(text, attribute_turns(text, blocks))
 
 
 @cache

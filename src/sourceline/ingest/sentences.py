@@ -40,6 +40,8 @@ _ENDS_UNFINISHED = re.compile(rf"{_BEFORE_WORD}(?:(?i:{UNFINISHED})|vs?\.)$")
 _ENDS_IN_MAYBE_LAST = re.compile(rf"{_BEFORE_WORD}(?:{MAYBE_LAST})$")
 _ENDS_IN_TIME = re.compile(r"(?i)\d\s*[ap]\.\s?m\.$")
 _ENDS_IN_INITIAL = re.compile(rf"{_BEFORE_WORD}(?:[^\W\d_]\.[\s-]?)*([^\W\d_a-zß-öø-ÿ])\.$")
+# A topic in bold type that its paragraph begins with: "**Crane.** The repair was approved."
+_RUN_IN_HEADING = re.compile(r"(\*\*|__)(?:[^*_\s]+\s){0,4}[^*_\s]+[.:]\1")
 _ENDS_IN_LETTER = re.compile(rf"{_BEFORE_WORD}(?:[^\W\d_]\.[\s-]?)*[^\W\d_]\.$")
 _LETTER = re.compile(r"[^\W\d_]\.")
 _PRONOUN_I = re.compile(r"(?:than|as|and|or|did|do|am|was|have|had|will|should|nor|so)\s+I\.$")
@@ -183,9 +185,10 @@ def _stretches(text: str, gaps: Gaps, language: str) -> Iterator[tuple[int, int]
     first = 0
     for end in [*sorted(ends), len(text)]:
         before, after = text[max(first, end - _NEAR) : end].strip(), text[end : end + _NEAR].lstrip()
+        run_in = not first and _RUN_IN_HEADING.fullmatch(before)
         gap = bisect_left(gaps, end, key=lambda gap: gap[0])  # the first that starts there or later
         in_gap = gap > 0 and end < gaps[gap - 1][1]
-        if end < len(text) and (in_gap or _goes_on(before, after, language)):
+        if end < len(text) and (in_gap or run_in or _goes_on(before, after, language)):
             continue
         stretch = text[first:end]
         if stretch.strip():

@@ -79,7 +79,7 @@ def _inline_parser(links: bool = True) -> "MarkdownIt":
     """
     from markdown_it import MarkdownIt
     from markdown_it.helpers import parseLinkLabel
-    from markdown_it.rules_inline import image, link
+    from markdown_it.rules_inline import autolink, image, link
 
     parser = MarkdownIt("commonmark")
 
@@ -95,6 +95,14 @@ def _inline_parser(links: bool = True) -> "MarkdownIt":
 
         return with_target
 
+    def autolink_noted(state: "StateInline", silent: bool) -> bool:
+        start = state.pos
+        if not autolink(state, silent):
+            return False
+        if not silent and state.src is state.env["content"]:
+            state.env["targets"].append((start + 1, state.pos - 1))
+        return True
+
     def html(state: "StateInline", silent: bool) -> bool:
         end = _markup_end(state.src, state.pos)
         if end < 0:
@@ -104,6 +112,7 @@ def _inline_parser(links: bool = True) -> "MarkdownIt":
         state.pos = end
         return True
 
+    parser.inline.ruler.at("autolink", autolink_noted)
     parser.inline.ruler.at("html_inline", html)
     parser.inline.ruler.at("link", noting_target(link, bracket=0))
     parser.inline.ruler.at("image", noting_target(image, bracket=1))

@@ -61,7 +61,8 @@ _BEFORE_DATE = rf"{_ON}{_WEEKDAY}?{_ON}$"
 _LABEL = re.compile(
     r"(?:(?:meeting\s+|session\s+)?date(?:\s+and\s+time|\s*/\s*time)?(?:\s+(?:of|du|de|der)\b[\w\s]{0,30})?|when"
     r"|datum(?:\s+der\s+\w+)?|sitzungs(?:datum|tag)|wann|fecha(?:\s+de\s+[\w\s]{1,30})?|day|tag|jour"
-    r"|(?:recorded|recording started|held|aufgenommen|aufgezeichnet|enregistree?|grabad[oa])(?=\s*[:|]|\s+(?:on|am|le|el)\b))"
+    r"|(?:recorded|recording started|held|aufgenommen|aufgezeichnet|enregistree?|grabad[oa])"
+    r"(?=\s*[:|]|\s+(?:on|am|le|el)\b))"
     rf"[\W_]*{_BEFORE_DATE}"
 )
 # "Minutes of …", "Harbour board, minutes of the meeting held on …", "TSC meeting 2026-03-04"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sourceline.ingest.decoding import decode
-from sourceline.ingest.formats import markdown, plain
+from sourceline.ingest.formats import markdown, plain, rst
 from sourceline.types import ParsedFile
 
 
@@ -31,4 +31,6 @@ def _of_text(parse: Callable[[str], ParsedFile]) -> Callable[[bytes], ParsedFile
 FORMATS: dict[str, Format] = {
     ".txt": Format("plain text", _of_text(plain.parse)),
     ".md": Format("Markdown", _of_text(markdown.parse)),
+    ".markdown": Format("Markdown", _of_text(markdown.parse)),
+    ".rst": Format("reStructuredText", _of_text(rst.parse)),
 }

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 Stretch = tuple[int, int]
+InlineRule = Callable[["StateInline", bool], bool]
 
 _TASK = re.compile(r"\[[ xX]\][ \t]+(?=\S)")
 # The first line of a quotation that is a note: "> [!NOTE]", and what titles it, "> [!warning]- Crane closed".
@@ -81,42 +82,36 @@ def _inline_parser(links: bool = True) -> "MarkdownIt":
     from markdown_it.helpers import parseLinkLabel
     from markdown_it.rules_inline import autolink, image, link
 
-    parser = MarkdownIt("commonmark")
-
-    def noting_target(rule: Any, bracket: int) -> Any:
-        def with_target(state: "StateInline", silent: bool) -> bool:
-            start = state.pos
-            if not rule(state, silent):
-                return False
-            if not silent and state.src is state.env["content"]:
-                label = start + bracket + 1
-                state.env["targets"] += [(start, label), (parseLinkLabel(state, label - 1), state.pos)]
-            return True
-
-        return with_target
-
-    def autolink_noted(state: "StateInline", silent: bool) -> bool:
-        start = state.pos
-        if not autolink(state, silent):
-            return False
-        if not silent and state.src is state.env["content"]:
-            state.env["targets"].append((start + 1, state.pos - 1))
-        return True
-
     def html(state: "StateInline", silent: bool) -> bool:
         end = _markup_end(state.src, state.pos)
-        if end < 0:
-            return False
-        if not silent and state.src is state.env["content"]:
-            state.env["hidden"].append((state.pos, end))
-        state.pos = end
-        return True
+        state.pos = max(state.pos, end)
+        return end >= 0
 
-    parser.inline.ruler.at("autolink", autolink_noted)
-    parser.inline.ruler.at("html_inline", html)
-    parser.inline.ruler.at("link", noting_target(link, bracket=0))
-    parser.inline.ruler.at("image", noting_target(image, bracket=1))
+    def around_words(state: "StateInline", start: int) -> list[Stretch]:
+        words = state.src.index("[", start) + 1
+        return [(start, words), (parseLinkLabel(state, words - 1), state.pos)]
+
+    parser = MarkdownIt("commonmark")
+    rules = parser.inline.ruler
+    rules.at("html_inline", _noting("hidden", html, lambda state, start: [(start, state.pos)]))
+    rules.at("autolink", _noting("targets", autolink, lambda state, start: [(start + 1, state.pos - 1)]))
+    rules.at("link", _noting("targets", link, around_words))
+    rules.at("image", _noting("targets", image, around_words))
     return parser if links else parser.disable(["link", "image"])
+
+
+def _noting(name: str, rule: InlineRule, stretches: Callable[["StateInline", int], list[Stretch]]) -> InlineRule:
+    """Return an inline rule that also notes the stretches of what it matched, which starts at their second argument."""
+
+    def noting(state: "StateInline", silent: bool) -> bool:
+        start = state.pos
+        matched = rule(state, silent)
+        # The words of an image are parsed by themselves.
+        if matched and not silent and state.src is state.env["content"]:
+            state.env[name].extend(stretches(state, start))
+        return matched
+
+    return noting
 
 
 def _markup_end(text: str, at: int) -> int:
@@ -126,10 +121,13 @@ def _markup_end(text: str, at: int) -> int:
     """
     from markdown_it.common.html_re import HTML_OPEN_CLOSE_TAG_RE
 
-    for opening, closing in (("<!--", "-->"), ("<?", "?>"), ("<![CDATA[", "]]>")):
+    if text.startswith("<!--", at):
+        end = text.find("-->", at + 2)
+        return end + 3 if end >= 0 else len(text)
+    for opening, closing in (("<?", "?>"), ("<![CDATA[", "]]>")):
         if text.startswith(opening, at):
-            end = text.find(closing, at + 2)
-            return end + len(closing) if end >= 0 else len(text) if opening == "<!--" else -1
+            end = text.find(closing, at + 2, at + _TAG_CHARACTERS)
+            return end + len(closing) if end >= 0 else -1
     if text.startswith("<", at) and (tag := HTML_OPEN_CLOSE_TAG_RE.match(text[at : at + _TAG_CHARACTERS])):
         return at + tag.end()
     return -1
@@ -160,8 +158,8 @@ class _Content:
 class _Unread:
     """What is not read of a block, as offsets into the source.
 
-    ``hidden`` are comments, tags, and markers in front of a paragraph's lines; ``targets`` are the brackets and targets of
-    links, which are cited with them.
+    ``hidden`` are comments, tags, and markers in front of a paragraph's lines; ``targets`` are the brackets and
+    targets of links, which are cited with them.
     """
 
     hidden: list[Stretch]
@@ -368,8 +366,9 @@ class _Reader:
         if end < len(content.text) or content.text.endswith("-->"):
             return
         begin = content.position(start)
-        close = self.source.find("-->", begin + 2)
-        if close >= 0 and self.source.find("<!--", begin + 4, close) < 0:
+        another = self.source.find("<!--", begin + 4)
+        close = self.source.find("-->", begin + 2, another if another >= 0 else len(self.source))
+        if close >= 0:
             self.commented = max(self.commented, close + 3)
 
     def _plain(self, content: str) -> str:
@@ -383,7 +382,7 @@ class _Reader:
     def _block(
         self, kind: BlockKind, start: int, end: int, unread: _Unread, columns: tuple[str, ...] = ()
     ) -> Iterator[Block]:
-        """Yield ``source[start:end]`` as a block without white space, comments and tags at its ends, if more is there."""
+        """Yield ``source[start:end]`` as a block, without white space, comments and tags at its ends."""
         if self.commented > start:
             unread.hidden.append((start, self.commented))
         hidden = sorted(unread.hidden)

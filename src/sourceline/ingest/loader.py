@@ -2,16 +2,19 @@
 
 import errno
 import hashlib
+import itertools
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sourceline.errors import CorpusError, DocumentError
+from sourceline.ingest.dates import HEAD_LINES, date_of_head, date_of_path
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.sentences import split_passages
-from sourceline.types import BlockKind, Document, FolderContents
+from sourceline.types import BlockKind, Document, FolderContents, ParsedFile
 
 NO_SENTENCE = "there is no sentence in it"
 # Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
@@ -87,7 +90,15 @@ def read_document(folder: Path, document_id: str) -> Document:
     heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
     title = " ".join((parsed.title or heading or Path(document_id).stem.replace("_", " ")).split())
     sha256 = hashlib.sha256(data).hexdigest()
-    return Document(document_id, title, text, sha256, blocks, parsed.date, parsed.pages)
+    date = parsed.date or date_of_path(document_id) or date_of_head(_head(parsed))
+    return Document(document_id, title, text, sha256, blocks, date, parsed.pages)
+
+
+def _head(parsed: ParsedFile) -> Iterator[str]:
+    """Yield the first lines of what is read of a file."""
+    blocks = parsed.blocks[:HEAD_LINES]
+    lines = (line for block in blocks for line in re.split(r"[\r\n]+", parsed.text[block.start : block.end]))
+    return itertools.islice(filter(str.strip, lines), HEAD_LINES)
 
 
 def list_documents(folder: Path) -> FolderContents:

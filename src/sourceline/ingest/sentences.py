@@ -5,7 +5,7 @@ taken back, ends that it missed are added. Each rule says why it is there.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -19,6 +19,7 @@ from sourceline.types import Block, BlockKind, Document, Location, Passage, Time
 # Part of an index's configuration: sentences of another version are not carried over to a new index.
 SPLITTING = 2
 
+ROW_CHARACTERS = 400  # a table's row of more is split into sentences, as other paragraphs are
 _NEAR = 80  # how many characters around an end are looked at
 
 Gaps = Sequence[tuple[int, int]]
@@ -39,6 +40,8 @@ _ENDS_UNFINISHED = re.compile(rf"{_BEFORE_WORD}(?:(?i:{UNFINISHED})|vs?\.)$")
 _ENDS_IN_MAYBE_LAST = re.compile(rf"{_BEFORE_WORD}(?:{MAYBE_LAST})$")
 _ENDS_IN_TIME = re.compile(r"(?i)\d\s*[ap]\.\s?m\.$")
 _ENDS_IN_INITIAL = re.compile(rf"{_BEFORE_WORD}(?:[^\W\d_]\.[\s-]?)*([^\W\d_a-zß-öø-ÿ])\.$")
+# A topic in bold type that its paragraph begins with: "**Crane.** The repair was approved."
+_RUN_IN_HEADING = re.compile(r"(\*\*|__)(?:[^*_\s]+\s){0,4}[^*_\s]+[.:]\1")
 _ENDS_IN_LETTER = re.compile(rf"{_BEFORE_WORD}(?:[^\W\d_]\.[\s-]?)*[^\W\d_]\.$")
 _LETTER = re.compile(r"[^\W\d_]\.")
 _PRONOUN_I = re.compile(r"(?:than|as|and|or|did|do|am|was|have|had|will|should|nor|so)\s+I\.$")
@@ -96,7 +99,7 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
     for paragraph, block in enumerate(document.blocks, start=1):
         if block.kind is BlockKind.HEADING:
             section = " ".join(document.text[block.start : block.end].split())
-        for start, end in sentence_spans(document.text, block.start, block.end, language, block.gaps):
+        for start, end in _spans(document.text, block, language):
             text = document.text[start:end]
             passages.append(
                 Passage(
@@ -122,6 +125,14 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
     return tuple(passages)
 
 
+def _spans(text: str, block: Block, language: str) -> Iterator[tuple[int, int]]:
+    """Yield the sentences of a block; a table's row is one, as its cells say little without each other."""
+    if not block.columns or block.end - block.start > ROW_CHARACTERS:
+        yield from sentence_spans(text, block.start, block.end, language, block.gaps)
+    elif any(map(str.isalnum, text[block.start : block.end])):
+        yield block.start, block.end
+
+
 def _time_of(block: Block, start: int, end: int) -> Time | None:
     """Return when ``start`` to ``end`` of a block was said: from its first cue's start to its last one's end."""
     cues = [cue for cue in block.cues if cue.start < end and start < cue.end]
@@ -142,17 +153,28 @@ def sentence_spans(
         language: the ISO 639-1 code of its language.
         gaps: stretches inside one of its sentences that are not read, such as the running head of a page.
     """
-    read = text[start:end]
+    pieces, at = [], start
     for first, last in gaps:
-        read = read[: first - start] + " " * (last - first) + read[last - start :]
+        pieces += [text[at:first], " " * (last - first)]
+        at = last
+    read = "".join([*pieces, text[at:end]])
+    # The brackets and the target of a link stand with its words: "[The crane was repaired.](https://…)".
+    opening = {last: first for first, last in gaps if text[last - 1] == "["}
+    closing = {first: last for first, last in gaps if text[first] == "]"}
     pending: tuple[int, int] | None = None
     for first, last in _stretches(read, [(first - start, last - start) for first, last in gaps], language):
-        if any(map(str.isalnum, read[first:last])):
+        spoken = any(map(str.isalnum, read[first:last]))
+        first, last = start + first, start + last
+        while first in opening:
+            first = opening[first]
+        while last in closing:
+            last = closing[last]
+        if spoken:
             if pending:
                 yield pending
-            pending = (start + first, start + last)
+            pending = (first, last)
         elif pending:
-            pending = (pending[0], start + last)
+            pending = (pending[0], last)
     if pending:
         yield pending
 
@@ -163,8 +185,10 @@ def _stretches(text: str, gaps: Gaps, language: str) -> Iterator[tuple[int, int]
     first = 0
     for end in [*sorted(ends), len(text)]:
         before, after = text[max(first, end - _NEAR) : end].strip(), text[end : end + _NEAR].lstrip()
-        in_gap = any(start <= end <= stop for start, stop in gaps)
-        if end < len(text) and (in_gap or _goes_on(before, after, language)):
+        run_in = not first and _RUN_IN_HEADING.fullmatch(before)
+        gap = bisect_left(gaps, end, key=lambda gap: gap[0])  # the first that starts there or later
+        in_gap = gap > 0 and end < gaps[gap - 1][1]
+        if end < len(text) and (in_gap or run_in or _goes_on(before, after, language)):
             continue
         stretch = text[first:end]
         if stretch.strip():

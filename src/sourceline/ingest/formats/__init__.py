@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sourceline.ingest.decoding import decode
-from sourceline.ingest.formats import markdown, plain, subtitles, transcript_json
+from sourceline.ingest.formats import markdown, plain, rst, subtitles, transcript_json
 from sourceline.types import ParsedFile
 
 
@@ -35,6 +35,8 @@ def _plain_or_subtitles(text: str) -> ParsedFile:
 FORMATS: dict[str, Format] = {
     ".txt": Format("plain text", _of_text(_plain_or_subtitles)),
     ".md": Format("Markdown", _of_text(markdown.parse)),
+    ".markdown": Format("Markdown", _of_text(markdown.parse)),
+    ".rst": Format("reStructuredText", _of_text(rst.parse)),
     ".vtt": Format("WebVTT subtitles", _of_text(subtitles.parse)),
     ".srt": Format("SubRip subtitles", _of_text(subtitles.parse)),
     ".json": Format("transcripts in JSON", transcript_json.parse, isolated=True),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sourceline.ingest.speakers import attribute_turns
 from sourceline.ingest.formats.front_matter import read_front_matter, rules_around_text
+from sourceline.ingest.speakers import attribute_turns
 from sourceline.types import Block, BlockKind, ParsedFile
 
 if TYPE_CHECKING:

@@ -144,6 +144,15 @@ def is_heading(line: str) -> bool:
     return not _NO_HEADING.search(line) and (not _TURN.match(line) or bool(_NUMBERED_PART.match(line)))
 
 
+def is_numbered(line: str) -> bool:
+    """Return whether a line begins with the number of a heading.
+
+    >>> is_numbered("2.1 Costs"), is_numbered("TOP 3"), is_numbered("9,000 euros")
+    (True, True, False)
+    """
+    return bool(_NUMBERED.match(line))
+
+
 def states_fact(line: str) -> bool:
     """Return whether a line that looks like a heading says what is or happened.
 

@@ -5,9 +5,11 @@ another size or weight, a blank line is put in front of it; form feeds separate 
 blank lines, wrapped lines, running heads and page numbers then holds.
 """
 
+import itertools
+import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _STEP = 0.05
 _WIDER = 1.2  # than the lines of a paragraph are apart: a blank line
 _FARTHEST = 2.5  # that the lines of a paragraph are apart
+
+_DIGITS = re.compile(r"\d+")
 
 
 Style = tuple[float, bool]  # the size of letters, and whether they are bold
@@ -61,8 +65,9 @@ def parse(data: bytes) -> ParsedFile:
     if not any(line.text.strip() for lines in pages for line in lines):
         raise DocumentError("there is no text in it, only pictures: run OCR on it")
     text, starts = _joined(pages)
-    parsed = plain.parse(text)
-    blocks = tuple(_headings_by_style(parsed, starts, [line.style for lines in pages for line in lines]))
+    parsed = plain.parse(text, proportional=True)
+    styles = [line.style for lines in pages for line in lines]
+    blocks = tuple(_headings_by_style(_without_furniture(parsed), text, starts, styles))
     # The metadata's dates are of the export, not of what is reported.
     return replace(parsed, blocks=blocks, title=sane_title(title))
 
@@ -110,7 +115,7 @@ def _leading(pages: Sequence[Sequence[_Line]]) -> float:
     distances = Counter(
         round(distance / _STEP) * _STEP
         for lines in pages
-        for above, line in zip(lines, lines[1:], strict=False)
+        for above, line in itertools.pairwise(lines)
         if above.style == line.style and 0 < (distance := _distance(above, line)) <= _FARTHEST
     )
     if not distances:
@@ -146,19 +151,40 @@ def _joined(pages: Sequence[Sequence[_Line]]) -> tuple[str, list[int]]:
     return "".join(parts), starts
 
 
-def _headings_by_style(parsed: ParsedFile, starts: Sequence[int], styles: Sequence[Style]) -> Iterator[Block]:
+def _without_furniture(parsed: ParsedFile) -> Iterator[Block]:
+    """Yield the blocks without page numbers, and without running heads and feet but for the first of each."""
+    edges: list[tuple[int, str]] = []
+    pages = [bisect_right(parsed.pages, block.start) for block in parsed.blocks]
+    for at, block in enumerate(parsed.blocks):
+        # Two lines at either end of a page: a head and a number.
+        if any(not 0 <= near < len(pages) or pages[near] != pages[at] for near in (at - 2, at + 2)):
+            edges.append((at, _DIGITS.sub("#", parsed.text[block.start : block.end])))
+    repeated = Counter(text for _, text in edges)
+    heads = {at: text for at, text in edges if repeated[text] > 1 and len(text) <= plain.HEADING_CHARACTERS}
+    shown: set[str] = set()
+    for at, block in enumerate(parsed.blocks):
+        if at not in heads:
+            yield block
+        elif any(map(str.isalpha, heads[at])) and not plain.is_page_number(heads[at]) and heads[at] not in shown:
+            shown.add(heads[at])
+            yield block
+
+
+def _headings_by_style(
+    blocks: Iterable[Block], text: str, starts: Sequence[int], styles: Sequence[Style]
+) -> Iterator[Block]:
     """Yield the blocks; of what looks like a heading to plain text, only what is set as one, in capitals or numbered.
 
     In a PDF much stands alone: rows of tables, addresses, names.
     """
     letters: Counter[Style] = Counter()
-    for style, start, end in zip(styles, starts, [*starts[1:], len(parsed.text)], strict=True):
+    for style, start, end in zip(styles, starts, [*starts[1:], len(text)], strict=True):
         letters[style] += end - start
     body_size = letters.most_common(1)[0][0][0]
-    for block in parsed.blocks:
+    for block in blocks:
         if block.kind is BlockKind.HEADING:
-            text = parsed.text[block.start : block.end]
+            line = text[block.start : block.end]
             size, bold = styles[bisect_right(starts, block.start) - 1]
-            if not (bold or size > body_size or text.isupper() or plain.is_numbered(text)):
+            if not (bold or size > body_size or line.isupper() or plain.is_numbered(line)):
                 block = replace(block, kind=BlockKind.PARAGRAPH)
         yield block

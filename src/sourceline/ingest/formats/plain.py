@@ -96,13 +96,18 @@ class _Paragraph:
         return len(self.lines) == 1 or bool(_BARE_NUMBER.fullmatch(self.lines[0].text) and len(self.lines) == 2)
 
 
-def parse(text: str) -> ParsedFile:
+def parse(text: str, proportional: bool = False) -> ParsedFile:
     """Return the headings and paragraphs of ``text``.
 
     Blank lines separate blocks, and in a block each line is a paragraph (a report with one paragraph per line, a
     transcript with one turn per line), but for lines that were wrapped to a width. A short line that ends no sentence
     and stands above a paragraph is a heading, if it begins its block or is numbered. A sentence that goes on behind a
     running head or page number is not cut by it.
+
+    Args:
+        text: the text.
+        proportional: whether it was set in letters of different widths, so that lines that are equally wide have
+            different numbers of them.
     """
     # One kind of line end, of equal length, so that offsets agree.
     source = text.replace("\r\n", " \n").replace("\r", "\n")
@@ -114,7 +119,7 @@ def parse(text: str) -> ParsedFile:
         if first in furniture:
             paragraphs.append(_Paragraph((lines[first],), furniture=True))
         else:
-            paragraphs.extend(_paragraphs(lines[first:last], width))
+            paragraphs.extend(_paragraphs(lines[first:last], width, proportional))
     paragraphs = _joined_over_pages(paragraphs, source)
     blocks = [
         Block(kind, paragraph.lines[0].start, paragraph.lines[-1].end, paragraph.gaps)
@@ -153,6 +158,11 @@ def is_numbered(line: str) -> bool:
     return bool(_NUMBERED.match(line))
 
 
+def is_page_number(line: str) -> bool:
+    """Return whether a line is the number of a page and no more: "Page 2 of 3", "- 2 -"."""
+    return bool(_PAGE_NUMBER.fullmatch(line) or _LONE_NUMBER.fullmatch(line))
+
+
 def states_fact(line: str) -> bool:
     """Return whether a line that looks like a heading says what is or happened.
 
@@ -178,7 +188,7 @@ def is_title(line: str, below: str) -> bool:
     return any(map(str.isalpha, line)) and (line.endswith("...") or line[-1] not in ".;:")
 
 
-def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
+def continues(line: str, following: str, width: int, wrapped: bool, proportional: bool = False) -> bool:
     """Return whether a line was broken at a width, so that ``following`` continues its paragraph.
 
     Greedy wrapping leaves a trace: the next word would not have fitted into the longest line. Short facts that only
@@ -189,6 +199,7 @@ def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
         following: the line below it.
         width: the length of the longest line around.
         wrapped: whether other lines around were certainly wrapped.
+        proportional: whether its letters have different widths.
 
     >>> continues("The quick brown fox jumps over", "the lazy dog.", width=30, wrapped=False)
     True
@@ -204,13 +215,14 @@ def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
     chinese = bool(_CHINESE.match(following.lstrip()[:1]))
     first_word = 1 if chinese else len(following.split()[0])
     full = len(line) + 1 + first_word > width and width >= (MIN_WIDTH * 2 // 3 if chinese else MIN_WIDTH)
+    nearly_full = full or (width >= LOOSE_WIDTH and len(line) >= LOOSE_SHARE * width)
     if ended:
         return full and wrapped
     if dangling or _SMALL.match(following):
-        return full or (width >= LOOSE_WIDTH and len(line) >= LOOSE_SHARE * width)
+        return nearly_full
     if _CASELESS.match(following):
         return full and (chinese or width >= LOOSE_WIDTH)
-    return full and wrapped
+    return (nearly_full if proportional else full) and wrapped
 
 
 def _begins_item(line: str) -> bool:
@@ -263,7 +275,7 @@ def _surely_wrapped(line: _Line, following: _Line) -> bool:
     return bool(_SMALL.match(following.text)) and not _begins_item(following.text)
 
 
-def _paragraphs(lines: Sequence[_Line], document_width: int) -> Iterator[_Paragraph]:
+def _paragraphs(lines: Sequence[_Line], document_width: int, proportional: bool) -> Iterator[_Paragraph]:
     """Yield the paragraphs of lines without a blank one between them."""
     width = max(len(line.text) for line in lines)
     wrapped = abs(width - document_width) <= 0.1 * width or any(
@@ -277,7 +289,9 @@ def _paragraphs(lines: Sequence[_Line], document_width: int) -> Iterator[_Paragr
     for line, following in itertools.pairwise(lines):
         head = paragraph[0]
         hangs = following.indent > head.indent and (_BULLET.match(head.text) or _ENUMERATOR.match(head.text))
-        if (hangs and not _begins_item(following.text)) or continues(line.text, following.text, width, wrapped):
+        if (hangs and not _begins_item(following.text)) or continues(
+            line.text, following.text, width, wrapped, proportional
+        ):
             paragraph.append(following)
         else:
             yield _Paragraph(tuple(paragraph))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sourceline.ingest.decoding import decode
-from sourceline.ingest.formats import markdown, plain
+from sourceline.ingest.formats import csv, docx, html, mail, markdown, pdf, plain
 from sourceline.types import ParsedFile
 
 
@@ -31,4 +31,10 @@ def _of_text(parse: Callable[[str], ParsedFile]) -> Callable[[bytes], ParsedFile
 FORMATS: dict[str, Format] = {
     ".txt": Format("plain text", _of_text(plain.parse)),
     ".md": Format("Markdown", _of_text(markdown.parse)),
+    ".csv": Format("table", _of_text(csv.parse)),
+    ".pdf": Format("PDF", pdf.parse, isolated=True),
+    ".docx": Format("Word", docx.parse, isolated=True),
+    ".html": Format("HTML", html.parse, isolated=True),
+    ".htm": Format("HTML", html.parse, isolated=True),
+    ".eml": Format("mail", mail.parse, isolated=True),
 }

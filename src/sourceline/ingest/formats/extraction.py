@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sourceline.ingest.formats import plain
 from sourceline.types import Block, BlockKind, ParsedFile
 
 CELL = " | "  # between the cells of a table's row
@@ -40,8 +41,9 @@ class TextBuilder:
         columns: Sequence[str] = (),
         tight: bool = False,
         searched: bool = True,
+        preformatted: bool = False,
     ) -> None:
-        """Append a paragraph, if there is anything in it.
+        """Append a paragraph, if there is anything in it. Several lines are read as those of plain text are.
 
         Args:
             text: the paragraph.
@@ -50,9 +52,11 @@ class TextBuilder:
             columns: the names of the columns, of a table's row.
             tight: whether no blank line stands between it and the paragraph before, as in a list.
             searched: whether it is more than shown.
+            preformatted: whether its white space is kept.
         """
-        text = "\n".join(line.strip() for line in _SPACES.sub(" ", text).strip().split("\n"))
-        if not text:
+        if not preformatted:
+            text = "\n".join(line.strip() for line in _SPACES.sub(" ", text).strip().split("\n"))
+        if not text.strip():
             return
         if self._parts:
             marker = ("\n" if tight else "\n\n") + marker
@@ -60,7 +64,12 @@ class TextBuilder:
         self._parts += (marker, text)
         self._length = start + len(text)
         if searched:
-            self._blocks.append(Block(kind, start, self._length, columns=tuple(columns)))
+            blocks = (
+                plain.parse(text).blocks
+                if "\n" in text and kind is BlockKind.PARAGRAPH
+                else (Block(kind, 0, len(text)),)
+            )
+            self._blocks += (replace(shifted(block, start), kind=kind, columns=tuple(columns)) for block in blocks)
 
     def add_table(self, rows: Sequence[Sequence[Sequence[str]]], header: bool, marker: str = "") -> None:
         """Append a table: a line for each row, or for each paragraph of its cells if these are long.

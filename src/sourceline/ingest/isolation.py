@@ -26,11 +26,10 @@ from sourceline.types import Block, BlockKind, Cue, ParsedFile, Time
 
 # A PDF of 1,000 pages and a Word file at its own limits take under 200 MB; the 2 KB PDF that asks for 2 GB is stopped.
 MEMORY = 512 * 1024**2
-# Every hostile file of up to 1 MB is left out in under 10 s, on a busy machine too, for which there is the clock. PDFs
-# that are honest take up to 2 s a megabyte: one that is larger has more time.
-PROCESSOR_SECONDS = 7
+# No file is to hold up a build for 10 s, on a busy machine too, for which there is the clock. Only large PDFs have more
+# time: a page takes some 35 ms, and has 10 KB or more.
+PROCESSOR_SECONDS = 6
 SECONDS = 9
-SECONDS_A_MEGABYTE = 4
 # Deflate packs text to a tenth, and what repeats to a thousandth: 2 KB could become hours of encoding.
 TEXT_RATIO = 100
 TEXT_ALLOWANCE = 1_000_000
@@ -81,7 +80,7 @@ class IsolatedParser:
 
     def _ask(self, suffix: str, data: bytes) -> ParsedFile:
         child = self._child = self._child or _start()
-        seconds = _limit(SECONDS, len(data))
+        seconds = _limit(SECONDS, suffix, data)
         expired = threading.Event()
 
         def end() -> None:
@@ -103,7 +102,7 @@ class IsolatedParser:
             self.close()
             if expired.is_set():
                 raise _EndedError(f"it takes more than {seconds} s to read", by_time=True)
-            raise _ended_by(code, len(data))
+            raise _ended_by(code, _limit(PROCESSOR_SECONDS, suffix, data))
         outcome = json.loads(answer)
         if outcome.get("out_of_memory"):
             self.close()
@@ -121,10 +120,9 @@ class _EndedError(DocumentError):
         self.by_time = by_time
 
 
-def _ended_by(code: int, size: int) -> _EndedError:
+def _ended_by(code: int, seconds: int) -> _EndedError:
     match -code:
         case signal.SIGXCPU:
-            seconds = _limit(PROCESSOR_SECONDS, size)
             return _EndedError(f"it takes more than {seconds} s of processor time to read", by_time=True)
         case signal.SIGKILL:
             return _EndedError("reading it was ended by the system, most likely for want of memory")
@@ -134,8 +132,8 @@ def _ended_by(code: int, size: int) -> _EndedError:
             return _EndedError(f"its reader ended with exit code {code}")
 
 
-def _limit(seconds: int, size: int) -> int:
-    return seconds + SECONDS_A_MEGABYTE * (size // 1_000_000)
+def _limit(seconds: int, suffix: str, data: bytes) -> int:
+    return seconds + FORMATS[suffix].seconds_a_megabyte * len(data) // 1_000_000
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -250,11 +248,12 @@ def main() -> None:
     with suppress(ValueError, OSError):  # macOS knows the limit and does not let it be set
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    while (suffix := _receive(requests)) is not None and (data := _receive(requests)) is not None:
+    while (name := _receive(requests)) is not None and (data := _receive(requests)) is not None:
+        suffix = name.decode()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         used = ceil(usage.ru_utime + usage.ru_stime)
-        resource.setrlimit(resource.RLIMIT_CPU, (used + _limit(PROCESSOR_SECONDS, len(data)), most))
-        _send(answers, json.dumps(_parse(suffix.decode(), data)).encode())
+        resource.setrlimit(resource.RLIMIT_CPU, (used + _limit(PROCESSOR_SECONDS, suffix, data), most))
+        _send(answers, json.dumps(_parse(suffix, data)).encode())
 
 
 if __name__ == "__main__":

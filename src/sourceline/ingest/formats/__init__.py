@@ -16,12 +16,14 @@ class Format:
     """How files of a format are read.
 
     ``parse`` makes text and blocks of a file's bytes; it raises DocumentError. One that is ``isolated`` runs in a child
-    process with limits, since a file can make its library take all memory, or hang.
+    process with limits, since a file can make its library take all memory, or hang; ``seconds_a_megabyte`` is added to
+    the time that any file has.
     """
 
     name: str
     parse: Callable[[bytes], ParsedFile]
     isolated: bool = False
+    seconds_a_megabyte: int = 0
 
 
 def _of_text(parse: Callable[[str], ParsedFile]) -> Callable[[bytes], ParsedFile]:
@@ -32,7 +34,7 @@ FORMATS: dict[str, Format] = {
     ".txt": Format("plain text", _of_text(plain.parse)),
     ".md": Format("Markdown", _of_text(markdown.parse)),
     ".csv": Format("table", _of_text(csv.parse)),
-    ".pdf": Format("PDF", pdf.parse, isolated=True),
+    ".pdf": Format("PDF", pdf.parse, isolated=True, seconds_a_megabyte=4),
     ".docx": Format("Word", docx.parse, isolated=True),
     ".html": Format("HTML", html.parse, isolated=True),
     ".htm": Format("HTML", html.parse, isolated=True),

@@ -222,8 +222,8 @@ class _Page(HTMLParser):
             case "li":
                 self._begin_item()
             case "table":
-                for table in self._open_tables:
-                    table.laid_out = True
+                if self._open_tables:
+                    self._open_tables[-1].laid_out = True
                 self._open_tables.append(_Table(len(self.tables) + 1))
                 self.tables[len(self.tables) + 1] = self._open_tables[-1]
             case "tr" if self._open_tables:

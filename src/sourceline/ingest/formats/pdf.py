@@ -53,13 +53,15 @@ def parse(data: bytes) -> ParsedFile:
         DocumentError: it is encrypted, damaged, or holds no text.
     """
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
+    from pypdf.errors import LimitReachedError, PyPdfError
 
     try:
         reader = PdfReader(BytesIO(data))
         _decrypt(reader)
         pages = [list(_lines(page)) for page in reader.pages]
         title = reader.metadata.title if reader.metadata else None
+    except LimitReachedError as error:
+        raise DocumentError("it unpacks to more than is read of a page") from error
     except PyPdfError as error:
         raise DocumentError(f"it is damaged, or no PDF: {' '.join(str(error).split())}") from error
     if not any(line.text.strip() for lines in pages for line in lines):

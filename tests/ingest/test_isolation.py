@@ -13,9 +13,10 @@ from sourceline.errors import DocumentError
 from sourceline.ingest.isolation import MEMORY, IsolatedParser
 from sourceline.ingest.loader import DocumentReader, list_documents, read_document
 from tests.support import hostile
+from tests.support.files import docx_of, paragraph, pdf_of
 
-GOOD_DOCX = hostile.docx_of(hostile.paragraph("The crane is red."))
-GOOD_PDF = hostile.pdf_of(b"BT /F1 12 Tf 72 720 Td (The rope is blue.) Tj ET")
+GOOD_DOCX = docx_of(paragraph("The crane is red."))
+GOOD_PDF = pdf_of(b"BT /F1 12 Tf 72 720 Td (The rope is blue.) Tj ET")
 WORDS = b"The words are there. "
 
 REASONS = {

@@ -73,13 +73,13 @@ def parse(data: bytes) -> ParsedFile:
     """
     if data.startswith(_OLE):
         raise DocumentError("it is a .doc of old Word, or protected by a password: save it as .docx without one")
-    try:
-        _check_archive(data)
-    except zipfile.BadZipFile as error:
-        raise DocumentError("it is damaged, or no Word document") from error
     from docx import Document
 
-    document = Document(BytesIO(data))
+    try:
+        _check_archive(data)
+        document = Document(BytesIO(data))
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:  # no archive, or one of something else
+        raise DocumentError("it is damaged, or no Word document") from error
     properties = document.core_properties
     created = properties.created.date() if properties.created else None
     date = created if created and created != _TEMPLATE_DATE and created.year >= _OLDEST else None

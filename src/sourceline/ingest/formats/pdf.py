@@ -53,13 +53,15 @@ def parse(data: bytes) -> ParsedFile:
         DocumentError: it is encrypted, damaged, or holds no text.
     """
     from pypdf import PdfReader
-    from pypdf.errors import LimitReachedError, PyPdfError
+    from pypdf.errors import DependencyError, LimitReachedError, PyPdfError
 
     try:
         reader = PdfReader(BytesIO(data))
         _decrypt(reader)
         pages = [list(_lines(page)) for page in reader.pages]
         title = reader.metadata.title if reader.metadata else None
+    except DependencyError as error:  # it needs the package cryptography
+        raise DocumentError("it is encrypted with AES: print it to a PDF without protection") from error
     except LimitReachedError as error:
         raise DocumentError("it unpacks to more than is read of a page") from error
     except PyPdfError as error:
@@ -76,16 +78,9 @@ def parse(data: bytes) -> ParsedFile:
 
 def _decrypt(reader: "PdfReader") -> None:
     from pypdf import PasswordType
-    from pypdf.errors import DependencyError
 
-    if not reader.is_encrypted:
-        return
-    try:
-        # Many only forbid printing or changing: everybody may read them, with the empty password.
-        opened = reader.decrypt("") is not PasswordType.NOT_DECRYPTED
-    except DependencyError as error:
-        raise DocumentError("it is encrypted with AES: print it to a PDF without protection") from error
-    if not opened:
+    # Many only forbid printing or changing: everybody may read them, with the empty password.
+    if reader.is_encrypted and reader.decrypt("") is PasswordType.NOT_DECRYPTED:
         raise DocumentError("it is protected by a password: save it without one")
 
 
@@ -155,21 +150,21 @@ def _joined(pages: Sequence[Sequence[_Line]]) -> tuple[str, list[int]]:
 
 def _without_furniture(parsed: ParsedFile) -> Iterator[Block]:
     """Yield the blocks without page numbers, and without running heads and feet but for the first of each."""
-    edges: list[tuple[int, str]] = []
     pages = [bisect_right(parsed.pages, block.start) for block in parsed.blocks]
-    for at, block in enumerate(parsed.blocks):
-        # Two lines at either end of a page: a head and a number.
-        if any(not 0 <= near < len(pages) or pages[near] != pages[at] for near in (at - 2, at + 2)):
-            edges.append((at, _DIGITS.sub("#", parsed.text[block.start : block.end])))
-    repeated = Counter(text for _, text in edges)
-    heads = {at: text for at, text in edges if repeated[text] > 1 and len(text) <= plain.HEADING_CHARACTERS}
+    texts = [parsed.text[block.start : block.end] for block in parsed.blocks]
+    # Two lines at either end of a page: a head and a number.
+    at_edge = [
+        len(texts[at]) <= plain.HEADING_CHARACTERS
+        and any(not 0 <= near < len(pages) or pages[near] != pages[at] for near in (at - 2, at + 2))
+        for at in range(len(pages))
+    ]
     shown: set[str] = set()
-    for at, block in enumerate(parsed.blocks):
-        if at not in heads:
+    for block, text, edge in zip(parsed.blocks, texts, at_edge, strict=True):
+        head = _DIGITS.sub("#", text)
+        if not edge or not (head in shown or (parsed.pages and plain.is_page_number(text))):
             yield block
-        elif any(map(str.isalpha, heads[at])) and not plain.is_page_number(heads[at]) and heads[at] not in shown:
-            shown.add(heads[at])
-            yield block
+        if edge:
+            shown.add(head)
 
 
 def _headings_by_style(

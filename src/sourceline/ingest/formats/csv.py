@@ -45,9 +45,9 @@ def _delimiter(text: str, lines: Sequence[tuple[int, int]]) -> str:
     """Return what separates the fields: what makes most rows of more than one field equally long."""
 
     def score(delimiter: str) -> tuple[int, int]:
-        counts = [len(fields) for _, _, fields in _rows(text, lines, delimiter)]
+        counts = [len(fields) for _, _, fields in _rows(text, lines, delimiter) if len(fields) > 1]
         usual = max(counts, key=counts.count, default=0)
-        return (counts.count(usual) if usual > 1 else 0, usual)
+        return counts.count(usual), usual
 
     return max(_DELIMITERS, key=score)
 

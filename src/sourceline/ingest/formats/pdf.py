@@ -158,13 +158,18 @@ def _without_furniture(parsed: ParsedFile) -> Iterator[Block]:
         and any(not 0 <= near < len(pages) or pages[near] != pages[at] for near in (at - 2, at + 2))
         for at in range(len(pages))
     ]
+    edges = [text for text, edge in zip(texts, at_edge, strict=True) if edge]
+    numbered = Counter(_DIGITS.sub("#", text) for text in edges)
+    usual = max(3, len(parsed.pages) // 2)  # rows of tables, too, differ in nothing but numbers
     shown: set[str] = set()
     for block, text, edge in zip(parsed.blocks, texts, at_edge, strict=True):
-        head = _DIGITS.sub("#", text)
-        if not edge or not (head in shown or (parsed.pages and plain.is_page_number(text))):
+        pattern = _DIGITS.sub("#", text)
+        is_head = edge and not text.endswith((".", "!", "?")) and (text in shown or numbered[pattern] >= usual)
+        repeats = is_head and bool({text, pattern} & shown)
+        if not (repeats or (edge and parsed.pages and plain.is_page_number(text))):
             yield block
         if edge:
-            shown.add(head)
+            shown |= {text, pattern}
 
 
 def _headings_by_style(

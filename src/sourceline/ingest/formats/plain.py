@@ -50,6 +50,8 @@ _ABBREVIATED = re.compile(rf"(?:^|[\s(])(?:{TITLES}|{UNFINISHED}|{BEFORE_NUMBERS
 _LAST_WORD = re.compile(r"([^\W\d_]+)$")
 # Lines of a list are shorter than paragraphs are wrapped to, and ragged: only wide ones may miss the width by a share.
 MIN_WIDTH, LOOSE_WIDTH, LOOSE_SHARE = 24, 40, 0.75
+# A full line in letters of different widths has at least this share of the longest one's.
+PROPORTIONAL_SHARE = 0.88
 
 _PAGE = r"(?:page|p\.|seite|s\.|página|pág\.|pagina|blatt)"
 _PAGE_NUMBER = re.compile(
@@ -188,7 +190,7 @@ def is_title(line: str, below: str) -> bool:
     return any(map(str.isalpha, line)) and (line.endswith("...") or line[-1] not in ".;:")
 
 
-def continues(line: str, following: str, width: int, wrapped: bool, proportional: bool = False) -> bool:
+def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
     """Return whether a line was broken at a width, so that ``following`` continues its paragraph.
 
     Greedy wrapping leaves a trace: the next word would not have fitted into the longest line. Short facts that only
@@ -199,7 +201,6 @@ def continues(line: str, following: str, width: int, wrapped: bool, proportional
         following: the line below it.
         width: the length of the longest line around.
         wrapped: whether other lines around were certainly wrapped.
-        proportional: whether its letters have different widths.
 
     >>> continues("The quick brown fox jumps over", "the lazy dog.", width=30, wrapped=False)
     True
@@ -215,14 +216,13 @@ def continues(line: str, following: str, width: int, wrapped: bool, proportional
     chinese = bool(_CHINESE.match(following.lstrip()[:1]))
     first_word = 1 if chinese else len(following.split()[0])
     full = len(line) + 1 + first_word > width and width >= (MIN_WIDTH * 2 // 3 if chinese else MIN_WIDTH)
-    nearly_full = full or (width >= LOOSE_WIDTH and len(line) >= LOOSE_SHARE * width)
     if ended:
         return full and wrapped
     if dangling or _SMALL.match(following):
-        return nearly_full
+        return full or (width >= LOOSE_WIDTH and len(line) >= LOOSE_SHARE * width)
     if _CASELESS.match(following):
         return full and (chinese or width >= LOOSE_WIDTH)
-    return (nearly_full if proportional else full) and wrapped
+    return full and wrapped
 
 
 def _begins_item(line: str) -> bool:
@@ -278,7 +278,10 @@ def _surely_wrapped(line: _Line, following: _Line) -> bool:
 def _paragraphs(lines: Sequence[_Line], document_width: int, proportional: bool) -> Iterator[_Paragraph]:
     """Yield the paragraphs of lines without a blank one between them."""
     width = max(len(line.text) for line in lines)
-    wrapped = abs(width - document_width) <= 0.1 * width or any(
+    wrapped = abs(width - document_width) <= 0.1 * width
+    if proportional:
+        width = int(PROPORTIONAL_SHARE * width)
+    wrapped = wrapped or any(
         not _SENTENCE_END.search(line.text)
         and not _begins_item(following.text)
         and (_is_dangling(line.text) or _SMALL.match(following.text))
@@ -289,9 +292,7 @@ def _paragraphs(lines: Sequence[_Line], document_width: int, proportional: bool)
     for line, following in itertools.pairwise(lines):
         head = paragraph[0]
         hangs = following.indent > head.indent and (_BULLET.match(head.text) or _ENUMERATOR.match(head.text))
-        if (hangs and not _begins_item(following.text)) or continues(
-            line.text, following.text, width, wrapped, proportional
-        ):
+        if (hangs and not _begins_item(following.text)) or continues(line.text, following.text, width, wrapped):
             paragraph.append(following)
         else:
             yield _Paragraph(tuple(paragraph))

@@ -26,7 +26,7 @@ from sourceline.indexing import builder
 from sourceline.indexing.builder import build, empty_chunk, encode_chunk
 from sourceline.indexing.config import IndexConfig
 from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
-from sourceline.ingest.loader import read_document
+from sourceline.ingest.loader import DocumentReader
 from sourceline.types import DEFAULT_MODEL, BuildProgress, BuildReport, Document
 from tests.conftest import Rebuild
 from tests.support.index_folder import leftovers, put, snapshot_names
@@ -102,17 +102,18 @@ def test_only_changed_documents_are_read_and_go_through_the_encoder(
     put(documents, {"a.txt": BRIDGE, "b.txt": "Nine trams were ordered.\n"})
     read: list[str] = []
     tokenized: list[str] = []
+    read_document = DocumentReader.read
     tokenize = OnnxEncoder.tokenize
 
-    def noting_read(folder: Path, document_id: str) -> Document:
+    def noting_read(self: DocumentReader, document_id: str) -> Document:
         read.append(document_id)
-        return read_document(folder, document_id)
+        return read_document(self, document_id)
 
     def noting_tokenize(self: OnnxEncoder, text: str) -> Tokens:
         tokenized.append(text)
         return tokenize(self, text)
 
-    monkeypatch.setattr(builder, "read_document", noting_read)
+    monkeypatch.setattr(DocumentReader, "read", noting_read)
     monkeypatch.setattr(OnnxEncoder, "tokenize", noting_tokenize)
     report = rebuild(documents, index)
 

@@ -38,9 +38,9 @@ from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.loader import (
     NO_SENTENCE,
+    DocumentReader,
     FolderScan,
     SourceFile,
-    read_document,
     require_folder,
     scan_folder,
 )
@@ -86,8 +86,8 @@ def build(
             reusable = before if before and before.manifest.config == resolved.digest else None
             skipped = dict(scan.skipped)
             with _discarding_on_failure(index), SnapshotWriter(index, encoder, resolved, reusable) as writer:
-                with ChunkCache(index / CACHE) as cache:
-                    builder = IncrementalBuilder(documents, config, resolved, encoder, cache, reusable)
+                with ChunkCache(index / CACHE) as cache, DocumentReader(documents) as reader:
+                    builder = IncrementalBuilder(reader, config, resolved, encoder, cache, reusable)
                     builder.write(scan, writer, skipped, progress)
                     after = check_snapshot(index, writer.write(skipped, scan.ignored))
                 # In this order: an id that a reader can see must be in the ledger. What a crash leaves between the two
@@ -110,7 +110,7 @@ class IncrementalBuilder:
 
     def __init__(
         self,
-        folder: Path,
+        reader: DocumentReader,
         config: IndexConfig,
         resolved: ResolvedConfig,
         encoder: Encoder,
@@ -118,7 +118,7 @@ class IncrementalBuilder:
         before: Snapshot | None,
     ) -> None:
         """Take what is needed; ``before`` is a snapshot of the same config."""
-        self._folder, self._config, self._resolved = folder, config, resolved
+        self._reader, self._config, self._resolved = reader, config, resolved
         self._encoder, self._cache, self._before = encoder, cache, before
         self._codec = resolved.open_codec()
         self._entries = {(entry.id, entry.sha256): entry for entry in before.passages.documents} if before else {}
@@ -156,7 +156,7 @@ class IncrementalBuilder:
             done += sum(file.size for file in new)
             progress(BuildProgress(done, total))
         if not written:
-            raise CorpusError(_nothing_to_read(self._folder, skipped | scan.ignored))
+            raise CorpusError(_nothing_to_read(self._reader.folder, skipped | scan.ignored))
 
     def _unchanged(self, file: SourceFile) -> DocumentEntry | None:
         """Return what the snapshot before has of a document whose bytes are the same."""
@@ -177,7 +177,7 @@ class IncrementalBuilder:
 
     def _chunk(self, file: SourceFile, skipped: dict[str, str]) -> ChunkedDocument | None:
         try:
-            document = read_document(self._folder, file.document_id)
+            document = self._reader.read(file.document_id)
         except DocumentError as error:
             skipped[file.document_id] = str(error)
             return None

@@ -9,10 +9,12 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.ingest.dates import HEAD_LINES, date_of_head, date_of_path
 from sourceline.ingest.formats import FORMATS
+from sourceline.ingest.isolation import IsolatedParser
 from sourceline.ingest.sentences import split_passages
 from sourceline.types import BlockKind, Document, FolderContents, ParsedFile
 
@@ -75,23 +77,53 @@ def scan_folder(folder: Path) -> FolderScan:
     return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())))
 
 
-def read_document(folder: Path, document_id: str) -> Document:
-    """Read one file.
+class DocumentReader:
+    """Reads the files of a documents folder; those of isolated formats in a child process, which ``close`` ends.
 
-    Raises:
-        DocumentError: it is not a regular file of UTF-8 text, or of UTF-16 with a byte-order mark, or holds no text.
-        CorpusError: no file can be read just now.
+    For one thread at a time.
     """
-    data = _read_bytes(folder / document_id)
-    parsed = FORMATS[Path(document_id).suffix.lower()].parse(data)
-    text, blocks = parsed.text, parsed.blocks
-    if not text.strip():
-        raise DocumentError("there is no text in it")
-    heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
-    title = " ".join((parsed.title or heading or Path(document_id).stem.replace("_", " ")).split())
-    sha256 = hashlib.sha256(data).hexdigest()
-    date = parsed.date or date_of_path(document_id) or date_of_head(_head(parsed))
-    return Document(document_id, title, text, sha256, blocks, date, parsed.pages)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._isolated = IsolatedParser()
+
+    def __enter__(self) -> Self:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """End the child process."""
+        self._isolated.close()
+
+    def read(self, document_id: str) -> Document:
+        """Read one file.
+
+        Raises:
+            DocumentError: it is not a regular file, cannot be read as what its name says, or holds no text.
+            CorpusError: no file can be read just now.
+        """
+        data = _read_bytes(self.folder / document_id)
+        suffix = Path(document_id).suffix.lower()
+        file_format = FORMATS[suffix]
+        parsed = self._isolated.parse(suffix, data) if file_format.isolated else file_format.parse(data)
+        text, blocks = parsed.text, parsed.blocks
+        if not text.strip():
+            raise DocumentError("there is no text in it")
+        heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
+        title = " ".join((parsed.title or heading or Path(document_id).stem.replace("_", " ")).split())
+        sha256 = hashlib.sha256(data).hexdigest()
+        date = parsed.date or date_of_path(document_id) or date_of_head(_head(parsed))
+        return Document(document_id, title, text, sha256, blocks, date, parsed.pages)
+
+
+def read_document(folder: Path, document_id: str) -> Document:
+    """Read one file, as ``DocumentReader.read`` does, which is faster for many."""
+    with DocumentReader(folder) as reader:
+        return reader.read(document_id)
 
 
 def _head(parsed: ParsedFile) -> Iterator[str]:
@@ -110,14 +142,15 @@ def list_documents(folder: Path) -> FolderContents:
     scan = scan_folder(folder)
     skipped = dict(scan.skipped)
     documents = []
-    for file in scan.files:
-        try:
-            document = read_document(folder, file.document_id)
-            if not split_passages(document):
-                raise DocumentError(NO_SENTENCE)
-            documents.append(document.id)
-        except DocumentError as error:
-            skipped[file.document_id] = str(error)
+    with DocumentReader(folder) as reader:
+        for file in scan.files:
+            try:
+                document = reader.read(file.document_id)
+                if not split_passages(document):
+                    raise DocumentError(NO_SENTENCE)
+                documents.append(document.id)
+            except DocumentError as error:
+                skipped[file.document_id] = str(error)
     return FolderContents(tuple(documents), skipped, scan.ignored)
 
 

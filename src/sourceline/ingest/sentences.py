@@ -15,7 +15,7 @@ import sentencex
 from sourceline.ids import citation_id
 from sourceline.ingest.abbreviations import BEFORE_NUMBERS, MAYBE_LAST, MONTHS, OPENERS, TITLES, UNFINISHED, WEEKDAYS
 from sourceline.ingest.languages import DEFAULT_LANGUAGE, guess_language
-from sourceline.ingest.unpunctuated import in_gap, readable_stretches
+from sourceline.ingest.unpunctuated import readable_stretches
 from sourceline.types import Block, BlockKind, Document, Location, Passage, Time
 
 # Part of an index's configuration: sentences of another version are not carried over to a new index.
@@ -204,7 +204,9 @@ def _stretches(text: str, gaps: Gaps, language: str) -> Iterator[tuple[int, int]
     for end in [*sorted(ends), len(text)]:
         before, after = text[max(first, end - _NEAR) : end].strip(), text[end : end + _NEAR].lstrip()
         run_in = not first and _RUN_IN_HEADING.fullmatch(before)
-        if end < len(text) and (in_gap(end, gaps) or run_in or _goes_on(before, after, language)):
+        gap = bisect_left(gaps, end, key=lambda gap: gap[0])  # the first that starts there or later
+        in_gap = gap > 0 and end < gaps[gap - 1][1]
+        if end < len(text) and (in_gap or run_in or _goes_on(before, after, language)):
             continue
         stretch = text[first:end]
         if stretch.strip():

@@ -25,9 +25,7 @@ _LONG_WORD = 40  # of a longer one (an address, a hash) no more characters are c
 
 Spans = Sequence[tuple[int, int]]
 
-_MARK = re.compile(
-    r"[;!?…()\[\]{}\"“”„«»|—–、。，．：；！？「」『』（）《》【】،؛؟۔।॥•]|[,.:](?=\W|$)|(?<=\s)-(?=\s)"
-)
+_MARK = re.compile(r"[;!?…()\[\]{}\"“”„«»|—–、。，．：；！？「」『』（）《》【】،؛؟۔।॥•]|[,.:](?=\W|$)|(?<=\s)-(?=\s)")
 _ENDS_SENTENCE = re.compile(r"[.!?;:…。！？।؟۔][\"'”’»)\]」』*_]*$")
 # Thai, Lao, Tibetan, Burmese, Khmer, Japanese and Chinese have no blanks between words. Thai and Lao vowels that are
 # written in front of their consonant stay with it.

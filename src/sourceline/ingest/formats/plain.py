@@ -51,6 +51,8 @@ _ABBREVIATED = re.compile(rf"(?:^|[\s(])(?:{TITLES}|{UNFINISHED}|{BEFORE_NUMBERS
 _LAST_WORD = re.compile(r"([^\W\d_]+)$")
 # Lines of a list are shorter than paragraphs are wrapped to, and ragged: only wide ones may miss the width by a share.
 MIN_WIDTH, LOOSE_WIDTH, LOOSE_SHARE = 24, 40, 0.75
+# A full line in letters of different widths has at least this share of the longest one's.
+PROPORTIONAL_SHARE = 0.88
 
 _PAGE = r"(?:page|p\.|seite|s\.|página|pág\.|pagina|blatt)"
 _PAGE_NUMBER = re.compile(
@@ -97,13 +99,18 @@ class _Paragraph:
         return len(self.lines) == 1 or bool(_BARE_NUMBER.fullmatch(self.lines[0].text) and len(self.lines) == 2)
 
 
-def parse(text: str) -> ParsedFile:
+def parse(text: str, proportional: bool = False) -> ParsedFile:
     """Return the headings and paragraphs of ``text``.
 
     Blank lines separate blocks, and in a block each line is a paragraph (a report with one paragraph per line, a
     transcript with one turn per line), but for lines that were wrapped to a width. A short line that ends no sentence
     and stands above a paragraph is a heading, if it begins its block or is numbered. A sentence that goes on behind a
     running head or page number is not cut by it.
+
+    Args:
+        text: the text.
+        proportional: whether it was set in letters of different widths, so that lines that are equally wide have
+            different numbers of them.
     """
     # One kind of line end, of equal length, so that offsets agree.
     source = text.replace("\r\n", " \n").replace("\r", "\n")
@@ -115,7 +122,7 @@ def parse(text: str) -> ParsedFile:
         if first in furniture:
             paragraphs.append(_Paragraph((lines[first],), furniture=True))
         else:
-            paragraphs.extend(_paragraphs(lines[first:last], width))
+            paragraphs.extend(_paragraphs(lines[first:last], width, proportional))
     paragraphs = _joined_over_pages(paragraphs, source)
     blocks = [
         Block(kind, paragraph.lines[0].start, paragraph.lines[-1].end, paragraph.gaps)
@@ -143,6 +150,20 @@ def is_heading(line: str) -> bool:
     if len(line) > HEADING_CHARACTERS or _SENTENCE_END.search(line) or not any(map(str.isalpha, line)):
         return False
     return not _NO_HEADING.search(line) and (not _TURN.match(line) or bool(_NUMBERED_PART.match(line)))
+
+
+def is_numbered(line: str) -> bool:
+    """Return whether a line begins with the number of a heading.
+
+    >>> is_numbered("2.1 Costs"), is_numbered("TOP 3"), is_numbered("9,000 euros")
+    (True, True, False)
+    """
+    return bool(_NUMBERED.match(line))
+
+
+def is_page_number(line: str) -> bool:
+    """Return whether a line is the number of a page and no more: "Page 2 of 3", "- 2 -"."""
+    return bool(_PAGE_NUMBER.fullmatch(line) or _LONE_NUMBER.fullmatch(line))
 
 
 def states_fact(line: str) -> bool:
@@ -259,10 +280,13 @@ def _surely_wrapped(line: _Line, following: _Line) -> bool:
     return bool(_SMALL.match(following.text)) and not _begins_item(following.text)
 
 
-def _paragraphs(lines: Sequence[_Line], document_width: int) -> Iterator[_Paragraph]:
+def _paragraphs(lines: Sequence[_Line], document_width: int, proportional: bool) -> Iterator[_Paragraph]:
     """Yield the paragraphs of lines without a blank one between them."""
     width = max(len(line.text) for line in lines)
-    wrapped = abs(width - document_width) <= 0.1 * width or any(
+    wrapped = abs(width - document_width) <= 0.1 * width
+    if proportional:
+        width = int(PROPORTIONAL_SHARE * width)
+    wrapped = wrapped or any(
         not _SENTENCE_END.search(line.text)
         and not _begins_item(following.text)
         and (_is_dangling(line.text) or _SMALL.match(following.text))

@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 
 from sourceline.encoders.base import Int64
+from sourceline.ids import form_hash
 from sourceline.text import normalize_text
 from sourceline.types import Context, Document, Location, Passage, PassageInContext
 
@@ -33,7 +34,8 @@ CREATE TABLE documents (
 CREATE TABLE passages (
     number INTEGER PRIMARY KEY, row INTEGER UNIQUE, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, gap TEXT NOT NULL,
-    text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, duplicate_of INTEGER
+    text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, form INTEGER NOT NULL,
+    duplicate_of INTEGER
 );
 CREATE INDEX passages_duplicate ON passages (duplicate_of, row, id) WHERE duplicate_of IS NOT NULL;
 CREATE TABLE chunks (first_row INTEGER PRIMARY KEY, key BLOB NOT NULL, rows INTEGER NOT NULL);
@@ -63,7 +65,7 @@ FROM before.documents WHERE number >= :start AND number < :stop ORDER BY number
 _COPY_PASSAGES = """
 INSERT INTO passages
 SELECT number + :number, row + :row, id, document + :document, ordinal, start, end, gap, text, line, paragraph, section,
-    duplicate_of + :row
+    form, duplicate_of + :row
 FROM before.passages WHERE number >= :start AND number < :stop ORDER BY number
 """
 _COPY_CHUNKS = """
@@ -232,8 +234,11 @@ class PassageStore:
         return _in_context(row, self.text_of(entry))
 
     def find_texts(self, texts: set[str]) -> list[PassageInContext]:
-        """Return all passages with exactly one of these texts. Reads the whole table: for builds and rare lookups."""
-        rows = self._select("SELECT number, id FROM passages WHERE text IN ({})", texts)
+        """Return all passages that may differ from one of these texts in typography alone, and few others.
+
+        Reads the whole table: for builds and rare lookups.
+        """
+        rows = self._select("SELECT number, id FROM passages WHERE form IN ({})", {*map(form_hash, texts)})
         ids = [row["id"] for row in sorted(rows, key=lambda row: row["number"])]
         return [passage for passage in (self.find([citation]) for citation in ids) if passage]
 
@@ -291,7 +296,7 @@ class PassageStoreWriter:
         first, first_row, text = self._passages, self._rows, document.text
         gaps = [text[start:end] for start, end in _gaps(passages)]
         self._connection.executemany(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (self._number(passage, gap) for passage, gap in zip(passages, gaps, strict=True)),
         )
         tail = text[passages[-1].end :] if passages else text
@@ -321,7 +326,7 @@ class PassageStoreWriter:
         location = passage.location
         return (
             *(number, row, passage.id, self._documents, passage.ordinal, passage.start, passage.end, gap, passage.text),
-            *(location.line, location.paragraph, location.section),
+            *(location.line, location.paragraph, location.section, form_hash(passage.text)),
         )
 
     def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[str]:

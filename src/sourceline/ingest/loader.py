@@ -11,6 +11,7 @@ from pathlib import Path
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.sentences import split_passages
+from sourceline.text import nfc
 from sourceline.types import BlockKind, Document, FolderContents
 
 NO_SENTENCE = "there is no sentence in it"
@@ -20,9 +21,14 @@ _PROCESS_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that can be read: its size in bytes and the SHA-256 of its bytes."""
+    """A file that can be read: its size in bytes and the SHA-256 of its bytes.
+
+    ``name`` is its path below the folder as the file system has it, from which ``document_id`` may differ in how
+    accents are encoded: macOS and Linux do not agree on that, and an id is the same on both.
+    """
 
     document_id: str
+    name: str
     size: int
     sha256: str
 
@@ -60,26 +66,32 @@ def scan_folder(folder: Path) -> FolderScan:
     files: list[SourceFile] = []
     skipped: dict[str, str] = {}
     ignored: dict[str, str] = {}
-    for document_id in sorted(_walk(folder, skipped, ignored)):
+    # A name that is the document's id itself comes first, and another that means the same is left out.
+    for document_id, _, name in sorted(
+        (nfc(name), name != nfc(name), name) for name in _walk(folder, skipped, ignored)
+    ):
         try:
-            document_id.encode()
-            data = _read_bytes(folder / document_id)
-            files.append(SourceFile(document_id, len(data), hashlib.sha256(data).hexdigest()))
+            name.encode()
+            data = _read_bytes(folder / name)
+            if files and files[-1].document_id == document_id:
+                raise DocumentError("another file has the same name, with accents encoded in another way: rename one")
+            files.append(SourceFile(document_id, name, len(data), hashlib.sha256(data).hexdigest()))
         except UnicodeEncodeError:
-            skipped[_displayed(document_id)] = "its name is not UTF-8"
+            skipped[_displayed(name)] = "its name is not UTF-8"
         except DocumentError as error:
-            skipped[document_id] = str(error)
+            skipped[name] = str(error)
     return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())))
 
 
-def read_document(folder: Path, document_id: str) -> Document:
-    """Read one file.
+def read_document(folder: Path, name: str) -> Document:
+    """Read one file; ``name`` is its path below the folder.
 
     Raises:
         DocumentError: it is not a regular file of UTF-8 text, or of UTF-16 with a byte-order mark, or holds no text.
         CorpusError: no file can be read just now.
     """
-    data = _read_bytes(folder / document_id)
+    document_id = nfc(name)
+    data = _read_bytes(folder / name)
     parsed = FORMATS[Path(document_id).suffix.lower()].parse(data)
     text, blocks = parsed.text, parsed.blocks
     if not text.strip():
@@ -101,12 +113,12 @@ def list_documents(folder: Path) -> FolderContents:
     documents = []
     for file in scan.files:
         try:
-            document = read_document(folder, file.document_id)
+            document = read_document(folder, file.name)
             if not split_passages(document):
                 raise DocumentError(NO_SENTENCE)
             documents.append(document.id)
         except DocumentError as error:
-            skipped[file.document_id] = str(error)
+            skipped[file.name] = str(error)
     return FolderContents(tuple(documents), skipped, scan.ignored)
 
 

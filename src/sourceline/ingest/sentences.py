@@ -14,6 +14,7 @@ import sentencex
 from sourceline.ids import citation_id
 from sourceline.ingest.abbreviations import BEFORE_NUMBERS, MAYBE_LAST, MONTHS, OPENERS, TITLES, UNFINISHED, WEEKDAYS
 from sourceline.ingest.languages import DEFAULT_LANGUAGE, guess_language
+from sourceline.text import plain_typography
 from sourceline.types import Block, BlockKind, Document, Location, Passage, Time
 
 # Part of an index's configuration: sentences of another version are not carried over to a new index.
@@ -98,9 +99,10 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
             section = " ".join(document.text[block.start : block.end].split())
         for start, end in sentence_spans(document.text, block.start, block.end, language, block.gaps):
             text = document.text[start:end]
+            form = plain_typography(text)
             passages.append(
                 Passage(
-                    id=citation_id(document.id, text, occurrences[text]),
+                    id=citation_id(document.id, form, occurrences[form]),
                     document_id=document.id,
                     ordinal=len(passages),
                     start=start,
@@ -118,7 +120,7 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
                     heading=block.kind is BlockKind.HEADING,
                 )
             )
-            occurrences[text] += 1
+            occurrences[form] += 1
     return tuple(passages)
 
 

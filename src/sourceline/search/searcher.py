@@ -17,6 +17,7 @@ from sourceline.search.late_interaction import late_interaction
 from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
 from sourceline.search.ranking import RankedPassage, Ranking
 from sourceline.search.reranking import DEFAULT_READING, ReadingConfig, rerank
+from sourceline.text import nfc
 from sourceline.types import DEFAULT_THRESHOLD, MAX_K, Answer, Hit, Mode, Scores
 
 # From each of dense and BM25. More adds candidates but rarely improves R@1.
@@ -108,11 +109,18 @@ class Searcher:
         )
 
     def filter_documents(self, documents: Sequence[str]) -> RowFilter:
-        """Return the rows of all documents that match one of these ids or globs (``*`` also matches ``/``)."""
+        """Return the rows of all documents that match one of these ids or globs (``*`` also matches ``/``).
+
+        What is the id of a document is no glob, whatever brackets it holds.
+        """
+        entries = self.snapshot.passages.documents
+        patterns = {nfc(pattern) for pattern in documents}
+        ids = patterns & {entry.id for entry in entries}
+        globs = patterns - ids
         return RowFilter.from_ranges(
             entry.rows
-            for entry in self.snapshot.passages.documents
-            if any(entry.id == pattern or fnmatch.fnmatchcase(entry.id, pattern) for pattern in documents)
+            for entry in entries
+            if entry.id in ids or any(fnmatch.fnmatchcase(entry.id, glob) for glob in globs)
         )
 
     def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None, mode: Mode = Mode.READ) -> Ranking:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sourceline.citations import ledger as module
 from sourceline.citations.ledger import FILE, VERSION, Ledger, Resolution
 from sourceline.errors import LedgerError
-from sourceline.ids import citation_id
+from sourceline.ids import citation_id, text_hash
 from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext
 from tests.support.texts import texts
 
@@ -46,8 +46,8 @@ def statements(count):
     yield from ledger_statements[:count]
     os.kill(os.getpid(), signal.SIGKILL)
 
-ledger_statements = ledger._UPGRADE
-ledger._UPGRADE = statements(int(sys.argv[2]))
+ledger_statements = (*ledger._FROM_1, *ledger._FROM_2)
+ledger._FROM_1, ledger._FROM_2 = statements(int(sys.argv[2])), ()
 ledger.Ledger(Path(sys.argv[1])).record("g2", [], [])
 """
 
@@ -316,7 +316,7 @@ def old_index(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
             p = old.passage
             row: list[str | int | None] = [p.id, f"g{number}", p.document_id, old.title, p.ordinal, p.start, p.end]
             row += [p.location.line, p.location.paragraph, p.location.section, p.text, old.prefix, old.suffix]
-            row += [module._text_hash(p.text), *([p.heading] if request.param == VERSION_1 else [])]
+            row += [text_hash(p.text), *([p.heading] if request.param == VERSION_1 else [])]
             connection.execute(f"INSERT INTO issued VALUES ({', '.join('?' * len(row))})", row)
         connection.executemany("INSERT INTO fates VALUES (?, ?, ?, ?, ?)", OLD_RESOLUTIONS)
     return tmp_path
@@ -403,7 +403,7 @@ def test_a_ledger_is_upgraded_once_by_whoever_comes_first(old_index: Path) -> No
     assert_upgraded(old_index, before, headings)
 
 
-@pytest.mark.parametrize("count", range(len(module._UPGRADE) + 1))
+@pytest.mark.parametrize("count", range(len(module._FROM_1) + len(module._FROM_2) + 1))
 def test_a_crash_in_the_middle_of_an_upgrade_leaves_the_old_tables(old_index: Path, count: int) -> None:
     before, headings = old_content(old_index), has_headings(old_index)
 
@@ -417,7 +417,7 @@ def test_a_crash_in_the_middle_of_an_upgrade_leaves_the_old_tables(old_index: Pa
 
 def test_an_upgrade_that_fails_leaves_the_old_tables(old_index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = old_content(old_index)
-    monkeypatch.setattr(module, "_UPGRADE", (*module._UPGRADE, "ALTER TABLE missing RENAME TO other"))
+    monkeypatch.setattr(module, "_FROM_2", (*module._FROM_2, "ALTER TABLE missing RENAME TO other"))
 
     with pytest.raises(LedgerError, match="no such table: missing"):
         Ledger(old_index).record("s5", [cited("New.")], [])

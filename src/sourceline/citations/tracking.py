@@ -84,7 +84,7 @@ def match_reappeared(lost: Iterable[PassageInContext], appeared: Sequence[Passag
         candidates = by_text.same(old)
         if not candidates:
             continue
-        if same := _same_sentence(old, candidates):
+        if same := _renamed_to(old, candidates) or _otherwise_cut(old, candidates):
             yield Resolution(old.passage.id, CitationStatus.CURRENT, same.passage.id)
             continue
         best = max(candidates, key=lambda new: (_same_document(old, new), _agreement(old, new)))
@@ -114,7 +114,11 @@ def match_missing(
         citation = missing.passage.id
         if citation in present or citation in moved:
             continue
-        copy = _surviving_copy(missing, by_text.same(missing))
+        copies = by_text.same(missing)
+        if same := _renamed_to(missing, copies):
+            yield Resolution(citation, CitationStatus.CURRENT, same.passage.id)
+            continue
+        copy = _surviving_copy(missing, copies)
         if copy:
             yield Resolution(citation, CitationStatus.MOVED, copy.passage.id)
             continue
@@ -191,19 +195,21 @@ def _renamed(ledger: Ledger, new: dict[str, list[PassageInContext]]) -> Iterator
             yield Resolution(citation, CitationStatus.CURRENT, renamed[citation])
 
 
-def _same_sentence(old: PassageInContext, candidates: Sequence[PassageInContext]) -> PassageInContext | None:
-    """Return which of these is the sentence of a lost citation, in its document, under another id.
-
-    A word that is cut at the end of a line changes an id, and before format 8 all typography did.
-    """
+def _renamed_to(old: PassageInContext, candidates: Sequence[PassageInContext]) -> PassageInContext | None:
+    """Return which of these passages of the same text had the id of ``old`` before format 8."""
     here = {new.passage.id: new for new in candidates if _same_document(old, new)}
     p = old.passage
     for repetition in range(len(here)):
         if exact_citation_id(p.document_id, p.text, repetition) == p.id:
             return here.get(citation_id(p.document_id, p.text, repetition))
-    form = plain_typography(p.text)
-    otherwise_cut = [new for new in here.values() if plain_typography(new.passage.text) != form]
-    return max(otherwise_cut, key=lambda new: _agreement(old, new), default=None)
+    return None
+
+
+def _otherwise_cut(old: PassageInContext, candidates: Sequence[PassageInContext]) -> PassageInContext | None:
+    """Return the passage in which the same words are cut at other line ends, which changes an id."""
+    form = plain_typography(old.passage.text)
+    here = [new for new in candidates if _same_document(old, new) and plain_typography(new.passage.text) != form]
+    return max(here, key=lambda new: _agreement(old, new), default=None)
 
 
 class _ByText:

@@ -72,9 +72,9 @@ def scan_folder(folder: Path) -> FolderScan:
     ):
         try:
             name.encode()
-            data = _read_bytes(folder / name)
             if files and files[-1].document_id == document_id:
                 raise DocumentError("another file has the same name, with accents encoded in another way: rename one")
+            data = _read_bytes(folder / name)
             files.append(SourceFile(document_id, name, len(data), hashlib.sha256(data).hexdigest()))
         except UnicodeEncodeError:
             skipped[_displayed(name)] = "its name is not UTF-8"

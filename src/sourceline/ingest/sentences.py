@@ -5,9 +5,11 @@ taken back, ends that it missed are added. Each rule says why it is there.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from unicodedata import combining, is_normalized, normalize
 
 import sentencex
 
@@ -25,6 +27,8 @@ _NEAR = 80  # how many characters around an end are looked at
 Gaps = Sequence[tuple[int, int]]
 
 _LINE_END = re.compile(r"\r\n?|\n")
+_ELLIPSIS = re.compile(r"(?<!…)…(?=[\"'”’»)\]]*\s)")
+_UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")  # white space beyond ASCII
 
 _AFTER_TIME = re.compile(
@@ -147,8 +151,11 @@ def sentence_spans(
     read = text[start:end]
     for first, last in gaps:
         read = read[: first - start] + " " * (last - first) + read[last - start :]
+    plain, places = _without_typography(read)
+    plain_gaps = [(bisect_left(places, first - start), bisect_left(places, last - start)) for first, last in gaps]
     pending: tuple[int, int] | None = None
-    for first, last in _stretches(read, [(first - start, last - start) for first, last in gaps], language):
+    for first, last in _stretches(plain, plain_gaps, language):
+        first, last = places[first], places[last]
         if any(map(str.isalnum, read[first:last])):
             if pending:
                 yield pending
@@ -157,6 +164,30 @@ def sentence_spans(
             pending = (pending[0], start + last)
     if pending:
         yield pending
+
+
+def _without_typography(text: str) -> tuple[str, Sequence[int]]:
+    """Return a text as the rules below read it, and where each of its characters stands in ``text``, the end included.
+
+    Accents are in one character with their letters (NFC), an ellipsis that can end a sentence is three full stops, and
+    characters that cannot be seen are left out, so that what ends a sentence does not depend on typography.
+    """
+    if text.isascii() or not (_ELLIPSIS.search(text) or _UNSEEN.search(text) or not is_normalized("NFC", text)):
+        return text, range(len(text) + 1)
+    ellipses = {match.start() for match in _ELLIPSIS.finditer(text)}
+    starts = [at for at, character in enumerate(text) if at == 0 or not _belongs_to_letter(character)]
+    plain: list[str] = []
+    places: list[int] = []
+    for start, end in pairwise([*starts, len(text)]):
+        characters = "..." if start in ellipses else normalize("NFC", _UNSEEN.sub("", text[start:end]))
+        plain.append(characters)
+        places += [start] * len(characters)
+    return "".join(plain), [*places, len(text)]
+
+
+def _belongs_to_letter(character: str) -> bool:
+    """Return whether a character is an accent, cannot be seen, or is a later part of a Korean syllable."""
+    return bool(combining(character) or _UNSEEN.match(character) or "\u1160" <= character <= "\u11ff")
 
 
 def _stretches(text: str, gaps: Gaps, language: str) -> Iterator[tuple[int, int]]:

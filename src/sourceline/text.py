@@ -25,8 +25,8 @@ _LINE_OF_QUOTATION = re.compile(r"[\r\n]\s*>[>\s]*")
 _BEHIND_HYPHEN = re.compile(r"(?<=[^\s-]-) (?=\S)")
 # These are written without blanks, so that a line can end anywhere: Thai, Lao, Burmese, Khmer, Chinese, Japanese.
 _UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3190-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff9f"
-    "\U00020000-\U0003ffff"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3190-\u9fff\uf900-\ufaff\ufe30-\ufe4f"
+    "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\U00020000-\U0003ffff"
 )
 _BESIDE_UNSPACED = re.compile(f"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
 _NOT_PLAIN = re.compile(r"[^ -~]|^ | $|  |[^ -]- ")

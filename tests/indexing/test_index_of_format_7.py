@@ -124,7 +124,6 @@ def test_a_rebuild_records_once_which_ids_became_which(old: Path, documents: Pat
 
     rebuild(documents, old)
     after = rows(old, "SELECT * FROM resolutions ORDER BY number")
-    (documents / "press.txt").write_bytes(DOCUMENTS["archive.txt"].encode())
     (documents / "minutes.txt").write_bytes(DOCUMENTS["minutes.txt"].encode() + b"\r\nGood night.\r\n")
     rebuild(documents, old)
 
@@ -133,6 +132,19 @@ def test_a_rebuild_records_once_which_ids_became_which(old: Path, documents: Pat
     assert (old_id("minutes.txt", CRANE), citation_id("minutes.txt", CRANE, 0)) in renamed
     assert [row[3] for row in after[len(before) :]] == ["current"] * 11 + ["moved"]  # what moved before, once more
     assert rows(old, "SELECT * FROM resolutions ORDER BY number") == after
+
+
+def test_an_id_whose_document_comes_back_after_the_rebuild_is_current(
+    old: Path, documents: Path, rebuild: Rebuild
+) -> None:
+    press = old_id("press.txt", "The archive’s reading room is open again after the flood.")
+    write(documents, DOCUMENTS)
+    rebuild(documents, old)
+    assert look_up(old)[press].status == "moved"
+
+    write(documents, DOCUMENTS | {"press.txt": DOCUMENTS["archive.txt"].replace("’", "'")})
+    rebuild(documents, old)
+    assert look_up(old)[press].status == "current"
 
 
 @pytest.mark.parametrize(

@@ -317,6 +317,12 @@ def _issued(row: sqlite3.Row) -> PassageInContext:
         raise LedgerError(
             f"the record of citations is damaged: the text of {row['id']} is not as it was cited: {_RESTORE}"
         )
+    try:
+        columns = tuple(map(str, json.loads(row["columns"] or "[]")))
+    except (ValueError, TypeError) as error:
+        raise LedgerError(
+            f"the record of citations is damaged: the place of {row['id']} is not as it was cited: {_RESTORE}"
+        ) from error
     passage = Passage(
         id=row["id"],
         document_id=row["document"],
@@ -331,7 +337,7 @@ def _issued(row: sqlite3.Row) -> PassageInContext:
             page=row["page"],
             speaker=row["speaker"],
             time=None if row["time_start"] is None else Time(row["time_start"], row["time_end"]),
-            columns=tuple(json.loads(row["columns"])) if row["columns"] else (),
+            columns=columns,
         ),
         heading=row["heading"] == 1,
     )

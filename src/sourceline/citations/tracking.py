@@ -201,7 +201,8 @@ def _renamed_to(old: PassageInContext, candidates: Sequence[PassageInContext]) -
     p = old.passage
     for repetition in range(len(here)):
         if exact_citation_id(p.document_id, p.text, repetition) == p.id:
-            return here.get(citation_id(p.document_id, p.text, repetition))
+            id_now = citation_id(p.document_id, p.text, repetition)
+            return here.get(id_now) if id_now != p.id else None
     return None
 
 

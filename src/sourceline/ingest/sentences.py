@@ -28,6 +28,7 @@ Gaps = Sequence[tuple[int, int]]
 
 _LINE_END = re.compile(r"\r\n?|\n")
 _ELLIPSIS = re.compile(r"(?<!…)…(?=[\"'”’»)\]]*\s)")
+_OPENING_QUOTE = re.compile("[“„]")
 _UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")  # white space beyond ASCII
 
@@ -172,6 +173,8 @@ def _without_typography(text: str) -> tuple[str, Sequence[int]]:
     Accents are in one character with their letters (NFC), an ellipsis that can end a sentence is three full stops, and
     characters that cannot be seen are left out, so that what ends a sentence does not depend on typography.
     """
+    if "”" in text and not _OPENING_QUOTE.search(text):
+        text = text.replace("”", '"')  # which Swedish and Finnish open quotations with, too
     if text.isascii() or not (_ELLIPSIS.search(text) or _UNSEEN.search(text) or not is_normalized("NFC", text)):
         return text, range(len(text) + 1)
     ellipses = {match.start() for match in _ELLIPSIS.finditer(text)}

@@ -15,6 +15,7 @@ from sourceline.errors import BuildRunningError, ClosedError, MismatchError, Unk
 from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
 from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
 from sourceline.search.searcher import Searcher
+from sourceline.text import nfc
 from sourceline.types import (
     DEFAULT_MODEL,
     DEFAULT_RERANKER,
@@ -295,7 +296,7 @@ class Index:
             UnknownDocumentError: it is not in the index.
         """
         snapshot = self._require_open().snapshot
-        entry = snapshot.passages.entry(document_id)
+        entry = snapshot.passages.entry(nfc(document_id))
         if entry is None:
             raise UnknownDocumentError("no document with this id is in the index")
         passages = tuple(snapshot.passages.of_document(entry))

@@ -141,15 +141,6 @@ def test_a_removed_citation_shows_the_sentence_as_it_was_cited(archive: Archive)
     assert (before.prefix, before.suffix) == (f"# Minutes\n\n- {MET} ", "\r\n")
 
 
-def test_a_change_of_nothing_but_white_space_is_a_change_of_full_similarity(archive: Archive) -> None:
-    archive.publish({"a.txt": "Trade grew by many and more\r\npercent."})
-    archive.publish({"a.txt": "Trade grew by many and more\npercent."})
-
-    citation = archive.look_up(citation_id("a.txt", "Trade grew by many and more\r\npercent.", 0))
-
-    assert (citation.status, citation.similarity) == (CitationStatus.CHANGED, 1.0)
-
-
 @pytest.mark.parametrize(
     "id_", ["", "x", "ZHIYZUIWNPKR56WQ", "zhiyzuiwnpkr56wq", "é", "\ud800", "\0", "'; DROP TABLE", "a" * 9_999]
 )

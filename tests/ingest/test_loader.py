@@ -36,11 +36,35 @@ def test_files_of_known_formats_are_listed_from_all_folders_in_the_order_of_thei
     assert (scan.skipped, scan.ignored) == ({}, {})
 
 
+def test_the_id_of_a_document_is_its_name_in_nfc_however_the_file_system_encodes_it(documents: Path) -> None:
+    write(documents, "u\u0308ber/re\u0301sume\u0301.txt", "z.txt")
+
+    file = scan_folder(documents).files[1]
+
+    assert (file.document_id, file.name) == ("\u00fcber/r\u00e9sum\u00e9.txt", "u\u0308ber/re\u0301sume\u0301.txt")
+    read = read_document(documents, file.name)
+    assert (read.id, read.title) == ("\u00fcber/r\u00e9sum\u00e9.txt", "r\u00e9sum\u00e9")
+    assert list_documents(documents).documents == ("z.txt", "\u00fcber/r\u00e9sum\u00e9.txt")
+
+
+@pytest.mark.parametrize("other", ["A\u030a.txt", "\u212b.txt"])
+def test_of_two_files_whose_names_differ_in_encoding_alone_the_nfc_one_is_read(documents: Path, other: str) -> None:
+    (documents / other).write_text("Other.")
+    (documents / "\u00c5.txt").write_text("This.")
+
+    scan = scan_folder(documents)
+
+    assert [(file.document_id, file.name) for file in scan.files] == [("\u00c5.txt", "\u00c5.txt")]
+    assert scan.skipped == {
+        other: "another file has the same name, with accents encoded in another way: rename one",
+    }
+
+
 def test_a_scanned_file_has_the_size_and_the_hash_of_its_bytes(documents: Path) -> None:
     data = "\ufeffÜber.\r\n".encode()
     (documents / "a.txt").write_bytes(data)
 
-    assert scan_folder(documents).files == (SourceFile("a.txt", 11, hashlib.sha256(data).hexdigest()),)
+    assert scan_folder(documents).files == (SourceFile("a.txt", "a.txt", 11, hashlib.sha256(data).hexdigest()),)
 
 
 def test_every_file_of_another_format_is_ignored_by_name_with_the_reason(documents: Path) -> None:
@@ -222,7 +246,7 @@ def test_names_that_are_not_utf8_are_skipped_each_under_a_name_of_its_own(docume
 
     scan = scan_folder(documents)
 
-    assert ids(scan) == ["a\u0301.txt"]
+    assert ids(scan) == ["\u00e1.txt"]
     assert scan.skipped == {r"a\udce9.txt": "its name is not UTF-8", r"a\udcff.txt": "its name is not UTF-8"}
     assert scan.ignored == {r"a\udcff.pdf": OTHER_FORMAT}
 

@@ -167,6 +167,28 @@ def test_documents_are_filtered_by_id_or_glob(publish: Publish) -> None:
             assert (answer.hits, answer.confidence, answer.verdict) == ((), 0, Verdict.NOT_ANSWERED)
 
 
+@pytest.mark.parametrize(
+    ("names", "given", "expected"),
+    [
+        (["minutes [draft].txt", "minutes d.txt"], "minutes [draft].txt", ["minutes [draft].txt"]),
+        (["minutes d.txt", "minutes r.txt"], "minutes [draft].txt", ["minutes d.txt", "minutes r.txt"]),
+        (["a[!b].md", "ac.md", "ad.md"], "a[!b].md", ["a[!b].md"]),
+        (["what?.txt", "whats.txt"], "what?.txt", ["what?.txt"]),
+        (["*.txt", "b.txt"], "*.txt", ["*.txt"]),
+        (["m\u00e4rz.txt", "mai.txt"], "ma\u0308rz.txt", ["m\u00e4rz.txt"]),
+        (["ma\u0308rz.txt", "mai.txt"], "m?rz.*", ["m\u00e4rz.txt"]),
+        (["ma\u0308rz [1].txt", "m\u00e4rz 1.txt"], "m\u00e4rz [1].txt", ["m\u00e4rz [1].txt"]),
+    ],
+)
+def test_a_filter_that_is_the_id_of_a_document_is_no_glob_and_accents_are_the_same_in_any_encoding(
+    publish: Publish, names: list[str], given: str, expected: list[str]
+) -> None:
+    searcher = publish({name: f"The pool opens in {name[0]}." for name in names})
+
+    answer = searcher.ask("When does the pool open?", 9, Filters((given,)))
+    assert sorted(document for document, _ in places(answer)) == sorted(expected)
+
+
 @pytest.mark.parametrize("question", [PILGRIMS, "Who met?", "trade", "東京", "the of"])
 def test_scores_are_those_of_the_stored_vectors(searcher: Searcher, question: str) -> None:
     query, snapshot = encode_query(searcher.encoder, question), searcher.snapshot

@@ -21,6 +21,7 @@ from typing import Self
 import numpy as np
 
 from sourceline.encoders.base import Int64
+from sourceline.ids import form_hash
 from sourceline.ingest.questions import asks
 from sourceline.text import is_utf8, normalize_text
 from sourceline.types import Context, Document, Location, Passage, PassageInContext, Time
@@ -38,7 +39,7 @@ CREATE TABLE passages (
     number INTEGER PRIMARY KEY, row INTEGER UNIQUE, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, gap TEXT NOT NULL,
     text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, page INTEGER, speaker TEXT,
-    time_start REAL, time_end REAL, columns TEXT, asks INTEGER NOT NULL, duplicate_of INTEGER
+    time_start REAL, time_end REAL, columns TEXT, asks INTEGER NOT NULL, form INTEGER NOT NULL, duplicate_of INTEGER
 );
 CREATE INDEX passages_speaker ON passages (speaker, row) WHERE speaker IS NOT NULL;
 CREATE INDEX passages_asking ON passages (row) WHERE asks;
@@ -76,7 +77,7 @@ FROM before.documents WHERE number >= :start AND number < :stop ORDER BY number
 _COPY_PASSAGES = """
 INSERT INTO passages
 SELECT number + :number, row + :row, id, document + :document, ordinal, start, end, gap, text, line, paragraph, section,
-    page, speaker, time_start, time_end, columns, asks, duplicate_of + :row
+    page, speaker, time_start, time_end, columns, asks, form, duplicate_of + :row
 FROM before.passages WHERE number >= :start AND number < :stop ORDER BY number
 """
 _COPY_CHUNKS = """
@@ -286,8 +287,11 @@ class PassageStore:
         return _in_context(row, self.text_of(entry))
 
     def find_texts(self, texts: set[str]) -> list[PassageInContext]:
-        """Return all passages with exactly one of these texts. Reads the whole table: for builds and rare lookups."""
-        rows = self._select("SELECT number, id FROM passages WHERE text IN ({})", texts)
+        """Return all passages that may differ from one of these texts in typography alone, and few others.
+
+        Reads the whole table: for builds and rare lookups.
+        """
+        rows = self._select("SELECT number, id FROM passages WHERE form IN ({})", {*map(form_hash, texts)})
         ids = [row["id"] for row in sorted(rows, key=lambda row: row["number"])]
         return [passage for passage in (self.find([citation]) for citation in ids) if passage]
 
@@ -351,7 +355,7 @@ class PassageStoreWriter:
         first, first_row, text = self._passages, self._rows, document.text
         gaps = [text[start:end] for start, end in _gaps(passages)]
         self._connection.executemany(
-            f"INSERT INTO passages VALUES ({', '.join('?' * 18)}, NULL)",
+            f"INSERT INTO passages VALUES ({', '.join('?' * 19)}, NULL)",
             (self._number(passage, gap) for passage, gap in zip(passages, gaps, strict=True)),
         )
         tail = text[passages[-1].end :] if passages else text
@@ -389,7 +393,7 @@ class PassageStoreWriter:
             *(location.line, location.paragraph, location.section, location.page, location.speaker),
             *((time.start, time.end) if time else (None, None)),
             json.dumps(location.columns, ensure_ascii=False) if location.columns else None,
-            asks(passage.text),
+            *(asks(passage.text), form_hash(passage.text)),
         )
 
     def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[SearchableText]:

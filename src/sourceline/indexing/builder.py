@@ -177,9 +177,9 @@ class IncrementalBuilder:
 
     def _chunk(self, file: SourceFile, skipped: dict[str, str]) -> ChunkedDocument | None:
         try:
-            document = self._reader.read(file.document_id)
+            document = self._reader.read(file.name)
         except DocumentError as error:
-            skipped[file.document_id] = str(error)
+            skipped[file.name] = str(error)
             return None
         chunked = chunk_document(
             document,
@@ -189,7 +189,7 @@ class IncrementalBuilder:
             self._config.titles,
         )
         if not chunked.passages:
-            skipped[file.document_id] = NO_SENTENCE
+            skipped[file.name] = NO_SENTENCE
             return None
         return chunked
 

@@ -16,6 +16,7 @@ from sourceline.ingest.dates import HEAD_LINES, date_of_head, date_of_path
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.isolation import IsolatedParser
 from sourceline.ingest.sentences import split_passages
+from sourceline.text import nfc
 from sourceline.types import BlockKind, Document, FolderContents, ParsedFile
 
 NO_SENTENCE = "there is no sentence in it"
@@ -25,9 +26,14 @@ _PROCESS_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that can be read: its size in bytes and the SHA-256 of its bytes."""
+    """A file that can be read: its size in bytes and the SHA-256 of its bytes.
+
+    ``name`` is its path below the folder as the file system has it, from which ``document_id`` may differ in how
+    accents are encoded: macOS and Linux do not agree on that, and an id is the same on both.
+    """
 
     document_id: str
+    name: str
     size: int
     sha256: str
 
@@ -65,15 +71,20 @@ def scan_folder(folder: Path) -> FolderScan:
     files: list[SourceFile] = []
     skipped: dict[str, str] = {}
     ignored: dict[str, str] = {}
-    for document_id in sorted(_walk(folder, skipped, ignored)):
+    # A name that is the document's id itself comes first, and another that means the same is left out.
+    for document_id, _, name in sorted(
+        (nfc(name), name != nfc(name), name) for name in _walk(folder, skipped, ignored)
+    ):
         try:
-            document_id.encode()
-            data = _read_bytes(folder / document_id)
-            files.append(SourceFile(document_id, len(data), hashlib.sha256(data).hexdigest()))
+            name.encode()
+            if files and files[-1].document_id == document_id:
+                raise DocumentError("another file has the same name, with accents encoded in another way: rename one")
+            data = _read_bytes(folder / name)
+            files.append(SourceFile(document_id, name, len(data), hashlib.sha256(data).hexdigest()))
         except UnicodeEncodeError:
-            skipped[_displayed(document_id)] = "its name is not UTF-8"
+            skipped[_displayed(name)] = "its name is not UTF-8"
         except DocumentError as error:
-            skipped[document_id] = str(error)
+            skipped[name] = str(error)
     return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())))
 
 
@@ -99,14 +110,15 @@ class DocumentReader:
         """End the child process."""
         self._isolated.close()
 
-    def read(self, document_id: str) -> Document:
-        """Read one file.
+    def read(self, name: str) -> Document:
+        """Read one file; ``name`` is its path below the folder.
 
         Raises:
             DocumentError: it is not a regular file, cannot be read as what its name says, or holds no text.
             CorpusError: no file can be read just now.
         """
-        data = _read_bytes(self.folder / document_id)
+        document_id = nfc(name)
+        data = _read_bytes(self.folder / name)
         suffix = Path(document_id).suffix.lower()
         file_format = FORMATS[suffix]
         parsed = self._isolated.parse(suffix, data) if file_format.isolated else file_format.parse(data)
@@ -120,10 +132,10 @@ class DocumentReader:
         return Document(document_id, title, text, sha256, blocks, date, parsed.pages)
 
 
-def read_document(folder: Path, document_id: str) -> Document:
+def read_document(folder: Path, name: str) -> Document:
     """Read one file, as ``DocumentReader.read`` does, which is faster for many."""
     with DocumentReader(folder) as reader:
-        return reader.read(document_id)
+        return reader.read(name)
 
 
 def _head(parsed: ParsedFile) -> Iterator[str]:
@@ -145,12 +157,12 @@ def list_documents(folder: Path) -> FolderContents:
     with DocumentReader(folder) as reader:
         for file in scan.files:
             try:
-                document = reader.read(file.document_id)
+                document = reader.read(file.name)
                 if not split_passages(document):
                     raise DocumentError(NO_SENTENCE)
                 documents.append(document.id)
             except DocumentError as error:
-                skipped[file.document_id] = str(error)
+                skipped[file.name] = str(error)
     return FolderContents(tuple(documents), skipped, scan.ignored)
 
 

@@ -8,7 +8,8 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from unicodedata import combining, is_normalized, normalize
 
 import sentencex
 
@@ -16,6 +17,7 @@ from sourceline.ids import citation_id
 from sourceline.ingest.abbreviations import BEFORE_NUMBERS, MAYBE_LAST, MONTHS, OPENERS, TITLES, UNFINISHED, WEEKDAYS
 from sourceline.ingest.languages import DEFAULT_LANGUAGE, guess_language
 from sourceline.ingest.unpunctuated import readable_stretches
+from sourceline.text import plain_typography
 from sourceline.types import Block, BlockKind, Document, Location, Passage, Time
 
 # Part of an index's configuration: sentences of another version are not carried over to a new index.
@@ -28,6 +30,9 @@ _WINDOW = 1_000  # characters that sentencex reads at a time
 Gaps = Sequence[tuple[int, int]]
 
 _LINE_END = re.compile(r"\r\n?|\n")
+_ELLIPSIS = re.compile(r"(?<!…)…(?=[\"'”’»)\]]*\s)")
+_OPENING_QUOTE = re.compile("[“„]")
+_UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")  # white space beyond ASCII
 
 _AFTER_TIME = re.compile(
@@ -104,9 +109,10 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
             section = " ".join(document.text[block.start : block.end].split())
         for start, end in _passage_spans(document.text, block, language):
             text = document.text[start:end]
+            form = plain_typography(text)
             passages.append(
                 Passage(
-                    id=citation_id(document.id, text, occurrences[text]),
+                    id=citation_id(document.id, form, occurrences[form]),
                     document_id=document.id,
                     ordinal=len(passages),
                     start=start,
@@ -124,7 +130,7 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
                     heading=block.kind is BlockKind.HEADING,
                 )
             )
-            occurrences[text] += 1
+            occurrences[form] += 1
     return tuple(passages)
 
 
@@ -165,13 +171,15 @@ def sentence_spans(
         language: the ISO 639-1 code of its language.
         gaps: stretches inside one of its sentences that are not read, such as the running head of a page.
     """
-    inner = [(first - start, last - start) for first, last in gaps]
-    read = _blanked(text[start:end], inner)
+    read = _blanked(text[start:end], [(first - start, last - start) for first, last in gaps])
+    plain, places = _without_typography(read)
+    plain_gaps = [(bisect_left(places, first - start), bisect_left(places, last - start)) for first, last in gaps]
     # The brackets and the target of a link stand with its words: "[The crane was repaired.](https://…)".
     opening = {last: first for first, last in gaps if text[last - 1] == "["}
     closing = {first: last for first, last in gaps if text[first] == "]"}
     pending: tuple[int, int] | None = None
-    for first, last in _stretches(read, inner, language):
+    for plain_first, plain_last in _stretches(plain, plain_gaps, language):
+        first, last = places[plain_first], places[plain_last]
         spoken = any(map(str.isalnum, read[first:last]))
         first, last = start + first, start + last
         while first in opening:
@@ -195,6 +203,32 @@ def _blanked(text: str, gaps: Gaps) -> str:
     starts = [0, *(last for _, last in gaps)]
     pieces = [text[start:first] + " " * (last - first) for start, (first, last) in zip(starts, gaps, strict=False)]
     return "".join(pieces) + text[starts[-1] :]
+
+
+def _without_typography(text: str) -> tuple[str, Sequence[int]]:
+    """Return a text as the rules below read it, and where each of its characters stands in ``text``, the end included.
+
+    Accents are in one character with their letters (NFC), an ellipsis that can end a sentence is three full stops, and
+    characters that cannot be seen are left out, so that what ends a sentence does not depend on typography.
+    """
+    if "”" in text and not _OPENING_QUOTE.search(text):
+        text = text.replace("”", '"')  # which Swedish and Finnish open quotations with, too
+    if text.isascii() or not (_ELLIPSIS.search(text) or _UNSEEN.search(text) or not is_normalized("NFC", text)):
+        return text, range(len(text) + 1)
+    ellipses = {match.start() for match in _ELLIPSIS.finditer(text)}
+    starts = [at for at, character in enumerate(text) if at == 0 or not _belongs_to_letter(character)]
+    plain: list[str] = []
+    places: list[int] = []
+    for start, end in pairwise([*starts, len(text)]):
+        characters = "..." if start in ellipses else normalize("NFC", _UNSEEN.sub("", text[start:end]))
+        plain.append(characters)
+        places += [start] * len(characters)
+    return "".join(plain), [*places, len(text)]
+
+
+def _belongs_to_letter(character: str) -> bool:
+    """Return whether a character is an accent, cannot be seen, or is a later part of a Korean syllable."""
+    return bool(combining(character) or _UNSEEN.match(character) or "\u1160" <= character <= "\u11ff")
 
 
 def _stretches(text: str, gaps: Gaps, language: str) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,6 @@
 import fnmatch
 import math
 import re
-import unicodedata
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -22,6 +21,7 @@ from sourceline.search.late_interaction import late_interaction
 from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
 from sourceline.search.ranking import RankedPassage, Ranking
 from sourceline.search.reranking import DEFAULT_READING, ReadingConfig, rerank
+from sourceline.text import nfc
 from sourceline.types import DEFAULT_THRESHOLD, MAX_K, NO_FILTERS, Answer, Filters, Hit, Mode, Scores
 
 # From each of dense and BM25. More adds candidates but rarely improves R@1.
@@ -115,9 +115,9 @@ class Searcher:
         )
 
     def filter_rows(self, filters: Filters) -> RowFilter:
-        """Return the rows that pass; ``*`` in a glob also matches ``/``, and a glob that is an id is that id."""
+        """Return the rows that pass; ``*`` in a glob matches ``/``, too, and what is the id of a document is no glob."""
         passages = self.snapshot.passages
-        patterns = {unicodedata.normalize("NFC", pattern) for pattern in filters.documents}
+        patterns = {nfc(pattern) for pattern in filters.documents}
         ids = {pattern for pattern in patterns if passages.entry(pattern)}
         globs = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns - ids]
         row_filter = RowFilter.from_documents(

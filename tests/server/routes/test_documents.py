@@ -27,6 +27,7 @@ def test_all_documents_are_listed_by_id(client: TestClient, corpus: Path) -> Non
         "minutes/A%C3%B1o%202025%20%E2%80%93%20Z%C3%BCrich.md",
         "minutes%2FA%C3%B1o%202025%20%E2%80%93%20Z%C3%BCrich.md",
         "minutes/Año 2025 – Zürich.md",
+        "minutes/An\u0303o 2025 – Zu\u0308rich.md",
     ],
 )
 def test_a_document_is_found_however_its_id_is_escaped(client: TestClient, path: str) -> None:

@@ -66,11 +66,12 @@ class Index:
         reranker: str,
         threshold: float,
         connections: int,
+        documents: Path | None,
     ) -> None:
         """For ``Index.open``."""
         self._path, self._model, self._backend, self._reranker_name = path, model, backend, reranker
         self._threshold, self._connections = threshold, connections
-        self._documents: Path | None = None  # None: the folder that the snapshot was built from
+        self._documents = documents
         self._ledger = Ledger(path)
         self._refreshing = threading.Lock()  # never taken to answer a question
         self._opening_encoder = threading.Lock()
@@ -153,8 +154,15 @@ class Index:
         """
         if connections < 1 or not 0 <= threshold <= 1:
             raise ValueError("connections must be at least 1, and threshold between 0 and 1")
-        index = cls(Path(path), model, Backend(backend) if backend else None, reranker, threshold, connections)
-        index._documents = Path(documents) if documents is not None else None
+        index = cls(
+            Path(path),
+            model,
+            Backend(backend) if backend else None,
+            reranker,
+            threshold,
+            connections,
+            Path(documents) if documents is not None else None,
+        )
         # Read before opening: a snapshot that is published meanwhile is noticed by the next refresh.
         index._current = current_id(index._path)
         index._view = index._open_view(fallback)
@@ -276,18 +284,15 @@ class Index:
             UnknownCitationError: this id was never issued.
             LedgerError: the record of citations cannot be read.
         """
-        looked_up = look_up(citation, self._require_open().snapshot.passages, self._ledger)
+        view = self._require_open()
+        looked_up = look_up(citation, view.snapshot.passages, self._ledger)
         if not source or looked_up.now is None:
             return looked_up
-        return replace(looked_up, source=self.source(looked_up.now.passage.document_id))
+        return replace(looked_up, source=self._source(view, looked_up.now.passage.document_id))
 
     def source(self, document_id: str) -> SourceStatus | None:
         """Return what became of a document's file since the snapshot; None if it cannot be told."""
-        comparison = self._require_open().comparison(self._documents)
-        try:
-            return comparison.source(document_id) if comparison else None
-        except CorpusError:
-            return None
+        return self._source(self._require_open(), document_id)
 
     def changes(self) -> FolderChanges | None:
         """Return how the documents folder differs from the snapshot; None if the snapshot does not say what it held.
@@ -371,6 +376,13 @@ class Index:
         if view is None:
             raise ClosedError(f"the index {self._path} was closed")
         return view
+
+    def _source(self, view: "_View", document_id: str) -> SourceStatus | None:
+        comparison = view.comparison(self._documents)
+        try:
+            return comparison.source(document_id) if comparison else None
+        except CorpusError:  # no file can be read just now
+            return None
 
     def _open_view(self, fallback: bool) -> "_View":
         snapshot = open_current(self._path, self._connections, fallback)

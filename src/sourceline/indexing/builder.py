@@ -361,8 +361,8 @@ def _warn_of_empty_folders(
     here |= {str(parent) for name in scan.skipped for parent in (PurePosixPath(name), *PurePosixPath(name).parents)}
     gone: dict[str, list[str]] = {}  # the hashes of the documents of each topmost folder
     for entry in entries:
-        *above, _ = reversed([*PurePosixPath(entry.id).parents, PurePosixPath(entry.id)])
-        if folder := next((str(parent) for parent in above if str(parent) not in here), None):
+        above = map(str, reversed(PurePosixPath(entry.id).parents))
+        if folder := next((parent for parent in above if parent not in here), None):
             gone.setdefault(folder, []).append(entry.sha256)
     kept = {entry.sha256 for entry in after.passages.documents}
     return tuple(

@@ -24,6 +24,7 @@ RETRY_SECONDS = 5
 _STATUS: tuple[tuple[type[errors.SourcelineError], HTTPStatus], ...] = (
     (errors.UnknownCitationError, HTTPStatus.NOT_FOUND),
     (errors.UnknownDocumentError, HTTPStatus.NOT_FOUND),
+    (errors.EditError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.BuildRunningError, HTTPStatus.CONFLICT),
     (errors.SourcelineError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -31,6 +32,7 @@ _STATUS: tuple[tuple[type[errors.SourcelineError], HTTPStatus], ...] = (
 _EXAMPLES = {
     HTTPStatus.BAD_REQUEST: "the body is not JSON",
     HTTPStatus.UNAUTHORIZED: "send the key: Authorization: Bearer KEY",
+    HTTPStatus.FORBIDDEN: "documents are not written over HTTP here: set SOURCELINE_ALLOW_EDITS=true",
     HTTPStatus.NOT_FOUND: "no document with this id is in the index",
     HTTPStatus.CONFLICT: "a rebuild is running: wait for it to end",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is longer than 65,536 bytes",

@@ -50,7 +50,7 @@ class StrictProtocol(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn: _StrictConnection = _StrictConnection(h11.SERVER)
-        self._awaited: tuple[object, object] | None = None  # the client's state and the request before, if any
+        self._awaited: tuple[object, ...] | None = None  # the client's state and the request before, if any
         self._deadline: asyncio.TimerHandle | None = None
         self._stall_check: asyncio.TimerHandle | None = None
 
@@ -95,7 +95,9 @@ class StrictProtocol(H11Protocol):
         """Set the time for what the client is to send next, unless it is running already."""
         state = self.conn.their_state
         head_begun = state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
-        awaited = (state, self.cycle) if head_begun or state is h11.SEND_BODY else None
+        awaited: tuple[object, ...] | None = (state, self.cycle) if head_begun or state is h11.SEND_BODY else None
+        if awaited and state is h11.SEND_BODY and self.scope["method"] == "PUT":
+            awaited = (*awaited, object())  # a document may be large: each piece of it has the time of a body
         if awaited == self._awaited:
             return
         self._awaited = awaited

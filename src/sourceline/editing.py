@@ -28,10 +28,8 @@ def require_name(document_id: str) -> str:
     """
     from sourceline.ingest.formats import FORMATS  # which a server that only answers does not need
 
-    try:
-        document_id.encode()
-    except UnicodeEncodeError as error:
-        raise EditError("a document's id is UTF-8") from error
+    if "\ufffd" in document_id or any(unicodedata.category(character) == "Cs" for character in document_id):
+        raise EditError("a document's id is UTF-8")  # U+FFFD is what a server makes of bytes that are not
     id_ = unicodedata.normalize("NFC", document_id)
     names = id_.split("/")
     if len(id_) > MAX_ID_CHARACTERS or any(len(name.encode()) > MAX_NAME_BYTES for name in names):

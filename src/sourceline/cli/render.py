@@ -43,8 +43,8 @@ _MEANING = {
 
 
 _SOURCE = {
-    SourceStatus.CHANGED: "its file has changed since the index was built: run `sourceline rebuild-index`",
-    SourceStatus.MISSING: "its file is gone since the index was built: run `sourceline rebuild-index`",
+    SourceStatus.CHANGED: "the file has changed since: run `sourceline rebuild-index`",
+    SourceStatus.MISSING: "the file is gone since: run `sourceline rebuild-index`",
 }
 
 
@@ -117,8 +117,10 @@ def _verdict(answer: Answer) -> Text:
 
 def citation(citation: Citation) -> RenderableType:
     """Return a citation: status, the text as cited, and where it stands now."""
+    is_older = citation.status is CitationStatus.CURRENT and citation.source in _SOURCE
+    meaning = "stood as cited when the index was built" if is_older else _MEANING[citation.status]
     lines = [
-        Text(f"{citation.status.value}: {_MEANING[citation.status]}", style="bold"),
+        Text(f"{citation.status.value}: {meaning}", style="bold"),
         Text(printable(citation.cited.passage.text)),
         Text(f"  cited from {_where(citation.cited)}", style="dim"),
     ]

@@ -83,7 +83,7 @@ def delete_document(document: DocumentId, settings: SettingsDependency, rebuilds
 
 
 def _require_edits_allowed(settings: Settings) -> None:
-    if not settings.allow_edits:
+    if not (settings.allow_edits and settings.api_key):
         raise HTTPException(
             403, "documents are not written over HTTP here: start the server with --allow-edits and an API key"
         )

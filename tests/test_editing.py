@@ -5,6 +5,7 @@ import unicodedata
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import pytest
 from hypothesis import example, given, settings
@@ -98,7 +99,9 @@ def test_what_is_not_published_leaves_nothing_behind(documents: Path) -> None:
 
 @pytest.mark.parametrize("there", ["NFC", "NFD"])
 @pytest.mark.parametrize("asked", ["NFC", "NFD"])
-def test_a_name_is_the_same_in_each_form_of_unicode(documents: Path, there: str, asked: str) -> None:
+def test_a_name_is_the_same_in_each_form_of_unicode(
+    documents: Path, there: Literal["NFC", "NFD"], asked: Literal["NFC", "NFD"]
+) -> None:
     stored = unicodedata.normalize(there, "März/Café.txt")
     (documents / stored).parent.mkdir()
     (documents / stored).write_text("Old.")

@@ -195,12 +195,13 @@ def test_what_is_no_document_and_what_only_looks_changed_makes_no_build(
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
     with watch(documents, index, POLLED) as watched:
-        for change in (
+        harmless: list[Callable[[], None]] = [
             lambda: os.utime(documents / "a.txt"),
             lambda: (documents / "picture.jpg").touch(),
             lambda: (documents / ".a.txt.swp").touch(),
             lambda: (documents / "new").mkdir(),
-        ):
+        ]
+        for change in harmless:
             change()
             wait_until(lambda: watched.watcher._seen == {"a.txt": FileStamp.of((documents / "a.txt").stat())})
         assert watched.builds == []

@@ -35,7 +35,16 @@ class Watching:
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.printed: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def kill(self) -> None:
+        """End it, if it has not ended."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        assert self.process.stdout
+        self.process.stdout.close()
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -56,8 +65,7 @@ def watching(documents: Path, index: Path, *more: str) -> Iterator[Watching]:
     try:
         yield command
     finally:
-        command.process.kill()
-        command.process.wait()
+        command.kill()
 
 
 def test_it_builds_goes_on_and_reports_each_build_until_it_is_interrupted(documents: Path, index: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sourceline.errors import CorpusError
-from sourceline.ingest import changes
+from sourceline.ingest import changes, files
 from sourceline.ingest.changes import TICK, FolderComparison, FolderRecord, RecordedFile
 from sourceline.ingest.loader import scan_folder
 from sourceline.types import FolderChanges, SourceStatus
@@ -33,11 +33,10 @@ def record(folder: Path, later: int = 0, max_bytes: int = 1_000) -> FolderRecord
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were read, in order."""
     names: list[str] = []
-    hash_file = changes.hash_file
 
     def listed(path: Path, max_bytes: int | None = None) -> object:
         names.append(path.name)
-        return hash_file(path, max_bytes)
+        return files.hash_file(path, max_bytes)
 
     monkeypatch.setattr(changes, "hash_file", listed)
     return names
@@ -97,7 +96,7 @@ def test_a_file_is_read_once_for_each_time_that_it_changed(
     comparison = FolderComparison(documents, record(documents))
     os.utime(documents / "a.txt", (1, 1))
     now = time.time_ns()
-    monkeypatch.setattr(changes.time, "time_ns", lambda: now + 2 * TICK)
+    monkeypatch.setattr("sourceline.ingest.changes.time.time_ns", lambda: now + 2 * TICK)
 
     assert [comparison.source("a.txt") for _ in range(3)] == [SourceStatus.UNCHANGED] * 3
     assert read == ["a.txt"]

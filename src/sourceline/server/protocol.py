@@ -14,7 +14,8 @@ from uvicorn.server import ServerState
 
 from sourceline.server.errors import problem
 
-# How long a client may take to send the head of a request, from its first byte or from connecting, and then the body.
+# How long a client may take to send the head of a request, from its first byte or from connecting, and then the body. That
+# of PUT is a document, which may be large: each piece of it has that time, as long as it is not answered.
 HEAD_SECONDS = 10
 BODY_SECONDS = 30
 # How long a connection is kept between two requests, and while a client reads nothing of its answer.
@@ -96,8 +97,8 @@ class StrictProtocol(H11Protocol):
         state = self.conn.their_state
         head_begun = state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
         awaited: tuple[object, ...] | None = (state, self.cycle) if head_begun or state is h11.SEND_BODY else None
-        if awaited and state is h11.SEND_BODY and self.scope["method"] == "PUT":
-            awaited = (*awaited, object())  # a document may be large: each piece of it has the time of a body
+        if state is h11.SEND_BODY and self.scope["method"] == "PUT" and not self.cycle.response_complete:
+            awaited = (*awaited, object()) if awaited else None  # never equal to another: the time begins anew
         if awaited == self._awaited:
             return
         self._awaited = awaited

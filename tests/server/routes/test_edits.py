@@ -99,14 +99,19 @@ def test_a_key_is_needed(bridge: Path, index: Path, client: TestClient) -> None:
         assert_problem(without_key.put("/v1/documents/b.txt", content=TOWER), 403)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in HOSTILE if name and name.isprintable()] + ["a%00", "%FF", "%ED%A0%80"]
-)
-def test_a_hostile_name_is_refused_and_not_repeated(bridge: Path, client: TestClient, name: str) -> None:
-    path = f"/v1/documents/{name}.txt" if "%" in name else f"/v1/documents/{quote(name, safe='')}"
-    for response in (client.put(path, content=TOWER), client.delete(path)):
-        detail = assert_problem(response, 422)["detail"]
-        assert "id" in detail or "format" in detail
+def test_hostile_names_are_refused_and_not_repeated(bridge: Path, client: TestClient) -> None:
+    # Dots are escaped as well: clients would take .. out of the path.
+    paths = [quote(name, safe="").replace(".", "%2E") for name in HOSTILE if name]
+    for path in [*paths, "a%00.txt", "%FF.txt", "%ED%A0%80.txt"]:
+        for response in (
+            client.put(f"/v1/documents/{path}", content=TOWER),
+            client.delete(f"/v1/documents/{path}"),
+        ):
+            if "%0A" in path:  # no route has a line end in it
+                assert_problem(response, 404)
+                continue
+            detail = assert_problem(response, 422)["detail"]
+            assert detail.startswith(("a document's id ", "the format is not read")), path
     assert contents(bridge) == {"a.txt": BRIDGE}
     assert sorted(path.name for path in bridge.parent.iterdir()) == ["documents", "index"]
 

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from sourceline.config import Settings
 from sourceline.editing import DocumentFile, remove_document, require_name
-from sourceline.server.errors import problems
+from sourceline.server.errors import EDITS_FORBIDDEN, problems
 from sourceline.server.models import DocumentResponse, DocumentsResponse, Edit, EditResponse
 from sourceline.server.routes import LiveIndexDependency, RebuildsDependency, SettingsDependency
 
@@ -34,7 +34,7 @@ def get_document(document: DocumentId, live_index: LiveIndexDependency) -> Docum
     "/v1/documents/{document:path}",
     status_code=202,
     response_model_exclude_none=True,
-    responses=problems(403, 413),
+    responses=problems(400, 403, 413),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -84,6 +84,4 @@ def delete_document(document: DocumentId, settings: SettingsDependency, rebuilds
 
 def _require_edits_allowed(settings: Settings) -> None:
     if not (settings.allow_edits and settings.api_key):
-        raise HTTPException(
-            403, "documents are not written over HTTP here: start the server with --allow-edits and an API key"
-        )
+        raise HTTPException(403, EDITS_FORBIDDEN)

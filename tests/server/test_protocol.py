@@ -77,6 +77,10 @@ def test_a_head_that_does_not_come_is_not_waited_for(
 
 def trickle(connection: socket.socket) -> NoReturn:
     connection.sendall(b"GET / HTTP/1.1\r\nAccept: ")
+    send_letters(connection)
+
+
+def send_letters(connection: socket.socket) -> NoReturn:
     while True:
         connection.sendall(b"a")
         time.sleep(0.01)
@@ -114,11 +118,10 @@ def test_a_document_that_is_answered_already_is_not_waited_for(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "BODY_SECONDS", 0.3)
-    with socket.create_connection(address) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
+    with socket.create_connection(address) as connection:
         connection.sendall(b"PUT /wait HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n")
-        while True:
-            connection.sendall(b"a")
-            time.sleep(0.01)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_letters(connection)
 
 
 def test_a_request_whose_answer_has_no_body_is_not_waited_for_either(

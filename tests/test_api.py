@@ -42,11 +42,13 @@ from sourceline.types import (
     CitationStatus,
     Context,
     DocumentInfo,
+    FolderChanges,
     FolderContents,
     Location,
     Mode,
     Passage,
     SnapshotInfo,
+    SourceStatus,
     Verdict,
 )
 from tests.conftest import SEEDS
@@ -743,3 +745,35 @@ def test_an_index_that_is_closed_during_a_refresh_stays_closed(
 
     with pytest.raises(ClosedError):
         index.documents()
+
+
+def test_what_changed_in_the_folder_since_the_snapshot_is_told(documents: Path, index: Path, tmp_path: Path) -> None:
+    write(documents, {"a.txt": BRIDGE, "b.txt": BRIDGE})
+    Index.build(documents, index)
+    shutil.copytree(documents, tmp_path / "copy")
+    with Index.open(index, lazy=True) as opened:
+        (passage,) = opened.document("a.txt").passages
+        assert opened.changes() == FolderChanges((), (), ())
+        assert opened.cite(passage.id).source is SourceStatus.UNCHANGED
+        write(documents, {"a.txt": f"{BRIDGE} It is new.", "c.txt": BRIDGE})
+        assert opened.changes() == FolderChanges(("c.txt",), ("a.txt",), ("b.txt",))
+        assert opened.cite(passage.id).source is SourceStatus.CHANGED
+        assert opened.cite(passage.id, source=False).source is None
+        assert [opened.source(name) for name in ("a.txt", "b.txt", "c.txt")] == [
+            SourceStatus.CHANGED,
+            SourceStatus.MISSING,
+            None,
+        ]
+    with Index.open(index, lazy=True, documents=tmp_path / "copy") as opened:
+        assert opened.changes() == FolderChanges((), (), ())
+        assert opened.cite(passage.id).source is SourceStatus.UNCHANGED
+
+
+def test_of_a_snapshot_without_a_record_of_its_files_nothing_is_told(documents: Path, index: Path) -> None:
+    write(documents, {"a.txt": BRIDGE})
+    Index.build(documents, index)
+    with Index.open(index, lazy=True) as opened:
+        (index / SNAPSHOTS / opened.snapshot.id / "files.json").unlink()
+        passage = opened.document("a.txt").passages[0]
+        assert opened.changes() is None
+        assert opened.cite(passage.id).source is None

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Self
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.encoders.base import Encoder, Reranker, RerankerInput
-from sourceline.errors import BuildRunningError, ClosedError, MismatchError, UnknownDocumentError
+from sourceline.errors import BuildRunningError, ClosedError, CorpusError, MismatchError, UnknownDocumentError
 from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
+from sourceline.ingest.changes import FolderComparison, FolderRecord
 from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
 from sourceline.search.searcher import Searcher
 from sourceline.text import nfc
@@ -20,6 +22,7 @@ from sourceline.types import (
     DEFAULT_MODEL,
     DEFAULT_RERANKER,
     DEFAULT_THRESHOLD,
+    MAX_DOCUMENT_BYTES,
     Answer,
     Backend,
     BuildProgress,
@@ -29,9 +32,11 @@ from sourceline.types import (
     DocumentList,
     DocumentText,
     Filters,
+    FolderChanges,
     FolderContents,
     Mode,
     SnapshotInfo,
+    SourceStatus,
 )
 
 log = logging.getLogger(__name__)
@@ -63,10 +68,12 @@ class Index:
         reranker: str,
         threshold: float,
         connections: int,
+        documents: Path | None,
     ) -> None:
         """For ``Index.open``."""
         self._path, self._model, self._backend, self._reranker_name = path, model, backend, reranker
         self._threshold, self._connections = threshold, connections
+        self._documents = documents
         self._ledger = Ledger(path)
         self._refreshing = threading.Lock()  # never taken to answer a question
         self._opening_encoder = threading.Lock()
@@ -84,6 +91,7 @@ class Index:
         model: str = DEFAULT_MODEL,
         backend: Backend = Backend.ONNX,
         progress: Callable[[BuildProgress], None] = lambda _: None,
+        max_document_bytes: int = MAX_DOCUMENT_BYTES,
     ) -> BuildReport:
         """Read a folder of documents, encode what is new, and publish a new snapshot of the index at ``path``.
 
@@ -95,6 +103,7 @@ class Index:
             model: a sentence-transformers model, by name or folder.
             backend: what runs it.
             progress: called as documents are encoded.
+            max_document_bytes: a larger file is skipped.
 
         Raises:
             BuildRunningError: another build of this index is running.
@@ -105,7 +114,9 @@ class Index:
         """
         from sourceline.indexing.builder import build  # a server that answers does not import the builder
 
-        return build(Path(documents), Path(path), model, Backend(backend), progress)
+        return build(
+            Path(documents), Path(path), model, Backend(backend), progress, max_document_bytes=max_document_bytes
+        )
 
     @classmethod
     def open(
@@ -119,6 +130,7 @@ class Index:
         connections: int = 1,
         lazy: bool = False,
         fallback: bool = True,
+        documents: str | PathLike[str] | None = None,
     ) -> Self:
         """Open and verify the current snapshot of an index.
 
@@ -132,6 +144,7 @@ class Index:
             connections: how many threads will ask at once without waiting for each other.
             lazy: whether to open the encoder only for the first question; looking citations up needs none.
             fallback: whether to set a damaged snapshot aside and open the one before.
+            documents: the folder in which changes are looked for; None is the one that the snapshot was built from.
 
         Raises:
             NoSnapshotError: nothing was built yet.
@@ -143,7 +156,15 @@ class Index:
         """
         if connections < 1 or not 0 <= threshold <= 1:
             raise ValueError("connections must be at least 1, and threshold between 0 and 1")
-        index = cls(Path(path), model, Backend(backend) if backend else None, reranker, threshold, connections)
+        index = cls(
+            Path(path),
+            model,
+            Backend(backend) if backend else None,
+            reranker,
+            threshold,
+            connections,
+            Path(documents) if documents is not None else None,
+        )
         # Read before opening: a snapshot that is published meanwhile is noticed by the next refresh.
         index._current = current_id(index._path)
         index._view = index._open_view(fallback)
@@ -172,7 +193,7 @@ class Index:
             return True
 
     @staticmethod
-    def scan(documents: str | PathLike[str]) -> FolderContents:
+    def scan(documents: str | PathLike[str], max_document_bytes: int = MAX_DOCUMENT_BYTES) -> FolderContents:
         """Return which files of a folder would be in an index, and which would be left out, with the reason.
 
         Raises:
@@ -180,7 +201,7 @@ class Index:
         """
         from sourceline.ingest.loader import list_documents
 
-        return list_documents(Path(documents))
+        return list_documents(Path(documents), max_document_bytes)
 
     @staticmethod
     def locate_model(name: str) -> Path:
@@ -271,14 +292,37 @@ class Index:
         for question in questions:
             yield searcher.ask(question, k, filters, mode)
 
-    def cite(self, citation: str) -> Citation:
+    def cite(self, citation: str, source: bool = True) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.
+
+        Args:
+            citation: its id.
+            source: whether to look, in the documents folder, what became of the file since the snapshot.
 
         Raises:
             UnknownCitationError: this id was never issued.
             LedgerError: the record of citations cannot be read.
         """
-        return look_up(citation, self._require_open().snapshot.passages, self._ledger)
+        view = self._require_open()
+        looked_up = look_up(citation, view.snapshot.passages, self._ledger)
+        if not source or looked_up.now is None:
+            return looked_up
+        return replace(looked_up, source=self._source(view, looked_up.now.passage.document_id))
+
+    def source(self, document_id: str) -> SourceStatus | None:
+        """Return what became of a document's file since the snapshot; None if it cannot be told."""
+        return self._source(self._require_open(), document_id)
+
+    def changes(self) -> FolderChanges | None:
+        """Return how the documents folder differs from the snapshot; None if the snapshot does not say what it held.
+
+        Files that look as they did are not read.
+
+        Raises:
+            CorpusError: the folder is missing or cannot be read.
+        """
+        comparison = self._require_open().comparison(self._documents)
+        return comparison.changes() if comparison else None
 
     def documents(self) -> DocumentList:
         """Return all documents, by id."""
@@ -352,6 +396,13 @@ class Index:
             raise ClosedError(f"the index {self._path} was closed")
         return view
 
+    def _source(self, view: "_View", document_id: str) -> SourceStatus | None:
+        comparison = view.comparison(self._documents)
+        try:
+            return comparison.source(document_id) if comparison else None
+        except CorpusError:  # no file can be read just now
+            return None
+
     def _open_view(self, fallback: bool) -> "_View":
         snapshot = open_current(self._path, self._connections, fallback)
         manifest = snapshot.manifest
@@ -399,6 +450,16 @@ class _View:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.searcher: Searcher | None = None
+        self._comparison: FolderComparison | None = None
+        self._record_read = False
+
+    def comparison(self, documents: Path | None) -> FolderComparison | None:
+        """Return what compares the documents folder with the snapshot; None if it keeps no record of its files."""
+        if not self._record_read:
+            if record := FolderRecord.read(self.snapshot.folder):
+                self._comparison = FolderComparison(documents or record.folder, record)
+            self._record_read = True
+        return self._comparison
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:

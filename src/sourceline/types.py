@@ -15,6 +15,7 @@ NO_RERANKER = "none"
 DEFAULT_THRESHOLD = 0.5
 MAX_QUESTION_CHARACTERS = 2_000
 MAX_K = 100
+MAX_DOCUMENT_BYTES = 100_000_000
 
 
 class Backend(StrEnum):
@@ -277,6 +278,14 @@ class CitationStatus(StrEnum):
     REMOVED = "removed"
 
 
+class SourceStatus(StrEnum):
+    """Whether a document's file is still what the snapshot was built from."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    MISSING = "missing"
+
+
 @dataclass(frozen=True, slots=True)
 class Citation:
     """A citation, looked up.
@@ -285,6 +294,8 @@ class Citation:
     the id was first issued. ``now`` is the passage that stands for it today: itself (``current``), the same sentence
     elsewhere (``moved``), or its edited successor (``changed``, with the ``similarity`` of the two texts from 0 to 1).
     It is None if the sentence was ``removed``.
+
+    ``source`` says what became of the file of ``now`` since the snapshot; None if there is none, or it cannot be told.
     """
 
     id: str
@@ -292,6 +303,7 @@ class Citation:
     cited: PassageInContext
     now: PassageInContext | None
     similarity: float | None
+    source: SourceStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +380,26 @@ class FolderContents:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderChanges:
+    """How a documents folder differs from what a snapshot was built from: ids of files, in order.
+
+    ``added`` are files that a build would read, ``changed`` those with other bytes, ``removed`` those that are gone.
+    """
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.added or self.changed or self.removed)
+
+    def __len__(self) -> int:
+        """Return how many files differ."""
+        return len(self.added) + len(self.changed) + len(self.removed)
+
+
+@dataclass(frozen=True, slots=True)
 class BuildProgress:
     """How far a build is: ``done`` of ``total`` bytes of new documents are encoded."""
 
@@ -381,7 +413,7 @@ class BuildReport:
 
     Documents are named by id. ``skipped`` holds the files that could not be read, ``ignored`` those that are not read
     at all (other formats, hidden files, links to folders), both with the reason. Of ``chunks``, ``encoded`` had new
-    text; the others were copied.
+    text; the others were copied. ``warnings`` name folders that held documents before and hold none now.
     """
 
     snapshot: str
@@ -395,3 +427,4 @@ class BuildReport:
     chunks: int
     encoded: int
     seconds: float
+    warnings: tuple[str, ...] = ()

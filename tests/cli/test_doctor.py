@@ -13,6 +13,7 @@ def test_exit_code_0_if_everything_is_fine(sourceline: Command, documents: Path,
     assert all(line.startswith("ok  ") for line in lines)
     assert f"ok  documents: 1 can be read in {documents}" in lines
     assert "ok  citations: 1 were issued" in lines
+    assert "ok  changes: none since the snapshot" in lines
     assert "ok  reranker: reader" in lines
 
 
@@ -37,4 +38,18 @@ def test_problems_are_named_with_exit_code_1(sourceline: Command, documents: Pat
         f"BAD documents: 0 can be read in {documents}",
         "BAD document  [31m[red]a .txt: there is no text in it",
         f"BAD index: there is no index in {index} yet: run `sourceline rebuild-index`",
+    ]
+
+
+def test_documents_that_have_changed_are_told_with_what_to_do(
+    sourceline: Command, documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    (documents / "b.txt").write_text("The tower was sold in June.\n")
+    outcome = sourceline("doctor", "--reranker", "none", "--documents", documents, "--index", index)
+    assert outcome.code == 1
+    assert [line for line in outcome.out.splitlines() if line.startswith("BAD")] == [
+        "BAD changes: documents differ from the index, 1 added, 1 changed: run `sourceline rebuild-index`"
     ]

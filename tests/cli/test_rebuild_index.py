@@ -77,6 +77,7 @@ def test_json_is_the_report_of_the_api(sourceline: Command, documents: Path, ind
         "chunks": 1,
         "encoded": 1,
         "seconds": 0,
+        "warnings": [],
     }
 
 
@@ -91,3 +92,15 @@ def test_progress_is_shown_on_a_terminal_only(documents: Path, index: Path) -> N
         assert b"encoding" in shown.read(100_000)
     (documents / "b.txt").write_text("The tower was sold in June.\n")
     assert subprocess.run(command, capture_output=True, check=True).stderr == b""
+
+
+def test_a_folder_that_lost_its_documents_is_a_warning(sourceline: Command, documents: Path, index: Path) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    (documents / "share").mkdir()
+    (documents / "share/b.txt").write_text("The tower was sold in June.\n")
+    arguments = ("rebuild-index", "--documents", documents, "--index", index)
+    sourceline(*arguments)
+    (documents / "share/b.txt").unlink()
+    outcome = sourceline(*arguments)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1] == "warning: share held 1 document and is empty now: is the share mounted?"

@@ -19,7 +19,7 @@ from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Float32, T
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.onnx import OnnxEncoder
 from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, identity_head, read_ranking_head
-from sourceline.errors import MismatchError
+from sourceline.errors import CorpusError, MismatchError
 from sourceline.index.multivector import BFLOAT16, NO_TOKEN, PQ, open_codec
 from sourceline.index.snapshot import HEAD, SNAPSHOTS, Snapshot, current_id, open_current
 from sourceline.indexing import builder
@@ -72,6 +72,57 @@ def test_a_build_reports_what_it_did(documents: Path, index: Path, rebuild: Rebu
     )
     assert first.snapshot < second.snapshot == current_id(index)
     assert 0 < first.seconds < 60
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"This is {name}.\n")
+
+
+def test_folders_that_held_documents_and_hold_none_now_are_warned_of(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    write(documents, "a.txt", "2024/b.txt", "2025/may/c.txt", "2025/june/d.txt", "2026/e.txt", "2026/deep/f.txt")
+    write(documents, "old/g.txt", "bad/h.txt")
+    assert rebuild(documents, index).warnings == ()
+
+    (documents / "2024/b.txt").unlink()
+    (documents / "2024/notes.pdf").touch()
+    shutil.rmtree(documents / "2025")
+    (documents / "2026/deep/f.txt").unlink()
+    (documents / "old").rename(documents / "new")  # the documents are all there
+    (documents / "bad/h.txt").write_bytes(b"caf\xe9")  # which is told as skipped
+    report = rebuild(documents, index)
+
+    assert report.warnings == (
+        "2024 held 1 document and holds none now: is the share mounted?",
+        "2025 held 2 documents and is gone now: is the share mounted?",
+        "2026/deep held 1 document and is empty now: is the share mounted?",
+    )
+    assert report.unchanged == ("2026/e.txt", "a.txt")
+    assert rebuild(documents, index).warnings == ()
+
+
+def test_a_folder_that_lost_all_documents_is_refused_and_the_index_stays(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    write(documents, "a.txt", "2024/b.txt")
+    first = rebuild(documents, index).snapshot
+    shutil.rmtree(documents)
+    with pytest.raises(CorpusError, match="no documents folder"):
+        rebuild(documents, index)
+    documents.mkdir()
+    with pytest.raises(CorpusError, match="it is empty"):
+        rebuild(documents, index)
+    assert current_id(index) == first
+
+
+def test_a_file_above_the_limit_is_skipped(documents: Path, index: Path) -> None:
+    write(documents, "a.txt", "bb.txt")
+    report = Index.build(documents, index, max_document_bytes=15)
+    assert report.added == ("a.txt",)
+    assert report.skipped == {"bb.txt": "it is too large: 16 bytes; max_document_bytes is 15"}
 
 
 def test_progress_counts_the_bytes_of_new_documents(documents: Path, index: Path) -> None:

@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,8 +10,16 @@ import pytest
 from hypothesis import given, settings
 
 from sourceline.errors import CorpusError, DocumentError
+from sourceline.ingest.files import FileStamp
 from sourceline.ingest.formats import FORMATS
-from sourceline.ingest.loader import FolderScan, SourceFile, list_documents, read_document, scan_folder
+from sourceline.ingest.loader import (
+    FolderScan,
+    SourceFile,
+    list_documents,
+    look_at_folder,
+    read_document,
+    scan_folder,
+)
 from sourceline.types import FolderContents
 from tests.support.texts import texts
 
@@ -213,6 +222,7 @@ def test_what_is_not_a_readable_file_is_skipped_and_the_rest_is_read(documents: 
     (documents / "dangling.txt").symlink_to("nowhere")
     (documents / "loop.txt").symlink_to("loop.txt")
     (documents / "device.txt").symlink_to("/dev/zero")
+    os.mknod(documents / "socket.txt", stat.S_IFSOCK | 0o600)
     write(documents, "folder.txt/inside.txt", text="Inside.")
     (documents / "link.txt").symlink_to("folder.txt/inside.txt")
 
@@ -223,12 +233,48 @@ def test_what_is_not_a_readable_file_is_skipped_and_the_rest_is_read(documents: 
         "link.txt": "Inside.",
     }
     assert scan.skipped == {
-        "dangling.txt": "it cannot be read: No such file or directory",
+        "dangling.txt": "it is a link to a file that is not there",
         "device.txt": "it is not a regular file",
         "fifo.txt": "it is not a regular file",
         "loop.txt": "it cannot be read: Too many levels of symbolic links",
+        "socket.txt": "it is not a regular file",
     }
     assert list_documents(documents) == FolderContents(("folder.txt/inside.txt", "link.txt"), scan.skipped, {})
+
+
+def test_a_file_that_is_too_large_is_skipped_and_not_read(documents: Path) -> None:
+    (documents / "fits.txt").write_bytes(b"x" * 1_000)
+    with (documents / "huge.txt").open("wb") as file:
+        file.truncate(1 << 40)  # of holes: it takes no room on the disk, and would in memory
+
+    scan = scan_folder(documents, max_bytes=1_000)
+
+    assert ids(scan) == ["fits.txt"]
+    assert scan.skipped == {"huge.txt": "it is too large: 1,099,511,627,776 bytes; max_document_bytes is 1,000"}
+    assert list_documents(documents, 999).skipped == {
+        "fits.txt": "it is too large: 1,000 bytes; max_document_bytes is 999",
+        "huge.txt": "it is too large: 1,099,511,627,776 bytes; max_document_bytes is 999",
+    }
+    assert list_documents(documents).documents == ("fits.txt",)
+
+
+def test_a_look_at_a_folder_opens_no_file_and_sees_those_that_a_scan_would(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(documents, "a.txt", "2026/b.md", ".hidden.txt", ".git/c.txt", "d.pdf", "2026/deep/e.txt")
+    (documents / "loop").symlink_to(documents)
+    (documents / "dangling.txt").symlink_to("nowhere")
+    Path(os.fsdecode(os.fsencode(documents) + b"/a\xff.txt")).write_text("Text.")
+    monkeypatch.setattr("sourceline.ingest.files.os.open", None)
+
+    look = look_at_folder(documents)
+
+    assert sorted(look.files) == ["2026/b.md", "2026/deep/e.txt", "a.txt", r"a\udcff.txt", "dangling.txt"]
+    status = (documents / "a.txt").stat()
+    assert look.files["a.txt"] == FileStamp(5, status.st_mtime_ns, status.st_ctime_ns)
+    assert look.files["dangling.txt"] is None
+    assert set(look.folders) == {documents, documents / "2026", documents / "2026/deep"}
+    assert look.folders[documents] == (documents.stat().st_dev, documents.stat().st_ino)
 
 
 def test_reading_a_folder_or_nothing_is_a_document_error(documents: Path) -> None:
@@ -321,7 +367,7 @@ def test_a_file_that_cannot_be_opened_for_want_of_resources_is_an_error_and_not_
     def refuse(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("sourceline.ingest.loader.os.open", refuse)
+    monkeypatch.setattr("sourceline.ingest.files.os.open", refuse)
     for read in (scan_folder, list_documents, lambda folder: read_document(folder, "a.txt")):
         with pytest.raises(CorpusError, match=rf"cannot read .*a\.txt: {os.strerror(number)}"):
             read(documents)

@@ -211,6 +211,7 @@ def test_the_report_of_a_rebuild() -> None:
             "chunks": 2,
             "encoded": 1,
             "seconds": 0.5,
+            "warnings": [],
         },
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from sourceline.index.snapshot import Snapshot
 from sourceline.indexing.cache import ChunkCache
 from sourceline.indexing.config import DEFAULT_CONFIG, IndexConfig, ResolvedConfig, resolve
 from sourceline.indexing.writer import SnapshotWriter, check_snapshot
+from sourceline.ingest.changes import FolderRecord, RecordedFile
 from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.loader import (
@@ -44,7 +45,8 @@ from sourceline.ingest.loader import (
     require_folder,
     scan_folder,
 )
-from sourceline.types import Backend, BuildProgress, BuildReport
+from sourceline.text import counted
+from sourceline.types import MAX_DOCUMENT_BYTES, Backend, BuildProgress, BuildReport
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ def build(
     backend: Backend = Backend.ONNX,
     progress: Callable[[BuildProgress], None] = lambda _: None,
     config: IndexConfig = DEFAULT_CONFIG,
+    max_document_bytes: int = MAX_DOCUMENT_BYTES,
 ) -> BuildReport:
     """Read the documents, encode what is new, and publish a new snapshot. Safe beside running readers.
 
@@ -81,7 +84,7 @@ def build(
         with snapshots.build_lock(index):
             source, encoder, before = _open(backend, model, index)
             _discard_unpublished(index)
-            scan = scan_folder(documents)
+            scan = scan_folder(documents, max_document_bytes)
             resolved = resolve(config, encoder, source, sum(file.size for file in scan.files))
             reusable = before if before and before.manifest.config == resolved.digest else None
             skipped = dict(scan.skipped)
@@ -89,13 +92,15 @@ def build(
                 with ChunkCache(index / CACHE) as cache, DocumentReader(documents) as reader:
                     builder = IncrementalBuilder(reader, config, resolved, encoder, cache, reusable)
                     builder.write(scan, writer, skipped, progress)
+                    writer.record(_record(documents, max_document_bytes, scan))
                     after = check_snapshot(index, writer.write(skipped, scan.ignored))
                 # In this order: an id that a reader can see must be in the ledger. What a crash leaves between the two
                 # is recorded again by the next build.
                 record_citations(Ledger(index), before, after)
                 snapshots.publish(index, after.id)
             _tidy(index, after, before)
-            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started)
+            warnings = _warn_of_empty_folders(documents, before, after, scan)
+            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started, warnings)
     except (OSError, sqlite3.Error, RuntimeError, ValueError, SnapshotError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
@@ -341,7 +346,43 @@ def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
         log.warning("snapshot %s is published; what it does not need could not all be removed: %s", current.id, error)
 
 
-def _report(before: Snapshot | None, after: Snapshot, chunks: int, encoded: int, seconds: float) -> BuildReport:
+def _record(documents: Path, max_document_bytes: int, scan: FolderScan) -> FolderRecord:
+    """Return what the snapshot keeps of the folder so that changes are noticed later."""
+    read = {file.document_id: RecordedFile(file.sha256, file.stamp) for file in scan.files if file.stamp}
+    return FolderRecord(documents.absolute(), scan.started, max_document_bytes, dict.fromkeys(scan.skipped) | read)
+
+
+def _warn_of_empty_folders(
+    documents: Path, before: Snapshot | None, after: Snapshot, scan: FolderScan
+) -> tuple[str, ...]:
+    """Return a warning for each folder that held documents before and holds none now, unless they were only moved."""
+    entries = before.passages.documents if before else []
+    here = {str(parent) for file in scan.files for parent in PurePosixPath(file.document_id).parents}
+    here |= {str(parent) for name in scan.skipped for parent in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    gone: dict[str, list[str]] = {}  # the hashes of the documents of each topmost folder
+    for entry in entries:
+        above = map(str, reversed(PurePosixPath(entry.id).parents))
+        if folder := next((parent for parent in above if parent not in here), None):
+            gone.setdefault(folder, []).append(entry.sha256)
+    kept = {entry.sha256 for entry in after.passages.documents}
+    return tuple(
+        f"{folder} held {counted(len(hashes), 'document')} and {_what_is_there(documents / folder)} now: "
+        "is the share mounted?"
+        for folder, hashes in gone.items()
+        if not kept.issuperset(hashes)
+    )
+
+
+def _what_is_there(folder: Path) -> str:
+    try:
+        return "holds none" if any(folder.iterdir()) else "is empty"
+    except OSError:
+        return "is gone"
+
+
+def _report(
+    before: Snapshot | None, after: Snapshot, chunks: int, encoded: int, seconds: float, warnings: tuple[str, ...]
+) -> BuildReport:
     old = {entry.id: entry.sha256 for entry in before.passages.documents} if before else {}
     new = {entry.id: entry.sha256 for entry in after.passages.documents}
     return BuildReport(
@@ -356,6 +397,7 @@ def _report(before: Snapshot | None, after: Snapshot, chunks: int, encoded: int,
         chunks=chunks,
         encoded=encoded,
         seconds=round(seconds, 3),
+        warnings=warnings,
     )
 
 

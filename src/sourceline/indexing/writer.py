@@ -28,6 +28,7 @@ from sourceline.index.snapshot import (
     write_manifest,
 )
 from sourceline.indexing.config import ResolvedConfig
+from sourceline.ingest.changes import FolderRecord
 from sourceline.ingest.chunking import ChunkedDocument
 
 
@@ -92,6 +93,10 @@ class SnapshotWriter:
         self._passages += passages
         self._rows += rows
         self.chunks += chunks
+
+    def record(self, record: FolderRecord) -> None:
+        """Keep what the documents folder looked like."""
+        record.write(self._folder)
 
     def write(self, skipped: dict[str, str], ignored: dict[str, str]) -> str:
         """Finish all files, the manifest last; return the snapshot's id."""

@@ -1,32 +1,31 @@
 """Walks the documents folder and reads its files."""
 
-import errno
 import hashlib
 import itertools
 import os
 import re
-import stat
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.ingest.dates import HEAD_LINES, date_of_head, date_of_path
+from sourceline.ingest.files import PROCESS_ERRORS, FileStamp, displayed, read_file
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.isolation import IsolatedParser
 from sourceline.ingest.sentences import split_passages
 from sourceline.text import nfc
-from sourceline.types import BlockKind, Document, FolderContents, ParsedFile
+from sourceline.types import MAX_DOCUMENT_BYTES, BlockKind, Document, FolderContents, ParsedFile
 
 NO_SENTENCE = "there is no sentence in it"
-# Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
-_PROCESS_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that can be read: its size in bytes and the SHA-256 of its bytes.
+    """A file that can be read: its size in bytes, the SHA-256 of its bytes, its stamp when they were read.
 
     ``name`` is its path below the folder as the file system has it, from which ``document_id`` may differ in how
     accents are encoded: macOS and Linux do not agree on that, and an id is the same on both.
@@ -36,6 +35,7 @@ class SourceFile:
     name: str
     size: int
     sha256: str
+    stamp: FileStamp | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,26 @@ class FolderScan:
     """What is in a documents folder.
 
     ``files`` are in the order of their ids. ``skipped`` holds files that should be read and cannot be, ``ignored``
-    those that are not read at all (other formats, hidden files, links to folders); both give the reason.
+    those that are not read at all (other formats, hidden files, links to folders); both give the reason. ``started`` is
+    when it was begun, in nanoseconds since the epoch.
     """
 
     files: tuple[SourceFile, ...]
     skipped: dict[str, str]
     ignored: dict[str, str]
+    started: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLook:
+    """A documents folder as it looks without a file being opened.
+
+    ``files`` are those in a known format, by id, with their stamps (None for one whose stamp cannot be had).
+    ``folders`` are those that were gone through, each with its device and inode.
+    """
+
+    files: dict[str, FileStamp | None]
+    folders: dict[Path, tuple[int, int]]
 
 
 def require_folder(folder: Path) -> None:
@@ -61,31 +75,50 @@ def require_folder(folder: Path) -> None:
         raise CorpusError(f"no documents folder at {folder}: create it, or name another with --documents")
 
 
-def scan_folder(folder: Path) -> FolderScan:
-    """Look at every file below ``folder`` and hash those that can be read.
+def scan_folder(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderScan:
+    """Look at every file below ``folder`` and hash those that can be read and are no larger than ``max_bytes``.
 
     Raises:
         CorpusError: the folder is missing, or no file can be read just now.
     """
     require_folder(folder)
+    started = time.time_ns()
     files: list[SourceFile] = []
     skipped: dict[str, str] = {}
     ignored: dict[str, str] = {}
     # A name that is the document's id itself comes first, and another that means the same is left out.
     for document_id, _, name in sorted(
-        (nfc(name), name != nfc(name), name) for name in _walk(folder, skipped, ignored)
+        (nfc(name), name != nfc(name), name) for name in _walk(folder, skipped, ignored, {})
     ):
         try:
             name.encode()
             if files and files[-1].document_id == document_id:
                 raise DocumentError("another file has the same name, with accents encoded in another way: rename one")
-            data = _read_bytes(folder / name)
-            files.append(SourceFile(document_id, name, len(data), hashlib.sha256(data).hexdigest()))
+            data, stamp = read_file(folder / name, max_bytes)
+            files.append(SourceFile(document_id, name, len(data), hashlib.sha256(data).hexdigest(), stamp))
         except UnicodeEncodeError:
-            skipped[_displayed(name)] = "its name is not UTF-8"
+            skipped[displayed(name)] = "its name is not UTF-8"
         except DocumentError as error:
             skipped[name] = str(error)
-    return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())))
+    return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())), started)
+
+
+def look_at_folder(folder: Path) -> FolderLook:
+    """Look at every file below ``folder`` without opening any.
+
+    Raises:
+        CorpusError: the folder is missing or cannot be listed.
+    """
+    require_folder(folder)
+    folders: dict[Path, tuple[int, int]] = {}
+    files: dict[str, FileStamp | None] = {}
+    for name in _walk(folder, {}, {}, folders):
+        document_id = nfc(displayed(name))
+        try:
+            files[document_id] = FileStamp.of((folder / name).stat())
+        except OSError:  # what a scan will name with the reason
+            files[document_id] = None
+    return FolderLook(files, folders)
 
 
 class DocumentReader:
@@ -118,7 +151,7 @@ class DocumentReader:
             CorpusError: no file can be read just now.
         """
         document_id = nfc(name)
-        data = _read_bytes(self.folder / name)
+        data, _ = read_file(self.folder / name)
         suffix = Path(document_id).suffix.lower()
         file_format = FORMATS[suffix]
         parsed = self._isolated.parse(suffix, data) if file_format.isolated else file_format.parse(data)
@@ -145,13 +178,13 @@ def _head(parsed: ParsedFile) -> Iterator[str]:
     return itertools.islice(filter(str.strip, lines), HEAD_LINES)
 
 
-def list_documents(folder: Path) -> FolderContents:
+def list_documents(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderContents:
     """Read every file below ``folder``; return the ids of those that are documents, and what is left out.
 
     Raises:
         CorpusError: the folder is missing, or no file can be read just now.
     """
-    scan = scan_folder(folder)
+    scan = scan_folder(folder, max_bytes)
     skipped = dict(scan.skipped)
     documents = []
     with DocumentReader(folder) as reader:
@@ -166,17 +199,22 @@ def list_documents(folder: Path) -> FolderContents:
     return FolderContents(tuple(documents), skipped, scan.ignored)
 
 
-def _walk(folder: Path, skipped: dict[str, str], ignored: dict[str, str]) -> Iterator[str]:
-    """Yield the ids of all files in a known format; note the reasons for everything else."""
+def _walk(
+    folder: Path, skipped: dict[str, str], ignored: dict[str, str], listed: dict[Path, tuple[int, int]]
+) -> Iterator[str]:
+    """Yield the ids of all files in a known format; note the reasons for everything else, and the folders."""
 
     def cannot_list(error: OSError) -> None:
         path = Path(error.filename)
-        if path == folder or error.errno in _PROCESS_ERRORS:
+        if path == folder or error.errno in PROCESS_ERRORS:
             raise CorpusError(f"cannot list {path}: {error.strerror}") from error
-        skipped[_displayed(path.relative_to(folder).as_posix())] = f"cannot be listed: {error.strerror}"
+        skipped[displayed(path.relative_to(folder).as_posix())] = f"cannot be listed: {error.strerror}"
 
     formats = ", ".join(sorted(FORMATS))
     for parent, folders, files in os.walk(folder, onerror=cannot_list):
+        with suppress(OSError):  # it was removed a moment ago
+            status = os.stat(parent)
+            listed[Path(parent)] = (status.st_dev, status.st_ino)
         below = "" if Path(parent) == folder else f"{Path(parent).relative_to(folder).as_posix()}/"
         for name in list(folders):
             if name.startswith("."):
@@ -186,29 +224,11 @@ def _walk(folder: Path, skipped: dict[str, str], ignored: dict[str, str]) -> Ite
             else:
                 continue
             folders.remove(name)
-            ignored[_displayed(f"{below}{name}/")] = reason
+            ignored[displayed(f"{below}{name}/")] = reason
         for name in files:
             if name.startswith("."):
-                ignored[_displayed(below + name)] = "hidden files are not read"
+                ignored[displayed(below + name)] = "hidden files are not read"
             elif Path(name).suffix.lower() not in FORMATS:
-                ignored[_displayed(below + name)] = f"its format is not read; these are: {formats}"
+                ignored[displayed(below + name)] = f"its format is not read; these are: {formats}"
             else:
                 yield below + name
-
-
-def _displayed(name: str) -> str:
-    return name.encode(errors="backslashreplace").decode()
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        # Opened without blocking, so that a pipe without a writer cannot hang the build.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise DocumentError("it is not a regular file")
-            return file.read()
-    except OSError as error:
-        if error.errno in _PROCESS_ERRORS:
-            raise CorpusError(f"cannot read {path}: {error.strerror}") from error
-        raise DocumentError(f"it cannot be read: {error.strerror}") from error

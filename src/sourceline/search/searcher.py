@@ -115,7 +115,7 @@ class Searcher:
         )
 
     def filter_rows(self, filters: Filters) -> RowFilter:
-        """Return the rows that pass; ``*`` in a glob matches ``/``, too, and what is the id of a document is no glob."""
+        """Return the rows that pass; `*` in a glob matches `/`, too, and what is the id of a document is no glob."""
         passages = self.snapshot.passages
         patterns = {nfc(pattern) for pattern in filters.documents}
         ids = {pattern for pattern in patterns if passages.entry(pattern)}

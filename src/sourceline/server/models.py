@@ -24,12 +24,14 @@ from sourceline.types import (
     DocumentInfo,
     DocumentList,
     DocumentText,
+    FolderChanges,
     Hit,
     Mode,
     Passage,
     PassageInContext,
     Scores,
     SnapshotInfo,
+    SourceStatus,
     Span,
     Time,
     Verdict,
@@ -38,6 +40,7 @@ from sourceline.types import (
 MAX_BATCH = 100
 MAX_LOOKUP = 1_000
 MAX_PATTERNS = 100
+MAX_CHANGES = 100  # names of each kind
 
 # The examples, all of the one document that comes with Sourceline.
 _QUESTION = "Which foreign minister met Pezeshkian in Tehran?"
@@ -93,6 +96,7 @@ _LOOKED_UP: JsonDict = {
     ],
     "url": f"/v1/citations/{_CITATION}",
     "cited": _PLACE,
+    "source": "unchanged",
 }
 _REBUILD: JsonDict = {
     "state": "running",
@@ -377,6 +381,9 @@ class CitationResponse(Place):
     url: str
     cited: Place = Field(description="Where the sentence stood when it was first issued; now, if it is `current`.")
     successor: Successor | None = None
+    source: SourceStatus | None = Field(
+        None, description="The file in which it stands now, compared with the snapshot: since changed, or missing?"
+    )
 
     @classmethod
     def from_citation(cls, citation: Citation) -> Self:
@@ -397,6 +404,7 @@ class CitationResponse(Place):
             url=_citation_url(citation.id),
             cited=Place.from_passage(cited),
             successor=_successor(citation),
+            source=citation.source,
         )
 
 
@@ -525,16 +533,25 @@ class DocumentResponse(DocumentRef):
         )
 
 
+class Edit(StrEnum):
+    """What was done to a document."""
+
+    ADDED = "added"
+    REPLACED = "replaced"
+    REMOVED = "removed"
+
+
 # The index
 
 
 class RebuildState(StrEnum):
-    """Where the last rebuild that was started over HTTP stands."""
+    """Where the last rebuild that was started over HTTP stands. `queued`: it will follow the one that is running."""
 
     IDLE = "idle"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    QUEUED = "queued"
 
 
 class RebuildStatus(_Model):
@@ -550,8 +567,43 @@ class RebuildStatus(_Model):
     error: str | None = None
 
 
+class EditResponse(_Model):
+    """A document was written or removed, and a rebuild takes it into the index or out of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example({"document": "2026/minutes.md", "edit": "added", "rebuild": {"state": "queued"}})
+    )
+
+    document: str = Field(description="Its id, in Unicode's form NFC.")
+    edit: Edit
+    rebuild: RebuildStatus
+
+
+class Changes(_Model):
+    """How the documents folder differs from the snapshot that is served. Each list names up to 100 files."""
+
+    checked: datetime = Field(description="When the folder was looked at.")
+    total: int | None = Field(None, description="How many files differ.")
+    added: tuple[str, ...] | None = None
+    changed: tuple[str, ...] | None = None
+    removed: tuple[str, ...] | None = None
+    error: str | None = Field(None, description="Why that cannot be told just now.")
+
+    @classmethod
+    def from_changes(cls, changes: FolderChanges | None, checked: datetime, error: str | None = None) -> Self:
+        """Return what changed, or why that cannot be told."""
+        return cls(
+            checked=checked,
+            total=None if changes is None else len(changes),
+            added=None if changes is None else changes.added[:MAX_CHANGES],
+            changed=None if changes is None else changes.changed[:MAX_CHANGES],
+            removed=None if changes is None else changes.removed[:MAX_CHANGES],
+            error=error,
+        )
+
+
 class IndexResponse(_Model):
-    """The snapshot that is served, what reads, and how the last rebuild went."""
+    """The snapshot that is served, what changed since, what reads, and how the last rebuild went."""
 
     model_config = ConfigDict(
         json_schema_extra=_example(
@@ -568,6 +620,13 @@ class IndexResponse(_Model):
                     "skipped": {"scan.txt": "there is no text in it"},
                     "ignored": {"questions.jsonl": "its format is not read; these are: .md, .txt"},
                 },
+                "changes": {
+                    "checked": "2026-11-26T15:12:07.123456Z",
+                    "total": 1,
+                    "added": ["minutes.md"],
+                    "changed": [],
+                    "removed": [],
+                },
                 "reranker": "reader",
                 "rebuild": _REBUILD,
             }
@@ -575,6 +634,7 @@ class IndexResponse(_Model):
     )
 
     snapshot: SnapshotInfo
+    changes: Changes | None = Field(None, description="Left out while the folder has not been looked at.")
     reranker: str = Field(description="What reads: `reader`, `none`, or the name of a CrossEncoder.")
     rebuild: RebuildStatus
 

@@ -1,4 +1,5 @@
 import multiprocessing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, 
     with serve(documents, index) as client:
         served = client.get("/v1/index").json()
     created, tokens = served["snapshot"].pop("created"), served["snapshot"].pop("tokens")
+    checked = datetime.fromisoformat(served["changes"].pop("checked"))
     assert served == {
         "snapshot": {
             "id": report.snapshot,
@@ -43,11 +45,40 @@ def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, 
             "skipped": {"empty.txt": "there is no text in it"},
             "ignored": {"scan.pdf": "its format is not read; these are: .md, .txt"},
         },
+        "changes": {"total": 0, "added": [], "changed": [], "removed": []},
         "reranker": "reader",
         "rebuild": {"state": "idle"},
     }
+    assert timedelta(0) <= datetime.now(UTC) - checked < timedelta(minutes=1)
     assert report.snapshot.endswith(created.replace("-", "").replace(":", "").replace("+0000", "Z"))
     assert tokens == 13
+
+
+def changes(client: TestClient) -> dict[str, Any]:
+    found = client.get("/v1/index").json()["changes"]
+    assert isinstance(found, dict)
+    return {name: value for name, value in found.items() if name != "checked"}
+
+
+def test_what_has_changed_since_the_snapshot_is_named(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    for name in ("a", "b", "c"):
+        (documents / f"{name}.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    (documents / "b.txt").unlink()
+    (documents / "d.txt").write_text("New.\n")
+    with serve(documents, index) as client:
+        assert changes(client) == {"total": 3, "added": ["d.txt"], "changed": ["a.txt"], "removed": ["b.txt"]}
+        documents.rename(documents.with_name("away"))
+        wait_until(lambda: "error" in changes(client))
+        error = f"no documents folder at {documents}: create it, or name another with --documents"
+        assert changes(client) == {"error": error}
+        documents.with_name("away").rename(documents)
+        for number in range(150):
+            (documents / f"new{number:03}.txt").write_text("New.\n")
+        wait_until(lambda: changes(client).get("total") == 153)
+        assert changes(client)["added"] == ["d.txt", *(f"new{number:03}.txt" for number in range(99))]
+        assert (changes(client)["changed"], changes(client)["removed"]) == (["a.txt"], ["b.txt"])
 
 
 def test_that_nothing_reads_is_said(client: TestClient) -> None:
@@ -89,6 +120,7 @@ def test_a_rebuild_is_accepted_refused_while_it_runs_and_served_when_it_ends(
             "chunks": 2,
             "encoded": 2,
             "seconds": 0,
+            "warnings": [],
         }
         wait_until(lambda: snapshot(client) == report["snapshot"])
         assert snapshot(client) > before

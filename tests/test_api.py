@@ -498,6 +498,32 @@ def test_documents_are_listed_by_id_with_their_number_of_passages(built: Path) -
     assert (len(documents), documents.snapshot) == (2, current_id(built))
 
 
+def test_documents_are_listed_a_few_at_a_time(built: Path) -> None:
+    with Index.open(built, lazy=True) as index:
+        first = index.documents(limit=1)
+        assert ([d.id for d in first], first.next) == (["a.txt"], "a.txt")
+        last = index.documents(limit=1, cursor="a.txt")
+        assert ([d.id for d in last], last.next) == (["d/plan.md"], None)
+        assert [d.id for d in index.documents(cursor="b, which is gone")] == ["d/plan.md"]
+        assert list(index.documents(cursor="z")) == []
+
+
+def test_a_stretch_of_a_document_says_where_it_stands_and_where_the_next_starts(built: Path) -> None:
+    with Index.open(built, lazy=True) as index:
+        whole = index.document("d/plan.md")
+        first = index.document("d/plan.md", limit=12)
+        second = index.document("d/plan.md", start=12, limit=30)
+
+        assert (whole.start, whole.end, whole.next, whole.length) == (0, len(PLAN), None, len(PLAN))
+        assert (first.text, first.start, first.end, first.next) == ("# The plan", 0, 10, 10)
+        assert (first.length, first.passage_count, first.passages) == (len(PLAN), 3, whole.passages[:1])
+        assert (second.start, second.text) == (10, PLAN[10 : second.end])
+        assert second.passages == whole.passages[1:2]
+        for arguments in ((-1, 5), (0, -1)):
+            with pytest.raises(ValueError, match="must not be negative"):
+                index.document("d/plan.md", *arguments)
+
+
 def test_a_document_is_returned_as_it_was_read_with_its_passages_in_order(built: Path) -> None:
     with Index.open(built, lazy=True) as index:
         document = index.document("d/plan.md")

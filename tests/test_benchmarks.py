@@ -220,7 +220,7 @@ PASSAGES = (
     said("We sell it\nin May.", "Bo", Time(1.0004, 9.0)),
     said("I would keep it.", "Anna", Time(9.0)),
 )
-TEXT = DocumentText("call.vtt", "Call", "", CALL, PASSAGES, "1")
+TEXT = DocumentText("call.vtt", "Call", "", CALL, PASSAGES, "1", len(CALL), len(PASSAGES))
 
 
 def test_a_sentence_of_the_truth_stands_in_the_text_wherever_its_lines_end() -> None:

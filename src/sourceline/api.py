@@ -1,7 +1,9 @@
 """The front door: build an index, open it, ask, look citations up."""
 
 import logging
+import sys
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -324,28 +326,57 @@ class Index:
         comparison = self._require_open().comparison(self._documents)
         return comparison.changes() if comparison else None
 
-    def documents(self) -> DocumentList:
-        """Return all documents, by id."""
+    def documents(self, limit: int | None = None, cursor: str = "") -> DocumentList:
+        """Return the documents, by id.
+
+        Args:
+            limit: how many of them at most; None is all.
+            cursor: the ``next`` of the list before. It holds in a newer snapshot, too.
+        """
         snapshot = self._require_open().snapshot
+        entries = snapshot.passages.documents
+        first = bisect_right(entries, cursor, key=lambda entry: entry.id)
+        listed = entries[first:] if limit is None else entries[first : first + limit]
         documents = [
             DocumentInfo(entry.id, entry.title, entry.sha256, len(entry.numbers), entry.date, entry.speakers)
-            for entry in snapshot.passages.documents
+            for entry in listed
         ]
-        return DocumentList(tuple(documents), snapshot.id)
+        more = first + len(listed) < len(entries)
+        return DocumentList(tuple(documents), snapshot.id, documents[-1].id if more and documents else None)
 
-    def document(self, document_id: str) -> DocumentText:
-        """Return a document's text with its passages.
+    def document(self, document_id: str, start: int = 0, limit: int | None = None) -> DocumentText:
+        """Return a document's text with its passages, or a stretch of it.
+
+        A stretch holds whole passages, and at least one: it begins with the passage at ``start``, and no passage after
+        the first reaches beyond ``start + limit``. What stands in front of a passage belongs to it.
+
+        Args:
+            document_id: its id.
+            start: an offset into its text, in code points.
+            limit: how many characters; None is all that follow.
 
         Raises:
             UnknownDocumentError: it is not in the index.
+            ValueError: ``start`` or ``limit`` is negative.
         """
+        if start < 0 or (limit is not None and limit < 0):
+            raise ValueError("start and limit must not be negative")
         snapshot = self._require_open().snapshot
         entry = snapshot.passages.entry(nfc(document_id))
         if entry is None:
             raise UnknownDocumentError("no document with this id is in the index")
-        passages = tuple(snapshot.passages.of_document(entry))
+        stretch = snapshot.passages.stretch(entry, start, sys.maxsize if limit is None else limit)
         return DocumentText(
-            entry.id, entry.title, entry.sha256, snapshot.passages.text_of(entry), passages, snapshot.id, entry.date
+            id=entry.id,
+            title=entry.title,
+            sha256=entry.sha256,
+            text=stretch.text,
+            passages=stretch.passages,
+            snapshot=snapshot.id,
+            length=stretch.length,
+            passage_count=len(entry.numbers),
+            start=stretch.start,
+            date=entry.date,
         )
 
     def check_citations(self) -> int:

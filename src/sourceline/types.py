@@ -323,10 +323,14 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class DocumentList:
-    """The documents of a snapshot, by id. Iterates over them."""
+    """Documents of a snapshot, by id. Iterates over them.
+
+    ``next`` is the cursor that goes on with the rest; None if these are the last ones.
+    """
 
     documents: tuple[DocumentInfo, ...]
     snapshot: str
+    next: str | None = None
 
     def __iter__(self) -> Iterator[DocumentInfo]:
         """Go through the documents."""
@@ -339,7 +343,11 @@ class DocumentList:
 
 @dataclass(frozen=True, slots=True)
 class DocumentText:
-    """A document's text and its passages in order, headings included."""
+    """The text of a document or a stretch of it, and the passages in it in order, headings included.
+
+    ``start`` is where the stretch begins in the document, which has ``length`` characters and ``passage_count``
+    passages.
+    """
 
     id: str
     title: str
@@ -347,7 +355,20 @@ class DocumentText:
     text: str
     passages: tuple[Passage, ...]
     snapshot: str
+    length: int
+    passage_count: int
+    start: int = 0
     date: datetime.date | None = None
+
+    @property
+    def end(self) -> int:
+        """Where the stretch ends in the document, exclusive."""
+        return self.start + len(self.text)
+
+    @property
+    def next(self) -> int | None:
+        """Where the next stretch starts, None if this is the last."""
+        return self.end if self.end < self.length else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from sourceline.index.passage_store import (
     PassageStore,
     PassageStoreWriter,
     SearchableText,
+    Stretch,
     Surroundings,
 )
 from sourceline.ingest.sentences import split_passages
@@ -259,6 +260,71 @@ def test_passages_are_found_by_their_text_in_any_typography_each_in_its_place(st
         ("ü/会议.txt", "We met.", "\r\n"),
     ]
     assert store.find_texts(set()) == []
+
+
+def stretches_of(store: PassageStore, entry: DocumentEntry, limit: int) -> list[Stretch]:
+    """Go through a document, as a reader does who begins at the top."""
+    stretches = [store.stretch(entry, 0, limit)]
+    while (end := stretches[-1].start + len(stretches[-1].text)) < stretches[-1].length:
+        stretches.append(store.stretch(entry, end, limit))
+    return stretches
+
+
+def test_a_stretch_begins_with_the_passage_at_its_offset_and_ends_before_one_that_reaches_too_far(
+    store: PassageStore,
+) -> None:
+    entry = entry_of(store, "d/plan.md")  # "# Plan", "\n\nWe met.", " We left.", "\n\nIt rained.\n"
+
+    def stretch(start: int, limit: int) -> tuple[int, str, list[str]]:
+        each = store.stretch(entry, start, limit)
+        assert each.length == 37
+        return each.start, each.text, [passage.text for passage in each.passages]
+
+    assert stretch(0, 100) == (0, DOCUMENTS[0].text, ["Plan", "We met.", "We left.", "It rained."])
+    assert stretch(0, 15) == (0, "# Plan\n\nWe met.", ["Plan", "We met."])
+    assert stretch(0, 14) == (0, "# Plan", ["Plan"])
+    assert stretch(6, 9) == stretch(7, 10) == stretch(14, 1) == (6, "\n\nWe met.", ["We met."])
+    assert stretch(15, 1) == (15, " We left.", ["We left."])
+    assert stretch(24, 1) == stretch(36, 10**20) == (24, "\n\nIt rained.\n", ["It rained."])
+    assert stretch(37, 5) == stretch(10**20, 5) == (37, "", [])
+
+
+def test_a_document_without_passages_is_one_stretch(store: PassageStore) -> None:
+    assert store.stretch(entry_of(store, "rule.md"), 2, 1) == Stretch(0, "---\n", (), 4)
+
+
+def test_a_stretch_and_a_cited_passage_read_only_what_is_near_them(tmp_path: Path) -> None:
+    store = PassageStore(write(tmp_path, document("Yes. No.\n" * 5_000)), 1)
+    entry = store.documents[0]
+    middle = store.of_document(entry)[5_000].id
+    connection, steps = store._pool.get(), []
+    connection.set_progress_handler(lambda: steps.append(1), 100)  # after every 100 instructions of SQLite
+    store._pool.put(connection)
+
+    assert len(store.stretch(entry, 20_000, 900).passages) == 200
+    cited = store.find([middle])
+
+    assert cited is not None
+    assert (cited.prefix, cited.suffix) == (("Yes. No.\n" * 8)[-64:], (" No.\n" + "Yes. No.\n" * 8)[:64])
+    assert len(steps) < 300
+
+
+@settings(deadline=None, max_examples=100)
+@given(texts, st.sampled_from(["txt", "md"]), st.integers(1, 60), st.integers(0, 200))
+def test_stretches_hold_every_character_and_every_passage_once(text: str, ending: str, limit: int, start: int) -> None:
+    whole = document(text, f"a.{ending}")
+    with TemporaryDirectory() as folder:
+        store = PassageStore(write(Path(folder), whole), 1)
+        entry = store.documents[0]
+        stretches = stretches_of(store, entry, limit)
+        assert "".join(stretch.text for stretch in stretches) == text
+        assert [p for stretch in stretches for p in stretch.passages] == store.of_document(entry)
+        assert {stretch.length for stretch in stretches} == {len(text)}
+        somewhere = store.stretch(entry, start, limit)
+        assert somewhere.start <= start or somewhere.start == len(text)
+        assert text[somewhere.start :].startswith(somewhere.text)
+        for passage in store.in_context(entry):
+            assert store.find([passage.passage.id]) == passage
 
 
 @settings(deadline=None, max_examples=150)

@@ -183,11 +183,16 @@ def test_documents() -> None:
         "documents": [{"id": "b.txt", "title": "B", "sha256": "abc", "passages": 1, "speakers": []}],
         "snapshot": "s1",
     }
-    document = DocumentResponse.from_document(DocumentText("b.txt", "B", "abc", "So\u2028so", (BARE,), "s1"))
+    document = DocumentResponse.from_document(DocumentText("b.txt", "B", "abc", "So\u2028so", (BARE,), "s1", 9, 4, 2))
     assert sent(document) == {
         "id": "b.txt",
         "title": "B",
         "sha256": "abc",
+        "from": 2,
+        "to": 7,
+        "length": 9,
+        "next": 7,
+        "passage_count": 4,
         "text": "So\u2028so",
         "passages": [{"citation": "id2", "text": "So\u2028so", "heading": False, "location": PLACE_NOW["location"]}],
         "snapshot": "s1",

@@ -9,6 +9,7 @@ import hashlib
 import json
 import sqlite3
 import weakref
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,13 +54,14 @@ _NEIGHBOR = """(
     WHERE n.number = p.number {} AND n.document = p.document
         AND (n.paragraph = p.paragraph OR n.speaker = p.speaker OR ({}.asks AND n.row IS NOT NULL))
 )"""
-_PASSAGE = f"""
-SELECT p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.text, p.line, p.paragraph, p.section, p.page,
-    p.speaker, p.time_start, p.time_end, p.columns,
-    p.row, p.duplicate_of, d.title,
-    {_NEIGHBOR.format("- 1", "n")} AS before, {_NEIGHBOR.format("+ 1", "p")} AS after
-FROM passages p JOIN documents d ON d.number = p.document
+_COLUMNS = """
+    p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.gap, p.text, p.line, p.paragraph, p.section, p.page,
+    p.speaker, p.time_start, p.time_end, p.columns, p.row, p.duplicate_of, d.title
 """
+_FROM = "FROM passages p JOIN documents d ON d.number = p.document"
+_NEIGHBORS = f"{_NEIGHBOR.format('- 1', 'n')} AS before, {_NEIGHBOR.format('+ 1', 'p')} AS after"
+_PASSAGE = f"SELECT {_COLUMNS}, {_NEIGHBORS} {_FROM}"
+_PASSAGES_ALONE = f"SELECT {_COLUMNS} {_FROM} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
 _SURROUNDINGS = """
 SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, d.title,
     n.number = p.number AS here
@@ -139,6 +141,19 @@ class SearchableText:
     text: str
     document: int
     speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive passages of a document with the text in front of each, and behind the last of the document.
+
+    ``start`` is where ``text`` begins in the document, which has ``length`` characters.
+    """
+
+    start: int
+    text: str
+    passages: tuple[Passage, ...]
+    length: int
 
 
 class PassageStore:
@@ -248,7 +263,8 @@ class PassageStore:
 
     def of_document(self, entry: DocumentEntry) -> list[Passage]:
         """Return a document's passages in order, headings included."""
-        return [_passage(row) for row in self._of_document(entry)]
+        with self._connection() as connection:
+            return [_passage(row) for row in connection.execute(_PASSAGES_ALONE, _bounds(entry.numbers))]
 
     def answers_of(self, entry: DocumentEntry) -> dict[int, Passage]:
         """Return a document's passages that can answer, by row, in order."""
@@ -261,13 +277,35 @@ class PassageStore:
 
     def text_of(self, entry: DocumentEntry) -> str:
         """Return a document's text."""
+        query = "SELECT gap, text FROM passages WHERE number >= ? AND number < ? ORDER BY number"
         with self._connection() as connection:
-            pieces = connection.execute(
-                "SELECT gap, text FROM passages WHERE number >= ? AND number < ? ORDER BY number",
-                (entry.numbers.start, entry.numbers.stop),
-            ).fetchall()
-            (tail,) = connection.execute("SELECT tail FROM documents WHERE number = ?", (entry.number,)).fetchone()
-        return "".join([*(part for piece in pieces for part in piece), tail])
+            pieces = connection.execute(query, _bounds(entry.numbers))
+            return "".join([*(part for piece in pieces for part in piece), _tail(connection, entry)])
+
+    def stretch(self, entry: DocumentEntry, start: int, limit: int) -> Stretch:
+        """Return whole passages from the one at an offset on, as many as end within ``limit`` characters behind it.
+
+        There is at least one, unless the offset is the end of the document. Takes time for what is returned, however
+        long the document is.
+        """
+        numbers = entry.numbers
+        with self._connection() as connection:
+
+            def end_of(number: int) -> int:
+                return _value(connection, "SELECT end FROM passages WHERE number = ?", number)
+
+            tail = _tail(connection, entry)
+            length = len(tail) + (end_of(numbers[-1]) if numbers else 0)
+            if start >= length:
+                return Stretch(length, "", (), length)
+            # What is behind the last passage belongs to it.
+            first = min(bisect_right(numbers, start, key=end_of), max(0, len(numbers) - 1))
+            stop = max(bisect_right(numbers, start + limit, first, key=end_of), first + 1)
+            rows = connection.execute(_PASSAGES_ALONE, _bounds(numbers[first:stop])).fetchall()
+            begins = end_of(numbers[first - 1]) if first else 0
+        pieces = [part for row in rows for part in (row["gap"], row["text"])]
+        text = "".join([*pieces, tail] if stop >= len(numbers) else pieces)
+        return Stretch(begins, text, tuple(_passage(row) for row in rows), length)
 
     def entry(self, document_id: str) -> DocumentEntry | None:
         """Return a document by its id."""
@@ -284,7 +322,8 @@ class PassageStore:
             return None
         entry = self.entry(row["document_id"])
         assert entry  # every passage is in a document
-        return _in_context(row, self.text_of(entry))
+        prefix, suffix = self._beside(entry, row["ordinal"])
+        return PassageInContext(_passage(row), row["title"], _context(row), prefix, suffix)
 
     def find_texts(self, texts: set[str]) -> list[PassageInContext]:
         """Return all passages that may differ from one of these texts in typography alone, and few others.
@@ -303,7 +342,25 @@ class PassageStore:
     def _of_document(self, entry: DocumentEntry) -> list[sqlite3.Row]:
         with self._connection() as connection:
             query = f"{_PASSAGE} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
-            return connection.execute(query, (entry.numbers.start, entry.numbers.stop)).fetchall()
+            return connection.execute(query, _bounds(entry.numbers)).fetchall()
+
+    def _beside(self, entry: DocumentEntry, ordinal: int) -> tuple[str, str]:
+        """Return the characters right before and after a passage, without reading more than these."""
+        here = entry.numbers[ordinal]
+        before, after = "", ""
+        with self._connection() as connection:
+            query = "SELECT gap, text, number FROM passages WHERE number BETWEEN ? AND ? ORDER BY number"
+            for gap, text, number in connection.execute(f"{query} DESC", (entry.numbers.start, here)):
+                before = gap + (text if number < here else "") + before
+                if len(before) >= SELECTOR_CHARACTERS:
+                    break
+            for gap, text, _ in connection.execute(query, (here + 1, entry.numbers[-1])):
+                after += gap + text
+                if len(after) >= SELECTOR_CHARACTERS:
+                    break
+            else:
+                after += _tail(connection, entry)
+        return before[-SELECTOR_CHARACTERS:], after[:SELECTOR_CHARACTERS]
 
     def _select(self, query: str, values: Collection[int | str | bytes]) -> list[sqlite3.Row]:
         """Return what a query with one IN clause finds for these values, however many."""
@@ -468,6 +525,22 @@ def _gaps(passages: Sequence[Passage]) -> Iterator[tuple[int, int]]:
     for passage in passages:
         yield end, passage.start
         end = passage.end
+
+
+def _bounds(numbers: range) -> tuple[int, int]:
+    return numbers.start, numbers.stop
+
+
+def _tail(connection: sqlite3.Connection, entry: DocumentEntry) -> str:
+    """Return what stands behind the last passage of a document."""
+    (tail,) = connection.execute("SELECT tail FROM documents WHERE number = ?", (entry.number,)).fetchone()
+    assert isinstance(tail, str)
+    return tail
+
+
+def _value(connection: sqlite3.Connection, query: str, number: int) -> int:
+    (value,) = connection.execute(query, (number,)).fetchone()
+    return int(value)
 
 
 def _entry(row: sqlite3.Row) -> DocumentEntry:

@@ -41,6 +41,10 @@ MAX_BATCH = 100
 MAX_LOOKUP = 1_000
 MAX_PATTERNS = 100
 MAX_CHANGES = 100  # names of each kind
+MAX_DOCUMENTS = 10_000
+DEFAULT_DOCUMENTS = 1_000
+MAX_CHARACTERS = 1_000_000
+DEFAULT_CHARACTERS = 100_000  # 20 ms and half a megabyte of JSON
 
 # The examples, all of the one document that comes with Sourceline.
 _QUESTION = "Which foreign minister met Pezeshkian in Tehran?"
@@ -461,22 +465,48 @@ class LookupResponse(_Model):
 # Documents
 
 
+class ListQuery(_Model):
+    """Which documents to list."""
+
+    limit: int = Field(
+        DEFAULT_DOCUMENTS, ge=1, le=MAX_DOCUMENTS, description="How many to list.", examples=[DEFAULT_DOCUMENTS]
+    )
+    cursor: str = Field("", max_length=10_000, description="The `next` of the list before.", examples=["meeting.txt"])
+
+
+class StretchQuery(_Model):
+    """Which stretch of a document to return."""
+
+    start: int = Field(0, ge=0, alias="from", description="A code-point offset into its text.", examples=[0])
+    limit: int = Field(
+        DEFAULT_CHARACTERS,
+        ge=1,
+        le=MAX_CHARACTERS,
+        description="How many characters; there is always at least one whole passage.",
+        examples=[DEFAULT_CHARACTERS],
+    )
+
+
 class DocumentsResponse(_Model):
-    """All documents, by id."""
+    """Documents, by id. `next` is the cursor that goes on with the rest, if there are more."""
 
     model_config = ConfigDict(
         json_schema_extra=_example(
-            {"documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48, "speakers": []}], "snapshot": _SNAPSHOT}
+            {
+                "documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48, "date": "2026-03-04", "speakers": []}],
+                "snapshot": _SNAPSHOT,
+            }
         )
     )
 
     documents: tuple[DocumentInfo, ...]
     snapshot: str
+    next: str | None = None
 
     @classmethod
     def from_list(cls, documents: DocumentList) -> Self:
-        """Return the documents of a snapshot."""
-        return cls(documents=documents.documents, snapshot=documents.snapshot)
+        """Return documents of a snapshot."""
+        return cls(documents=documents.documents, snapshot=documents.snapshot, next=documents.next)
 
 
 class DocumentPassage(_Model):
@@ -499,22 +529,43 @@ class DocumentPassage(_Model):
 
 
 class DocumentResponse(DocumentRef):
-    """A document's text and its passages in order."""
+    """A stretch of a document's text, which may be all of it, and the passages in it in order.
+
+    It goes from the offset `from` to the offset `to`, exclusive, of a text of `length` characters. `next` is where the
+    next one starts, if there is more.
+    """
 
     model_config = ConfigDict(
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
         json_schema_extra=_example(
             {
                 **_DOCUMENT,
                 "sha256": _SHA256,
-                "text": f"{_SENTENCE}\n",
+                "from": 0,
+                "to": 129,
+                "length": 2896,
+                "next": 129,
+                "passage_count": 48,
+                "text": _SENTENCE,
                 "passages": [{"citation": _CITATION, "text": _SENTENCE, "heading": False, "location": _LOCATION}],
                 "snapshot": _SNAPSHOT,
             }
-        )
+        ),
     )
 
     sha256: str
     date: datetime.date | None = Field(None, description="The day that it is of.")
+    start: int = Field(
+        validation_alias="from",
+        serialization_alias="from",
+        description="At most what was asked for: passages are whole.",
+    )
+    to: int
+    length: int
+    next: int | None = None
+    passage_count: int = Field(description="How many passages the whole document has.")
     text: str
     passages: list[DocumentPassage]
     snapshot: str
@@ -527,6 +578,11 @@ class DocumentResponse(DocumentRef):
             title=document.title,
             sha256=document.sha256,
             date=document.date,
+            start=document.start,
+            to=document.end,
+            length=document.length,
+            next=document.next,
+            passage_count=document.passage_count,
             text=document.text,
             passages=[DocumentPassage.from_passage(passage) for passage in document.passages],
             snapshot=document.snapshot,
@@ -582,7 +638,7 @@ class EditResponse(_Model):
 class Changes(_Model):
     """How the documents folder differs from the snapshot that is served. Each list names up to 100 files."""
 
-    checked: datetime = Field(description="When the folder was looked at.")
+    checked: datetime.datetime = Field(description="When the folder was looked at.")
     total: int | None = Field(None, description="How many files differ.")
     added: tuple[str, ...] | None = None
     changed: tuple[str, ...] | None = None
@@ -590,7 +646,7 @@ class Changes(_Model):
     error: str | None = Field(None, description="Why that cannot be told just now.")
 
     @classmethod
-    def from_changes(cls, changes: FolderChanges | None, checked: datetime, error: str | None = None) -> Self:
+    def from_changes(cls, changes: FolderChanges | None, checked: datetime.datetime, error: str | None = None) -> Self:
         """Return what changed, or why that cannot be told."""
         return cls(
             checked=checked,

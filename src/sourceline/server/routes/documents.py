@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -10,7 +10,14 @@ from starlette.requests import ClientDisconnect
 from sourceline.config import Settings
 from sourceline.editing import DocumentFile, remove_document, require_name
 from sourceline.server.errors import EDITS_FORBIDDEN, problems
-from sourceline.server.models import DocumentResponse, DocumentsResponse, Edit, EditResponse
+from sourceline.server.models import (
+    DocumentResponse,
+    DocumentsResponse,
+    Edit,
+    EditResponse,
+    ListQuery,
+    StretchQuery,
+)
 from sourceline.server.routes import LiveIndexDependency, RebuildsDependency, SettingsDependency
 
 router = APIRouter(tags=["documents"], responses=problems(401, 421, 422, 503))
@@ -19,15 +26,17 @@ DocumentId = Annotated[str, Path(description="The id of a document; it may hold 
 
 
 @router.get("/v1/documents", response_model_exclude_none=True)
-def list_documents(live_index: LiveIndexDependency) -> DocumentsResponse:
-    """Return all documents of the index."""
-    return DocumentsResponse.from_list(live_index.index.documents())
+def list_documents(live_index: LiveIndexDependency, query: Annotated[ListQuery, Query()]) -> DocumentsResponse:
+    """Return the documents of the index, by id."""
+    return DocumentsResponse.from_list(live_index.index.documents(query.limit, query.cursor))
 
 
 @router.get("/v1/documents/{document:path}", response_model_exclude_none=True, responses=problems(404))
-def get_document(document: DocumentId, live_index: LiveIndexDependency) -> DocumentResponse:
-    """Return a document's text with its passages and their citations."""
-    return DocumentResponse.from_document(live_index.index.document(document))
+def get_document(
+    document: DocumentId, live_index: LiveIndexDependency, query: Annotated[StretchQuery, Query()]
+) -> DocumentResponse:
+    """Return a document's text with its passages and their citations, by stretches if it is long."""
+    return DocumentResponse.from_document(live_index.index.document(document, query.start, query.limit))
 
 
 @router.put(

@@ -192,3 +192,24 @@ def test_a_numbered_line_is_one_heading_and_the_section_of_what_follows() -> Non
         "3. Any other business",
     ]
     assert {p.text: p.location.section for p in passages}["Repair costs 9,000 euros."] == "2. Crane"
+
+
+BUDGET = "What is the budget for the new ferry?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{BUDGET}\nForty thousand, at most.\nWhen does the ferry leave?\nEvery day at six.\n",
+        f"{BUDGET} Is it known? Forty thousand, at most. The pool opens in May.\n",
+        f"The pool opens in May.\n\n{BUDGET}\n\nForty thousand, at most.\n",
+    ],
+)
+@pytest.mark.parametrize("mode", ["fast", "read"])
+def test_a_question_in_the_text_ranks_below_what_follows_it(ask: Ask, text: str, mode: str) -> None:
+    answer = ask({"t.txt": text}, BUDGET, mode)
+    hits = {hit.passage.text: hit for hit in answer.hits}
+    reply = hits["Forty thousand, at most."]
+    assert reply.rank == 1
+    assert hits[BUDGET].rank > 1
+    assert reply.context.before in (BUDGET, "Is it known?")

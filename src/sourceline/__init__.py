@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         SnapshotInfo,
         SourceStatus,
         Span,
+        Time,
         Verdict,
     )
 
@@ -97,6 +98,7 @@ __all__ = [
     "SourceStatus",
     "SourcelineError",
     "Span",
+    "Time",
     "UnknownCitationError",
     "UnknownDocumentError",
     "Verdict",

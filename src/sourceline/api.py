@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -30,6 +30,7 @@ from sourceline.types import (
     DocumentInfo,
     DocumentList,
     DocumentText,
+    Filters,
     FolderChanges,
     FolderContents,
     Mode,
@@ -236,7 +237,15 @@ class Index:
         return self._reranker_name
 
     def ask(
-        self, question: str, k: int = 5, documents: str | Sequence[str] = (), mode: Mode | str = Mode.READ
+        self,
+        question: str,
+        k: int = 5,
+        documents: str | Sequence[str] = (),
+        mode: Mode | str = Mode.READ,
+        *,
+        speakers: str | Sequence[str] = (),
+        after: date | None = None,
+        before: date | None = None,
     ) -> Answer:
         """Return the up to ``k`` passages that answer a question best.
 
@@ -247,13 +256,17 @@ class Index:
             k: how many passages, clamped to 1..100.
             documents: an id or glob (``2026/*``), or several; if given, only matching documents are searched.
             mode: ``read``, or ``fast``, which leaves out the reading; without a reranker, both are the same.
+            speakers: a name, without regard to case, or several; if given, only what they say is searched.
+            after: if given, only documents of this day or later are searched.
+            before: if given, only documents of an earlier day are searched.
 
         Raises:
             QuestionError: the question is empty, too long, or no text.
             ModelError: the encoder or the reranker cannot be opened.
             ValueError: there is no such mode.
         """
-        return self._searcher(self._require_open()).ask(question, k, _patterns(documents), Mode(mode))
+        filters = Filters(_several(documents), _several(speakers), after, before)
+        return self._searcher(self._require_open()).ask(question, k, filters, Mode(mode))
 
     def ask_many(
         self,
@@ -261,6 +274,10 @@ class Index:
         k: int = 5,
         documents: str | Sequence[str] = (),
         mode: Mode | str = Mode.READ,
+        *,
+        speakers: str | Sequence[str] = (),
+        after: date | None = None,
+        before: date | None = None,
     ) -> Iterator[Answer]:
         """Yield the answer of each question as ``ask`` gives it, all from one snapshot.
 
@@ -270,8 +287,9 @@ class Index:
             ValueError: there is no such mode.
         """
         searcher, mode = self._searcher(self._require_open()), Mode(mode)
+        filters = Filters(_several(documents), _several(speakers), after, before)
         for question in questions:
-            yield searcher.ask(question, k, _patterns(documents), mode)
+            yield searcher.ask(question, k, filters, mode)
 
     def cite(self, citation: str, source: bool = True) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.
@@ -309,7 +327,7 @@ class Index:
         """Return all documents, by id."""
         snapshot = self._require_open().snapshot
         documents = [
-            DocumentInfo(entry.id, entry.title, entry.sha256, len(entry.numbers))
+            DocumentInfo(entry.id, entry.title, entry.sha256, len(entry.numbers), entry.date, entry.speakers)
             for entry in snapshot.passages.documents
         ]
         return DocumentList(tuple(documents), snapshot.id)
@@ -326,7 +344,7 @@ class Index:
             raise UnknownDocumentError("no document with this id is in the index")
         passages = tuple(snapshot.passages.of_document(entry))
         return DocumentText(
-            entry.id, entry.title, entry.sha256, snapshot.passages.text_of(entry), passages, snapshot.id
+            entry.id, entry.title, entry.sha256, snapshot.passages.text_of(entry), passages, snapshot.id, entry.date
         )
 
     def check_citations(self) -> int:
@@ -443,8 +461,8 @@ class _View:
         return self._comparison
 
 
-def _patterns(documents: str | Sequence[str]) -> Sequence[str]:
-    return [documents] if isinstance(documents, str) else documents
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _info(manifest: Manifest) -> SnapshotInfo:

@@ -25,6 +25,15 @@ def normalize_text(text: str) -> str:
     return " ".join(folded.split()).rstrip(" .,;:!?") or text
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written: half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(text: str) -> str:
     """Return the text with each control character, which a terminal would obey, replaced by a blank."""
     return "".join(character if character.isprintable() or character in _KEPT else " " for character in text)

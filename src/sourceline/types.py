@@ -124,6 +124,16 @@ class Location:
     time: Time | None = None
     columns: tuple[str, ...] = ()
 
+    @property
+    def lead(self) -> str:
+        """What must stand in front of a passage for it to be understood alone: who says it, or a row's columns.
+
+        >>> Location(1, 1, speaker="Bo Lind").lead, Location(3, 2, columns=("Owner", "Task")).lead
+        ('Bo Lind: ', 'Owner | Task\\n')
+        """
+        columns = f"{' | '.join(self.columns)}\n" if self.columns else ""
+        return columns or (f"{self.speaker}: " if self.speaker else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -145,7 +155,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The whole sentences before and after a passage in the same paragraph, "" where there is none."""
+    """The whole sentences before and after a passage in the same paragraph or turn, "" where there is none.
+
+    A question is the context of what follows it, wherever that stands.
+    """
 
     before: str = ""
     after: str = ""
@@ -181,6 +194,9 @@ class Filters:
     def __bool__(self) -> bool:
         """Whether anything is limited."""
         return bool(self.documents or self.speakers or self.after or self.before)
+
+
+NO_FILTERS = Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,13 +308,17 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A document of the index. ``passages`` counts its passages, headings included."""
+    """A document of the index. ``passages`` counts its passages, headings included.
+
+    ``date`` is the day that it is of, ``speakers`` are those who speak in it, in the order in which they first do.
+    """
 
     id: str
     title: str
     sha256: str
     passages: int
     date: datetime.date | None = None
+    speakers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +347,7 @@ class DocumentText:
     text: str
     passages: tuple[Passage, ...]
     snapshot: str
+    date: datetime.date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,10 +22,11 @@ from sourceline.index.passage_store import (
     DuplicateFinder,
     PassageStore,
     PassageStoreWriter,
+    SearchableText,
     Surroundings,
 )
 from sourceline.ingest.sentences import split_passages
-from sourceline.types import Block, BlockKind, Context, Document, Location, Passage, PassageInContext
+from sourceline.types import Block, BlockKind, Context, Cue, Document, Location, Passage, PassageInContext, Time
 from tests.support.texts import document, texts
 
 LONG = f"{'a' * 70}. Mid one 👍. {'b' * 70}."
@@ -75,13 +77,15 @@ def times_open(file: Path) -> int:
 
 def test_the_surroundings_of_a_row_are_the_passages_of_its_document_headings_included(store: PassageStore) -> None:
     assert store.surroundings(1, 12) == Surroundings(
-        "Plan", "Plan", (None, 0, 1, 2), ("Plan", "We met.", "We left.", "It rained."), 2
+        "Plan", "Plan", (None, 0, 1, 2), ("Plan", "We met.", "We left.", "It rained."), ("",) * 4, 2
     )
-    assert store.surroundings(1, 1) == Surroundings("Plan", "Plan", (0, 1, 2), ("We met.", "We left.", "It rained."), 1)
-    assert store.surroundings(1, 0) == Surroundings("Plan", "Plan", (1,), ("We left.",), 0)
-    assert store.surroundings(3, 1) == Surroundings("long", None, (3, 4), (f"{'a' * 70}.", "Mid one 👍."), 0)
-    assert store.surroundings(5, 1) == Surroundings("long", None, (4, 5), ("Mid one 👍.", f"{'b' * 70}."), 1)
-    assert store.surroundings(6, 5) == Surroundings("会议", None, (6,), ("We met.",), 0)
+    assert store.surroundings(1, 1) == Surroundings(
+        "Plan", "Plan", (0, 1, 2), ("We met.", "We left.", "It rained."), ("",) * 3, 1
+    )
+    assert store.surroundings(1, 0) == Surroundings("Plan", "Plan", (1,), ("We left.",), ("",), 0)
+    assert store.surroundings(3, 1) == Surroundings("long", None, (3, 4), (f"{'a' * 70}.", "Mid one 👍."), ("",) * 2, 0)
+    assert store.surroundings(5, 1) == Surroundings("long", None, (4, 5), ("Mid one 👍.", f"{'b' * 70}."), ("",) * 2, 1)
+    assert store.surroundings(6, 5) == Surroundings("会议", None, (6,), ("We met.",), ("",), 0)
 
 
 @pytest.mark.parametrize("row", [-1, 7, 10**12])
@@ -367,3 +371,61 @@ def test_a_missing_file_is_refused_and_not_created(tmp_path: Path) -> None:
         PassageStore(tmp_path, 1)
 
     assert list(tmp_path.iterdir()) == []
+
+
+TURN = Time(49.0, 62.5)
+CALL = Document(
+    id="call.vtt",
+    title="Call",
+    text="Is it open? It is. Oil | 4",
+    sha256="0f",
+    blocks=(
+        Block(BlockKind.PARAGRAPH, 0, 11, speaker="Ilse Kern"),
+        Block(BlockKind.PARAGRAPH, 12, 18, speaker="Bo Lind", cues=(Cue(12, 18, TURN),)),
+        Block(BlockKind.PARAGRAPH, 19, 26, columns=("What", "Litres")),
+    ),
+    date=date(2026, 3, 4),
+    pages=(0, 19),
+)
+
+
+def test_speaker_time_page_columns_and_date_are_kept_and_copied(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    before = write(tmp_path, DOCUMENTS[0], CALL)
+    with PassageStoreWriter(tmp_path / "new", before) as writer:
+        texts = writer.copy_from_before(PassageStore(before, 1).documents[1:])
+        writer.write()
+
+    assert texts == [
+        SearchableText("Ilse Kern: Is it open?", 0, "Ilse Kern"),
+        SearchableText("Bo Lind: It is.", 0, "Bo Lind"),
+        SearchableText("What | Litres\nOil | 4", 0, None),
+    ]
+    for folder in (before, tmp_path / "new"):
+        store = PassageStore(folder, 1)
+        entry = entry_of(store, "call.vtt")
+        assert (entry.date, entry.speakers) == (date(2026, 3, 4), ("Ilse Kern", "Bo Lind"))
+        assert [passage.location for passage in store.of_document(entry)] == [
+            Location(1, 1, page=1, speaker="Ilse Kern"),
+            Location(1, 2, page=1, speaker="Bo Lind", time=TURN),
+            Location(1, 3, page=2, columns=("What", "Litres")),
+        ]
+
+
+def test_speakers_are_found_by_name_whatever_its_case(tmp_path: Path) -> None:
+    store = PassageStore(write(tmp_path, DOCUMENTS[0], CALL), 1)
+    assert store.speakers == ("Ilse Kern", "Bo Lind")
+    assert store.speakers_named(["bo  LIND", "Bo", "nobody"]) == ["Bo Lind"]
+    assert store.rows_of_speakers(["Bo Lind", "Ilse Kern"]).tolist() == [3, 4]
+    assert store.rows_of_speakers([]).tolist() == []
+
+
+def test_a_question_is_the_context_of_what_follows_it(tmp_path: Path) -> None:
+    store = PassageStore(write(tmp_path, CALL), 1)
+    other = tmp_path / "other"
+    other.mkdir()
+    assert store.asking(range(3)) == {0}
+    assert PassageStore(write(other, DOCUMENTS[1]), 1).asking([0, 1]) == set()
+    question, answer, row = (stored.context for stored in store.rows([0, 1, 2]).values())
+    assert (question, answer, row) == (Context("", "It is."), Context("Is it open?", ""), Context("", ""))
+    assert store.surroundings(1, 1).leads == ("Ilse Kern: ", "Bo Lind: ", "What | Litres\n")

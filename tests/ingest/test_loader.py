@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.ingest.files import FileStamp
+from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.loader import (
     FolderScan,
     SourceFile,
@@ -22,7 +23,7 @@ from sourceline.ingest.loader import (
 from sourceline.types import FolderContents
 from tests.support.texts import texts
 
-OTHER_FORMAT = "its format is not read; these are: .md, .txt"
+OTHER_FORMAT = f"its format is not read; these are: {', '.join(sorted(FORMATS))}"
 
 
 def write(folder: Path, *names: str, text: str = "Text.") -> None:

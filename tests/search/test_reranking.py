@@ -47,11 +47,11 @@ def surroundings(draw: st.DrawFn) -> Surroundings:
     answers = [draw(st.booleans()) or number == at for number in range(len(around))]
     rows = [sum(answers[:number]) if answers[number] else None for number in range(len(around))]
     heading = st.sampled_from(["", "Plan", "Plan \n", "x" * 100, "x" * 101]) | st.sampled_from(around)
-    return Surroundings(draw(heading), draw(heading | st.none()), tuple(rows), tuple(around), at)
+    return Surroundings(draw(heading), draw(heading | st.none()), tuple(rows), tuple(around), ("",) * len(around), at)
 
 
 def around(*sentences: str, at: int = 0, title: str = "", section: str | None = None) -> Surroundings:
-    return Surroundings(title, section, tuple(range(len(sentences))), sentences, at)
+    return Surroundings(title, section, tuple(range(len(sentences))), sentences, ("",) * len(sentences), at)
 
 
 @given(around=surroundings())
@@ -121,9 +121,19 @@ def test_title_and_section_stand_in_front_unless_they_are_long_or_said_already()
 
 
 def test_a_heading_is_read_and_has_no_sentence() -> None:
-    chunk = chunk_around(Surroundings("Plan", "Costs", (4, None, 5), ("It rose.", "Costs", "It fell."), 2))
+    chunk = chunk_around(Surroundings("Plan", "Costs", (4, None, 5), ("It rose.", "Costs", "It fell."), ("",) * 3, 2))
     assert (chunk.input.text, chunk.rows) == ("Plan\nIt rose.\nCosts\nIt fell.\n", (4, 5))
     assert sentences(chunk.input) == ["It rose.", "It fell."]
+
+
+def test_who_speaks_and_the_names_of_columns_stand_in_front_where_they_change() -> None:
+    texts = ("Is it open?", "It is.", "Since May.", "Oil | 4", "Rope | 2")
+    leads = ("Ilse Kern: ", "Bo Lind: ", "Bo Lind: ", "What | Litres\n", "What | Litres\n")
+    chunk = chunk_around(Surroundings("Call", None, (0, 1, 2, 3, 4), texts, leads, 1))
+    assert chunk.input.text == (
+        "Call\nIlse Kern: Is it open?\nBo Lind: It is.\nSince May.\nWhat | Litres\nOil | 4\nRope | 2\n"
+    )
+    assert sentences(chunk.input) == ["Ilse Kern: Is it open?", "Bo Lind: It is.", *texts[2:]]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -205,6 +206,13 @@ def ask(
     question: Annotated[str, typer.Argument(help="A question in natural words.")],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
     document: Annotated[list[str] | None, typer.Option(help="Only documents with this id or glob; repeatable.")] = None,
+    speaker: Annotated[list[str] | None, typer.Option(help="Only what this person says; repeatable.")] = None,
+    after: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only documents of this day or later.")
+    ] = None,
+    before: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only documents of an earlier day.")
+    ] = None,
     mode: Annotated[Mode, typer.Option(help="read, or fast, which leaves out the reading.")] = Mode.READ,
     explain: Annotated[bool, typer.Option(help="Show the component scores.")] = False,
     as_json: Json = False,
@@ -222,7 +230,15 @@ def ask(
         threshold=settings.threshold,
     ) as index:
         started = time.perf_counter()
-        answer = index.ask(question, k, document or (), mode)
+        answer = index.ask(
+            question,
+            k,
+            document or (),
+            mode,
+            speakers=speaker or (),
+            after=after.date() if after else None,
+            before=before.date() if before else None,
+        )
         took_ms = (time.perf_counter() - started) * 1000
     if as_json:
         from sourceline.server.models import AskResponse
@@ -272,7 +288,7 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
         more = {"skipped": snapshot.skipped, "ignored": snapshot.ignored}
         if changes is not None:
             more["changes"] = asdict(changes)
-        out().print_json(json.dumps(asdict(listed) | more))
+        out().print_json(json.dumps(asdict(listed) | more, default=str))
     else:
         out().print(render.documents(listed, snapshot, changes), markup=False, soft_wrap=True)
 

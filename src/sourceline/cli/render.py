@@ -240,4 +240,18 @@ def _where(cited: PassageInContext) -> str:
 
 
 def _place(passage: Passage) -> str:
-    return f"{passage.document_id}, line {passage.location.line}"
+    location = passage.location
+    place = f"{passage.document_id}, {f'page {location.page}, ' if location.page else ''}line {location.line}"
+    said = [location.speaker or "", clock(location.time.start) if location.time else ""]
+    return " · ".join(filter(None, [place, " ".join(filter(None, said))]))
+
+
+def clock(seconds: float) -> str:
+    """Return a time of a recording as players show it.
+
+    >>> clock(49.5), clock(3723)
+    ('0:49', '1:02:03')
+    """
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

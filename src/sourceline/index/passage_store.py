@@ -4,12 +4,15 @@ Every passage has a number, in document order; those that can answer (all but th
 is stored twice: a document's text is that of its passages, with the ``gap`` in front of each, and the ``tail``.
 """
 
+import datetime
 import hashlib
+import json
 import sqlite3
 import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,8 +21,9 @@ from typing import Self
 import numpy as np
 
 from sourceline.encoders.base import Int64
-from sourceline.text import normalize_text
-from sourceline.types import Context, Document, Location, Passage, PassageInContext
+from sourceline.ingest.questions import asks
+from sourceline.text import is_utf8, normalize_text
+from sourceline.types import Context, Document, Location, Passage, PassageInContext, Time
 
 FILE = "passages.sqlite"
 SELECTOR_CHARACTERS = 64  # of the document's text on either side of a cited passage
@@ -28,28 +32,36 @@ _SCHEMA = """
 CREATE TABLE documents (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, sha256 TEXT NOT NULL, tail TEXT NOT NULL,
     first INTEGER NOT NULL, passages INTEGER NOT NULL, first_row INTEGER NOT NULL, rows INTEGER NOT NULL,
-    chunks INTEGER NOT NULL
+    chunks INTEGER NOT NULL, date TEXT, speakers TEXT NOT NULL
 );
 CREATE TABLE passages (
     number INTEGER PRIMARY KEY, row INTEGER UNIQUE, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, gap TEXT NOT NULL,
-    text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, duplicate_of INTEGER
+    text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, page INTEGER, speaker TEXT,
+    time_start REAL, time_end REAL, columns TEXT, asks INTEGER NOT NULL, duplicate_of INTEGER
 );
+CREATE INDEX passages_speaker ON passages (speaker, row) WHERE speaker IS NOT NULL;
+CREATE INDEX passages_asking ON passages (row) WHERE asks;
 CREATE INDEX passages_duplicate ON passages (duplicate_of, row, id) WHERE duplicate_of IS NOT NULL;
 CREATE TABLE chunks (first_row INTEGER PRIMARY KEY, key BLOB NOT NULL, rows INTEGER NOT NULL);
 CREATE INDEX chunks_key ON chunks (key);
 """
+# The passage before or after in the same paragraph or turn; and a question beside what may be its answer.
 _NEIGHBOR = """(
     SELECT n.text FROM passages n
-    WHERE n.number = p.number {} AND n.document = p.document AND n.paragraph = p.paragraph
+    WHERE n.number = p.number {} AND n.document = p.document
+        AND (n.paragraph = p.paragraph OR n.speaker = p.speaker OR ({}.asks AND n.row IS NOT NULL))
 )"""
 _PASSAGE = f"""
-SELECT p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.text, p.line, p.paragraph, p.section,
-    p.row, p.duplicate_of, d.title, {_NEIGHBOR.format("- 1")} AS before, {_NEIGHBOR.format("+ 1")} AS after
+SELECT p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.text, p.line, p.paragraph, p.section, p.page,
+    p.speaker, p.time_start, p.time_end, p.columns,
+    p.row, p.duplicate_of, d.title,
+    {_NEIGHBOR.format("- 1", "n")} AS before, {_NEIGHBOR.format("+ 1", "p")} AS after
 FROM passages p JOIN documents d ON d.number = p.document
 """
 _SURROUNDINGS = """
-SELECT n.row, n.text, n.section, d.title, n.number = p.number AS here
+SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, d.title,
+    n.number = p.number AS here
 FROM passages p JOIN passages n ON n.number BETWEEN p.number - :reach AND p.number + :reach AND n.document = p.document
 JOIN documents d ON d.number = p.document
 WHERE p.row = :row ORDER BY n.number
@@ -57,13 +69,14 @@ WHERE p.row = :row ORDER BY n.number
 # Copied in order, with everything that is numbered shifted by how many more or fewer stand in front of it now.
 _COPY_DOCUMENTS = """
 INSERT INTO documents
-SELECT number + :document, id, title, sha256, tail, first + :number, passages, first_row + :row, rows, chunks
+SELECT number + :document, id, title, sha256, tail, first + :number, passages, first_row + :row, rows, chunks, date,
+    speakers
 FROM before.documents WHERE number >= :start AND number < :stop ORDER BY number
 """
 _COPY_PASSAGES = """
 INSERT INTO passages
 SELECT number + :number, row + :row, id, document + :document, ordinal, start, end, gap, text, line, paragraph, section,
-    duplicate_of + :row
+    page, speaker, time_start, time_end, columns, asks, duplicate_of + :row
 FROM before.passages WHERE number >= :start AND number < :stop ORDER BY number
 """
 _COPY_CHUNKS = """
@@ -77,7 +90,8 @@ class DocumentEntry:
     """A document of the index, without its text.
 
     ``numbers`` are those of its passages, ``rows`` those of the ones that can answer; ``chunks`` counts its chunks;
-    ``number`` is its position among the documents.
+    ``number`` is its position among the documents; ``speakers`` are those who speak in it, in the order in which they
+    first do.
     """
 
     id: str
@@ -87,6 +101,8 @@ class DocumentEntry:
     rows: range
     chunks: int
     number: int
+    date: datetime.date | None
+    speakers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +119,25 @@ class StoredPassage:
 class Surroundings:
     """The passages of a document around one of them, in order, headings included.
 
-    ``rows`` has None for a heading; ``at`` is where the one in question stands among them.
+    ``rows`` has None for a heading, ``leads`` what stands for whoever reads a text alone in front of it (see ``lead``);
+    ``at`` is where the one in question stands among them.
     """
 
     title: str
     section: str | None
     rows: tuple[int | None, ...]
     texts: tuple[str, ...]
+    leads: tuple[str, ...]
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchableText:
+    """What a row is found by: its words with its lead, the number of its document, and who says it."""
+
+    text: str
+    document: int
+    speaker: str | None = None
 
 
 class PassageStore:
@@ -137,8 +164,11 @@ class PassageStore:
             # Every question asks for the duplicates of all its candidates, and few passages have one.
             query = "SELECT row, duplicate_of FROM passages WHERE duplicate_of IS NOT NULL ORDER BY row"
             duplicates = [tuple(row) for row in connection.execute(query)]
+            query = "SELECT row FROM passages WHERE asks AND row IS NOT NULL ORDER BY row"
+            asking = [row["row"] for row in connection.execute(query)]
         self._first_rows = np.array([entry.rows.start for entry in self.documents], dtype=np.int64)
         self._duplicates = np.array(duplicates, dtype=np.int64).reshape(-1, 2)
+        self._asking = np.array(asking, dtype=np.int64)
 
     def __len__(self) -> int:
         """Return the number of passages, headings included."""
@@ -149,9 +179,30 @@ class PassageStore:
         """The number of rows: of passages that can answer."""
         return self._rows
 
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """Everybody who speaks in a document, each once, in the order of the documents."""
+        return tuple(dict.fromkeys(speaker for entry in self.documents for speaker in entry.speakers))
+
     def documents_of(self, rows: Int64) -> Int64:
         """Return the number of the document in which each of these rows stands."""
         return np.searchsorted(self._first_rows, rows, side="right") - 1
+
+    def asking(self, rows: Collection[int]) -> set[int]:
+        """Return which of these rows ask a question instead of telling something."""
+        row_array = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        at = np.minimum(np.searchsorted(self._asking, row_array), max(0, len(self._asking) - 1))
+        return set(row_array[self._asking[at] == row_array].tolist()) if len(self._asking) else set()
+
+    def speakers_named(self, names: Collection[str]) -> list[str]:
+        """Return the speakers with these names, as they stand in the documents, which may write one in several ways."""
+        wanted = {normalize_text(name) for name in names}
+        return [speaker for speaker in self.speakers if normalize_text(speaker) in wanted]
+
+    def rows_of_speakers(self, speakers: Collection[str]) -> Int64:
+        """Return the rows, ascending, of what these speakers say, named as in ``DocumentEntry.speakers``."""
+        query = "SELECT row FROM passages WHERE speaker IN ({}) AND row IS NOT NULL"
+        return np.sort(np.array([row["row"] for row in self._select(query, speakers)], dtype=np.int64))
 
     def rows(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
         """Return passages by row; rows that do not exist are left out."""
@@ -176,6 +227,7 @@ class PassageStore:
             section=passages[at]["section"],
             rows=tuple(passage["row"] for passage in passages),
             texts=tuple(passage["text"] for passage in passages),
+            leads=tuple(_location(passage).lead for passage in passages),
             at=at,
         )
 
@@ -218,6 +270,8 @@ class PassageStore:
 
     def entry(self, document_id: str) -> DocumentEntry | None:
         """Return a document by its id."""
+        if not is_utf8(document_id):  # every id is, and SQLite rejects lone surrogates
+            return None
         rows = self._select("SELECT number FROM documents WHERE id IN ({})", [document_id])
         return self.documents[rows[0]["number"]] if rows else None
 
@@ -271,6 +325,7 @@ class PassageStoreWriter:
     def __init__(self, folder: Path, before: Path | None = None) -> None:
         """Create the file; ``before`` is the folder of a snapshot from which documents can be copied."""
         self._connection = sqlite3.connect(folder / FILE, uri=True)
+        self._connection.row_factory = sqlite3.Row
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         if before:
             self._connection.execute("ATTACH ? AS before", (_uri(before),))
@@ -286,21 +341,28 @@ class PassageStoreWriter:
         """Close."""
         self._connection.close()
 
-    def add(self, document: Document, passages: Sequence[Passage], chunks: Sequence[tuple[bytes, int]] = ()) -> None:
-        """Append a document, all its passages, and the keys of its chunks in order with how many rows each has."""
+    def add(
+        self, document: Document, passages: Sequence[Passage], chunks: Sequence[tuple[bytes, int]] = ()
+    ) -> list[SearchableText]:
+        """Append a document, all its passages, and the keys of its chunks in order with how many rows each has.
+
+        Returns what the passages that can answer are found by.
+        """
         first, first_row, text = self._passages, self._rows, document.text
         gaps = [text[start:end] for start, end in _gaps(passages)]
         self._connection.executemany(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            f"INSERT INTO passages VALUES ({', '.join('?' * 18)}, NULL)",
             (self._number(passage, gap) for passage, gap in zip(passages, gaps, strict=True)),
         )
         tail = text[passages[-1].end :] if passages else text
         rows = self._rows - first_row
         self._connection.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(self._documents, document.id, document.title, document.sha256, tail),
                 *(first, len(passages), first_row, rows, len(chunks)),
+                document.date.isoformat() if document.date else None,
+                json.dumps(_speakers(passages), ensure_ascii=False),
             ),
         )
         starts = accumulate((count for _, count in chunks), initial=first_row)
@@ -308,7 +370,10 @@ class PassageStoreWriter:
             "INSERT INTO chunks VALUES (?, ?, ?)",
             [(start, key, count) for (key, count), start in zip(chunks, starts, strict=False)],
         )
+        answers = [passage for passage in passages if not passage.heading]
+        texts = [_searchable(passage.text, passage.location, self._documents) for passage in answers]
         self._documents += 1
+        return texts
 
     def _number(self, passage: Passage, gap: str) -> tuple[str | int | None, ...]:
         """Give the next passage its number and, if it can answer, its row; return what is stored of it."""
@@ -318,14 +383,17 @@ class PassageStoreWriter:
             row = self._rows
             self._duplicates.add(passage.text, row)
             self._rows += 1
-        location = passage.location
+        location, time = passage.location, passage.location.time
         return (
             *(number, row, passage.id, self._documents, passage.ordinal, passage.start, passage.end, gap, passage.text),
-            *(location.line, location.paragraph, location.section),
+            *(location.line, location.paragraph, location.section, location.page, location.speaker),
+            *((time.start, time.end) if time else (None, None)),
+            json.dumps(location.columns, ensure_ascii=False) if location.columns else None,
+            asks(passage.text),
         )
 
-    def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[str]:
-        """Append consecutive documents of the snapshot before; return the texts of the passages that can answer."""
+    def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[SearchableText]:
+        """Append consecutive documents of the snapshot before; return what their rows are found by."""
         first, last = entries[0], entries[-1]
         start, rows = self._rows, range(first.rows.start, last.rows.stop)
         numbers = range(first.numbers.start, last.numbers.stop)
@@ -344,13 +412,13 @@ class PassageStoreWriter:
         self._passages += len(numbers)
         self._rows += len(rows)
         copied = self._connection.execute(
-            "SELECT row, text, duplicate_of FROM passages WHERE row >= ? AND row < ? ORDER BY row", (start, self._rows)
+            "SELECT * FROM passages WHERE row >= ? AND row < ? ORDER BY row", (start, self._rows)
         ).fetchall()
-        for row, text, duplicate_of in copied:
-            self._duplicates.add(text, row)
-            if duplicate_of is not None:
-                self._copied[row] = duplicate_of
-        return [text for _, text, _ in copied]
+        for passage in copied:
+            self._duplicates.add(passage["text"], passage["row"])
+            if passage["duplicate_of"] is not None:
+                self._copied[passage["row"]] = passage["duplicate_of"]
+        return [_searchable(passage["text"], _location(passage), passage["document"]) for passage in copied]
 
     def write(self) -> None:
         """Commit and close."""
@@ -407,6 +475,8 @@ def _entry(row: sqlite3.Row) -> DocumentEntry:
         rows=range(row["first_row"], row["first_row"] + row["rows"]),
         chunks=row["chunks"],
         number=row["number"],
+        date=datetime.date.fromisoformat(row["date"]) if row["date"] else None,
+        speakers=tuple(json.loads(row["speakers"])),
     )
 
 
@@ -418,9 +488,29 @@ def _passage(row: sqlite3.Row) -> Passage:
         start=row["start"],
         end=row["end"],
         text=row["text"],
-        location=Location(row["line"], row["paragraph"], row["section"]),
+        location=_location(row),
         heading=row["row"] is None,
     )
+
+
+def _location(row: sqlite3.Row) -> Location:
+    return Location(
+        line=row["line"],
+        paragraph=row["paragraph"],
+        section=row["section"],
+        page=row["page"],
+        speaker=row["speaker"],
+        time=None if row["time_start"] is None else Time(row["time_start"], row["time_end"]),
+        columns=tuple(json.loads(row["columns"])) if row["columns"] else (),
+    )
+
+
+def _searchable(text: str, location: Location, document: int) -> SearchableText:
+    return SearchableText(location.lead + text, document, location.speaker)
+
+
+def _speakers(passages: Sequence[Passage]) -> list[str]:
+    return list(dict.fromkeys(passage.location.speaker for passage in passages if passage.location.speaker))
 
 
 def _context(row: sqlite3.Row) -> Context:

@@ -61,8 +61,8 @@ class SnapshotWriter:
     def add(self, chunked: ChunkedDocument, chunks: Sequence[tuple[bytes, EncodedChunk]], title: EncodedChunk) -> None:
         """Append a document: its encoded chunks, each with its key, and its title's."""
         _require_verbatim(chunked)
-        self._store.add(chunked.document, chunked.passages, [(key, len(chunk.counts)) for key, chunk in chunks])
-        self._bm25.add([passage.text for passage in chunked.passages if not passage.heading])
+        keys = [(key, len(chunk.counts)) for key, chunk in chunks]
+        self._bm25.add(self._store.add(chunked.document, chunked.passages, keys))
         for _, chunk in chunks:
             self._tokens.add(chunk)
             self._dense.add(chunk.vectors)

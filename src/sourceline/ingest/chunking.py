@@ -31,7 +31,8 @@ TokenStarts = Callable[[str], npt.NDArray[np.int64]]
 class Chunk:
     """Whole passages that are encoded together.
 
-    ``prefix`` is encoded in front of ``text`` and adds no vectors of its own. ``spans`` are the offsets into ``text``
+    ``prefix`` (the title, and the lead of the first passage) is encoded in front of ``text`` and adds no vectors of its
+    own. ``spans`` are the offsets into ``text``
     of the passages that can answer, at least one.
     """
 
@@ -92,7 +93,7 @@ def chunk_document(
         if last > first:
             text = document.text[start:end]
             spans = tuple((passage.start - start, passage.end - start) for passage in answers[first:last])
-            chunks.append(Chunk(text, _prefix(title, text), spans))
+            chunks.append(Chunk(text, _prefix(title, text) + answers[first].location.lead, spans))
         first = last
     title_chunk = Chunk(title, "", ((0, len(title)),)) if title else None
     return ChunkedDocument(document, passages, tuple(chunks), title_chunk)

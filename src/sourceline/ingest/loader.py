@@ -1,7 +1,9 @@
 """Walks the documents folder and reads its files."""
 
 import hashlib
+import itertools
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sourceline.errors import CorpusError, DocumentError
+from sourceline.ingest.dates import HEAD_LINES, date_of_head, date_of_path
 from sourceline.ingest.files import PROCESS_ERRORS, FileStamp, displayed, read_file
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.sentences import split_passages
-from sourceline.types import MAX_DOCUMENT_BYTES, BlockKind, Document, FolderContents
+from sourceline.types import MAX_DOCUMENT_BYTES, BlockKind, Document, FolderContents, ParsedFile
 
 NO_SENTENCE = "there is no sentence in it"
 
@@ -119,7 +122,15 @@ def read_document(folder: Path, document_id: str) -> Document:
     heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
     title = " ".join((parsed.title or heading or Path(document_id).stem.replace("_", " ")).split())
     sha256 = hashlib.sha256(data).hexdigest()
-    return Document(document_id, title, text, sha256, blocks, parsed.date, parsed.pages)
+    date = parsed.date or date_of_path(document_id) or date_of_head(_head(parsed))
+    return Document(document_id, title, text, sha256, blocks, date, parsed.pages)
+
+
+def _head(parsed: ParsedFile) -> Iterator[str]:
+    """Yield the first lines of what is read of a file."""
+    blocks = parsed.blocks[:HEAD_LINES]
+    lines = (line for block in blocks for line in re.split(r"[\r\n]+", parsed.text[block.start : block.end]))
+    return itertools.islice(filter(str.strip, lines), HEAD_LINES)
 
 
 def list_documents(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderContents:

@@ -5,21 +5,25 @@ taken back, ends that it missed are added. Each rule says why it is there.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import sentencex
 
 from sourceline.ids import citation_id
 from sourceline.ingest.abbreviations import BEFORE_NUMBERS, MAYBE_LAST, MONTHS, OPENERS, TITLES, UNFINISHED, WEEKDAYS
 from sourceline.ingest.languages import DEFAULT_LANGUAGE, guess_language
+from sourceline.ingest.unpunctuated import in_gap, readable_stretches
 from sourceline.types import Block, BlockKind, Document, Location, Passage, Time
 
 # Part of an index's configuration: sentences of another version are not carried over to a new index.
-SPLITTING = 2
+SPLITTING = 3
 
+ROW_CHARACTERS = 400  # a table's row of more is split into sentences, as other paragraphs are
 _NEAR = 80  # how many characters around an end are looked at
+_WINDOW = 1_000  # characters that sentencex reads at a time
 
 Gaps = Sequence[tuple[int, int]]
 
@@ -39,6 +43,8 @@ _ENDS_UNFINISHED = re.compile(rf"{_BEFORE_WORD}(?:(?i:{UNFINISHED})|vs?\.)$")
 _ENDS_IN_MAYBE_LAST = re.compile(rf"{_BEFORE_WORD}(?:{MAYBE_LAST})$")
 _ENDS_IN_TIME = re.compile(r"(?i)\d\s*[ap]\.\s?m\.$")
 _ENDS_IN_INITIAL = re.compile(rf"{_BEFORE_WORD}(?:[^\W\d_]\.[\s-]?)*([^\W\d_a-zß-öø-ÿ])\.$")
+# A topic in bold type that its paragraph begins with: "**Crane.** The repair was approved."
+_RUN_IN_HEADING = re.compile(r"(\*\*|__)(?:[^*_\s]+\s){0,4}[^*_\s]+[.:]\1")
 _ENDS_IN_LETTER = re.compile(rf"{_BEFORE_WORD}(?:[^\W\d_]\.[\s-]?)*[^\W\d_]\.$")
 _LETTER = re.compile(r"[^\W\d_]\.")
 _PRONOUN_I = re.compile(r"(?:than|as|and|or|did|do|am|was|have|had|will|should|nor|so)\s+I\.$")
@@ -96,7 +102,7 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
     for paragraph, block in enumerate(document.blocks, start=1):
         if block.kind is BlockKind.HEADING:
             section = " ".join(document.text[block.start : block.end].split())
-        for start, end in sentence_spans(document.text, block.start, block.end, language, block.gaps):
+        for start, end in _passage_spans(document.text, block, language):
             text = document.text[start:end]
             passages.append(
                 Passage(
@@ -122,10 +128,27 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
     return tuple(passages)
 
 
+def _passage_spans(text: str, block: Block, language: str) -> Iterator[tuple[int, int]]:
+    """Yield the sentences of a block, and the stretches of speech that has none.
+
+    A table's row is one passage, as its cells say little without each other.
+    """
+    if block.columns and block.end - block.start <= ROW_CHARACTERS:
+        if any(map(str.isalnum, text[block.start : block.end])):
+            yield block.start, block.end
+        return
+    for start, end in sentence_spans(text, block.start, block.end, language, block.gaps):
+        if block.kind is BlockKind.HEADING or block.columns:
+            yield start, end
+        else:
+            yield from readable_stretches(text, start, end, language, block.cues, block.gaps)
+
+
 def _time_of(block: Block, start: int, end: int) -> Time | None:
     """Return when ``start`` to ``end`` of a block was said: from its first cue's start to its last one's end."""
-    cues = [cue for cue in block.cues if cue.start < end and start < cue.end]
-    return Time(cues[0].time.start, cues[-1].time.end) if cues else None
+    first = bisect_right(block.cues, start, key=lambda cue: cue.end)
+    last = bisect_left(block.cues, end, key=lambda cue: cue.start) - 1
+    return Time(block.cues[first].time.start, block.cues[last].time.end) if first <= last else None
 
 
 def sentence_spans(
@@ -142,19 +165,36 @@ def sentence_spans(
         language: the ISO 639-1 code of its language.
         gaps: stretches inside one of its sentences that are not read, such as the running head of a page.
     """
-    read = text[start:end]
-    for first, last in gaps:
-        read = read[: first - start] + " " * (last - first) + read[last - start :]
+    inner = [(first - start, last - start) for first, last in gaps]
+    read = _blanked(text[start:end], inner)
+    # The brackets and the target of a link stand with its words: "[The crane was repaired.](https://…)".
+    opening = {last: first for first, last in gaps if text[last - 1] == "["}
+    closing = {first: last for first, last in gaps if text[first] == "]"}
     pending: tuple[int, int] | None = None
-    for first, last in _stretches(read, [(first - start, last - start) for first, last in gaps], language):
-        if any(map(str.isalnum, read[first:last])):
+    for first, last in _stretches(read, inner, language):
+        spoken = any(map(str.isalnum, read[first:last]))
+        first, last = start + first, start + last
+        while first in opening:
+            first = opening[first]
+        while last in closing:
+            last = closing[last]
+        if spoken:
             if pending:
                 yield pending
-            pending = (start + first, start + last)
+            pending = (first, last)
         elif pending:
-            pending = (pending[0], start + last)
+            pending = (pending[0], last)
     if pending:
         yield pending
+
+
+def _blanked(text: str, gaps: Gaps) -> str:
+    """Return the text with blanks in its gaps, equally long."""
+    if not gaps:
+        return text
+    starts = [0, *(last for _, last in gaps)]
+    pieces = [text[start:first] + " " * (last - first) for start, (first, last) in zip(starts, gaps, strict=False)]
+    return "".join(pieces) + text[starts[-1] :]
 
 
 def _stretches(text: str, gaps: Gaps, language: str) -> Iterator[tuple[int, int]]:
@@ -163,8 +203,8 @@ def _stretches(text: str, gaps: Gaps, language: str) -> Iterator[tuple[int, int]
     first = 0
     for end in [*sorted(ends), len(text)]:
         before, after = text[max(first, end - _NEAR) : end].strip(), text[end : end + _NEAR].lstrip()
-        in_gap = any(start <= end <= stop for start, stop in gaps)
-        if end < len(text) and (in_gap or _goes_on(before, after, language)):
+        run_in = not first and _RUN_IN_HEADING.fullmatch(before)
+        if end < len(text) and (in_gap(end, gaps) or run_in or _goes_on(before, after, language)):
             continue
         stretch = text[first:end]
         if stretch.strip():
@@ -177,13 +217,25 @@ def _proposed_ends(text: str, language: str) -> set[int]:
     text = _WIDE_SPACE.sub(" ", text)
     # It reads no sentence end inside quotation marks, so that one for an inch hides all up to the next.
     text = _without_inches(text)
-    ends, at = set(), 0
-    for segment in sentencex.segment(language, text):
-        at += len(segment)
-        ends.add(at)
+    ends = set(_segment_ends(text, language))
     # A footnote's mark belongs to the sentence before it, but sentencex ends that in front of it.
     marks = [match.span() for match in _FOOTNOTE.finditer(text)]
     return {end for end in ends if not any(first <= end < last for first, last in marks)} if marks else ends
+
+
+def _segment_ends(text: str, language: str) -> Iterator[int]:
+    """Yield where sentencex ends sentences.
+
+    It takes time that grows with the square of a paragraph's length, so it gets it in windows. Each begins where a
+    sentence does; behind one without an end, a few words are read again.
+    """
+    first = 0
+    while first + _WINDOW < len(text):
+        # The end of the window is no end of a sentence.
+        *ends, _ = accumulate(map(len, sentencex.segment(language, text[first : first + _WINDOW])))
+        yield from (first + end for end in ends)
+        first += ends[-1] if ends else _WINDOW - _NEAR
+    yield from (first + end for end in accumulate(map(len, sentencex.segment(language, text[first:]))))
 
 
 def _without_inches(text: str) -> str:
@@ -201,8 +253,11 @@ def _without_inches(text: str) -> str:
 
 
 def _missed_ends(text: str) -> set[int]:
-    footnotes = (match for match in _FOOTNOTE.finditer(text))
-    ends = {match.end() for match in footnotes if not _ENDS_IN_REFERENCE.search(text[: match.start()][-_NEAR:])}
+    ends = {
+        match.end()
+        for match in _FOOTNOTE.finditer(text)
+        if not _ENDS_IN_REFERENCE.search(text[max(0, match.start() - _NEAR) : match.start()])
+    }
     ends.update(match.end() for match in _BRACKETED.finditer(text))
     ends.update(match.end() for match in _AFTER_MAYBE_LAST.finditer(text))
     ends.update(match.end() for match in _AFTER_WORD.finditer(text))

@@ -3,9 +3,10 @@
 Small values (``Context``, ``Span``, ``Scores``, …) are the domain's own types. The command line prints the same JSON.
 """
 
-from datetime import datetime
+import datetime
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -32,6 +33,7 @@ from sourceline.types import (
     SnapshotInfo,
     SourceStatus,
     Span,
+    Time,
     Verdict,
 )
 
@@ -128,6 +130,10 @@ class PassageLocation(_Model):
     line: int
     paragraph: int
     section: str | None = Field(None, description="The heading above.")
+    page: int | None = Field(None, description="Counts from 1.")
+    speaker: str | None = Field(None, description="Who says it.")
+    time: Time | None = Field(None, description="When it was said: seconds from the beginning of the recording.")
+    columns: tuple[str, ...] | None = Field(None, description="The names of the columns, if it is a table's row.")
 
     @classmethod
     def from_passage(cls, passage: Passage) -> Self:
@@ -139,6 +145,10 @@ class PassageLocation(_Model):
             line=location.line,
             paragraph=location.paragraph,
             section=location.section,
+            page=location.page,
+            speaker=location.speaker,
+            time=location.time,
+            columns=location.columns or None,
         )
 
 
@@ -155,18 +165,41 @@ AskMode = Annotated[
 ]
 Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
 DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+Speaker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Day = Annotated[datetime.date, Field(strict=False, description="YYYY-MM-DD", examples=["2026-03-04"])]
 
 
-class Filters(_Model):
-    """Limits the passages that may be returned."""
+class Limits(TypedDict):
+    """What limits a question, as keyword arguments of ``Index.ask``."""
+
+    documents: Sequence[str]
+    speakers: Sequence[str]
+    after: datetime.date | None
+    before: datetime.date | None
+
+
+class AskFilters(_Model):
+    """Limits the passages that may be returned: one must pass all of these that are given."""
 
     model_config = ConfigDict(strict=True)
 
-    documents: list[DocumentPattern] = Field(
+    documents: list[DocumentPattern] | None = Field(
+        None,
         min_length=1,
         max_length=MAX_PATTERNS,
         description="Ids or globs (`2026/*`) of documents; a passage of any that matches may be returned.",
     )
+    speakers: list[Speaker] | None = Field(
+        None, min_length=1, max_length=MAX_PATTERNS, description="Who says it: names, without regard to case."
+    )
+    after: Day | None = Field(None, description="Only documents of this day or later.")
+    before: Day | None = Field(None, description="Only documents of an earlier day.")
+
+    def limits(self) -> Limits:
+        """Return the arguments of ``Index.ask`` that say this."""
+        return Limits(
+            documents=self.documents or (), speakers=self.speakers or (), after=self.after, before=self.before
+        )
 
 
 class AskRequest(_Model):
@@ -181,7 +214,7 @@ class AskRequest(_Model):
 
     question: Question
     k: K = 5
-    filters: Filters | None = None
+    filters: AskFilters | None = None
     mode: AskMode = Mode.READ
     explain: Explain = False
 
@@ -194,8 +227,15 @@ class AskQuery(_Model):
     document: list[DocumentPattern] = Field(
         [], max_length=MAX_PATTERNS, description="As `filters.documents`; repeatable.", examples=[["meeting*"]]
     )
+    speaker: list[Speaker] = Field([], max_length=MAX_PATTERNS, description="As `filters.speakers`; repeatable.")
+    after: Day | None = Field(None, description="As `filters.after`.")
+    before: Day | None = Field(None, description="As `filters.before`.")
     mode: AskMode = Mode.READ
     explain: Explain = False
+
+    def limits(self) -> Limits:
+        """Return the arguments of ``Index.ask`` that say this."""
+        return Limits(documents=self.document, speakers=self.speaker, after=self.after, before=self.before)
 
 
 class BatchRequest(_Model):
@@ -208,7 +248,7 @@ class BatchRequest(_Model):
 
     questions: list[Question] = Field(min_length=1, max_length=MAX_BATCH)
     k: K = 5
-    filters: Filters | None = None
+    filters: AskFilters | None = None
     mode: AskMode = Mode.READ
     explain: Explain = False
 
@@ -426,7 +466,7 @@ class DocumentsResponse(_Model):
 
     model_config = ConfigDict(
         json_schema_extra=_example(
-            {"documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48}], "snapshot": _SNAPSHOT}
+            {"documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48, "speakers": []}], "snapshot": _SNAPSHOT}
         )
     )
 
@@ -474,6 +514,7 @@ class DocumentResponse(DocumentRef):
     )
 
     sha256: str
+    date: datetime.date | None = Field(None, description="The day that it is of.")
     text: str
     passages: list[DocumentPassage]
     snapshot: str
@@ -485,6 +526,7 @@ class DocumentResponse(DocumentRef):
             id=document.id,
             title=document.title,
             sha256=document.sha256,
+            date=document.date,
             text=document.text,
             passages=[DocumentPassage.from_passage(passage) for passage in document.passages],
             snapshot=document.snapshot,
@@ -518,8 +560,8 @@ class RebuildStatus(_Model):
     model_config = ConfigDict(frozen=True, json_schema_extra=_example(_REBUILD))
 
     state: RebuildState = RebuildState.IDLE
-    started: datetime | None = None
-    finished: datetime | None = None
+    started: datetime.datetime | None = None
+    finished: datetime.datetime | None = None
     progress: BuildProgress | None = None
     report: BuildReport | None = None
     error: str | None = None
@@ -540,7 +582,7 @@ class EditResponse(_Model):
 class Changes(_Model):
     """How the documents folder differs from the snapshot that is served. Each list names up to 100 files."""
 
-    checked: datetime = Field(description="When the folder was looked at.")
+    checked: datetime.datetime = Field(description="When the folder was looked at.")
     total: int | None = Field(None, description="How many files differ.")
     added: tuple[str, ...] | None = None
     changed: tuple[str, ...] | None = None
@@ -548,7 +590,7 @@ class Changes(_Model):
     error: str | None = Field(None, description="Why that cannot be told just now.")
 
     @classmethod
-    def from_changes(cls, changes: FolderChanges | None, checked: datetime, error: str | None = None) -> Self:
+    def from_changes(cls, changes: FolderChanges | None, checked: datetime.datetime, error: str | None = None) -> Self:
         """Return what changed, or why that cannot be told."""
         return cls(
             checked=checked,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sourceline.ingest.decoding import decode
-from sourceline.ingest.formats import markdown, plain
+from sourceline.ingest.formats import markdown, plain, rst, subtitles, transcript_json
 from sourceline.types import ParsedFile
 
 
@@ -28,7 +28,16 @@ def _of_text(parse: Callable[[str], ParsedFile]) -> Callable[[bytes], ParsedFile
     return lambda data: parse(decode(data))
 
 
+def _plain_or_subtitles(text: str) -> ParsedFile:
+    return subtitles.parse(text) if subtitles.are_in(text) else plain.parse(text)
+
+
 FORMATS: dict[str, Format] = {
-    ".txt": Format("plain text", _of_text(plain.parse)),
+    ".txt": Format("plain text", _of_text(_plain_or_subtitles)),
     ".md": Format("Markdown", _of_text(markdown.parse)),
+    ".markdown": Format("Markdown", _of_text(markdown.parse)),
+    ".rst": Format("reStructuredText", _of_text(rst.parse)),
+    ".vtt": Format("WebVTT subtitles", _of_text(subtitles.parse)),
+    ".srt": Format("SubRip subtitles", _of_text(subtitles.parse)),
+    ".json": Format("transcripts in JSON", transcript_json.parse, isolated=True),
 }

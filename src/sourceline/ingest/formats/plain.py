@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sourceline.ingest.abbreviations import BEFORE_NUMBERS, FUNCTION_WORDS, MONTHS, TITLES, UNFINISHED
+from sourceline.ingest.speakers import attribute_turns, is_label_line
 from sourceline.types import Block, BlockKind, ParsedFile
 
 _LINE = re.compile(r"[^\n]+")
@@ -124,7 +125,7 @@ def parse(text: str) -> ParsedFile:
         title, below = (source[block.start : block.end].strip() for block in blocks[:2])
         if is_title(title, below):
             blocks[0] = replace(blocks[0], kind=BlockKind.HEADING)
-    return ParsedFile(text, tuple(_above_paragraphs(blocks)), pages=_pages(text))
+    return ParsedFile(text, attribute_turns(source, _above_paragraphs(blocks)), pages=_pages(text))
 
 
 def _pages(text: str) -> tuple[int, ...]:
@@ -233,10 +234,14 @@ def _lines(source: str) -> Iterator[_Line]:
 
 
 def _runs(lines: Sequence[_Line], furniture: set[int]) -> Iterator[tuple[int, int]]:
-    """Yield the lines that no blank line or page furniture separates, as ranges; each line of furniture alone."""
+    """Yield the lines that no blank line or page furniture separates, as ranges.
+
+    A line of furniture is alone, and so is one with the name and time of a turn.
+    """
+    alone = furniture | {at for at, line in enumerate(lines) if is_label_line(line.text)}
     first = 0
     for at in range(1, len(lines) + 1):
-        if at == len(lines) or lines[at].own or at in furniture or at - 1 in furniture:
+        if at == len(lines) or lines[at].own or at in alone or at - 1 in alone:
             yield first, at
             first = at
 

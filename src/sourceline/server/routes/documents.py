@@ -18,7 +18,7 @@ router = APIRouter(tags=["documents"], responses=problems(401, 421, 422, 503))
 DocumentId = Annotated[str, Path(description="The id of a document; it may hold slashes.", examples=["meeting.txt"])]
 
 
-@router.get("/v1/documents")
+@router.get("/v1/documents", response_model_exclude_none=True)
 def list_documents(live_index: LiveIndexDependency) -> DocumentsResponse:
     """Return all documents of the index."""
     return DocumentsResponse.from_list(live_index.index.documents())

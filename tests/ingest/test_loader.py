@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 
 from sourceline.errors import CorpusError, DocumentError
+from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.loader import FolderScan, SourceFile, list_documents, read_document, scan_folder
 from sourceline.types import FolderContents
 from tests.support.texts import texts
 
-OTHER_FORMAT = "its format is not read; these are: .md, .txt"
+OTHER_FORMAT = f"its format is not read; these are: {', '.join(sorted(FORMATS))}"
 
 
 def write(folder: Path, *names: str, text: str = "Text.") -> None:

@@ -26,10 +26,10 @@ _ASIDE = r"\s?\((?![\d:]+\))(?:[^()\n]|\([^()\n]*\)){1,60}\)"  # "Mr Smith (Leed
 _NAME = rf"(?P<name>(?![\d#&]){_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:{_ASIDE}){{0,2}})"
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
 _TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?(?:\s*(?:-->|[-–—]|to|bis)\s*{_CLOCK})?"
-_BRACKETS = rf"(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
-_STAMP = rf"(?P<open>[\[(<{{]\s*)?{_TIMES}(?(open)\s*[\])>}}])"
+_BRACKETS = rf"(?<![\d:])(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
+_STAMP = rf"(?<![\d:])(?P<open>[\[(<{{]\s*)?{_TIMES}(?(open)\s*[\])>}}])"
 _LEAD = r"\s*(?:>+\s*|[-–—•+]\s+|\#+\s+)*"
-_COLON = r"(?:\s?:(?=\s|$)|\s?：)"
+_COLON = r"(?:\s{0,4}:(?=\s|$)|\s?：)"
 _DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4}"
 _DAYTIME = r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?"
 _INVISIBLE = r"[\u200e\u200f\s]*"
@@ -42,12 +42,12 @@ _CHAT = re.compile(
 )
 _ONLY_STAMP = re.compile(rf"{_LEAD}{_BRACKETS}\s*[-–—:]?\s+(?=\S)")  # [0:49] …
 _LINE = re.compile(r"[^\r\n]+")
-_NAMED = re.compile(rf"{_LEAD}\[?{_NAME}\]?{_COLON}")  # Anna: …
+_NAMED = re.compile(rf"{_LEAD}\[?{_NAME}\s?\]?{_COLON}")  # Anna: …
 # A label inside a line, behind the sentence of somebody else: "Is it open? Bo: Yes."
 _INLINE = re.compile(rf"(?<=[.!?…\"”)\]}}—–-])\s+(?=({_NAME}{_COLON}))")
 # The first that matches counts.
 _TIMED = (
-    re.compile(rf"{_LEAD}{_STAMP}\s*[-–—|:]?\s*\[?{_NAME}\]?{_COLON}"),  # [00:12:03] Anna: …
+    re.compile(rf"{_LEAD}{_STAMP}\s*[-–—|:]?\s*\[?{_NAME}\s?\]?{_COLON}"),  # [00:12:03] Anna: …
     re.compile(rf"{_LEAD}{_NAME}\s*[-–—|,·]?\s*{_STAMP}{_COLON}"),  # Anna (00:12:03): …
     re.compile(rf"{_LEAD}{_NAME}\s*{_BRACKETS}\s+(?=\S)"),  # Anna [00:12:03] …
     _ONLY_STAMP,
@@ -251,7 +251,9 @@ def _times(labels: Sequence[Label | None]) -> list[Time | None]:
         if label.seconds is None:
             times.append(None)
         else:
-            times.append(Time(label.seconds, following if following and following >= label.seconds else None))
+            times.append(
+                Time(label.seconds, following if following is not None and following >= label.seconds else None)
+            )
         following = label.seconds
     return times[::-1]
 
@@ -280,7 +282,7 @@ def _attributed(
 
 def _part(text: str, block: Block, start: int, end: int, speaker: str | None, time: Time | None) -> Iterator[Block]:
     part = text[start:end]
-    if part.strip(" \t\r\n>*_-"):
+    if any(map(str.isalnum, part)):
         yield _said(block, start + len(part) - len(part.lstrip()), start + len(part.rstrip()), speaker, time)
 
 
@@ -365,7 +367,7 @@ def _key(name: str) -> str:
 
 def _bare_words(name: str) -> list[str]:
     """Return the words of a name in small letters, without what is in brackets behind it."""
-    return [bare for word in _IN_BRACKETS.sub("", name).casefold().split() if (bare := word.strip(".,&#"))]
+    return [bare for word in _IN_BRACKETS.sub("", name).lower().split() if (bare := word.strip(".,&#"))]
 
 
 @lru_cache(4096)
@@ -403,7 +405,7 @@ def _is_capital(name: str, most: int) -> bool:
     if not words or words[0][0].islower():
         return False
     small = [word for word in words if word[0].islower()]
-    return len(words) - len(small) <= most and all(word.casefold() in PARTICLES - {"and", "for"} for word in small)
+    return len(words) - len(small) <= most and all(word.lower() in PARTICLES - {"and", "for"} for word in small)
 
 
 @lru_cache(4096)

@@ -195,4 +195,4 @@ GIVEN_NAMES = frozenset(
     "sheila shinji shiv shreya siddharth sita sneha sonia soo srinivas subhash sudha sunil sunita suresh susheela "
     "swati takashi takeshi tao tariq tatsuya tomoko tuan uma usha varun vijay vikas vikram vinod vishal wang wei xia "
     "xiao yan yang yi yoko yoshi yuki yuko yumi yun yuna zhang".split()
-) - {"june", "april", "august", "dawn", "min", "max", "art"}
+) - {"june", "april", "august", "dawn", "min", "max", "art", "mai"}

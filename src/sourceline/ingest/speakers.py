@@ -26,10 +26,10 @@ _ASIDE = r"\s?\((?![\d:]+\))(?:[^()\n]|\([^()\n]*\)){1,60}\)"  # "Mr Smith (Leed
 _NAME = rf"(?P<name>(?![\d#&]){_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:{_ASIDE}){{0,2}})"
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
 _TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?(?:\s*(?:-->|[-–—]|to|bis)\s*{_CLOCK})?"
-_BRACKETS = rf"(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
-_STAMP = rf"(?P<open>[\[(<{{]\s*)?{_TIMES}(?(open)\s*[\])>}}])"
+_BRACKETS = rf"(?<![\d:])(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
+_STAMP = rf"(?<![\d:])(?P<open>[\[(<{{]\s*)?{_TIMES}(?(open)\s*[\])>}}])"
 _LEAD = r"\s*(?:>+\s*|[-–—•+]\s+|\#+\s+)*"
-_COLON = r"(?:\s?:(?=\s|$)|\s?：)"
+_COLON = r"(?:\s{0,4}:(?=\s|$)|\s?：)"
 _DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4}"
 _DAYTIME = r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?"
 _INVISIBLE = r"[\u200e\u200f\s]*"
@@ -42,12 +42,13 @@ _CHAT = re.compile(
 )
 _ONLY_STAMP = re.compile(rf"{_LEAD}{_BRACKETS}\s*[-–—:]?\s+(?=\S)")  # [0:49] …
 _LINE = re.compile(r"[^\r\n]+")
-_NAMED = re.compile(rf"{_LEAD}\[?{_NAME}\]?{_COLON}")  # Anna: …
+_NAMED = re.compile(rf"{_LEAD}\[?{_NAME}\s?\]?{_COLON}")  # Anna: …
 # A label inside a line, behind the sentence of somebody else: "Is it open? Bo: Yes."
 _INLINE = re.compile(rf"(?<=[.!?…\"”)\]}}—–-])\s+(?=({_NAME}{_COLON}))")
+_HAS_CLOCK = re.compile(r"\d[:.]\d\d")
 # The first that matches counts.
 _TIMED = (
-    re.compile(rf"{_LEAD}{_STAMP}\s*[-–—|:]?\s*\[?{_NAME}\]?{_COLON}"),  # [00:12:03] Anna: …
+    re.compile(rf"{_LEAD}{_STAMP}\s*[-–—|:]?\s*\[?{_NAME}\s?\]?{_COLON}"),  # [00:12:03] Anna: …
     re.compile(rf"{_LEAD}{_NAME}\s*[-–—|,·]?\s*{_STAMP}{_COLON}"),  # Anna (00:12:03): …
     re.compile(rf"{_LEAD}{_NAME}\s*{_BRACKETS}\s+(?=\S)"),  # Anna [00:12:03] …
     _ONLY_STAMP,
@@ -228,7 +229,7 @@ def _inline_starts(line: str) -> Iterator[int]:
     first = _NAMED.match(line[:LABEL_CHARACTERS])
     at = first.end() if first else 0
     while match := _INLINE.search(line, at):
-        before = line[: match.start()].rpartition(" ")[2].strip(".").casefold()
+        before = line[max(0, match.start() - 20) : match.start()].rpartition(" ")[2].strip(".").lower()
         if before not in HONORIFICS:
             yield match.end()
         at = match.end(1)
@@ -251,7 +252,9 @@ def _times(labels: Sequence[Label | None]) -> list[Time | None]:
         if label.seconds is None:
             times.append(None)
         else:
-            times.append(Time(label.seconds, following if following and following >= label.seconds else None))
+            times.append(
+                Time(label.seconds, following if following is not None and following >= label.seconds else None)
+            )
         following = label.seconds
     return times[::-1]
 
@@ -280,7 +283,7 @@ def _attributed(
 
 def _part(text: str, block: Block, start: int, end: int, speaker: str | None, time: Time | None) -> Iterator[Block]:
     part = text[start:end]
-    if part.strip(" \t\r\n>*_-"):
+    if any(map(str.isalnum, part)):
         yield _said(block, start + len(part) - len(part.lstrip()), start + len(part.rstrip()), speaker, time)
 
 
@@ -292,39 +295,60 @@ def _said(block: Block, start: int, end: int, speaker: str | None, time: Time | 
 
 
 def _candidate(lines: Sequence[Line], at: int) -> _Candidate | None:
-    text = lines[at].text
-    plain = _plain(text)
+    """Return what the line may begin with, a label with a time before one without."""
+    plain = _plain(lines[at].text)
     if ":" not in plain and "：" not in plain:
         return None
-    patterns = (_NAMED,) if lines[at].inline else (*_TIMED, _NAMED)
-    if match := _CHAT.match(plain):
-        name = match["name"]
-        return _Candidate(at, match.end() if name else 0, name, text[match.end() :].strip() or "…", chat=True)
-    if len(text.rstrip()) <= LABEL_CHARACTERS and not lines[at].inline:
-        for pattern in _TIMED_LINES:
-            if (match := pattern.match(plain)) and (seconds := _seconds(match["time"])) is not None:
-                groups = match.groupdict()
-                name = groups.get("name")
-                # Behind a time in brackets stands what is said, more often than a name.
-                if name and not (_may_name(name) if match.start("name") < match.start("time") else _is_person(name)):
-                    continue
-                marked = bool(match["open"]) or len(groups.get("gap") or "  ") > 1
-                words = _next_words(lines, at)
-                daytime = bool(match["noon"])
-                return _Candidate(at, len(text), name, words, True, seconds, daytime, marked)
-    for pattern in patterns:
+    if not lines[at].inline and _HAS_CLOCK.search(plain):
+        timed = _chat(lines, at, plain) or _timed_line(lines, at, plain) or _timed(lines, at, plain)
+        if timed:
+            return timed
+    match = None if lines[at].heading else _NAMED.match(plain)
+    end = _behind_emphasis(lines[at].text, match.end()) if match else None
+    if not match or end is None:
+        return None
+    words = lines[at].text[end:].strip(" *_\t")
+    return _Candidate(at, end, match["name"], words or _next_words(lines, at), not words, inline=lines[at].inline)
+
+
+def _chat(lines: Sequence[Line], at: int, plain: str) -> _Candidate | None:
+    match = _CHAT.match(plain)
+    if not match:
+        return None
+    end = match.end() if match["name"] else 0
+    return _Candidate(at, end, match["name"], lines[at].text[match.end() :].strip() or "…", chat=True)
+
+
+def _timed_line(lines: Sequence[Line], at: int, plain: str) -> _Candidate | None:
+    """Return the name and time that a line holds and nothing else."""
+    if len(lines[at].text.rstrip()) > LABEL_CHARACTERS:
+        return None
+    for pattern in _TIMED_LINES:
         match = pattern.match(plain)
-        seconds = _seconds(match["time"]) if match and pattern is not _NAMED else None
-        if not match or (seconds is None and pattern is not _NAMED):
+        seconds = _seconds(match["time"]) if match else None
+        if not match or seconds is None:
             continue
-        end = _behind_emphasis(text, match.end())
-        if end is None or (pattern is _NAMED and lines[at].heading):
-            return None
-        words = text[end:].strip(" *_\t")
-        name = None if pattern is _ONLY_STAMP else match["name"]
-        daytime = pattern is not _NAMED and bool(match["noon"])
-        said = words or _next_words(lines, at)
-        return _Candidate(at, end, name, said, not words, seconds, daytime, marked=True, inline=lines[at].inline)
+        name, gap = match.groupdict().get("name"), match.groupdict().get("gap") or ""
+        # Behind a time stands what is said, more often than a name.
+        if name and not (_may_name(name) if match.start("name") < match.start("time") else _is_person(name)):
+            continue
+        marked = bool(match["open"]) or len(gap) > 1
+        words, daytime = _next_words(lines, at), bool(match["noon"])
+        return _Candidate(at, len(lines[at].text), name, words, True, seconds, daytime, marked)
+    return None
+
+
+def _timed(lines: Sequence[Line], at: int, plain: str) -> _Candidate | None:
+    """Return a label with a time in front of words."""
+    for pattern in _TIMED:
+        match = pattern.match(plain)
+        seconds = _seconds(match["time"]) if match else None
+        end = _behind_emphasis(lines[at].text, match.end()) if match else None
+        if not match or seconds is None or end is None:
+            continue
+        words = lines[at].text[end:].strip(" *_\t")
+        said, daytime = words or _next_words(lines, at), bool(match["noon"])
+        return _Candidate(at, end, match.groupdict().get("name"), said, not words, seconds, daytime, marked=True)
     return None
 
 
@@ -365,7 +389,7 @@ def _key(name: str) -> str:
 
 def _bare_words(name: str) -> list[str]:
     """Return the words of a name in small letters, without what is in brackets behind it."""
-    return [bare for word in _IN_BRACKETS.sub("", name).casefold().split() if (bare := word.strip(".,&#"))]
+    return [bare for word in _IN_BRACKETS.sub("", name).lower().split() if (bare := word.strip(".,&#"))]
 
 
 @lru_cache(4096)
@@ -403,7 +427,7 @@ def _is_capital(name: str, most: int) -> bool:
     if not words or words[0][0].islower():
         return False
     small = [word for word in words if word[0].islower()]
-    return len(words) - len(small) <= most and all(word.casefold() in PARTICLES - {"and", "for"} for word in small)
+    return len(words) - len(small) <= most and all(word.lower() in PARTICLES - {"and", "for"} for word in small)
 
 
 @lru_cache(4096)

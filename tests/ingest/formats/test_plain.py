@@ -40,7 +40,6 @@ def test_blank_lines_separate_blocks_and_a_block_wrapped_to_a_width_is_one_parag
     "text",
     [
         "A report has a paragraph a line.\nThis is another one, and it is long.",
-        "Alice: Good morning to you.\nBob: Hello, Alice.\nAlice: Shall we begin?",
         "Forecasting\nAverages of past values are the forecast.",
         "- milk\n- bread and butter\n- tea",
     ],

@@ -2,16 +2,21 @@
 
 import datetime
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sourceline.ingest.dates import find_date
 from sourceline.types import Block, BlockKind
+
+if TYPE_CHECKING:
+    import yaml
 
 # What is said of a document in these fields can be searched and cited; other fields are settings of programs.
 FIELDS = frozenset("title date attendees participants present author authors".split())
 
 # More than this is no front matter, and a YAML parser in Python takes its time.
-_MAX_CHARACTERS = 20_000
+_MAX_CHARACTERS, _MAX_DEPTH = 20_000, 20
 _BETWEEN_RULES = re.compile(rf"---[^\S\n]*\n(?P<inside>(?s:.{{0,{_MAX_CHARACTERS}}}?))^(?:---|\.\.\.)[^\S\n]*$", re.M)
 _KEY = r"[^\W\d][\w-]*(?: [\w-]+){0,2}"
 _LIKE_YAML = re.compile(rf"(?:{_KEY}:(?:\s.*)?|\s.*|-\s.*|#.*|[\]}}].*|)")
@@ -34,6 +39,17 @@ class _Field:
     start: int
     end: int
     values: list[tuple[int, int, str]]  # where each stands, and what it says
+
+    def add(self, event: "yaml.Event", text: str) -> None:
+        """Take up a part of the value, which may be a bracket at its end."""
+        import yaml
+
+        start, end = event.start_mark.index, event.end_mark.index
+        if isinstance(event, yaml.ScalarEvent) and event.value.strip() not in {"", "~", "null"}:
+            self.values.append((start, end, event.value))
+            self.end = start + len(text[start:end].rstrip())
+        elif isinstance(event, yaml.CollectionEndEvent) and end > start:
+            self.end = end
 
 
 def rules_around_text(source: str) -> re.Match[str] | None:
@@ -61,7 +77,7 @@ def read_front_matter(source: str) -> FrontMatter | None:
         fields = _fields(inside)
     except yaml.YAMLError:
         return FrontMatter(match.end()) if all(map(_LIKE_YAML.fullmatch, inside.split("\n"))) else None
-    if not fields or not all(re.fullmatch(_KEY, field.key) for field in fields):
+    if not fields or not all(re.fullmatch(_KEY, field.key) for field in fields) or _is_sentence(fields):
         return None
     title, date, blocks = None, None, []
     for field in fields:
@@ -82,37 +98,55 @@ def read_front_matter(source: str) -> FrontMatter | None:
     return FrontMatter(match.end(), title, date, tuple(blocks))
 
 
+def _is_sentence(fields: list[_Field]) -> bool:
+    """Return whether this is a single sentence with a colon in it: "Decided: the fence is put off."."""
+    field = fields[0]
+    return len(fields) == 1 and field.key.lower() not in FIELDS and any(v.endswith(".") for _, _, v in field.values)
+
+
 def _fields(text: str) -> list[_Field]:
     """Return the fields of a YAML mapping, none if it is something else.
+
+    Raises:
+        yaml.YAMLError: there is a mistake in it.
+    """
+    import yaml
+
+    fields: list[_Field] = []
+    is_key = True  # whether a key comes next
+    for depth, event in _nodes(text):
+        start, end = event.start_mark.index, event.end_mark.index
+        if depth == 0 and isinstance(event, yaml.NodeEvent):
+            if not isinstance(event, yaml.MappingStartEvent):
+                return []
+        elif depth == 1 and is_key and isinstance(event, yaml.NodeEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                return []
+            fields.append(_Field(event.value, start, end, []))
+            is_key = False
+        elif depth > 0:
+            is_key = is_key or (depth == 1 and not isinstance(event, yaml.CollectionStartEvent))
+            fields[-1].add(event, text)
+    return fields
+
+
+def _nodes(text: str) -> "Iterator[tuple[int, yaml.Event]]":
+    """Yield the nodes of a YAML document and the ends of its collections, with the number of collections around each.
 
     Events are read, not values: nothing is built, however deep or often a document nests or repeats itself.
     """
     import yaml
 
-    fields: list[_Field] = []
-    depth, is_key = 0, True  # whether a key of the mapping comes next
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if not isinstance(event, (yaml.NodeEvent, yaml.CollectionEndEvent)):
-            continue
-        if (depth == 0 and not isinstance(event, (yaml.MappingStartEvent, yaml.CollectionEndEvent))) or (
-            depth == 1 and is_key and not isinstance(event, (yaml.ScalarEvent, yaml.CollectionEndEvent))
-        ):
-            return []
-        start, end = event.start_mark.index, event.end_mark.index
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if isinstance(event, (yaml.NodeEvent, yaml.CollectionEndEvent)):
+            yield depth, event
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-            if depth and end > start:  # a bracket
-                fields[-1].end = end
-        elif depth == 1 and is_key:
-            fields.append(_Field(event.value, start, end, []))
-        elif isinstance(event, yaml.ScalarEvent) and event.value.strip() not in {"", "~", "null"}:
-            fields[-1].values.append((start, end, event.value))
-            fields[-1].end = start + len(text[start:end].rstrip())
-        if depth == 1:
-            is_key = isinstance(event, yaml.CollectionStartEvent) or not is_key
-    return fields
+        if depth > _MAX_DEPTH:
+            raise yaml.YAMLError("nested too deeply")
 
 
 def _words(text: str, start: int, end: int) -> tuple[int, int]:

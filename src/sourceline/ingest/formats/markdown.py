@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from sourceline.types import Block, BlockKind, ParsedFile
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
@@ -24,6 +26,8 @@ _TASK = re.compile(r"\[[ xX]\][ \t]+(?=\S)")
 _NOTE = re.compile(r"\[![\w-]+\][+-]?[ \t]*")
 _ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[#.][^{}\n]*\}\s*\Z")  # of a heading: "# Crane {#crane}"
 _FOOTNOTE_MARK = re.compile(r"\[\^[^\]\n]*\]:")
+# A line that begins with a comment may be a paragraph's, and go on in the next.
+_TEXT_BEHIND_COMMENT = re.compile(r"(?:<!--(?s:.*?)-->[ \t]*)++[^\s<]")
 _SCRIPT = re.compile(r"<(script|style|template|svg)\b", re.I)
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
 # Cells of a row stay together.
@@ -58,13 +62,19 @@ def parse(text: str) -> ParsedFile:
 @cache
 def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt  # slow, and only builds need it
+    from markdown_it.rules_block import html_block
     from mdit_py_plugins.admon import admon_plugin
     from mdit_py_plugins.container import container_plugin
     from mdit_py_plugins.deflist import deflist_plugin
     from mdit_py_plugins.footnote import footnote_plugin
 
+    def html_of_its_own(state: "StateBlock", line: int, end: int, silent: bool) -> bool:
+        start = state.bMarks[line] + state.tShift[line]
+        return not _TEXT_BEHIND_COMMENT.match(state.src, start) and html_block(state, line, end, silent)
+
     # What is nested deeper than maxNesting is dropped; its own 20 is a list ten levels deep.
     parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table").disable("inline")
+    parser.block.ruler.at("html_block", html_of_its_own, {"alt": ["paragraph", "reference", "blockquote"]})
     footnote_plugin(parser, inline=False, move_to_end=False)
     deflist_plugin(parser)
     admon_plugin(parser)
@@ -174,7 +184,8 @@ class _Reader:
         self.source = source
         self.line_starts = [0, *(match.end() for match in re.finditer("\n", source)), len(source)]
         self.env: dict[str, Any] = {}
-        self.commented = 0  # where a comment ends that its paragraph does not close
+        # The last comments that their paragraphs do not close: a paragraph may end one and begin another.
+        self.commented: deque[Stretch] = deque(maxlen=2)
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in the order of the source."""
@@ -370,7 +381,7 @@ class _Reader:
         another = self.source.find("<!--", begin + 4)
         close = self.source.find("-->", begin + 2, another if another >= 0 else len(self.source))
         if close >= 0:
-            self.commented = max(self.commented, close + 3)
+            self.commented.append((begin, close + 3))
 
     def _plain(self, content: str) -> str:
         """Return what a cell says, without markup."""
@@ -384,9 +395,7 @@ class _Reader:
         self, kind: BlockKind, start: int, end: int, unread: _Unread, columns: tuple[str, ...] = ()
     ) -> Iterator[Block]:
         """Yield ``source[start:end]`` as a block, without white space, comments and tags at its ends."""
-        if self.commented > start:
-            unread.hidden.append((start, self.commented))
-        hidden = sorted(unread.hidden)
+        hidden = sorted([*unread.hidden, *self.commented])
         for first, last in hidden:
             start = self._skipped(start, end)
             if first <= start < last:

@@ -31,7 +31,7 @@ _UNSPACED = (
 _BESIDE_UNSPACED = re.compile(f"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
 _NOT_PLAIN = re.compile(r"[^ -~]|^ | $|  |[^ -]- ")
 _IN_WORD = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
-_CUT = re.compile(r"[^\W\d_]-\s*[\r\n]\s*[^\W\d_]")
+_CUT = re.compile(r"[^\s-][-‐‑]\s*[\r\n]")
 
 # Line breaks, and the joiners that Persian, Hindi and emoji need.
 _KEPT = "\n\u200c\u200d"

@@ -16,8 +16,8 @@ class Format:
     """How files of a format are read.
 
     ``parse`` makes text and blocks of a file's bytes; it raises DocumentError. One that is ``isolated`` runs in a child
-    process with limits, since a file can make its library take all memory, or hang; ``seconds_a_megabyte`` is added to
-    the time that any file has.
+    process with limits, since a file can make its library take all memory, or hang; ``seconds_a_megabyte`` of processor
+    time are added to what any file has.
     """
 
     name: str
@@ -34,7 +34,7 @@ FORMATS: dict[str, Format] = {
     ".txt": Format("plain text", _of_text(plain.parse)),
     ".md": Format("Markdown", _of_text(markdown.parse)),
     ".csv": Format("table", _of_text(csv.parse)),
-    ".pdf": Format("PDF", pdf.parse, isolated=True, seconds_a_megabyte=4),
+    ".pdf": Format("PDF", pdf.parse, isolated=True, seconds_a_megabyte=10),  # 40 ms for a page of 5 KB
     ".docx": Format("Word", docx.parse, isolated=True),
     ".html": Format("HTML", html.parse, isolated=True),
     ".htm": Format("HTML", html.parse, isolated=True),

@@ -24,7 +24,7 @@ from sourceline.errors import DocumentError
 from sourceline.ingest.formats import FORMATS
 from sourceline.types import Block, BlockKind, Cue, ParsedFile, Time
 
-# A PDF of 1,000 pages and a Word file at its own limits take under 200 MB; the 2 KB PDF that asks for 2 GB is stopped.
+# A PDF of 1,000 pages takes 130 MB, a Word file of 20,000 paragraphs 65 MB; a hostile one would take all there is.
 MEMORY = 512 * 1024**2
 # No small file is to hold up a build for 10 s. The clock is for what waits instead of working; on a busy machine it
 # must not leave out honest files, which are large if they take long.

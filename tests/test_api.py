@@ -111,7 +111,7 @@ def test_the_example_of_index_holds(tmp_path: Path, exported: Path, monkeypatch:
 
 
 def test_a_build_reports_what_became_of_each_document(documents: Path, index: Path) -> None:
-    write(documents, {"a.txt": BRIDGE, "b.txt": HURT, "c.txt": "Gone soon.", "empty.txt": "", "x.pdf": "%PDF"})
+    write(documents, {"a.txt": BRIDGE, "b.txt": HURT, "c.txt": "Gone soon.", "empty.txt": "", "x.png": "%PDF"})
     steps: list[BuildProgress] = []
 
     first = Index.build(documents, index, progress=steps.append)
@@ -119,7 +119,7 @@ def test_a_build_reports_what_became_of_each_document(documents: Path, index: Pa
     assert first.added == ("a.txt", "b.txt", "c.txt")
     assert (first.changed, first.unchanged, first.removed) == ((), (), ())
     assert first.skipped == {"empty.txt": "there is no text in it"}
-    assert first.ignored == {"x.pdf": "its format is not read; these are: .md, .txt"}
+    assert first.ignored == {"x.png": "its format is not read; these are: .md, .txt"}
     assert (first.passages, first.chunks, first.encoded) == (3, 3, 3)
     assert first.snapshot == current_id(index)
     assert first.seconds > 0
@@ -180,12 +180,12 @@ def test_whether_a_build_is_running_is_told_without_a_trace(built: Path, exporte
 
 
 def test_a_folder_is_scanned_as_a_build_would_read_it(documents: Path) -> None:
-    write(documents, {"b.md": PLAN, "a.txt": BRIDGE, "empty.txt": "", "x.pdf": "%PDF", ".git/config": "[core]"})
+    write(documents, {"b.md": PLAN, "a.txt": BRIDGE, "empty.txt": "", "x.png": "%PDF", ".git/config": "[core]"})
 
     assert Index.scan(str(documents)) == FolderContents(
         documents=("a.txt", "b.md"),
         skipped={"empty.txt": "there is no text in it"},
-        ignored={".git/": "hidden folders are not read", "x.pdf": "its format is not read; these are: .md, .txt"},
+        ignored={".git/": "hidden folders are not read", "x.png": "its format is not read; these are: .md, .txt"},
     )
     with pytest.raises(CorpusError, match="no documents folder at"):
         Index.scan(documents / "missing")

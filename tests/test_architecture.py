@@ -30,6 +30,8 @@ STAGES = [
 ]
 # Package -> the only stages that may import it.
 ONLY = {
+    "docx": {"ingest"},
+    "pypdf": {"ingest"},
     "faiss": {"index"},
     "tantivy": {"index"},
     "torch": {"encoders"},

@@ -29,6 +29,8 @@ from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
 from sourceline.ingest.loader import DocumentReader
 from sourceline.types import DEFAULT_MODEL, BuildProgress, BuildReport, Document
 from tests.conftest import Rebuild
+from tests.support.files import docx_of, page_of, paragraph, pdf_of
+from tests.support.hostile import entity_bomb
 from tests.support.index_folder import leftovers, put, snapshot_names
 from tests.support.texts import texts
 
@@ -172,6 +174,24 @@ def test_only_changed_documents_are_read_and_go_through_the_encoder(
     assert read == ["b.txt"]
     assert "Nine trams were ordered.\n" in tokenized
     assert not any("bridge" in text for text in tokenized)
+
+
+def test_files_that_are_no_text_are_indexed_and_a_hostile_one_is_skipped(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.pdf").write_bytes(pdf_of(page_of([(700, 12, "F1", "The rope is blue.")])))
+    (documents / "b.docx").write_bytes(docx_of(paragraph("The crane is red.")))
+    (documents / "c.docx").write_bytes(entity_bomb())
+
+    report = rebuild(documents, index)
+
+    assert report.added == ("a.pdf", "b.docx")
+    assert report.skipped == {"c.docx": "it declares a DOCTYPE, as no Word document does"}
+    with Index.open(index, lazy=True) as opened:
+        assert [passage.text for id_ in report.added for passage in opened.document(id_).passages] == [
+            "The rope is blue.",
+            "The crane is red.",
+        ]
 
 
 def test_each_new_document_is_chunked_once_and_each_chunk_hashed_once(

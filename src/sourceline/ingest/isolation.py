@@ -24,12 +24,13 @@ from sourceline.errors import DocumentError
 from sourceline.ingest.formats import FORMATS
 from sourceline.types import Block, BlockKind, Cue, ParsedFile, Time
 
-# A PDF of 1,000 pages and a Word file at its own limits take under 200 MB; the 2 KB PDF that asks for 2 GB is stopped.
+# A PDF of 1,000 pages takes 130 MB, a Word file of 20,000 paragraphs 65 MB; a hostile one would take all there is.
 MEMORY = 512 * 1024**2
-# No file is to hold up a build for 10 s, on a busy machine too, for which there is the clock. Only large PDFs have more
-# time: a page takes some 35 ms, and has 10 KB or more.
+# No small file is to hold up a build for 10 s. The clock is for what waits instead of working; on a busy machine it
+# must not leave out honest files, which are large if they take long.
 PROCESSOR_SECONDS = 6
-SECONDS = 9
+EXTRA_SECONDS = 3
+EXTRA_SECONDS_A_MEGABYTE = 10
 # Deflate packs text to a tenth, and what repeats to a thousandth: 2 KB could become hours of encoding.
 TEXT_RATIO = 100
 TEXT_ALLOWANCE = 1_000_000
@@ -80,7 +81,7 @@ class IsolatedParser:
 
     def _ask(self, suffix: str, data: bytes) -> ParsedFile:
         child = self._child = self._child or _start()
-        seconds = _limit(SECONDS, suffix, data)
+        seconds = _processor_limit(suffix, data) + EXTRA_SECONDS + EXTRA_SECONDS_A_MEGABYTE * len(data) // 1_000_000
         expired = threading.Event()
 
         def end() -> None:
@@ -102,7 +103,7 @@ class IsolatedParser:
             self.close()
             if expired.is_set():
                 raise _EndedError(f"it takes more than {seconds} s to read", by_time=True)
-            raise _ended_by(code, _limit(PROCESSOR_SECONDS, suffix, data))
+            raise _ended_by(code, _processor_limit(suffix, data))
         outcome = json.loads(answer)
         if outcome.get("out_of_memory"):
             self.close()
@@ -132,8 +133,8 @@ def _ended_by(code: int, seconds: int) -> _EndedError:
             return _EndedError(f"its reader ended with exit code {code}")
 
 
-def _limit(seconds: int, suffix: str, data: bytes) -> int:
-    return seconds + FORMATS[suffix].seconds_a_megabyte * len(data) // 1_000_000
+def _processor_limit(suffix: str, data: bytes) -> int:
+    return PROCESSOR_SECONDS + FORMATS[suffix].seconds_a_megabyte * len(data) // 1_000_000
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -252,7 +253,7 @@ def main() -> None:
         suffix = name.decode()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         used = ceil(usage.ru_utime + usage.ru_stime)
-        resource.setrlimit(resource.RLIMIT_CPU, (used + _limit(PROCESSOR_SECONDS, suffix, data), most))
+        resource.setrlimit(resource.RLIMIT_CPU, (used + _processor_limit(suffix, data), most))
         _send(answers, json.dumps(_parse(suffix, data)).encode())
 
 

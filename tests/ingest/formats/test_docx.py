@@ -64,6 +64,14 @@ def test_a_style_that_is_based_on_a_heading_is_one_and_so_is_a_short_bold_line()
     assert texts(saved(document), BlockKind.HEADING) == ["Crane", "Rope"]
 
 
+def test_where_all_is_bold_it_marks_no_headings() -> None:
+    document = Document()
+    for text in ("Crane", "Rope", "Fence"):
+        document.add_paragraph().add_run(text).bold = True
+
+    assert texts(saved(document), BlockKind.HEADING) == []
+
+
 def table(document: WordDocument, rows: list[list[str]], bold: bool = False) -> None:
     cells = document.add_table(len(rows), len(rows[0]))
     for at, row in enumerate(rows):

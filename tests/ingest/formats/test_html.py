@@ -45,6 +45,7 @@ def test_headings_paragraphs_and_lists_are_read_in_order_with_markers_that_are_n
         "<aside><p>Other words.</p></aside>",
         "<div role=navigation><p>Other words.</p></div>",
         "<form><label>Other words</label><input value=x><select><option>Other</select></form>",
+        "<a href=#x>¶</a>",
         "<p hidden>Other words.</p>",
         "<div aria-hidden=true><div><p>Other words.</div></div>",
         "<div style='color: red; display : none'><p>Other words.</p></div>",

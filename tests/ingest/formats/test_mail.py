@@ -2,10 +2,12 @@ import datetime
 from email.message import EmailMessage
 
 import pytest
+from hypothesis import given, settings
 
 from sourceline.errors import DocumentError
 from sourceline.ingest.formats import mail
 from sourceline.types import ParsedFile
+from tests.support.texts import texts
 
 HEADERS = "From: Ilse Kern <ilse@example.org>\nDate: Wed, 04 Mar 2026 23:30:00 +0100\nSubject: Crane"
 
@@ -135,3 +137,15 @@ def test_an_attached_mail_is_named_by_its_subject() -> None:
     outer.add_attachment(inner)
 
     assert mail.parse(outer.as_bytes()).text.endswith("See below.\n\nAttachments: The old rope")
+
+
+@settings(deadline=None)
+@given(texts, texts)
+def test_whatever_a_mail_holds_blocks_are_in_order_and_hold_words(subject: str, body: str) -> None:
+    for kind in ("plain", "html"):
+        head = f"From: a@b.org\nSubject: {subject}\nContent-Type: text/{kind}; charset=utf-8\n\n"
+        parsed = mail.parse((head + body).encode())
+
+        edges = [0, *(edge for block in parsed.blocks for edge in (block.start, block.end)), len(parsed.text)]
+        assert edges == sorted(edges)
+        assert all(parsed.text[block.start : block.end].strip() for block in parsed.blocks)

@@ -80,6 +80,23 @@ def test_pages_are_known() -> None:
     assert [parsed.text[start:].split("\n")[0] for start in parsed.pages] == [HEAD[3]] * 3
 
 
+def test_pages_without_text_are_counted() -> None:
+    parsed = parse([], [(700, 12, "F1", "The crane is red.")], [], [(700, 12, "F1", "It is old.")], [])
+
+    assert (parsed.text, parsed.pages) == ("\fThe crane is red.\n\f\fIt is old.\n", (0, 1, 20, 21))
+
+
+def test_a_pdf_that_is_bold_throughout_has_no_headings_for_that() -> None:
+    lines = [
+        (700, 12, "F2", "Crane"),
+        (660, 12, "F2", "The crane is red."),
+        (620, 12, "F2", "Rope"),
+        (580, 12, "F2", "None."),
+    ]
+
+    assert {kind for kind, _ in blocks(parse(lines))} == {BlockKind.PARAGRAPH}
+
+
 def test_the_title_is_that_of_the_metadata_unless_a_program_made_it_up() -> None:
     line = (700, 12, "F1", "Good morning.")
 

@@ -28,7 +28,7 @@ def rebuilt(client: TestClient) -> dict[str, Any]:
 def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.md").write_text("# Bridge\n\nThe bridge opens on Monday. It is made of oak.\n")
     (documents / "empty.txt").write_text("\n")
-    (documents / "scan.pdf").touch()
+    (documents / "scan.png").touch()
     report = rebuild(documents, index)
     with serve(documents, index) as client:
         served = client.get("/v1/index").json()
@@ -43,7 +43,7 @@ def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, 
             "passages": 3,
             "rows": 2,
             "skipped": {"empty.txt": "there is no text in it"},
-            "ignored": {"scan.pdf": "its format is not read; these are: .md, .txt"},
+            "ignored": {"scan.png": "its format is not read; these are: .md, .txt"},
         },
         "changes": {"total": 0, "added": [], "changed": [], "removed": []},
         "reranker": "reader",

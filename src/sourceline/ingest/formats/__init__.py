@@ -17,8 +17,8 @@ class Format:
     """How files of a format are read.
 
     ``parse`` makes text and blocks of a file's bytes; it raises DocumentError. One that is ``isolated`` runs in a child
-    process with limits, since a file can make its library take all memory, or hang; ``seconds_a_megabyte`` is added to
-    the time that any file has.
+    process with limits, since a file can make its library take all memory, or hang; ``seconds_a_megabyte`` of processor
+    time are added to what any file has.
     """
 
     name: str
@@ -54,7 +54,7 @@ FORMATS: dict[str, Format] = {
     ".vtt": Format("WebVTT subtitles", _of_text(subtitles.parse)),
     ".srt": Format("SubRip subtitles", _of_text(subtitles.parse)),
     ".json": Format("transcripts in JSON", transcript_json.parse, isolated=True),
-    ".pdf": Format("PDF", _with_turns(pdf.parse), isolated=True, seconds_a_megabyte=4),
+    ".pdf": Format("PDF", _with_turns(pdf.parse), isolated=True, seconds_a_megabyte=10),  # 40 ms for a page of 5 KB
     ".docx": Format("Word", _with_turns(docx.parse), isolated=True),
     ".html": Format("HTML", _with_turns(html.parse), isolated=True),
     ".htm": Format("HTML", _with_turns(html.parse), isolated=True),

@@ -111,12 +111,18 @@ class _Reader:
         self._levels, self._lists = _numbering(self._part("numbering"))
         self._counters: defaultdict[str, list[int]] = defaultdict(list)
         self._boxes: list[Element] = []
+        letters = {True: 0, False: 0}
+        for paragraph in document.element.body.iter(_W + "p"):
+            letters[self._is_bold(paragraph, self._style(paragraph))] += sum(
+                len(text.text or "") for text in paragraph.iter(_W + "t")
+            )
+        self._bold_marks_headings = letters[True] < letters[False]  # where most is bold, it marks nothing
         self._notes: list[tuple[str, str]] = []  # kind and id, in the order in which they are referred to
 
     def read(self, title: str | None) -> ParsedFile:
         self._add_blocks(self._document.element.body)
-        texts = {kind: self._note_texts(kind) for kind in {kind for kind, _ in self._notes}}
-        for number, (kind, id_) in enumerate(self._notes, start=1):
+        texts = {kind: self._note_texts(kind) for kind in _NOTES.values()}
+        for number, (kind, id_) in enumerate(tuple(self._notes), start=1):
             for text in texts[kind].get(id_, ()):
                 self._builder.add(text, marker=f"[{number}] ")
         return self._builder.build(title)
@@ -144,9 +150,8 @@ class _Reader:
         style = self._style(paragraph)
         text = self._text(paragraph)
         marker = self._marker(paragraph, style) if text else ""
-        heading = style.heading or (
-            self._is_bold(paragraph, style) and plain.is_heading(text) and not plain.states_fact(text)
-        )
+        looks = self._bold_marks_headings and plain.is_heading(text) and not plain.states_fact(text)
+        heading = style.heading or (looks and self._is_bold(paragraph, style))
         self._builder.add(
             text,
             BlockKind.HEADING if heading else BlockKind.PARAGRAPH,
@@ -227,7 +232,8 @@ class _Reader:
         return bool(runs) and all(style.bold if mark is None else _is_on(mark) for mark in bold)
 
     def _is_bold_row(self, rows: list[list[list[Element]]]) -> bool:
-        paragraphs = [part for cell in rows[0] for part in cell if part.tag == _W + "p" and self._text(part).strip()]
+        parts = (part for cell in rows[0] for part in cell)
+        paragraphs = [part for part in parts if part.tag == _W + "p" and next(part.iter(_W + "t"), None) is not None]
         return bool(paragraphs) and all(self._is_bold(part, self._style(part)) for part in paragraphs)
 
     def _marker(self, paragraph: Element, style: _Style) -> str:

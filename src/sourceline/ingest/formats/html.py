@@ -36,6 +36,7 @@ _UNCLOSED = {"p", "li", "dt", "dd", "tr", "td", "th", "option"}
 _HIDDEN_STYLE = re.compile(r"(?i)display\s*:\s*none|visibility\s*:\s*hidden")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _BLANK_LINE = re.compile(r"\n[ \n]*\n")
+_ANCHORS = {"¶", "§", "#", "🔗"}  # links of headings to themselves
 _DEEPEST = 5  # quotation that is marked as such
 
 _DATE_NAMES = re.compile(
@@ -197,7 +198,7 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Collect text."""
-        if self._unread:
+        if self._unread or (self._count["a"] and data.strip() in _ANCHORS):
             return
         if self._count["title"]:
             self.title.append(data)

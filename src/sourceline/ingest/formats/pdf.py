@@ -182,11 +182,11 @@ def _headings_by_style(
     letters: Counter[Style] = Counter()
     for style, start, end in zip(styles, starts, [*starts[1:], len(text)], strict=True):
         letters[style] += end - start
-    body_size = letters.most_common(1)[0][0][0]
+    body_size, body_bold = letters.most_common(1)[0][0]
     for block in blocks:
         if block.kind is BlockKind.HEADING:
             line = text[block.start : block.end]
             size, bold = styles[bisect_right(starts, block.start) - 1]
-            if not (bold or size > body_size or line.isupper() or plain.is_numbered(line)):
+            if not (bold > body_bold or size > body_size or line.isupper() or plain.is_numbered(line)):
                 block = replace(block, kind=BlockKind.PARAGRAPH)
         yield block

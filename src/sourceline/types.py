@@ -313,7 +313,8 @@ class DocumentList:
 class DocumentText:
     """The text of a document or a stretch of it, and the passages in it in order, headings included.
 
-    ``start`` is where the stretch begins in the document, which has ``length`` characters and ``passage_count`` passages.
+    ``start`` is where the stretch begins in the document, which has ``length`` characters and ``passage_count``
+    passages.
     """
 
     id: str

@@ -423,17 +423,13 @@ class ListQuery(_Model):
     limit: int = Field(
         DEFAULT_DOCUMENTS, ge=1, le=MAX_DOCUMENTS, description="How many to list.", examples=[DEFAULT_DOCUMENTS]
     )
-    cursor: str = Field(
-        "", max_length=10_000, description="The `next` of the list before.", examples=["meeting.txt"]
-    )
+    cursor: str = Field("", max_length=10_000, description="The `next` of the list before.", examples=["meeting.txt"])
 
 
 class StretchQuery(_Model):
     """Which stretch of a document to return."""
 
-    start: int = Field(
-        0, ge=0, alias="from", description="A code-point offset into its text.", examples=[0]
-    )
+    start: int = Field(0, ge=0, alias="from", description="A code-point offset into its text.", examples=[0])
     limit: int = Field(
         DEFAULT_CHARACTERS,
         ge=1,
@@ -448,7 +444,10 @@ class DocumentsResponse(_Model):
 
     model_config = ConfigDict(
         json_schema_extra=_example(
-            {"documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48, "date": "2026-03-04"}], "snapshot": _SNAPSHOT}
+            {
+                "documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48, "date": "2026-03-04"}],
+                "snapshot": _SNAPSHOT,
+            }
         )
     )
 
@@ -505,12 +504,16 @@ class DocumentResponse(DocumentRef):
                 "passages": [{"citation": _CITATION, "text": _SENTENCE, "heading": False, "location": _LOCATION}],
                 "snapshot": _SNAPSHOT,
             }
-        )
+        ),
     )
 
     sha256: str
     date: datetime.date | None = Field(None, description="The day that the document is of.")
-    start: int = Field(validation_alias="from", serialization_alias="from", description="At most what was asked for: passages are whole.")
+    start: int = Field(
+        validation_alias="from",
+        serialization_alias="from",
+        description="Where the passage at the offset that was asked for begins, with what stands in front of it.",
+    )
     to: int
     length: int
     next: int | None = None

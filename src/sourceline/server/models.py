@@ -560,7 +560,7 @@ class DocumentResponse(DocumentRef):
     start: int = Field(
         validation_alias="from",
         serialization_alias="from",
-        description="At most what was asked for: passages are whole.",
+        description="Where the passage at the offset that was asked for begins, with what stands in front of it.",
     )
     to: int
     length: int

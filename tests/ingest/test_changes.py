@@ -2,6 +2,7 @@
 
 import os
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,15 @@ def test_a_record_is_read_as_it_was_written(documents: Path, tmp_path: Path) -> 
     assert FolderRecord.read(tmp_path) == written
     assert set(written.files) == {"ü 🏗.txt", "fifo.txt", r"a\udcff.txt"}
     assert FolderRecord.read(tmp_path / "none") is None
+
+
+def test_a_file_is_found_whose_name_has_its_accents_apart(documents: Path) -> None:
+    apart = documents / unicodedata.normalize("NFD", "café.txt")
+    write(apart, "One.", seconds_ago=9)
+    comparison = FolderComparison(documents, record(documents))
+    assert comparison.source("café.txt") is SourceStatus.UNCHANGED
+    write(apart, "Two.")
+    assert comparison.source("café.txt") is SourceStatus.CHANGED
+    assert comparison.changes() == FolderChanges((), ("café.txt",), ())
+    apart.unlink()
+    assert comparison.source("café.txt") is SourceStatus.MISSING

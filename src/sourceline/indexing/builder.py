@@ -45,7 +45,7 @@ from sourceline.ingest.loader import (
     require_folder,
     scan_folder,
 )
-from sourceline.text import counted
+from sourceline.text import counted, nfc
 from sourceline.types import MAX_DOCUMENT_BYTES, Backend, BuildProgress, BuildReport
 
 log = logging.getLogger(__name__)
@@ -349,7 +349,9 @@ def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
 def _record(documents: Path, max_document_bytes: int, scan: FolderScan) -> FolderRecord:
     """Return what the snapshot keeps of the folder so that changes are noticed later."""
     read = {file.document_id: RecordedFile(file.sha256, file.stamp) for file in scan.files if file.stamp}
-    return FolderRecord(documents.absolute(), scan.started, max_document_bytes, dict.fromkeys(scan.skipped) | read)
+    return FolderRecord(
+        documents.absolute(), scan.started, max_document_bytes, dict.fromkeys(map(nfc, scan.skipped)) | read
+    )
 
 
 def _warn_of_empty_folders(

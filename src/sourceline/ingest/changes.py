@@ -5,7 +5,9 @@ it did then is not read again.
 """
 
 import json
+import os
 import time
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -104,12 +106,17 @@ class FolderComparison:
         if before is None or not self._folder.is_dir():
             return None
         try:
-            stamp = FileStamp.of((self._folder / document_id).stat())
+            stamp = FileStamp.of(self._path(document_id).stat())
         except (FileNotFoundError, NotADirectoryError):
             return SourceStatus.MISSING
         except OSError:
             return None
         return SourceStatus.UNCHANGED if self._is_same(document_id, stamp, before) else SourceStatus.CHANGED
+
+    def _path(self, document_id: str) -> Path:
+        """Return where a document's file is: macOS writes names with accents apart from their letters."""
+        path = self._folder / document_id
+        return path if os.path.lexists(path) else self._folder / unicodedata.normalize("NFD", document_id)
 
     def _is_same(self, document_id: str, stamp: FileStamp | None, before: RecordedFile) -> bool:
         if stamp == before.stamp and stamp.is_older_than(self._record.started - TICK):
@@ -123,7 +130,7 @@ class FolderComparison:
             return known.sha256
         now = time.time_ns()
         try:
-            sha256, stamp = hash_file(self._folder / document_id, self._record.max_bytes)
+            sha256, stamp = hash_file(self._path(document_id), self._record.max_bytes)
         except DocumentError:  # a build will say why
             return None
         if stamp.is_older_than(now - TICK):

@@ -63,7 +63,10 @@ _NUMBERED = re.compile(r"(?i)(?:speaker|participant|person|voice|caller|guest|sp
 _CONTINUED = re.compile(r"(?i)\s*\((?:cont\.?(?:['’]d)?|continued|continuing|fortsetzung|forts\.)\)$")
 _IN_BRACKETS = re.compile(r"\s?\((?:[^()]|\([^()]*\))*\)")
 _SENTENCE_END = re.compile(r"(?:[.!?…。！？।؟]|--|—)[\"'”’)\]»」』]*$")
-_EVENT = re.compile(r"\s*[\[(][^\[\]()]*[\])][.\s]*")  # "[Applause]"
+# "[Applause]"; what a program writes below a transcript.
+_EVENT = re.compile(
+    r"(?i)\s*(?:[\[(][^\[\]()]*[\])][.\s]*|transcribed by https?://\S+|end of (?:transcript|recording)\.?)\s*"
+)
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 # Words of people who talk, not of minutes: "I looked at it", "Did you?", "Yes."

@@ -213,3 +213,44 @@ def test_a_question_in_the_text_ranks_below_what_follows_it(ask: Ask, text: str,
     assert reply.rank == 1
     assert hits[BUDGET].rank > 1
     assert reply.context.before in (BUDGET, "Is it known?")
+
+
+COMMENTS = (
+    "# Minutes\n\n<!-- TODO template: write here who was elected treasurer -->\n\n"
+    "Ilse Kern takes over the purse from Bo Lind.\n\n<!--\nDRAFT, not agreed: the fee rises to 90 euros.\n-->\n\n"
+    "The fee stays at 60 euros.\n"
+)
+BETWEEN_RULES = (
+    "---\n\nThe board met on 4 May and elected Ilse Kern as treasurer.\n\n---\n\nThe pool stays closed until autumn.\n"
+)
+ACTIONS = (
+    "# Actions\n\n| Owner | Task | Due |\n|---|---|---|\n"
+    "| Ilse | Paint the hull | 4 May |\n| Bo | Order rope | 9 June |\n"
+)
+SUMMARY = "# Summary\n\n- Crane:\nThe repair was approved.\n- Rope: nothing was decided.\n"
+
+
+def test_comments_do_not_answer(ask: Ask) -> None:
+    answer = ask({"m.md": COMMENTS}, "What is the fee?")
+    assert answer.hits[0].passage.text == "The fee stays at 60 euros."
+    assert answer.verdict is Verdict.ANSWERED
+    assert "Ilse Kern takes over the purse from Bo Lind." in [hit.passage.text for hit in answer.hits]
+    assert len(answer.hits) == 2
+
+
+def test_text_between_two_rules_is_no_front_matter(ask: Ask) -> None:
+    answer = ask({"m.md": BETWEEN_RULES}, "Who was elected treasurer?")
+    assert answer.hits[0].passage.text == "The board met on 4 May and elected Ilse Kern as treasurer."
+
+
+def test_a_row_knows_the_names_of_its_columns() -> None:
+    rows = [p for p in split_passages(document(ACTIONS, "m.md")) if not p.heading]
+    assert [(p.text, p.location.columns, p.location.section) for p in rows] == [
+        ("| Ilse | Paint the hull | 4 May |", ("Owner", "Task", "Due"), "Actions"),
+        ("| Bo | Order rope | 9 June |", ("Owner", "Task", "Due"), "Actions"),
+    ]
+
+
+def test_a_label_stays_with_the_line_below_it(ask: Ask) -> None:
+    answer = ask({"m.md": SUMMARY}, "What was decided about the crane?")
+    assert answer.hits[0].passage.text == "Crane:\nThe repair was approved."

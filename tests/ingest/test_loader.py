@@ -1,3 +1,4 @@
+import datetime
 import errno
 import hashlib
 import os
@@ -371,3 +372,28 @@ def test_a_file_that_cannot_be_opened_for_want_of_resources_is_an_error_and_not_
     for read in (scan_folder, list_documents, lambda folder: read_document(folder, "a.txt")):
         with pytest.raises(CorpusError, match=rf"cannot read .*a\.txt: {os.strerror(number)}"):
             read(documents)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "date"),
+    [
+        ("2026-03-04.md", "---\ndate: 2026-05-04\n---\nMinutes of 6 June 2026\n", datetime.date(2026, 5, 4)),
+        ("2026-03-04.md", "Minutes of 6 June 2026\n", datetime.date(2026, 3, 4)),
+        ("2026-03-04 Board/m.txt", "Minutes of 6 June 2026\n\nThe crane is red.\n", datetime.date(2026, 3, 4)),
+        ("m.txt", "Harbour board\r\nMinutes of 6 June 2026\r\n\r\nThe crane is red.\r\n", datetime.date(2026, 6, 6)),
+        ("m.md", "# Board\n\n- Chair: Ilse\n- **Date:** 6 June 2026\n", datetime.date(2026, 6, 6)),
+        ("m.md", "# Board\n\n<!-- Date: 6 June 2026 -->\n\nThe crane is red.\n", None),
+        ("m.txt", "The board met on 6 June 2026.\n", None),
+        ("m.txt", "The crane is red.\n" * 15 + "Date: 6 June 2026\n", None),
+    ],
+)
+def test_a_document_is_of_the_date_that_its_format_says_or_its_name_or_its_head(
+    documents: Path, name: str, text: str, date: datetime.date | None
+) -> None:
+    write(documents, name, text=text)
+    assert read_document(documents, name).date == date
+
+
+def test_front_matter_gives_a_document_its_title(documents: Path) -> None:
+    write(documents, "m.markdown", text="---\ntitle: Harbour board\n---\n# Minutes\n\nThe crane is red.\n")
+    assert read_document(documents, "m.markdown").title == "Harbour board"

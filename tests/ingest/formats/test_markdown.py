@@ -84,7 +84,12 @@ CASES = {
     "table of a head alone": ("| a | b |\n|---|---|\n", ["| a | b |"]),
     "table in a list": ("- one\n\n  | a | b |\n  |---|---|\n  | c | d |\n", ["one", "| c | d |"]),
     "text between rules": ("---\n\nOne.\n\n---\n\nTwo.", ["One.", "Two."]),
-    "text right between rules": ("---\nOne: a thing. Two.\n---\nThree.", ["One: a thing. Two.", "Three."]),
+    "text right between rules": ("---\nOne. A thing: two.\n---\nThree.", ["One. A thing: two.", "Three."]),
+    "sentence with a colon between rules": ("---\nOne: a thing.\n---\nTwo.", ["One: a thing.", "Two."]),
+    "paragraph right above a rule": (
+        "One.\n\nThe board met. It\nagreed.\n---\nTwo.",
+        ["One.", "The board met. It\nagreed.", "Two."],
+    ),
     "list between rules": ("---\n- one\n- two\n---\nThree.", ["one", "two", "Three."]),
     "front matter with a mistake": ("---\ntitle: a: b\nx: y\n---\nOne.", ["One."]),
     "front matter that ends in dots": ("---\nx: y\n...\nOne.", ["One."]),

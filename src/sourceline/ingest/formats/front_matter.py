@@ -52,12 +52,6 @@ class _Field:
             self.end = end
 
 
-def rules_around_text(source: str) -> re.Match[str] | None:
-    """Return the two rules that a file begins with and what is between them (``inside``), if it begins so."""
-    match = _BETWEEN_RULES.match(source)
-    return match if match and match["inside"].strip() else None
-
-
 def read_front_matter(source: str) -> FrontMatter | None:
     """Return the front matter that ``source`` begins with, None if it has none.
 
@@ -68,9 +62,9 @@ def read_front_matter(source: str) -> FrontMatter | None:
     """
     import yaml  # slow, and only builds need it
 
-    match = rules_around_text(source)
+    match = _BETWEEN_RULES.match(source)
     # Behind a rule that is one, a blank line follows.
-    if not match or match["inside"][0] in "\n ":
+    if not match or match["inside"][:1] in {"", "\n", " "}:
         return None
     inside, offset = match["inside"], match.start("inside")
     try:

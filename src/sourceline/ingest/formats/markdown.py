@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sourceline.ingest.formats.front_matter import read_front_matter, rules_around_text
+from sourceline.ingest.formats.front_matter import read_front_matter
 from sourceline.ingest.speakers import attribute_turns
 from sourceline.types import Block, BlockKind, ParsedFile
 
@@ -47,13 +47,9 @@ def parse(text: str) -> ParsedFile:
     # The parser reads "\r\n" and "\r" as one "\n": put something of equal length there, so that offsets agree.
     source = text.replace("\r\n", " \n").replace("\r", "\n")
     front_matter = read_front_matter(source)
-    body = source
     if front_matter:
-        body = re.sub(r"[^\n]", " ", source[: front_matter.end]) + source[front_matter.end :]
-    elif rules := rules_around_text(source):
-        # The rule below a paragraph would make it a heading.
-        body = "   " + source[3 : rules.end("inside")] + "   " + source[rules.end("inside") + 3 :]
-    blocks = attribute_turns(text, tuple(_Reader(body).blocks()))
+        source = re.sub(r"[^\n]", " ", source[: front_matter.end]) + source[front_matter.end :]
+    blocks = attribute_turns(text, tuple(_Reader(source).blocks()))
     if front_matter:
         return ParsedFile(text, front_matter.blocks + blocks, front_matter.title, front_matter.date)
     return ParsedFile(text, blocks)
@@ -244,10 +240,12 @@ class _Reader:
 
     def _heading(self, token: "Token", hashes: str) -> Iterator[Block]:
         content = self._content(token, behind=hashes)
+        # A rule right below a paragraph makes a heading of it, which nobody meant.
+        kind = PARAGRAPH if not hashes and content.text.endswith((".", "。")) else BlockKind.HEADING
         attributes = _ATTRIBUTES.search(content.text)
         end = attributes.start() if attributes else len(content.text)
         if end:
-            yield from self._block(BlockKind.HEADING, *content.span(0, end), self._unread(content))
+            yield from self._block(kind, *content.span(0, end), self._unread(content))
 
     def _note_title(self, token: "Token") -> Iterator[Block]:
         """Yield the title of a note: `!!! note "Title"`."""

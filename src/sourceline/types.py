@@ -290,10 +290,10 @@ class SourceStatus(StrEnum):
 class Citation:
     """A citation, looked up.
 
-    ``cited`` is the sentence as it was cited: in its present place if the status is ``current``, else where it was when
-    the id was first issued. ``now`` is the passage that stands for it today: itself (``current``), the same sentence
-    elsewhere (``moved``), or its edited successor (``changed``, with the ``similarity`` of the two texts from 0 to 1).
-    It is None if the sentence was ``removed``.
+    ``cited`` is the sentence as it was cited: in its present place and typography if the status is ``current``, else as
+    and where it was when the id was first issued. ``now`` is the passage that stands for it today: itself
+    (``current``), the same sentence elsewhere (``moved``), or its edited successor (``changed``, with the
+    ``similarity`` of the two texts from 0 to 1). It is None if the sentence was ``removed``.
 
     ``source`` says what became of the file of ``now`` since the snapshot; None if there is none, or it cannot be told.
     """

@@ -262,9 +262,8 @@ def test_a_ledger_of_version_2_keeps_every_row_and_finds_texts_in_any_typography
         connection.executescript(f"PRAGMA journal_mode = WAL; {VERSION_2}")
         for c in old:
             p = c.passage
-            where = (p.id, "s1", p.document_id, c.title, p.ordinal, p.start, p.end, 2, 1, "S")
-            text = (p.text, c.prefix, c.suffix, text_hash(p.text), p.heading, c.context.before, c.context.after)
-            row = (*where, *text)
+            row: list[object] = [p.id, "s1", p.document_id, c.title, p.ordinal, p.start, p.end, 2, 1, "S", p.text]
+            row += [c.prefix, c.suffix, text_hash(p.text), p.heading, c.context.before, c.context.after]
             connection.execute(f"INSERT INTO issued VALUES ({', '.join('?' * len(row))})", row)
         connection.execute("INSERT INTO resolutions VALUES (4, 'a', 's2', 'moved', 'b')")
     ledger = Ledger(tmp_path)

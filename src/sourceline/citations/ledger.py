@@ -20,7 +20,8 @@ from sourceline.text import nfc, same_but_typography
 from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext, Time
 
 FILE = "ledger.sqlite"
-VERSION = 3  # in SQLite's user_version
+# In SQLite's user_version. Also to be raised, with an upgrade of ``form_hash``, if ``plain_typography`` changes.
+VERSION = 3
 _SCHEMA = f"""
 CREATE TABLE issued (
     id TEXT PRIMARY KEY, snapshot TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,

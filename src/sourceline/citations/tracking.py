@@ -84,7 +84,7 @@ def match_reappeared(lost: Iterable[PassageInContext], appeared: Sequence[Passag
         candidates = by_text.same(old)
         if not candidates:
             continue
-        if same := _renamed_to(old, candidates) or _otherwise_cut(old, candidates):
+        if same := _by_older_id(old, candidates) or _otherwise_cut(old, candidates):
             yield Resolution(old.passage.id, CitationStatus.CURRENT, same.passage.id)
             continue
         best = max(candidates, key=lambda new: (_same_document(old, new), _agreement(old, new)))
@@ -115,7 +115,7 @@ def match_missing(
         if citation in present or citation in moved:
             continue
         copies = by_text.same(missing)
-        if same := _renamed_to(missing, copies):
+        if same := _by_older_id(missing, copies):
             yield Resolution(citation, CitationStatus.CURRENT, same.passage.id)
             continue
         copy = _surviving_copy(missing, copies)
@@ -147,12 +147,13 @@ def _resolutions(
     ``old`` and ``new`` hold the documents that changed, ``appeared`` the passages whose ids are not in ``old``.
     """
     by_id = {passage.passage.id: passage for document in new.values() for passage in document}
-    renamed = list(_renamed(ledger, new))
+    renamed = list(_older_ids(ledger, new))
     yield from renamed
     moved = {r.citation: by_id[r.successor] for r in renamed if r.successor}
     appeared_ids = {passage.passage.id for passage in appeared}
     stayed = {_document_and_text(p) for document in new.values() for p in document if p.passage.id not in appeared_ids}
     just_lost = {passage.passage.id for document in old.values() for passage in document}
+    appeared_texts = _ByText(appeared)
     lost = [
         cited
         for cited in ledger.with_texts(passage.passage.text for passage in appeared)
@@ -161,7 +162,11 @@ def _resolutions(
         and passages.find([cited.passage.id]) is None
         # A new copy of a text takes nothing from where the text still stands.
         and _document_and_text(cited) not in stayed
-        and (cited.passage.id in just_lost or not _has_same_text_now(cited, passages, ledger))
+        and (
+            cited.passage.id in just_lost
+            or _by_older_id(cited, appeared_texts.same(cited))
+            or not _has_same_text_now(cited, passages, ledger)
+        )
     ]
     reappeared = list(match_reappeared(lost, appeared))
     yield from reappeared
@@ -177,7 +182,7 @@ def _resolutions(
         yield from match_missing(old_passages, new.get(target, []), moved, passages.find_texts(texts))
 
 
-def _renamed(ledger: Ledger, new: dict[str, list[PassageInContext]]) -> Iterator[Resolution]:
+def _older_ids(ledger: Ledger, new: dict[str, list[PassageInContext]]) -> Iterator[Resolution]:
     """Yield the ids that indexes before format 8 gave passages of these documents, with the ids that they have now."""
     ids = {passage.passage.id for document in new.values() for passage in document}
     renamed: dict[str, str] = {}
@@ -195,7 +200,7 @@ def _renamed(ledger: Ledger, new: dict[str, list[PassageInContext]]) -> Iterator
             yield Resolution(citation, CitationStatus.CURRENT, renamed[citation])
 
 
-def _renamed_to(old: PassageInContext, candidates: Sequence[PassageInContext]) -> PassageInContext | None:
+def _by_older_id(old: PassageInContext, candidates: Sequence[PassageInContext]) -> PassageInContext | None:
     """Return which of these passages of the same text had the id of ``old`` before format 8."""
     here = {new.passage.id: new for new in candidates if _same_document(old, new)}
     p = old.passage

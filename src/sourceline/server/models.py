@@ -370,9 +370,9 @@ class Successor(Place):
 class CitationResponse(Place):
     """A citation looked up.
 
-    `text` is the sentence as it was cited, always. `document`, `location`, `context` and `selectors` say where that
-    text stands now (`current`, `moved`) or, if it stands nowhere, where it stood when it was first issued (`changed`,
-    `removed`). `successor` is there for `moved` and `changed`.
+    `text` is the sentence as it was cited; if it is `current`, in its present typography. `document`, `location`,
+    `context` and `selectors` say where that text stands now (`current`, `moved`) or, if it stands nowhere, where it
+    stood when it was first issued (`changed`, `removed`). `successor` is there for `moved` and `changed`.
     """
 
     model_config = ConfigDict(json_schema_extra=_example(_LOOKED_UP))

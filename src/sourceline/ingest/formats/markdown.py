@@ -1,7 +1,7 @@
 """Markdown (CommonMark with tables, footnotes, definition lists, notes and front matter), read by its syntax tree."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,8 +26,6 @@ _TASK = re.compile(r"\[[ xX]\][ \t]+(?=\S)")
 _NOTE = re.compile(r"\[![\w-]+\][+-]?[ \t]*")
 _ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[#.][^{}\n]*\}\s*\Z")  # of a heading: "# Crane {#crane}"
 _FOOTNOTE_MARK = re.compile(r"\[\^[^\]\n]*\]:")
-# A line that begins with a comment may be a paragraph's, and go on in the next.
-_TEXT_BEHIND_COMMENT = re.compile(r"(?:<!--(?s:.*?)-->[ \t]*)++[^\s<]")
 _SCRIPT = re.compile(r"<(script|style|template|svg)\b", re.I)
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
 # Cells of a row stay together.
@@ -65,8 +63,9 @@ def _parser() -> "MarkdownIt":
     from mdit_py_plugins.footnote import footnote_plugin
 
     def html_of_its_own(state: "StateBlock", line: int, end: int, silent: bool) -> bool:
-        start = state.bMarks[line] + state.tShift[line]
-        return not _TEXT_BEHIND_COMMENT.match(state.src, start) and html_block(state, line, end, silent)
+        # A line that begins with a comment may be a paragraph's, and go on in the next.
+        is_text = _has_text_behind_comment(state.src, state.bMarks[line] + state.tShift[line])
+        return not is_text and html_block(state, line, end, silent)
 
     # What is nested deeper than maxNesting is dropped; its own 20 is a list ten levels deep.
     parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table").disable("inline")
@@ -138,6 +137,19 @@ def _markup_end(text: str, at: int) -> int:
     if text.startswith("<", at) and (tag := HTML_OPEN_CLOSE_TAG_RE.match(text[at : at + _TAG_CHARACTERS])):
         return at + tag.end()
     return -1
+
+
+def _has_text_behind_comment(text: str, at: int) -> bool:
+    """Return whether there are comments at ``at``, and text behind them on the line that they end in."""
+    begin = at
+    while text.startswith("<!--", at):
+        end = text.find("-->", at + 2)
+        if end < 0:
+            return False
+        at = end + 3
+        while text.startswith((" ", "\t"), at):
+            at += 1
+    return at > begin and not text.startswith(("\n", "<"), at) and at < len(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +307,15 @@ class _Reader:
         content = self._content(token)
         text = content.text
         begin, at = 0, 0
-        unread = self._markers(content)
+        markers = self._markers(content).hidden
+        hidden: list[Stretch] = []
+
+        def piece(start: int, end: int) -> Iterator[Block]:
+            if start < end:
+                first, last = content.span(start, end)
+                between = markers[bisect_left(markers, (first, 0)) : bisect_left(markers, (last, 0))]
+                yield from self._block(PARAGRAPH, first, last, _Unread(between + hidden, []))
+
         while (at := text.find("<", at)) >= 0:
             end = _markup_end(text, at)
             if end < 0:
@@ -306,15 +326,14 @@ class _Reader:
             elif script := _SCRIPT.match(text, at):
                 close = re.compile(rf"</{script[1]}\s*>", re.I).search(text, end)
                 end = close.end() if close else len(text)
-            unread.hidden.append(content.span(at, end))
+            hidden.append(content.span(at, end))
             tag = _TAG_NAME.match(text, at)
             if tag and tag[1].lower() in {*block_names, "pre"} - _CELLS:
-                if begin < at:
-                    yield from self._block(PARAGRAPH, *content.span(begin, at), unread)
+                yield from piece(begin, at)
                 begin = end
+                hidden.clear()
             at = end
-        if begin < len(text):
-            yield from self._block(PARAGRAPH, *content.span(begin, len(text)), unread)
+        yield from piece(begin, len(text))
 
     def _content(self, token: "Token", first: int | None = None, behind: str = "") -> _Content:
         """Find the token's content in the source: the parser stripped bullets, hashes and quotation marks from it.
@@ -330,7 +349,7 @@ class _Reader:
         if first is None:
             first = token.map[0]
             # The parser also strips lines of white space that it takes for text.
-            while not behind and not self._line(first).rstrip().endswith(lines[0].strip()):
+            while not behind and first + 1 < token.map[1] and not self._line(first).rstrip().endswith(lines[0].strip()):
                 first += 1
         positions = []
         for number, line in enumerate(lines, start=first):

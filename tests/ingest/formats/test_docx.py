@@ -57,7 +57,7 @@ def test_a_style_that_is_based_on_a_heading_is_one_and_so_is_a_short_bold_line()
     style = document.styles.add_style("House title", WD_STYLE_TYPE.PARAGRAPH)
     style.base_style = document.styles["Heading 1"]
     document.add_paragraph("Crane", style="House title")
-    document.add_paragraph("It is red.")
+    document.add_paragraph("It is red, and it has stood on the pier since the war.")
     document.add_paragraph().add_run("Rope").bold = True
     document.add_paragraph().add_run("Motion to buy a rope carried").bold = True
 

@@ -37,7 +37,7 @@ _HIDDEN_STYLE = re.compile(r"(?i)display\s*:\s*none|visibility\s*:\s*hidden")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _BLANK_LINE = re.compile(r"\n[ \n]*\n")
 _ANCHORS = {"¶", "§", "#", "🔗"}  # links of headings to themselves
-_DEEPEST = 5  # quotation that is marked as such
+_DEEPEST = 5  # list or quotation that is marked as such
 
 _DATE_NAMES = re.compile(
     r"(?i)(?:dc(?:terms)?\.)?(?:date|created|issued)|article:published_time|date_?published|pubdate|publish-?date"
@@ -151,7 +151,7 @@ class _Page(HTMLParser):
         self._count: Counter[str] = Counter()  # of the open ones, by tag
         self._unread = 0  # how many of them are not read
         self._open_tables: list[_Table] = []
-        self._items: list[int] = []  # how many items each open list has
+        self._lists: list[tuple[bool, int]] = []  # whether the open ones are numbered, and how many items they have
         self._text: list[str] = []
         self._marker = ""
 
@@ -192,8 +192,8 @@ class _Page(HTMLParser):
                 if closed == "table" and self._open_tables:
                     self._end_paragraph()
                     self._open_tables.pop()
-                elif closed in ("ul", "ol") and self._items:
-                    self._items.pop()
+                elif closed in ("ul", "ol") and self._lists:
+                    self._lists.pop()
             self._unread -= unread
 
     def handle_data(self, data: str) -> None:
@@ -219,7 +219,7 @@ class _Page(HTMLParser):
     def _begin(self, tag: str, attributes: dict[str, str]) -> None:
         match tag:
             case "ul" | "ol":
-                self._items.append(0)
+                self._lists.append((tag == "ol", 0))
             case "li":
                 self._begin_item()
             case "table":
@@ -248,13 +248,9 @@ class _Page(HTMLParser):
         )
 
     def _begin_item(self) -> None:
-        depth = len(self._items)
-        if depth:
-            self._items[-1] += 1
-        # Of the open lists the last one is the item's.
-        kind = next((tag for tag, _ in reversed(self._open) if tag in ("ul", "ol")), "ul")
-        bullet = f"{self._items[-1]}. " if kind == "ol" and depth else "• "
-        self._marker = "  " * (depth - 1) + bullet
+        numbered, items = self._lists.pop() if self._lists else (False, 0)
+        self._marker = "  " * min(len(self._lists), _DEEPEST) + (f"{items + 1}. " if numbered else "• ")
+        self._lists.append((numbered, items + 1))
 
     def _end_paragraph(self) -> None:
         text, self._text = "".join(self._text), []

@@ -1,10 +1,116 @@
-"""Tells sentences that ask from those that tell."""
+"""Tells sentences that ask from those that tell: what asks a question in the text does not answer it.
+
+In doubt a sentence tells, for an answer that is taken for a question is lost.
+"""
+
+import re
+
+MAX_CHARACTERS = 1_000  # of a sentence that does nothing but ask
+
+_CLOSERS = "\"'”“’»«)]」』*_~` \t\r\n\u00a0\u202f"
+_ENDS_ASKING = re.compile(r"[?？؟\u037e⁇⁈⁉‽][?!？！.…]*$|[吗嗎呢][。.]?$|(?:です|ます|でした|ました)か[。.]?$")
+_GREEK_QUESTION = re.compile(r"[α-ωά-ώ][^.!?]*;$")
+_OPENING_QUOTES = {'"': '"', "”": "“", "’": "‘", "»": "«", "」": "「", "』": "『", "“": "„", "«": "»", ")": "(", "]": "["}
+_LABEL = re.compile(r"(?:\s*(?:\[[\d:., ]+\]|[-–—•*>]))*\s*(?:[^\s:?.!]+(?:\.?\s+[^\s:?.!]+){0,4}\s?[:：]\s*)?")
+
+# What is asked at the end of a statement only asks for a nod: "It costs 9,000 euros, doesn't it?"
+_TAG = re.compile(
+    r"(?i),\s*(?:(?:is|are|was|were|do|does|did|has|have|had|will|would|can|could|should|must|ca|wo)(?:n['’]t|\s+not)?"
+    r"\s+(?:i|we|you|he|she|it|they|there)|right|yes|no|correct|okay|ok|eh|huh|innit|oder|nicht(?:\s+wahr)?|gell|ja"
+    r"|n['’]est-ce\s+pas|non|¿?\s*(?:verdad|no)|vero|não|né|toch)\s*\?+$"
+)
+_IN_DOUBT = re.compile(r"\(\s*\?+\s*\)$")  # "in 1963 (?)"
+# A statement in front of a question: "We have 9,000 euros, so who pays the rest?", "It is shut – do we mind?"
+_STATES_FIRST = re.compile(r"(?i)^(?:\S+\s+){2,}\S+(?:\s+[–—-]+\s+|;\s+|,\s+(?:so|but|and|aber|und|mais|pero)\s+)\S")
+_BEGINS_ASKING = re.compile(
+    r"(?i)[¿\"“„«‘']*(?:(?:and|so|but|well|okay|ok|then|now|also|und|et|y)[, ]+)?(?:who|whom|whose|what|when|where|which|why|how|is"
+    r"|are|was|were|am|do|does|did|has|have|had|will|would|can|could|shall|should|may|might|must|if|in|for|to|on|at|by"
+    r"|given|since|isn['’]t|aren['’]t|don['’]t|w(?:er|en|em|as|ann|o|ie|arum|ieso|eshalb|elche\w*)|ist|sind|war|hat"
+    r"|haben|kann|können|wird|werden|soll|sollen|muss|gibt|qu\S*|combien|comment|où|pourquoi|est|a-t|cu[aá]\S*"
+    r"|d[oó]nde|c[oó]mo)\b"
+)
+
+_WH = r"(?:whether|if|who(?:m|se)?|what|when|where|which|why|how)\b"
+_OBJECT = r"(?:\s+(?!to\b|for\b|that\b|about\b)[^\s,;:]+){0,4}"
+# A question that is reported, by language: who asks, the verb, what is asked.
+_REPORTS = [
+    re.compile(rf"(?i)\b(?<!not )(?<!never ){pattern}")
+    for pattern in (
+        rf"(?:ask(?:ed|s)|wonder(?:ed|s|ing)?|[ei]nquire[ds]|queried|queries|want(?:ed|s)? to know|like to know|asking)"
+        rf"{_OBJECT},?\s+(?:aloud\s+)?(?:as to\s+)?{_WH}",
+        rf"question\s+(?:is|was|remains|remained|arose|(?:was|is) (?:raised|put|asked))\s*,?\s+(?:as to\s+)?{_WH}",
+        r"(?:(?:ge)?frag(?:t|te|ten|en)|woll(?:te|ten|en) wissen|möchten? wissen|will wissen|erkundig(?:t|te|ten) sich|stell(?:t|te|ten)"
+        r"(?: sich)? die frage|frage (?:ist|war|bleibt))(?:\s+[^\s,;:]+){0,6},\s+(?:ob|we[rnm]|was|wann|wo\w*|warum|weshalb"
+        r"|wie\w*|welche\w*|(?:auf|in|zu|bis|seit|von|für|mit) we\w+)\b",
+        r"(?:demand(?:é|e|ent|a|èrent|ait|aient)|(?:voulait|veut|souhaite|souhaitait|aimerait) savoir)(?:\s+[^\s,;:]+){0,4}\s+(?:si|s['’]ils?"
+        r"|qui|quand|où|comment|combien|pourquoi|quel(?:le)?s?|ce qu\S*)\b",
+        r"(?:pregunt(?:ó|a|an|aron|aba)|(?:quiso|quería|quiere|querían) saber)(?:\s+[^\s,;:]+){0,4}\s+(?:si|qui[eé]n\w*|qué|cuándo"
+        r"|dónde|cómo|cuánt\w*|por qué|cuál\w*)\b",
+        r"(?:chie(?:sto|se|de|sero|dono)|(?:voleva|vuole) sapere)(?:\s+[^\s,;:]+){0,4}\s+(?:se|chi|quando|dove|come|quant\w*|perché"
+        r"|qual\w*|(?:che )?cosa)\b",
+        r"(?:pergunt(?:ou|a|am|aram)|(?:quis|queria|quer) saber)(?:\s+[^\s,;:]+){0,4}\s+(?:se|quem|quando|onde|como|quant\w*|por que"
+        r"|porque|qua(?:l|is))\b",
+        r"(?:vroeg(?:en)?|vraagt|vragen|(?:wilde|wil|wilden) weten)(?:\s+[^\s,;:]+){0,4},?\s+(?:of|wie|wat|wanneer|waar\w*|hoe\w*|welke?)\b",
+    )
+]
+_REPORTS_CHINESE = re.compile(r"(?:问|問|询问|詢問|想知道)[^。]*(?:是否|多少|什么|什麼|谁|誰|何时|何時|哪|怎么|怎麼|为什么|為什麼|几|幾)")
+# No question is reported by "When asked whether …, Kern said", nor by "Nobody asked who …".
+_NO_REPORT = re.compile(
+    r"(?i)(?:when|if|being|having|after|once|nobody|no one|none|no|asked|questioned|auf|gefragt|als|wenn|niemand|interrogée?"
+    r"|lorsqu\S*|quand|personne|al|cuando|preguntad[oa]|nadie|vor|nach)\b"
+)
+# What is answered or decided in the same sentence.
+_TELLS_BESIDE = re.compile(
+    r"(?i)[;:(]|\s[–—-]\s|[a-z]\?.*\w|,\s(?:and|but|so|to which)\s(?!wh|how|if\b|for how|in wh)"
+    r"|(?:[,–—]|\b(?:and|but|und|et|mais|y|pero|e|en)\b).*\b(?:said|says|repl(?:y|ied|ies)|answer(?:s|ed)?|respon(?:d|ds|ded)|explain(?:s|ed)?"
+    r"|confirm(?:s|ed)?|stated?|told|tells|learn(?:s|ed|t)|heard|agree[ds]?|decid(?:e|ed|es)|resolved|approved|assured|noted|it was|they were|sagt\w*|antwortet\w*"
+    r"|erwidert\w*|erklärt\w*|bestätigt\w*|mein(?:t|te)|erfuhr\w*|hieß|beschloss\w*|dit|répond\w*|expliqu\w*|dijo|contest\w*|respond\w*|explic\w*"
+    r"|disse|rispo\w*|zei|antwoord\w*)\b|答|回答|表示"
+)
 
 
 def asks(text: str) -> bool:
-    """Return whether a sentence asks rather than tells.
+    """Return whether a sentence asks, or reports a question, and tells nothing beside it.
 
-    >>> asks("What is the budget?"), asks("The budget is 40,000 euros.")
-    (True, False)
+    >>> asks("What is the budget?"), asks("The chair then asked how much the crane costs.")
+    (True, True)
+    >>> asks("Asked about the crane, Kern said it costs 9,000 euros."), asks("They asked for 9,000 euros.")
+    (False, False)
     """
-    return text.rstrip("\"'”’») ").endswith(("?", "？", "؟"))
+    if len(text) > MAX_CHARACTERS:
+        return False
+    text = " ".join(text.split())
+    bare = text.rstrip(_CLOSERS)
+    if _ENDS_ASKING.search(bare) or _GREEK_QUESTION.search(bare):
+        return _asks_directly(text, bare)
+    return _reports_question(text)
+
+
+def _asks_directly(text: str, bare: str) -> bool:
+    """Return whether a sentence that ends in a question mark asks all of what it says."""
+    if _IN_DOUBT.search(text):
+        return False
+    closing = text[len(bare) :].strip()[:1]
+    opening = _OPENING_QUOTES.get(closing)
+    if opening and opening in bare:
+        before = bare[: bare.rindex(opening)].rstrip()
+        # A quotation asks if it is the sentence or somebody's words: not so the title of a song.
+        if before and before[-1] not in ":,：，-–—":
+            return any(report.search(f"{before} what") for report in _REPORTS[:1])
+        return True
+    spoken = bare[label.end() :] if (label := _LABEL.match(bare)) else bare
+    if _TAG.search(spoken) and not _BEGINS_ASKING.match(spoken):
+        return False
+    return not _STATES_FIRST.search(spoken) or bool(_BEGINS_ASKING.match(spoken))
+
+
+def _reports_question(text: str) -> bool:
+    """Return whether a sentence says what somebody asked, and nothing else."""
+    label = _LABEL.match(text)
+    spoken = text[label.end() :] if label else text
+    if _NO_REPORT.match(spoken):
+        return False
+    for report in (*_REPORTS, _REPORTS_CHINESE):
+        if match := report.search(spoken):
+            return not _TELLS_BESIDE.search(spoken, match.end())
+    return False

@@ -14,7 +14,19 @@ from unicodedata import combining, is_normalized, normalize
 import sentencex
 
 from sourceline.ids import citation_id
-from sourceline.ingest.abbreviations import BEFORE_NUMBERS, MAYBE_LAST, MONTHS, OPENERS, TITLES, UNFINISHED, WEEKDAYS
+from sourceline.ingest.abbreviations import (
+    BEFORE_NUMBERS,
+    LIST_BULLET,
+    LIST_NUMBER,
+    MAYBE_LAST,
+    MONTHS,
+    OPENERS,
+    SHORT_MONTHS,
+    TITLES,
+    UNFINISHED,
+    UNITS,
+    WEEKDAYS,
+)
 from sourceline.ingest.languages import DEFAULT_LANGUAGE, guess_language
 from sourceline.ingest.unpunctuated import readable_stretches
 from sourceline.text import plain_typography
@@ -58,7 +70,13 @@ _LETTERED = re.compile(
     r"(?i)\b(?:plan|room|option|annex|appendix|part|section|group|team|grade|class|vitamin|hall|block|line|type|version"
     r"|raum|anlage|teil|gruppe|klasse|salle|annexe|sala|anexo|grupo)\s+[a-z]\.$"
 )
-_ENUMERATOR = re.compile(r"(?:[-*•·–]\s*)?[(\[]?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]{1,6})[.)\]]\.?|§+\s*\d+\.")
+_ENUMERATOR = re.compile(rf"(?:{LIST_BULLET}\s*)?{LIST_NUMBER}\.?|§+\s*\d+\.")
+# More of it follows these: "1. the boats, 2. the buoys", "III. 2", "2 hrs. 15 min.", "le 4 sept. 2026".
+_ENDS_IN_NUMBER = re.compile(r"(?:^|\W)\d{1,3}\.$")
+_ENDS_IN_ROMAN = re.compile(r"(?:^|\s)[IVXLC]{2,}\.$")
+_ENDS_IN_UNIT = re.compile(rf"\d\s?{UNITS}$")
+_ENDS_IN_MONTH = re.compile(rf"(?i)(?:^|[\s(]){SHORT_MONTHS}$")
+_ORDINAL_SIGN = re.compile("[ºª°]")  # "n.º 12"
 # Only numbers up to 99: a sentence may end in a year.
 _ENDS_IN_ORDINAL = re.compile(r"(?:^|[\s(/–-])\d{1,2}\.$")
 _LATER_ORDINAL = re.compile(r"\d{1,2}\.(?!\d)|[a-zß-öø-ÿ]")
@@ -86,15 +104,28 @@ _FOOTNOTE = re.compile(
 )
 # A sentence in brackets of its own, "(See above.) Others may appeal.", or the end of one in guillemets.
 _BRACKETED = re.compile(r"(?:(?:^|(?<=[.!?]\s))\([^()]{2,300}[.!?]\)|(?<=[.!?…])\s?»)(?=\s+[^\W\da-zß-öø-ÿ_])")
-# Who said it, behind a quotation: “很好。”他说。 「はい。」と言った。 "Is it open?" Kern asked.
+# Who said it, behind a quotation: “很好。”他说。 「はい。」と言った。 "Is it open?" Ms. Kern asked. —¿Y ahora? —dijo.
 _SAID = re.compile(
-    r"\w{0,6}(?:说|說|问|問|道|答|表示)|と|って|[A-ZÀ-Þ]\w+\s(?:said|asked|replied|added|answered|called|cried)\b"
+    r"\w{0,6}(?:说道?|說道?|问道?|問道?|答道?|(?<!知)道|表示)(?=[\s，。：！,.:!]|$)|と|って|[—–]\s?[a-zß-öø-ÿ]"
+    r"|(?:[A-ZÀ-Þ][\w'’-]*\.?\s){1,3}(?:said|asked|replied|added|answered|called|cried)\b"
 )
-_ENDS_QUOTED = re.compile(r"[。？！][”」’』]$|[?!][\"”’]$")
+_ENDS_QUOTED = re.compile(r"[。？！…][”」’』]$|[?!…][\"”’»]$|[?!…]$")
+# A quotation that ends its sentence has its speaker in front of it.
+_INTRODUCED = re.compile(r"[:,：，]\s*[\"“«‘「『][^\"“«‘「『]*$")
+_AFTER_QUOTED = re.compile(
+    r"(?<=[.?!…][\"”’»])\s+(?=[\"“«‘]?[^\W\da-zß-öø-ÿ_])|(?<=[.?!…]\s»)\s+(?=[^\W\da-zß-öø-ÿ_])|(?<=[。？！][”」』])(?=\w)"
+)
 # Behind "etc." or "usw." sentencex never ends a sentence.
 _AFTER_MAYBE_LAST = re.compile(rf"(?<=\s)(?:{MAYBE_LAST})\s+(?=[^\W\da-zß-öø-ÿ_])")
 # Nor behind these, which are whole words where no number follows: "The mayor was ill. Nine members came."
-_AFTER_WORD = re.compile(r"(?<=[^\W\d_]\s)(?:no|ill|art|fig|may|mar)\.\s+(?=[^\W\da-zß-öø-ÿ_][^\W\dA-Z_])")
+_AFTER_WORD = re.compile(
+    r"(?:(?<=[^\W\d_]\s)(?:no|ill|art|fig|mar)|(?<=\w\s)[Mm]a[yi]|(?<=\d\s)(?:[kcm]?m|k?g|l|t|h))\.\s+"
+    r"(?=[^\W\da-zß-öø-ÿ_][^\W\dA-Z_])"
+)
+# Nor behind some words that it takes for abbreviations: "en contra. El".
+_AFTER_LONG_WORD = re.compile(r"(?<=[a-zß-öø-ÿ]{4})\.\s+(?=([^\W\da-zß-öø-ÿ_][^\W\d_]*)\b)")
+# Marks of footnotes alone are no sentence.
+_NOTES = re.compile(r"(?:\s*(?:\[\^?[^\]\s]{1,40}\]|[¹²³⁰⁴-⁹]+))+\W*")
 
 
 def split_passages(document: Document) -> tuple[Passage, ...]:
@@ -180,7 +211,8 @@ def sentence_spans(
     pending: tuple[int, int] | None = None
     for plain_first, plain_last in _stretches(plain, plain_gaps, language):
         first, last = places[plain_first], places[plain_last]
-        spoken = any(map(str.isalnum, read[first:last]))
+        stretch = read[first:last]
+        spoken = any(map(str.isalnum, stretch)) and not (pending and _NOTES.fullmatch(stretch))
         first, last = start + first, start + last
         while first in opening:
             first = opening[first]
@@ -297,6 +329,8 @@ def _missed_ends(text: str) -> set[int]:
     ends.update(match.end() for match in _BRACKETED.finditer(text))
     ends.update(match.end() for match in _AFTER_MAYBE_LAST.finditer(text))
     ends.update(match.end() for match in _AFTER_WORD.finditer(text))
+    ends.update(match.end() for match in _AFTER_QUOTED.finditer(text))
+    ends.update(match.end() for match in _AFTER_LONG_WORD.finditer(text) if match[1].lower() in OPENERS)
     return ends
 
 
@@ -304,13 +338,25 @@ def _goes_on(before: str, after: str, language: str) -> bool:
     """Return whether a sentence goes on with ``after`` behind ``before``, which ends like one."""
     if _ENUMERATOR.fullmatch(before):  # "2. Crane": a number in front of its heading or item
         return True
-    if not before.endswith("."):
-        return bool(_ENDS_QUOTED.search(before) and _SAID.match(after))
     word = _FIRST_WORD.match(after)
     opens = bool(word and word[1][0].isupper() and word[1].lower().replace("’", "'") in OPENERS)
-    if _ENDS_IN_ORDINAL.search(before):
-        return _is_ordinal(before, after, opens, language)
-    return _ends_abbreviated(before, after, opens)
+    if not before.endswith("."):
+        if not _ENDS_QUOTED.search(before) or _INTRODUCED.search(before[:-1]):
+            return False
+        return bool(_SAID.match(after)) and (not opens or after.startswith("I "))
+    if _ENDS_IN_ORDINAL.search(before) and _is_ordinal(before, after, opens, language):
+        return True
+    return _goes_on_behind_number(before, after) or _ends_abbreviated(before, after, opens)
+
+
+def _goes_on_behind_number(before: str, after: str) -> bool:
+    """Return whether ``before`` ends in a number, or in a unit or month beside one, that ``after`` belongs to."""
+    if _ORDINAL_SIGN.match(after):
+        return True
+    if after[:1].islower():
+        return bool(_ENDS_IN_NUMBER.search(before) or _ENDS_IN_UNIT.search(before))
+    beside = _ENDS_IN_ROMAN.search(before) or _ENDS_IN_UNIT.search(before) or _ENDS_IN_MONTH.search(before)
+    return after[:1].isdigit() and bool(beside)
 
 
 def _ends_abbreviated(before: str, after: str, opens: bool) -> bool:

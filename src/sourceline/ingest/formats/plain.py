@@ -6,42 +6,58 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sourceline.ingest.abbreviations import BEFORE_NUMBERS, FUNCTION_WORDS, MONTHS, TITLES, UNFINISHED
+from sourceline.ingest.abbreviations import (
+    BEFORE_NUMBERS,
+    FUNCTION_WORDS,
+    LIST_BULLET,
+    LIST_NUMBER,
+    MONTHS,
+    TITLES,
+    UNFINISHED,
+)
 from sourceline.ingest.speakers import attribute_turns, is_label_line
 from sourceline.types import Block, BlockKind, ParsedFile
 
 _LINE = re.compile(r"[^\n]+")
 _SENTENCE_END = re.compile(r"[.!?:;…。！？।؟۔][\"'”’)\]»」』]*\s*$")
+_ENDS_TEXT = re.compile(r"[.!?…。！？।؟۔][\"'”’)\]»」』]*\s*$")  # a sentence, not what announces another
 # What a heading does not end with or begin with: a comma, a dash; a small letter, a bullet, a quote.
 _NO_HEADING = re.compile(r"[,\-–—]$|^[^\w(¿¡§]|^[a-zß-öø-ÿ]")
 _TURN = re.compile(r"[^:]{1,40}:\s+\S")  # of a transcript
 _CONTINUES_LINE = re.compile(r"\s*[\da-zß-öø-ÿ]")
-_NUMBERED_PART = re.compile(r"(?i)(?:chapter|part|section|appendix|annex|item|day|session)\s+[\divxlc]+\s*:")
+_NUMBERED_PART = re.compile(
+    r"(?i)(?:chapter|part|section|appendix|annex|item|day|session|top|punkt|teil|anlage|point|punto)\s+[\divxlc]+\s*:"
+)
 _NUMBERED = re.compile(
     r"(?P<number>\d{1,2}(?:\.\d{1,2})*)(?:[.)]|(?=\s))\s+(?=[^\W\da-zß-öø-ÿ_])|(?P<letter>[IVX]{1,5}|[A-Z])[.)]\s+(?=[^\W\da-z_])"
     r"|(?P<word>§|TOP|Item|Punkt|Article|Artikel)\s*\d+\b"
 )
 HEADING_CHARACTERS = 80
 
-# A line of its own that says what happened is no heading: "Motion to repair the crane carried".
+# A line of its own that says what is or happened is no heading: "Motion to repair the crane carried", "Entry 4 euros".
 _FACT = re.compile(
-    r"\b(?:is|are|was|were|has|have|had|must|shall|should|cannot|wurden?|wird|werden|ist|sind)\b"
-    r"|\bwill (?:be|not)\b|(?:carried|approved|agreed|adopted|rejected|refused|deferred|postponed|accepted|passed|lost"
-    r"|adjourned|noted|elected|resolved|seconded|cancelled|withdrawn|closed|unanimously"
-    r"|angenommen|abgelehnt|vertagt|beschlossen|genehmigt|gewählt)$|^(?i:next|nächste)\s.*\d"
+    r"\b(?:is|are|was|were|has|have|had|must|shall|should|cannot|wurden?|wird|werden|ist|sind|will (?:be|not))\b"
+    r"|\bto be [a-z]+(?:ed|n|t)\b|\b(?:sold|sent|given|paid|lent|put off|moved|referred|awarded|returned) (?:to|by|until)\b"
+    r"|(?:[a-z]{2}[^\We]ed|\b(?:agreed|lost|sold|paid|made|chosen|held|put off|withdrawn|sent|built|given|won|unanimously)"
+    r"|angenommen|abgelehnt|vertagt|beschlossen|verschoben|genehmigt|gewählt|zurückgezogen|bewilligt|verkauft)$"
+    r"|[€£$]\s?\d|\d\s?(?:€|%|(?i:euros?|eur|pounds?|dollars?|percent|prozent)\b)"  # "Entry 4 euros"
+    r"|\b\d{1,2}:\d\d\b|\b\d{1,2}[.]\d\d\s?(?:[ap]\.?m|Uhr)\b|^(?i:next|nächste)\s.*\d"
 )
 _ASKS = re.compile(r"(?i)(?:how|what|why|who|where|when|which|wie|was|warum|wer|wo|wann)\b")
 FACT_WORDS = 4
 
 # A line that begins a list's item, a turn, or "Name: value" continues no other.
-_BULLET = re.compile(r"\s*(?:[-*+•·▪◦‣o]|[–—](?=\s[^\Wa-zß-öø-ÿ_]))\s+\S")
+_BULLET = re.compile(rf"\s*(?:(?!–){LIST_BULLET}|o|[–—](?=\s[^\Wa-zß-öø-ÿ_]))\s+\S")
 _ENUMERATOR = re.compile(
-    r"\s*(?:\(?(?:\d{1,3}(?:\.\d{1,2})*|[a-zA-Z]|[ivxIVX]{1,4})[.)]\s+(?!and\b|or\b|to\b|und\b|oder\b|et\b|y\b)\S"
+    rf"\s*(?:{LIST_NUMBER}\s+(?!and\b|or\b|to\b|und\b|oder\b|et\b|y\b)\S"
     r"|\d{1,2}(?:\.\d{1,2})+\s+[^\W\da-zß-öø-ÿ_]|\[\^?\w+\][:\s])"
 )
-_LABEL = re.compile(r"\s*[\"'*_[(]*[^\Wa-zß-öø-ÿ_](?:[^\s:.!?]*\s+){0,4}[^\s:.!?]*\s?[:：](?:\s+\S|$)")
+_LABEL = re.compile(
+    r"\s*[\"'*_[(]*(?=[^\Wa-zß-öø-ÿ_])[^\s:：.!?]+(?:\s{1,4}[^\s:：.!?]+){0,4}\s?[:：](?:\s+\S|$)"
+)
+_LABEL_ALONE = re.compile(rf"(?:{LIST_BULLET}\s+)?[^:：.!?]{{1,40}}[:：]")
 _TIME_OR_LINK = re.compile(r"\s*(?:[\[(]?\d{1,2}:\d\d|https?://|www\.)")
-_BARE_NUMBER = re.compile(r"\s*(?:\(?(?:\d{1,3}(?:\.\d{1,2})*|[a-zA-Z]|[ivxIVX]{1,4})[.)]|[-*+•])\s*")
+_BARE_NUMBER = re.compile(rf"\s*(?:{LIST_NUMBER}|{LIST_BULLET})\s*")
 _DATE = re.compile(rf"(?i)\s*\d{{1,2}}\.\s+{MONTHS}\b")
 
 _SMALL = re.compile(r"\s*[\"'“‘(\[«]*[a-zß-öø-ÿа-яά-ώ]")
@@ -49,6 +65,7 @@ _CASELESS = re.compile(r"\s*[\"'“‘(\[«「『]*[\u0590-\u0eff\u1000-\u109f\u
 _CHINESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _ABBREVIATED = re.compile(rf"(?:^|[\s(])(?:{TITLES}|{UNFINISHED}|{BEFORE_NUMBERS}|[A-Z]\.)$")
 _LAST_WORD = re.compile(r"([^\W\d_]+)$")
+_LAST_CHARACTERS = 40  # of a line, where its last words stand
 # Lines of a list are shorter than paragraphs are wrapped to, and ragged: only wide ones may miss the width by a share.
 MIN_WIDTH, LOOSE_WIDTH, LOOSE_SHARE = 24, 40, 0.75
 # A full line in letters of different widths has at least this share of the longest one's.
@@ -60,6 +77,7 @@ _PAGE_NUMBER = re.compile(
     r"|第?\s*\d{1,4}\s*[页頁]"
 )
 _LONE_NUMBER = re.compile(r"[-–—\s\[(]*\d{1,4}[-–—\s\])]*")
+_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -123,7 +141,7 @@ def parse(text: str, proportional: bool = False) -> ParsedFile:
             paragraphs.append(_Paragraph((lines[first],), furniture=True))
         else:
             paragraphs.extend(_paragraphs(lines[first:last], width, proportional))
-    paragraphs = _joined_over_pages(paragraphs, source)
+    paragraphs = _without_furniture(_joined_over_pages(paragraphs, source))
     blocks = [
         Block(kind, paragraph.lines[0].start, paragraph.lines[-1].end, paragraph.gaps)
         for paragraph, kind in zip(paragraphs, _kinds(paragraphs), strict=True)
@@ -219,7 +237,7 @@ def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
     full = len(line) + 1 + first_word > width and width >= (MIN_WIDTH * 2 // 3 if chinese else MIN_WIDTH)
     if ended:
         return full and wrapped
-    if dangling or _SMALL.match(following):
+    if dangling or line.endswith(",") or _SMALL.match(following):
         return full or (width >= LOOSE_WIDTH and len(line) >= LOOSE_SHARE * width)
     if _CASELESS.match(following):
         return full and (chinese or width >= LOOSE_WIDTH)
@@ -237,7 +255,7 @@ def _is_dangling(line: str) -> bool:
     """Return whether a line ends in a word that another must follow: "a firm from", "by Ms."."""
     if _ABBREVIATED.search(line):
         return True
-    word = _LAST_WORD.search(line)
+    word = _LAST_WORD.search(line[-_LAST_CHARACTERS:])
     return word is not None and word[1] in FUNCTION_WORDS
 
 
@@ -293,16 +311,30 @@ def _paragraphs(lines: Sequence[_Line], document_width: int, proportional: bool)
         and len(line.text) + 1 + len(following.text.split()[0]) > width >= MIN_WIDTH
         for line, following in itertools.pairwise(lines)
     )
+    turns = sum(bool(_LABEL.match(line.text)) for line in lines) > 1
     paragraph = [lines[0]]
-    for line, following in itertools.pairwise(lines):
+    for at, (line, following) in enumerate(itertools.pairwise(lines)):
         head = paragraph[0]
         hangs = following.indent > head.indent and (_BULLET.match(head.text) or _ENUMERATOR.match(head.text))
-        if (hangs and not _begins_item(following.text)) or continues(line.text, following.text, width, wrapped):
+        # A turn goes on, whatever its next line begins with, where both its lines are what a wrapped one's are.
+        in_turn = turns and _LABEL.match(head.text) and _ENDS_TEXT.search(following.text)
+        if (
+            (hangs and not _begins_item(following.text))
+            or _is_value(lines, at)
+            or continues(line.text, following.text, width, wrapped or bool(in_turn and width >= LOOSE_WIDTH))
+        ):
             paragraph.append(following)
         else:
             yield _Paragraph(tuple(paragraph))
             paragraph = [following]
     yield _Paragraph(tuple(paragraph))
+
+
+def _is_value(lines: Sequence[_Line], at: int) -> bool:
+    """Return whether the line behind this one is the value of its label: "Place:", and below "Customs house"."""
+    if not _LABEL_ALONE.fullmatch(lines[at].text.strip()) or _begins_item(lines[at + 1].text):
+        return False
+    return at + 2 == len(lines) or bool(_LABEL.match(lines[at + 2].text))
 
 
 def _page_furniture(lines: Sequence[_Line]) -> set[int]:
@@ -351,6 +383,29 @@ def _joined_over_pages(paragraphs: list[_Paragraph], source: str) -> list[_Parag
         waiting = []
         joined.append(paragraph)
     return joined + waiting
+
+
+def _without_furniture(paragraphs: list[_Paragraph]) -> list[_Paragraph]:
+    """Return the paragraphs without page numbers and repeated running heads; the first head may be the title.
+
+    A number is one of a page where a sentence has ended above it. Others may be the value of what stands there.
+    """
+    kept: list[_Paragraph] = []
+    heads: set[str] = set()
+    for paragraph in paragraphs:
+        text = paragraph.text
+        if paragraph.furniture and not _YEAR.fullmatch(text):
+            if any(map(str.isalpha, _PAGE_NUMBER.sub("", text))):
+                is_left_out = (head := _DIGITS.sub("#", text)) in heads
+                heads.add(head)
+            elif _LONE_NUMBER.fullmatch(text):
+                is_left_out = paragraph.lines[0].page or bool(kept and _ENDS_TEXT.search(kept[-1].text))
+            else:
+                is_left_out = any(map(str.isalpha, text)) and len(paragraphs) > 1
+            if is_left_out:
+                continue
+        kept.append(paragraph)
+    return kept
 
 
 def _goes_on_over_page(above: str, below: str) -> bool:

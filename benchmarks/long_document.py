@@ -84,7 +84,7 @@ def main() -> None:
             with listening(app) as port:
                 measured = measure_api(port, passages) | measure_page(browser.new_page(), port, passages)
             for name, value in measured.items():
-                print(f"{megabytes:3} MB: {name:48} {value:10,.1f}")
+                print(f"{megabytes:3} MB: {name:48} {value:10,.1f}", flush=True)
         browser.close()
 
 

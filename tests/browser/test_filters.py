@@ -30,7 +30,7 @@ def test_all_filters_are_sent_and_kept_in_the_address(page: Page, sent: list[Any
     page.click("#filter-summary")
     page.get_by_label("Documents", exact=True).fill(" minutes/*; Smith, J.txt ;")
     page.get_by_label("Speakers").fill("Bo Lind")
-    page.get_by_label("From").fill("2026-03-04")
+    page.get_by_label("From", exact=True).fill("2026-03-04")
     page.get_by_label("Before").fill("2026-04-01")
     ask(page, MET)
     expected = {
@@ -77,11 +77,10 @@ def test_filters_can_be_cleared_which_asks_again(page: Page, served: str, sent: 
 
 def test_only_documents_that_pass_are_searched(page: Page) -> None:
     page.click("#filter-summary")
-    page.get_by_label("Documents", exact=True).fill("min*; arabic.txt")
-    page.press("#question", "Control+a")
+    page.get_by_label("Documents", exact=True).fill("tit*; arabic.txt")
     ask(page, "What does the school get?")
     names = page.locator(".answer .source bdi:last-child").all_text_contents()
-    assert set(names) == {"minutes.md", "arabic.txt"}
+    assert set(names) == {"title.md", "arabic.txt"}
 
 
 def test_it_is_said_when_nothing_passes_the_filters(page: Page) -> None:

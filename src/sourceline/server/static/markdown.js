@@ -53,12 +53,8 @@ export class MarkdownReader {
     return this.before;
   }
 
-  /** Take in a line that goes on with the block before: the markers of a quote are hidden in it, too. */
-  goOn({ start, end }) {
-    if (this.before.kind === "quote") {
-      const [marker] = QUOTE.exec(this.text.slice(start, end)) ?? [""];
-      if (marker) this.before.markers.push([start, start + marker.length]);
-    }
+  /** Take in a line that goes on with the block before. */
+  goOn({ end }) {
     this.before.end = end;
   }
 
@@ -168,11 +164,12 @@ const AUTOLINK = /<([a-z][a-z0-9+.-]*:[^\s<>]*|[^\s<>@]+@[^\s<>@]+)>/gi;
 const FOOTNOTE = /\[\^([^\]\s]+)\](?!:)/g;
 const COMMENT = /<!--[^]*?-->/g;
 const ESCAPE = /\\(?=[!-/:-@[-`{-~])/g;
+const QUOTE_GOES_ON = /(?<=\n)[ \t]*(?:>[ \t]?)+/g;
 const RUN = /\*+|_+|~~/g;
 
 /** Return what stands out inside a block, as [{ start, end, tag }]; the tag of what is hidden is "marker". */
 export function inlineSpans(text, start, end) {
-  if (!/[*_`~[\]<\\]/.test(text.slice(start, end))) return [];
+  if (!/[*_`~[\]<>\\]/.test(text.slice(start, end))) return [];
   const source = text.slice(start, end);
   const spans = [];
   const taken = new Uint8Array(source.length); // characters that no other construct may use
@@ -195,6 +192,7 @@ export function inlineSpans(text, start, end) {
     take(from, to);
   });
   each(COMMENT, (_, from, to) => hide(from, to));
+  each(QUOTE_GOES_ON, (_, from, to) => hide(from, to));
   each(ESCAPE, (_, from) => {
     hide(from, from + 1);
     take(from, from + 2);

@@ -47,7 +47,7 @@ async function open(pane, citation, state, signal) {
   const marked = citation && !removed ? source.citation : null;
   const base = addressOf({ ...state, cite: null, document: null }); // the document's links start with it
   const offset = (marked ? source : citation?.cited)?.location.start ?? 0;
-  if (opened?.id === id && opened.base === base) await opened.text?.reach(offset, signal);
+  if (opened?.id === id && opened.base === base && !opened.text?.isClosed) await opened.text?.reach(offset, signal);
   else await load(id, removed ? citation.cited : null, base, state, offset, signal);
   if (marked && !opened.text?.sentence(marked).length) await load(id, null, base, state, offset, signal);
   const nearby = removed ? lastPassageUpTo(citation.cited.location.line) : null;

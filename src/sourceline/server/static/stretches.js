@@ -39,6 +39,10 @@ export class DocumentText {
     return this.parts.flatMap(({ passages }) => passages);
   }
 
+  get isClosed() {
+    return this.closed.signal.aborted;
+  }
+
   get isWhole() {
     return (this.about?.length ?? 0) <= WHOLE;
   }

@@ -21,7 +21,10 @@ GERMAN = (
     "eine leiter aber niemand weiß wo die leiter ist weil sam sie im sommer dem ruderverein geliehen hat und dann ist "
     "der verein umgezogen also müssen wir dort fragen und der nächste rundgang ist am neunten juni um sechs uhr abends"
 )
-CHINESE = "周一港务局打来电话说北码头的灯又坏了我们需要一架梯子" * 5 + "但是没有人知道梯子在哪里因为山姆夏天把它借给了划船俱乐部" * 4
+CHINESE = (
+    "周一港务局打来电话说北码头的灯又坏了我们需要一架梯子" * 5
+    + "但是没有人知道梯子在哪里因为山姆夏天把它借给了划船俱乐部" * 4
+)
 THAI = "เมื่อวันจันทร์สำนักงานท่าเรือโทรมาบอกว่าไฟที่ท่าเรือเหนือดับอีกแล้วและเราต้องใช้บันได" * 6
 
 
@@ -141,7 +144,9 @@ def test_stretches_are_in_order_apart_and_lose_nothing(pieces: list[str]) -> Non
 def test_nothing_is_cut_inside_a_gap() -> None:
     text = f"{ENGLISH[:90]} Page 2 of 3 {ENGLISH[90:]}"
     gap = (90, 103)
-    assert not any(gap[0] <= edge <= gap[1] for span in readable_stretches(text, 0, len(text), gaps=[gap]) for edge in span)
+    assert not any(
+        gap[0] <= edge <= gap[1] for span in readable_stretches(text, 0, len(text), gaps=[gap]) for edge in span
+    )
 
 
 def test_a_plain_file_of_captions_gives_stretches() -> None:

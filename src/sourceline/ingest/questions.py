@@ -10,7 +10,18 @@ MAX_CHARACTERS = 1_000  # of a sentence that does nothing but ask
 _CLOSERS = "\"'”“’»«)]」』*_~` \t\r\n\u00a0\u202f"
 _ENDS_ASKING = re.compile(r"[?？؟\u037e⁇⁈⁉‽][?!？！.…]*$|[吗嗎呢][。.]?$|(?:です|ます|でした|ました)か[。.]?$")
 _GREEK_QUESTION = re.compile(r"[α-ωά-ώ][^.!?]*;$")
-_OPENING_QUOTES = {'"': '"', "”": "“", "’": "‘", "»": "«", "」": "「", "』": "『", "“": "„", "«": "»", ")": "(", "]": "["}
+_OPENING_QUOTES = {
+    '"': '"',
+    "”": "“",
+    "’": "‘",
+    "»": "«",
+    "」": "「",
+    "』": "『",
+    "“": "„",
+    "«": "»",
+    ")": "(",
+    "]": "[",
+}
 _LABEL = re.compile(r"(?:\s*(?:\[[\d:., ]+\]|[-–—•*>]))*\s*(?:[^\s:?.!]+(?:\.?\s+[^\s:?.!]+){0,4}\s?[:：]\s*)?")
 
 # What is asked at the end of a statement only asks for a nod: "It costs 9,000 euros, doesn't it?"
@@ -53,7 +64,9 @@ _REPORTS = [
         r"(?:vroeg(?:en)?|vraagt|vragen|(?:wilde|wil|wilden) weten)(?:\s+[^\s,;:]+){0,4},?\s+(?:of|wie|wat|wanneer|waar\w*|hoe\w*|welke?)\b",
     )
 ]
-_REPORTS_CHINESE = re.compile(r"(?:问|問|询问|詢問|想知道)[^。]*(?:是否|多少|什么|什麼|谁|誰|何时|何時|哪|怎么|怎麼|为什么|為什麼|几|幾)")
+_REPORTS_CHINESE = re.compile(
+    r"(?:问|問|询问|詢問|想知道)[^。]*(?:是否|多少|什么|什麼|谁|誰|何时|何時|哪|怎么|怎麼|为什么|為什麼|几|幾)"
+)
 # No question is reported by "When asked whether …, Kern said", nor by "Nobody asked who …".
 _NO_REPORT = re.compile(
     r"(?i)(?:when|if|being|having|after|once|nobody|no one|none|no|asked|questioned|auf|gefragt|als|wenn|niemand|interrogée?"

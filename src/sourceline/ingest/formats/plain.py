@@ -52,9 +52,7 @@ _ENUMERATOR = re.compile(
     rf"\s*(?:{LIST_NUMBER}\s+(?!and\b|or\b|to\b|und\b|oder\b|et\b|y\b)\S"
     r"|\d{1,2}(?:\.\d{1,2})+\s+[^\W\da-zß-öø-ÿ_]|\[\^?\w+\][:\s])"
 )
-_LABEL = re.compile(
-    r"\s*[\"'*_[(]*(?=[^\Wa-zß-öø-ÿ_])[^\s:：.!?]+(?:\s{1,4}[^\s:：.!?]+){0,4}\s?[:：](?:\s+\S|$)"
-)
+_LABEL = re.compile(r"\s*[\"'*_[(]*(?=[^\Wa-zß-öø-ÿ_])[^\s:：.!?]+(?:\s{1,4}[^\s:：.!?]+){0,4}\s?[:：](?:\s+\S|$)")
 _LABEL_ALONE = re.compile(rf"(?:{LIST_BULLET}\s+)?[^:：.!?]{{1,40}}[:：]")
 _TIME_OR_LINK = re.compile(r"\s*(?:[\[(]?\d{1,2}:\d\d|https?://|www\.)")
 _BARE_NUMBER = re.compile(rf"\s*(?:{LIST_NUMBER}|{LIST_BULLET})\s*")

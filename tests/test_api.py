@@ -119,7 +119,7 @@ def test_a_build_reports_what_became_of_each_document(documents: Path, index: Pa
     assert first.added == ("a.txt", "b.txt", "c.txt")
     assert (first.changed, first.unchanged, first.removed) == ((), (), ())
     assert first.skipped == {"empty.txt": "there is no text in it"}
-    assert first.ignored == {"x.png": "its format is not read; these are: .md, .txt"}
+    assert first.ignored == {"x.png": "its format is not read"}
     assert (first.passages, first.chunks, first.encoded) == (3, 3, 3)
     assert first.snapshot == current_id(index)
     assert first.seconds > 0
@@ -185,7 +185,7 @@ def test_a_folder_is_scanned_as_a_build_would_read_it(documents: Path) -> None:
     assert Index.scan(str(documents)) == FolderContents(
         documents=("a.txt", "b.md"),
         skipped={"empty.txt": "there is no text in it"},
-        ignored={".git/": "hidden folders are not read", "x.png": "its format is not read; these are: .md, .txt"},
+        ignored={".git/": "hidden folders are not read", "x.png": "its format is not read"},
     )
     with pytest.raises(CorpusError, match="no documents folder at"):
         Index.scan(documents / "missing")

@@ -65,7 +65,7 @@ def test_files_that_are_not_read_are_named_with_the_reason(documents: Path, inde
     (documents / ".hidden").mkdir()
     findings = examined(documents, index)
     assert problems(findings) == {}
-    assert findings["not read scan.png"].detail == "its format is not read; these are: .md, .txt"
+    assert findings["not read scan.png"].detail == "its format is not read"
     assert findings["not read .hidden/"].detail == "hidden folders are not read"
 
 

@@ -27,7 +27,7 @@ def test_the_reranker_that_is_set_is_the_one_examined(
     (index.parent / "empty").mkdir()
     outcome = sourceline("doctor", "--reranker", index.parent / "empty", "--documents", documents, "--index", index)
     assert outcome.code == 1
-    assert f"BAD reranker: {index.parent / 'empty'} has no .safetensors weights" in outcome.out
+    assert f"BAD reranker: {index.parent / 'empty'} is no reranker: there is no config.json in it" in outcome.out
 
 
 def test_problems_are_named_with_exit_code_1(sourceline: Command, documents: Path, index: Path) -> None:

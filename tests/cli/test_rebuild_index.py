@@ -53,7 +53,7 @@ def test_files_that_are_left_out_are_listed_and_the_rest_is_published(
         "chunks: 1 of 1 encoded",
         "skipped  [31m[red]b .txt: there is no text in it",
         "skipped c.txt: it is not UTF-8: byte 8 is 0xe8; save it as UTF-8",
-        "not read  [31md.png: its format is not read; these are: .md, .txt",
+        "not read  [31md.png: its format is not read",
     ]
     answer = sourceline("ask", "When does the bridge open?", "--index", index, "--json").json()
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."
@@ -72,7 +72,7 @@ def test_json_is_the_report_of_the_api(sourceline: Command, documents: Path, ind
         "unchanged": [],
         "removed": [],
         "skipped": {},
-        "ignored": {"b.png": "its format is not read; these are: .md, .txt"},
+        "ignored": {"b.png": "its format is not read"},
         "passages": 1,
         "chunks": 1,
         "encoded": 1,

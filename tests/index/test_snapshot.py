@@ -72,7 +72,7 @@ def test_the_manifest_describes_the_snapshot_and_every_file(
     assert (manifest.documents, manifest.passages, manifest.rows) == (1, 2, 1)
     assert manifest.tokens == 7  # the title's too
     assert manifest.skipped == {"empty.txt": "there is no text in it"}
-    assert manifest.ignored == {"photo.jpg": "its format is not read; these are: .md, .txt"}
+    assert manifest.ignored == {"photo.jpg": "its format is not read"}
     assert manifest.files == {
         name: (len(data), hashlib.sha256(data).hexdigest())
         for name, data in contents(snapshot.folder).items()

@@ -2,8 +2,11 @@
 
 from hypothesis import strategies as st
 
-from sourceline.ingest.formats import markdown, plain
+from sourceline.ingest.formats import FORMATS, markdown, plain
 from sourceline.types import Document
+
+# As a message names them that says what is read.
+FORMATS_READ = ", ".join(sorted(FORMATS))
 
 _FRAGMENTS = [
     *("The council met on Monday. ", "Dr. Smith left. ", "word ", "A", "b.", "?!", "…", "。", "1.5 ", "7"),

@@ -405,9 +405,8 @@ def _report(
 
 def _nothing_to_read(folder: Path, left_out: Mapping[str, str]) -> str:
     """Return the message for a folder without a document; ``left_out`` are the reasons for what is in it."""
-    if not left_out:
-        return f"no document in {folder} can be read: it is empty; these formats are read: {', '.join(sorted(FORMATS))}"
     reasons = [f"{name}: {reason}" for name, reason in islice(left_out.items(), _MAX_REASONS)]
     if len(left_out) > _MAX_REASONS:
         reasons.append(f"and {len(left_out) - _MAX_REASONS:,} more")
-    return f"no document in {folder} can be read: {'; '.join(reasons)}"
+    formats = f"these formats are read: {', '.join(sorted(FORMATS))}"
+    return f"no document in {folder} can be read: {'; '.join([*(reasons or ['it is empty']), formats])}"

@@ -210,7 +210,6 @@ def _walk(
             raise CorpusError(f"cannot list {path}: {error.strerror}") from error
         skipped[displayed(path.relative_to(folder).as_posix())] = f"cannot be listed: {error.strerror}"
 
-    formats = ", ".join(sorted(FORMATS))
     for parent, folders, files in os.walk(folder, onerror=cannot_list):
         with suppress(OSError):  # it was removed a moment ago
             status = os.stat(parent)
@@ -229,6 +228,6 @@ def _walk(
             if name.startswith("."):
                 ignored[displayed(below + name)] = "hidden files are not read"
             elif Path(name).suffix.lower() not in FORMATS:
-                ignored[displayed(below + name)] = f"its format is not read; these are: {formats}"
+                ignored[displayed(below + name)] = "its format is not read"
             else:
                 yield below + name

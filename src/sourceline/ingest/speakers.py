@@ -63,9 +63,9 @@ _NUMBERED = re.compile(r"(?i)(?:speaker|participant|person|voice|caller|guest|sp
 _CONTINUED = re.compile(r"(?i)\s*\((?:cont\.?(?:['’]d)?|continued|continuing|fortsetzung|forts\.)\)$")
 _IN_BRACKETS = re.compile(r"\s?\((?:[^()]|\([^()]*\))*\)")
 _SENTENCE_END = re.compile(r"(?:[.!?…。！？।؟]|--|—)[\"'”’)\]»」』]*$")
-# "[Applause]"; what a program writes below a transcript.
+# "[Applause]", "<Media omitted>"; what a program writes below a transcript.
 _EVENT = re.compile(
-    r"(?i)\s*(?:[\[(][^\[\]()]*[\])][.\s]*|transcribed by https?://\S+|end of (?:transcript|recording)\.?)\s*"
+    r"(?i)\s*(?:[\[(][^\[\]()]*[\])][.\s]*|<[^<>]*>|transcribed by https?://\S+|end of (?:transcript|recording)\.?)\s*"
 )
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
@@ -286,7 +286,7 @@ def _attributed(
 
 def _part(text: str, block: Block, start: int, end: int, speaker: str | None, time: Time | None) -> Iterator[Block]:
     part = text[start:end]
-    if any(map(str.isalnum, part)):
+    if any(map(str.isalnum, part)) and not _EVENT.fullmatch(part):
         yield _said(block, start + len(part) - len(part.lstrip()), start + len(part.rstrip()), speaker, time)
 
 

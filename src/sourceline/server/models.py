@@ -674,7 +674,7 @@ class IndexResponse(_Model):
                     "rows": 48,
                     "tokens": 488,
                     "skipped": {"scan.txt": "there is no text in it"},
-                    "ignored": {"questions.jsonl": "its format is not read; these are: .md, .txt"},
+                    "ignored": {"questions.jsonl": "its format is not read"},
                 },
                 "changes": {
                     "checked": "2026-11-26T15:12:07.123456Z",

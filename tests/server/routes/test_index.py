@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from sourceline.index.snapshot import build_lock
 from tests.conftest import Rebuild
 from tests.support.api import assert_problem, serve, wait_until
+from tests.support.texts import FORMATS_READ
 
 
 def state(client: TestClient) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, 
             "passages": 3,
             "rows": 2,
             "skipped": {"empty.txt": "there is no text in it"},
-            "ignored": {"scan.png": "its format is not read; these are: .md, .txt"},
+            "ignored": {"scan.png": "its format is not read"},
         },
         "changes": {"total": 0, "added": [], "changed": [], "removed": []},
         "reranker": "reader",
@@ -143,7 +144,7 @@ def test_a_rebuild_that_fails_says_why_and_what_was_served_is_served(
         failed = rebuilt(client)
         assert (failed["state"], failed["error"]) == (
             "failed",
-            f"no document in {documents} can be read: it is empty; these formats are read: .md, .txt",
+            f"no document in {documents} can be read: it is empty; these formats are read: {FORMATS_READ}",
         )
         assert "report" not in failed
         assert snapshot(client) == before

@@ -232,10 +232,11 @@ SUMMARY = "# Summary\n\n- Crane:\nThe repair was approved.\n- Rope: nothing was 
 
 def test_comments_do_not_answer(ask: Ask) -> None:
     answer = ask({"m.md": COMMENTS}, "What is the fee?")
-    assert answer.hits[0].passage.text == "The fee stays at 60 euros."
-    assert answer.verdict is Verdict.ANSWERED
-    assert "Ilse Kern takes over the purse from Bo Lind." in [hit.passage.text for hit in answer.hits]
-    assert len(answer.hits) == 2
+    assert answer.verdict is not Verdict.NOT_ANSWERED
+    assert [hit.passage.text for hit in answer.hits] == [
+        "The fee stays at 60 euros.",
+        "Ilse Kern takes over the purse from Bo Lind.",
+    ]
 
 
 def test_text_between_two_rules_is_no_front_matter(ask: Ask) -> None:
@@ -251,6 +252,8 @@ def test_a_row_knows_the_names_of_its_columns() -> None:
     ]
 
 
-def test_a_label_stays_with_the_line_below_it(ask: Ask) -> None:
-    answer = ask({"m.md": SUMMARY}, "What was decided about the crane?")
-    assert answer.hits[0].passage.text == "Crane:\nThe repair was approved."
+def test_a_label_stays_with_the_line_below_it() -> None:
+    assert [p.text for p in split_passages(document(SUMMARY, "m.md")) if not p.heading] == [
+        "Crane:\nThe repair was approved.",
+        "Rope: nothing was decided.",
+    ]

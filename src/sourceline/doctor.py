@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sourceline import __version__
 from sourceline.api import Index
-from sourceline.errors import SourcelineError
+from sourceline.errors import CorpusError, SourcelineError
 from sourceline.text import counted
 from sourceline.types import DEFAULT_RERANKER, MAX_DOCUMENT_BYTES, NO_RERANKER, Backend
 
@@ -46,7 +46,7 @@ def examine(
         return
     with index:
         yield _check("index", lambda: _describe(index, model))
-        yield _check("changes", lambda: _require_unchanged(index))
+        yield _check("changes", lambda: _describe_changes(index))
         yield _check("encoder", lambda: _try_encoder(index, backend))
         yield _check("citations", lambda: f"{index.check_citations():,} were issued")
 
@@ -99,15 +99,19 @@ def _describe(index: Index, model: str) -> str:
     return f"snapshot {snapshot.id}, {counted(snapshot.documents, 'document')}, {counted(snapshot.passages, 'passage')}"
 
 
-def _require_unchanged(index: Index) -> str:
-    changes = index.changes()
+def _describe_changes(index: Index) -> str:
+    """Return how the documents folder differs from the index, which is no fault: it may be rebuilt later."""
+    try:
+        changes = index.changes()
+    except CorpusError as error:
+        return f"cannot be told: {error}"
     if changes is None:
         return "the snapshot does not say what the documents folder held"
-    if changes:
-        counts = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
-        told = ", ".join(f"{len(names):,} {kind}" for kind, names in counts.items() if names)
-        raise SourcelineError(f"documents differ from the index, {told}: run `sourceline rebuild-index`")
-    return "none since the snapshot"
+    if not changes:
+        return "none since the snapshot"
+    counts = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
+    told = ", ".join(f"{len(names):,} {kind}" for kind, names in counts.items() if names)
+    return f"{told} since the snapshot: run `sourceline rebuild-index` to take that into the index"
 
 
 def _try_encoder(index: Index, backend: Backend) -> str:

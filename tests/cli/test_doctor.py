@@ -49,7 +49,6 @@ def test_documents_that_have_changed_are_told_with_what_to_do(
     (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
     (documents / "b.txt").write_text("The tower was sold in June.\n")
     outcome = sourceline("doctor", "--reranker", "none", "--documents", documents, "--index", index)
-    assert outcome.code == 1
-    assert [line for line in outcome.out.splitlines() if line.startswith("BAD")] == [
-        "BAD changes: documents differ from the index, 1 added, 1 changed: run `sourceline rebuild-index`"
-    ]
+    assert outcome.code == 0  # an index may be rebuilt later
+    told = "1 added, 1 changed since the snapshot: run `sourceline rebuild-index` to take that into the index"
+    assert f"ok  changes: {told}" in outcome.out.splitlines()

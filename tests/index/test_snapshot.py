@@ -80,6 +80,7 @@ def test_the_manifest_describes_the_snapshot_and_every_file(
     }
     assert {name for name in manifest.files if not name.startswith("bm25/")} == {
         "dense.faiss",
+        "files.json",
         "passages.sqlite",
         "ranking_head.safetensors",
         "tokens.codes",

@@ -207,8 +207,8 @@ def hold(data: bytes) -> Callable[[Path], object]:
 def after_the_scan(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen between the scan of the documents folder and the reading of the documents."""
 
-    def scan(folder: Path) -> FolderScan:
-        result = scan_folder(folder)
+    def scan(folder: Path, max_bytes: int) -> FolderScan:
+        result = scan_folder(folder, max_bytes)
         happens()
         return result
 

@@ -25,7 +25,7 @@ router = APIRouter(tags=["documents"], responses=problems(401, 421, 422, 503))
 DocumentId = Annotated[str, Path(description="The id of a document; it may hold slashes.", examples=["meeting.txt"])]
 
 
-@router.get("/v1/documents", response_model_exclude_none=True)
+@router.get("/v1/documents", response_model_exclude_defaults=True)
 def list_documents(live_index: LiveIndexDependency, query: Annotated[ListQuery, Query()]) -> DocumentsResponse:
     """Return the documents of the index, by id."""
     return DocumentsResponse.from_list(live_index.index.documents(query.limit, query.cursor))

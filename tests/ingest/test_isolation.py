@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ REASONS = {
     "nested.docx": (hostile.nested_docx, "it unpacks to more than 100 times its size"),
     "bomb.pdf": (hostile.pdf_bomb, "it unpacks to more than is read of a page"),
     "nested.eml": (hostile.nested_mail, "it is nested too deeply to be read"),
-    "attributes.html": (hostile.html_of_attributes, "it takes more than 512 MB to read"),
+    "elements.docx": (hostile.docx_of_elements, "it takes more than 512 MB to read"),
 }
 READ: dict[str, Callable[[], bytes]] = {
     "nested.html": hostile.nested_html,
@@ -46,8 +47,17 @@ def parser() -> Iterator[IsolatedParser]:
 
 def children() -> set[int]:
     """Return the ids of the processes that this one has started and that have not ended."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(number) for task in tasks for number in (task / "children").read_text().split()}
+    numbers: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # of a thread that has just ended
+            numbers |= {int(number) for number in (task / "children").read_text().split()}
+    return numbers
+
+
+def processor_seconds() -> float:
+    """Return what this process and its ended children have used, which is the same on a busy machine."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def started_child(before: set[int]) -> int:
@@ -67,10 +77,10 @@ def test_a_hostile_file_is_left_out_in_time_with_its_reason_and_nothing_else_is_
     (documents / "a.docx").write_bytes(GOOD_DOCX)
     (documents / "z.pdf").write_bytes(GOOD_PDF)
 
-    started = time.monotonic()
+    started = processor_seconds()
     contents = list_documents(documents)
 
-    assert time.monotonic() - started < 10
+    assert processor_seconds() - started < 10
     assert contents.documents == ("a.docx", "z.pdf")
     assert contents.skipped == {name: reason}
 
@@ -79,10 +89,10 @@ def test_a_hostile_file_is_left_out_in_time_with_its_reason_and_nothing_else_is_
 def test_a_strange_file_that_can_be_read_is_read_in_time(documents: Path, name: str) -> None:
     (documents / name).write_bytes(READ[name]())
 
-    started = time.monotonic()
+    started = processor_seconds()
     contents = list_documents(documents)
 
-    assert time.monotonic() - started < 10
+    assert processor_seconds() - started < 10
     assert contents.documents == (name,)
 
 
@@ -90,12 +100,12 @@ def test_a_file_that_takes_too_long_is_left_out_and_the_next_one_is_read(documen
     (documents / "slow.pdf").write_bytes(hostile.slow_pdf())
     (documents / "z.pdf").write_bytes(GOOD_PDF)
 
+    started = processor_seconds()
     with DocumentReader(documents) as reader:
-        started = time.monotonic()
         with pytest.raises(DocumentError, match=r"it takes more than (9 s|6 s of processor time) to read"):
             reader.read("slow.pdf")
-        assert time.monotonic() - started < 10
         assert reader.read("z.pdf").text == "The rope is blue."
+    assert processor_seconds() - started < 10
 
 
 def test_a_text_far_longer_than_its_file_is_left_out(parser: IsolatedParser) -> None:

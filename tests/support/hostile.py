@@ -1,5 +1,6 @@
 """Files that are made to take all memory or time of what reads them, or to crash it."""
 
+import random
 import zlib
 
 from tests.support.files import docx_of, paragraph, pdf_of
@@ -8,6 +9,12 @@ from tests.support.files import docx_of, paragraph, pdf_of
 def zip_bomb() -> bytes:
     """Return a Word document of 200 KB that unpacks to 200 MB."""
     return docx_of(paragraph("Small."), parts={"word/media.bin": bytes(200_000_000)})
+
+
+def docx_of_elements() -> bytes:
+    """Return a Word document of 1 MB, padded to look honest, with 8 million empty elements."""
+    padding = random.Random(1).randbytes(1_000_000)
+    return docx_of("<w:p/>" * 8_000_000, parts={"word/media.bin": padding})
 
 
 def entity_bomb() -> bytes:
@@ -41,10 +48,10 @@ def slow_pdf() -> bytes:
 
 
 def long_pdf() -> bytes:
-    """Return a PDF of some KB whose only page says the same sentence a hundred thousand times."""
+    """Return a PDF of some KB whose only page says the same sentence 45,000 times."""
     line = b"(" + b"All work and no play makes Jack a dull boy. " * 1_000 + b") Tj T* "
     return pdf_of(
-        zlib.compress(b"BT /F1 12 Tf 14 TL 72 720 Td " + line * 100 + b"ET", 9), filters="/Filter /FlateDecode"
+        zlib.compress(b"BT /F1 12 Tf 14 TL 72 720 Td " + line * 45 + b"ET", 9), filters="/Filter /FlateDecode"
     )
 
 
@@ -71,8 +78,3 @@ def mail_of_addresses(count: int = 100_000) -> bytes:
     """Return a mail to so many addresses."""
     addresses = b", ".join(b"A B <a%d@example.org>" % number for number in range(count))
     return b"From: a@example.org\nTo: " + addresses + b"\nSubject: Addresses\n\nThe words are below the headers.\n"
-
-
-def html_of_attributes(count: int = 1_200_000) -> bytes:
-    """Return a page with one element of so many attributes."""
-    return b"<p " + b'a="x" ' * count + b">The words are in a paragraph.</p>"

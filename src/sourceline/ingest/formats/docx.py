@@ -39,6 +39,7 @@ _TRANSPARENT = {_W + name for name in ("sdt", "sdtContent", "customXml", "smartT
 _AS_TEXT = {_W + "tab": "\t", _W + "br": "\n", _W + "cr": "\n", _W + "noBreakHyphen": "\u2011", _W + "ptab": "\t"}
 _NOTES = {_W + "footnoteReference": "footnotes", _W + "endnoteReference": "endnotes"}
 _OLE = b"\xd0\xcf\x11\xe0"  # how .doc begins, and what Word encrypts
+_NO_MEMORY = 2  # libxml2's XML_ERR_NO_MEMORY
 # The date in the template of python-docx, which every document that it makes bears.
 _TEMPLATE_DATE = datetime.date(2013, 12, 23)
 _OLDEST = 1990
@@ -78,6 +79,10 @@ def parse(data: bytes) -> ParsedFile:
     try:
         _check_archive(data)
         document = Document(BytesIO(data))
+    except SyntaxError as error:  # lxml's
+        if getattr(error, "code", None) == _NO_MEMORY:
+            raise MemoryError from error
+        raise DocumentError(f"it is damaged: {error.msg}") from error
     except (zipfile.BadZipFile, KeyError, ValueError) as error:  # no archive, or one of something else
         raise DocumentError("it is damaged, or no Word document") from error
     properties = document.core_properties

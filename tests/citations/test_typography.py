@@ -70,7 +70,7 @@ def soft_hyphens(text: str) -> str:
 
 CHANGES: dict[str, Change] = {
     "CR LF": lambda text: text.replace("\n", "\r\n"),
-    "CR": lambda text: text.replace("\n", "\r"),
+    "CR": lambda text: text.replace("\r\n", "\n").replace("\n", "\r"),
     "NFD": to_nfd,
     "English quotation marks": quoted("“", "”"),
     "German quotation marks": quoted("„", "“"),

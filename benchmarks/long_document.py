@@ -141,7 +141,9 @@ def listening(app: FastAPI) -> Iterator[int]:
 def measure_api(port: int, passages: list[Passage]) -> dict[str, float]:
     """Return the milliseconds of stretches all over the document, of a citation's look-up, and a stretch's size."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    stretches, lookups, size = [], [], 0
+    stretches: list[float] = []
+    lookups: list[float] = []
+    size = 0
     for number in range(TRIES):
         passage = passages[number * (len(passages) - 1) // (TRIES - 1)]
         for path, times in (

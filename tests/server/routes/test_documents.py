@@ -71,7 +71,8 @@ def test_a_document_is_read_by_stretches_of_whole_passages(client: TestClient) -
         assert isinstance(answer, dict)
         return answer
 
-    start, texts, passages = 0, [], []
+    start: int | None = 0
+    texts, passages = [], []
     while start is not None:
         answer = stretch(start, 1_000)
         assert (answer["from"], answer["to"], answer["length"]) == (start, start + len(answer["text"]), whole["length"])

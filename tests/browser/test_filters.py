@@ -17,7 +17,7 @@ def sent(page: Page) -> list[Any]:
     filters: list[Any] = []
 
     def note(route: Route) -> None:
-        body = route.request.post_data_json
+        body: Any = route.request.post_data_json
         filters.append(body.pop("filters", None))
         route.continue_(post_data=body)
 

@@ -37,7 +37,8 @@ from tests.support.texts import texts
 BRIDGE = "The bridge opens on Monday. The roof leaks.\n"
 TRAMS = "Seven trams were ordered.\n"
 LONG_TITLE = " ".join(["bridge"] * 41)
-OVERLONG = "Then the chair read out " + "the names of all members, " * 60 + "and left."
+# One word, as a URL is: speech without punctuation would be cut at blanks.
+OVERLONG = "The-chair-read-out-" + "the-names-of-all-members,-" * 60 + "and-left."
 
 
 def test_a_build_reports_what_it_did(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -90,7 +91,7 @@ def test_folders_that_held_documents_and_hold_none_now_are_warned_of(
     assert rebuild(documents, index).warnings == ()
 
     (documents / "2024/b.txt").unlink()
-    (documents / "2024/notes.pdf").touch()
+    (documents / "2024/notes.png").touch()
     shutil.rmtree(documents / "2025")
     (documents / "2026/deep/f.txt").unlink()
     (documents / "old").rename(documents / "new")  # the documents are all there

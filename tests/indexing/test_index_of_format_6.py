@@ -36,6 +36,7 @@ def answers(index: Path) -> dict[str, Any]:
     with Index.open(index, lazy=True) as opened:
         citations = {id_: json.loads(json.dumps(asdict(opened.cite(id_)))) for id_ in ANSWERS}
     for citation in citations.values():
+        del citation["source"]
         for place in filter(None, (citation["cited"], citation["now"])):
             location = place["passage"]["location"]
             assert [location.pop(name) for name in ("page", "speaker", "time", "columns")] == [None, None, None, []]

@@ -257,3 +257,17 @@ def test_a_label_stays_with_the_line_below_it() -> None:
         "Crane:\nThe repair was approved.",
         "Rope: nothing was decided.",
     ]
+
+
+@pytest.mark.parametrize("mode", ["fast", "read"])
+def test_the_target_of_a_link_answers_nothing(ask: Ask, mode: str) -> None:
+    text = (
+        "See [the annex](https://example.org/ilse-kern-was-elected-treasurer-of-the-board) for more.\n\n"
+        "Bo Lind <!-- or rather Ilse Kern, who was elected treasurer --> keeps the books of the club.\n\n"
+        "The pool opens in May.\n"
+    )
+    answer = ask({"m.md": text}, "Who was elected treasurer of the board?", mode)
+    assert answer.verdict is not Verdict.ANSWERED
+    assert all("elected" not in hit.passage.words for hit in answer.hits)
+    assert len([hit for hit in answer.hits if "elected" in hit.passage.text]) == 2  # shown as it stands
+    assert max(hit.scores.bm25 for hit in answer.hits) < 1  # for "the" alone

@@ -140,7 +140,7 @@ class Passage:
     """One sentence: the unit that is retrieved and cited. ``text == document.text[start:end]``, always.
 
     ``ordinal`` is its position among the passages of its document, from 0. A heading has an id and can be cited, but is
-    never an answer.
+    never an answer. ``gaps`` are stretches of its text that are no part of what it says, such as the target of a link.
     """
 
     id: str
@@ -151,6 +151,23 @@ class Passage:
     text: str
     location: Location
     heading: bool = False
+    gaps: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What it says: its text without its gaps."""
+        return without_gaps(self.text, self.gaps)
+
+
+def without_gaps(text: str, gaps: tuple[tuple[int, int], ...]) -> str:
+    """Return the text with one blank in the place of each gap.
+
+    >>> without_gaps("See [it](x.md) there.", ((4, 5), (7, 14)))
+    'See  it  there.'
+    """
+    starts = [0, *(last for _, last in gaps)]
+    ends = [*(first for first, _ in gaps), len(text)]
+    return " ".join(text[start:end] for start, end in zip(starts, ends, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

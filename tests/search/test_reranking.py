@@ -76,25 +76,27 @@ def test_a_chunk_is_headings_and_consecutive_passages_around_its_own(around: Sur
         passages = plain[first : last + 1]
         return [t for t in titles if 0 < len(t) <= HEADING_CHARACTERS and t not in passages] + passages
 
-    (inside, *_) = (
-        range(first, last + 1)
+    # Where texts repeat, several ranges of passages look the same.
+    assert any(
+        is_small_and_full(range(first, last + 1), around.at, plain)
         for first in range(around.at + 1)
         for last in range(around.at, len(plain))
         if lines == expected(first, last)
         and [row for row in around.rows[first : last + 1] if row is not None] == list(chunk.rows)
     )
-    size = sum(len(plain[number]) for number in inside)
 
-    # The sentence before it is there unless there is none or it is too long; beyond that the chunk is small, and full.
-    before = around.at - 1
-    if before >= 0 and len(plain[before]) + len(plain[around.at]) <= DEFAULT_READING.with_before_characters:
-        assert before in inside
-    if len(inside) > 1:
-        with_before = list(inside) == [before, around.at] and size <= DEFAULT_READING.with_before_characters
-        assert with_before or size <= DEFAULT_READING.chunk_characters
-    for other in (inside[0] - 1, inside[-1] + 1):
-        if 0 <= other < len(plain):
-            assert size + len(plain[other]) > DEFAULT_READING.chunk_characters
+
+def is_small_and_full(inside: range, at: int, texts: list[str]) -> bool:
+    """Return whether these passages are a chunk around one: as many as fit, and the one before it if that is short."""
+    size = sum(len(texts[number]) for number in inside)
+    before, reading = at - 1, DEFAULT_READING
+    if before >= 0 and len(texts[before]) + len(texts[at]) <= reading.with_before_characters and before not in inside:
+        return False
+    with_before = list(inside) == [before, at] and size <= reading.with_before_characters
+    if len(inside) > 1 and not with_before and size > reading.chunk_characters:
+        return False
+    others = (other for other in (inside[0] - 1, inside[-1] + 1) if 0 <= other < len(texts))
+    return all(size + len(texts[other]) > reading.chunk_characters for other in others)
 
 
 def test_a_chunk_grows_behind_its_passage_and_before_it_in_turn() -> None:

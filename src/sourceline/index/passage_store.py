@@ -25,7 +25,7 @@ from sourceline.encoders.base import Int64
 from sourceline.ids import form_hash
 from sourceline.ingest.questions import asks
 from sourceline.text import is_utf8, normalize_text
-from sourceline.types import Context, Document, Location, Passage, PassageInContext, Time
+from sourceline.types import Context, Document, Location, Passage, PassageInContext, Time, without_gaps
 
 FILE = "passages.sqlite"
 SELECTOR_CHARACTERS = 64  # of the document's text on either side of a cited passage
@@ -40,7 +40,8 @@ CREATE TABLE passages (
     number INTEGER PRIMARY KEY, row INTEGER UNIQUE, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, gap TEXT NOT NULL,
     text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, page INTEGER, speaker TEXT,
-    time_start REAL, time_end REAL, columns TEXT, asks INTEGER NOT NULL, form INTEGER NOT NULL, duplicate_of INTEGER
+    time_start REAL, time_end REAL, columns TEXT, gaps TEXT, asks INTEGER NOT NULL, form INTEGER NOT NULL,
+    duplicate_of INTEGER
 );
 CREATE INDEX passages_speaker ON passages (speaker, row) WHERE speaker IS NOT NULL;
 CREATE INDEX passages_asking ON passages (row) WHERE asks;
@@ -56,14 +57,15 @@ _NEIGHBOR = """(
 )"""
 _COLUMNS = """
     p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.gap, p.text, p.line, p.paragraph, p.section, p.page,
-    p.speaker, p.time_start, p.time_end, p.columns, p.row, p.duplicate_of, d.title
+    p.speaker, p.time_start, p.time_end, p.columns, p.gaps, p.row, p.duplicate_of, d.title
 """
 _FROM = "FROM passages p JOIN documents d ON d.number = p.document"
 _NEIGHBORS = f"{_NEIGHBOR.format('- 1', 'n')} AS before, {_NEIGHBOR.format('+ 1', 'p')} AS after"
 _PASSAGE = f"SELECT {_COLUMNS}, {_NEIGHBORS} {_FROM}"
 _PASSAGES_ALONE = f"SELECT {_COLUMNS} {_FROM} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
 _SURROUNDINGS = """
-SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, d.title,
+SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, n.gaps,
+    d.title,
     n.number = p.number AS here
 FROM passages p JOIN passages n ON n.number BETWEEN p.number - :reach AND p.number + :reach AND n.document = p.document
 JOIN documents d ON d.number = p.document
@@ -79,7 +81,7 @@ FROM before.documents WHERE number >= :start AND number < :stop ORDER BY number
 _COPY_PASSAGES = """
 INSERT INTO passages
 SELECT number + :number, row + :row, id, document + :document, ordinal, start, end, gap, text, line, paragraph, section,
-    page, speaker, time_start, time_end, columns, asks, form, duplicate_of + :row
+    page, speaker, time_start, time_end, columns, gaps, asks, form, duplicate_of + :row
 FROM before.passages WHERE number >= :start AND number < :stop ORDER BY number
 """
 _COPY_CHUNKS = """
@@ -122,8 +124,8 @@ class StoredPassage:
 class Surroundings:
     """The passages of a document around one of them, in order, headings included.
 
-    ``rows`` has None for a heading, ``leads`` what stands for whoever reads a text alone in front of it (see ``lead``);
-    ``at`` is where the one in question stands among them.
+    ``texts`` is what they say, without their gaps. ``rows`` has None for a heading, ``leads`` what stands in front of a
+    text that is read alone (see ``Location.lead``); ``at`` is where the one in question stands among them.
     """
 
     title: str
@@ -242,7 +244,7 @@ class PassageStore:
             title=passages[at]["title"],
             section=passages[at]["section"],
             rows=tuple(passage["row"] for passage in passages),
-            texts=tuple(passage["text"] for passage in passages),
+            texts=tuple(map(_words, passages)),
             leads=tuple(_location(passage).lead for passage in passages),
             at=at,
         )
@@ -412,7 +414,7 @@ class PassageStoreWriter:
         first, first_row, text = self._passages, self._rows, document.text
         gaps = [text[start:end] for start, end in _gaps(passages)]
         self._connection.executemany(
-            f"INSERT INTO passages VALUES ({', '.join('?' * 19)}, NULL)",
+            f"INSERT INTO passages VALUES ({', '.join('?' * 20)}, NULL)",
             (self._number(passage, gap) for passage, gap in zip(passages, gaps, strict=True)),
         )
         tail = text[passages[-1].end :] if passages else text
@@ -432,7 +434,7 @@ class PassageStoreWriter:
             [(start, key, count) for (key, count), start in zip(chunks, starts, strict=False)],
         )
         answers = [passage for passage in passages if not passage.heading]
-        texts = [_searchable(passage.text, passage.location, self._documents) for passage in answers]
+        texts = [_searchable(passage.words, passage.location, self._documents) for passage in answers]
         self._documents += 1
         return texts
 
@@ -450,7 +452,8 @@ class PassageStoreWriter:
             *(location.line, location.paragraph, location.section, location.page, location.speaker),
             *((time.start, time.end) if time else (None, None)),
             json.dumps(location.columns, ensure_ascii=False) if location.columns else None,
-            *(asks(passage.text), form_hash(passage.text)),
+            json.dumps(passage.gaps) if passage.gaps else None,
+            *(asks(passage.words), form_hash(passage.text)),
         )
 
     def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[SearchableText]:
@@ -479,7 +482,7 @@ class PassageStoreWriter:
             self._duplicates.add(passage["text"], passage["row"])
             if passage["duplicate_of"] is not None:
                 self._copied[passage["row"]] = passage["duplicate_of"]
-        return [_searchable(passage["text"], _location(passage), passage["document"]) for passage in copied]
+        return [_searchable(_words(passage), _location(passage), passage["document"]) for passage in copied]
 
     def write(self) -> None:
         """Commit and close."""
@@ -567,6 +570,7 @@ def _passage(row: sqlite3.Row) -> Passage:
         text=row["text"],
         location=_location(row),
         heading=row["row"] is None,
+        gaps=_gaps_of(row),
     )
 
 
@@ -584,6 +588,14 @@ def _location(row: sqlite3.Row) -> Location:
 
 def _searchable(text: str, location: Location, document: int) -> SearchableText:
     return SearchableText(location.lead + text, document, location.speaker)
+
+
+def _gaps_of(row: sqlite3.Row) -> tuple[tuple[int, int], ...]:
+    return tuple((first, last) for first, last in json.loads(row["gaps"])) if row["gaps"] else ()
+
+
+def _words(row: sqlite3.Row) -> str:
+    return without_gaps(row["text"], _gaps_of(row))
 
 
 def _speakers(passages: Sequence[Passage]) -> list[str]:

@@ -24,12 +24,14 @@ BEFORE_NUMBERS = _any(
 UNFINISHED = _any(
     "e.g e._g i.e i._e cf viz approx appr ca resp incl excl esp z.B z._B d.h d._h i.d.R i._d._R v.a v._a gem "
     "bzw vgl ggf evtl bspw sog inkl zzgl abzgl ehem gez lt lfd zzt z.Zt z._Zt insb einschl p.ex p._ex c.-à-d "
-    "env p.ej p._ej aprox Excmo Excma Ilmo Ilma Avda Av Ctra Depto cc p.es bijv o.a o._a d.w.z d._w._z m.b.t i.v.m t.a.v "
+    "env p.ej p._ej aprox Excmo Excma Ilmo Ilma Avda Av Ctra Depto cc p.es bijv o.a o._a d.w.z d._w._z m.b.t i.v.m "
+    "t.a.v "
     "t.o.v n.a.v रु"
 )
 # Something may follow these, or nothing: the next word decides.
 MAYBE_LAST = _any(
-    "etc ecc enz Inc Ltd Co Corp Bros Jr Snr al Ave Blvd Rd Str Dept dept Univ Assn U.S U.K U.N E.U EE._UU usw u.s.w u.a "
+    "etc ecc enz Inc Ltd Co Corp Bros Jr Snr al Ave Blvd Rd Str Dept dept Univ Assn U.S U.K U.N E.U EE._UU usw u.s.w "
+    "u.a "
     "u._a o.ä o._ä Mio Mrd Tsd Std St Jh Chr Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez janv févr avr "
     "juil déc Mon Tue Tues Wed Thu Thur Thurs Fri"
 )

@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from sourceline.ingest.sentences import split_passages
+from sourceline.ingest.sentences import blanked, split_passages
 from sourceline.types import Document, Passage
 
 # 600 to 900 measured best; 300 loses a point of R@1.
@@ -91,8 +91,11 @@ def chunk_document(
     for start, end in pack(passages, starts, budget, max_characters):
         last = bisect_right(answers, end, lo=first, key=lambda passage: passage.end)
         if last > first:
-            text = document.text[start:end]
-            spans = tuple((passage.start - start, passage.end - start) for passage in answers[first:last])
+            inside = answers[first:last]
+            # Equally long, so that offsets agree.
+            gaps = [(p.start + a - start, p.start + b - start) for p in inside for a, b in p.gaps]
+            text = blanked(document.text[start:end], gaps)
+            spans = tuple((passage.start - start, passage.end - start) for passage in inside)
             chunks.append(Chunk(text, _prefix(title, text) + answers[first].location.lead, spans))
         first = last
     title_chunk = Chunk(title, "", ((0, len(title)),)) if title else None

@@ -34,7 +34,8 @@ _IN_DOUBT = re.compile(r"\(\s*\?+\s*\)$")  # "in 1963 (?)"
 # A statement in front of a question: "We have 9,000 euros, so who pays the rest?", "It is shut – do we mind?"
 _STATES_FIRST = re.compile(r"(?i)^(?:\S+\s+){2,}\S+(?:\s+[–—-]+\s+|;\s+|,\s+(?:so|but|and|aber|und|mais|pero)\s+)\S")
 _BEGINS_ASKING = re.compile(
-    r"(?i)[¿\"“„«‘']*(?:(?:and|so|but|well|okay|ok|then|now|also|und|et|y)[, ]+)?(?:who|whom|whose|what|when|where|which|why|how|is"
+    r"(?i)[¿\"“„«‘']*(?:(?:and|so|but|well|okay|ok|then|now|also|und|et|y)[, ]+)?(?:who|whom|whose|what|when|where"
+    r"|which|why|how|is"
     r"|are|was|were|am|do|does|did|has|have|had|will|would|can|could|shall|should|may|might|must|if|in|for|to|on|at|by"
     r"|given|since|isn['’]t|aren['’]t|don['’]t|w(?:er|en|em|as|ann|o|ie|arum|ieso|eshalb|elche\w*)|ist|sind|war|hat"
     r"|haben|kann|können|wird|werden|soll|sollen|muss|gibt|qu\S*|combien|comment|où|pourquoi|est|a-t|cu[aá]\S*"
@@ -50,18 +51,25 @@ _REPORTS = [
         rf"(?:ask(?:ed|s)|wonder(?:ed|s|ing)?|[ei]nquire[ds]|queried|queries|want(?:ed|s)? to know|like to know|asking)"
         rf"{_OBJECT},?\s+(?:aloud\s+)?(?:as to\s+)?{_WH}",
         rf"question\s+(?:is|was|remains|remained|arose|(?:was|is) (?:raised|put|asked))\s*,?\s+(?:as to\s+)?{_WH}",
-        r"(?:(?:ge)?frag(?:t|te|ten|en)|woll(?:te|ten|en) wissen|möchten? wissen|will wissen|erkundig(?:t|te|ten) sich|stell(?:t|te|ten)"
-        r"(?: sich)? die frage|frage (?:ist|war|bleibt))(?:\s+[^\s,;:]+){0,6},\s+(?:ob|we[rnm]|was|wann|wo\w*|warum|weshalb"
+        r"(?:(?:ge)?frag(?:t|te|ten|en)|woll(?:te|ten|en) wissen|möchten? wissen|will wissen|erkundig(?:t|te|ten) "
+        r"sich|stell(?:t|te|ten)"
+        r"(?: sich)? die frage|frage (?:ist|war|bleibt))(?:\s+[^\s,;:]+){0,6},\s+(?:ob|we[rnm]|was|wann|wo\w*|warum"
+        r"|weshalb"
         r"|wie\w*|welche\w*|(?:auf|in|zu|bis|seit|von|für|mit) we\w+)\b",
-        r"(?:demand(?:é|e|ent|a|èrent|ait|aient)|(?:voulait|veut|souhaite|souhaitait|aimerait) savoir)(?:\s+[^\s,;:]+){0,4}\s+(?:si|s['’]ils?"
+        r"(?:demand(?:é|e|ent|a|èrent|ait|aient)|(?:voulait|veut|souhaite|souhaitait|aimerait) "
+        r"savoir)(?:\s+[^\s,;:]+){0,4}\s+(?:si|s['’]ils?"
         r"|qui|quand|où|comment|combien|pourquoi|quel(?:le)?s?|ce qu\S*)\b",
-        r"(?:pregunt(?:ó|a|an|aron|aba)|(?:quiso|quería|quiere|querían) saber)(?:\s+[^\s,;:]+){0,4}\s+(?:si|qui[eé]n\w*|qué|cuándo"
+        r"(?:pregunt(?:ó|a|an|aron|aba)|(?:quiso|quería|quiere|querían) saber)(?:\s+[^\s,;:]+){0,4}\s+(?:si"
+        r"|qui[eé]n\w*|qué|cuándo"
         r"|dónde|cómo|cuánt\w*|por qué|cuál\w*)\b",
-        r"(?:chie(?:sto|se|de|sero|dono)|(?:voleva|vuole) sapere)(?:\s+[^\s,;:]+){0,4}\s+(?:se|chi|quando|dove|come|quant\w*|perché"
+        r"(?:chie(?:sto|se|de|sero|dono)|(?:voleva|vuole) sapere)(?:\s+[^\s,;:]+){0,4}\s+(?:se|chi|quando|dove|come"
+        r"|quant\w*|perché"
         r"|qual\w*|(?:che )?cosa)\b",
-        r"(?:pergunt(?:ou|a|am|aram)|(?:quis|queria|quer) saber)(?:\s+[^\s,;:]+){0,4}\s+(?:se|quem|quando|onde|como|quant\w*|por que"
+        r"(?:pergunt(?:ou|a|am|aram)|(?:quis|queria|quer) saber)(?:\s+[^\s,;:]+){0,4}\s+(?:se|quem|quando|onde|como"
+        r"|quant\w*|por que"
         r"|porque|qua(?:l|is))\b",
-        r"(?:vroeg(?:en)?|vraagt|vragen|(?:wilde|wil|wilden) weten)(?:\s+[^\s,;:]+){0,4},?\s+(?:of|wie|wat|wanneer|waar\w*|hoe\w*|welke?)\b",
+        r"(?:vroeg(?:en)?|vraagt|vragen|(?:wilde|wil|wilden) weten)(?:\s+[^\s,;:]+){0,4},?\s+(?:of|wie|wat|wanneer"
+        r"|waar\w*|hoe\w*|welke?)\b",
     )
 ]
 _REPORTS_CHINESE = re.compile(
@@ -69,15 +77,19 @@ _REPORTS_CHINESE = re.compile(
 )
 # No question is reported by "When asked whether …, Kern said", nor by "Nobody asked who …".
 _NO_REPORT = re.compile(
-    r"(?i)(?:when|if|being|having|after|once|nobody|no one|none|no|asked|questioned|auf|gefragt|als|wenn|niemand|interrogée?"
+    r"(?i)(?:when|if|being|having|after|once|nobody|no one|none|no|asked|questioned|auf|gefragt|als|wenn|niemand"
+    r"|interrogée?"
     r"|lorsqu\S*|quand|personne|al|cuando|preguntad[oa]|nadie|vor|nach)\b"
 )
 # What is answered or decided in the same sentence.
 _TELLS_BESIDE = re.compile(
     r"(?i)[;:(]|\s[–—-]\s|[a-z]\?.*\w|,\s(?:and|but|so|to which)\s(?!wh|how|if\b|for how|in wh)"
-    r"|(?:[,–—]|\b(?:and|but|und|et|mais|y|pero|e|en)\b).*\b(?:said|says|repl(?:y|ied|ies)|answer(?:s|ed)?|respon(?:d|ds|ded)|explain(?:s|ed)?"
-    r"|confirm(?:s|ed)?|stated?|told|tells|learn(?:s|ed|t)|heard|agree[ds]?|decid(?:e|ed|es)|resolved|approved|assured|noted|it was|they were|sagt\w*|antwortet\w*"
-    r"|erwidert\w*|erklärt\w*|bestätigt\w*|mein(?:t|te)|erfuhr\w*|hieß|beschloss\w*|dit|répond\w*|expliqu\w*|dijo|contest\w*|respond\w*|explic\w*"
+    r"|(?:[,–—]|\b(?:and|but|und|et|mais|y|pero|e|en)\b).*\b(?:said|says|repl(?:y|ied|ies)|answer(?:s|ed)?|respon(?:d"
+    r"|ds|ded)|explain(?:s|ed)?"
+    r"|confirm(?:s|ed)?|stated?|told|tells|learn(?:s|ed|t)|heard|agree[ds]?|decid(?:e|ed|es)|resolved|approved"
+    r"|assured|noted|it was|they were|sagt\w*|antwortet\w*"
+    r"|erwidert\w*|erklärt\w*|bestätigt\w*|mein(?:t|te)|erfuhr\w*|hieß|beschloss\w*|dit|répond\w*|expliqu\w*|dijo"
+    r"|contest\w*|respond\w*|explic\w*"
     r"|disse|rispo\w*|zei|antwoord\w*)\b|答|回答|表示"
 )
 

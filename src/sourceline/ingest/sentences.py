@@ -159,6 +159,11 @@ def split_passages(document: Document) -> tuple[Passage, ...]:
                         columns=block.columns,
                     ),
                     heading=block.kind is BlockKind.HEADING,
+                    gaps=tuple(
+                        (max(first, start) - start, min(last, end) - start)
+                        for first, last in block.gaps
+                        if first < end and start < last
+                    ),
                 )
             )
             occurrences[form] += 1
@@ -202,7 +207,7 @@ def sentence_spans(
         language: the ISO 639-1 code of its language.
         gaps: stretches inside one of its sentences that are not read, such as the running head of a page.
     """
-    read = _blanked(text[start:end], [(first - start, last - start) for first, last in gaps])
+    read = blanked(text[start:end], [(first - start, last - start) for first, last in gaps])
     plain, places = _without_typography(read)
     plain_gaps = [(bisect_left(places, first - start), bisect_left(places, last - start)) for first, last in gaps]
     # The brackets and the target of a link stand with its words: "[The crane was repaired.](https://…)".
@@ -228,7 +233,7 @@ def sentence_spans(
         yield pending
 
 
-def _blanked(text: str, gaps: Gaps) -> str:
+def blanked(text: str, gaps: Gaps) -> str:
     """Return the text with blanks in its gaps, equally long."""
     if not gaps:
         return text

@@ -29,7 +29,8 @@ _NUMBERED_PART = re.compile(
     r"(?i)(?:chapter|part|section|appendix|annex|item|day|session|top|punkt|teil|anlage|point|punto)\s+[\divxlc]+\s*:"
 )
 _NUMBERED = re.compile(
-    r"(?P<number>\d{1,2}(?:\.\d{1,2})*)(?:[.)]|(?=\s))\s+(?=[^\W\da-zß-öø-ÿ_])|(?P<letter>[IVX]{1,5}|[A-Z])[.)]\s+(?=[^\W\da-z_])"
+    r"(?P<number>\d{1,2}(?:\.\d{1,2})*)(?:[.)]|(?=\s))\s+(?=[^\W\da-zß-öø-ÿ_])|(?P<letter>[IVX]{1,5}"
+    r"|[A-Z])[.)]\s+(?=[^\W\da-z_])"
     r"|(?P<word>§|TOP|Item|Punkt|Article|Artikel)\s*\d+\b"
 )
 HEADING_CHARACTERS = 80
@@ -37,8 +38,10 @@ HEADING_CHARACTERS = 80
 # A line of its own that says what is or happened is no heading: "Motion to repair the crane carried", "Entry 4 euros".
 _FACT = re.compile(
     r"\b(?:is|are|was|were|has|have|had|must|shall|should|cannot|wurden?|wird|werden|ist|sind|will (?:be|not))\b"
-    r"|\bto be [a-z]+(?:ed|n|t)\b|\b(?:sold|sent|given|paid|lent|put off|moved|referred|awarded|returned) (?:to|by|until)\b"
-    r"|(?:[a-z]{2}[^\We]ed|\b(?:agreed|lost|sold|paid|made|chosen|held|put off|withdrawn|sent|built|given|won|unanimously)"
+    r"|\bto be [a-z]+(?:ed|n|t)\b|\b(?:sold|sent|given|paid|lent|put off|moved|referred|awarded|returned) (?:to|by"
+    r"|until)\b"
+    r"|(?:[a-z]{2}[^\We]ed|\b(?:agreed|lost|sold|paid|made|chosen|held|put off|withdrawn|sent|built|given|won"
+    r"|unanimously)"
     r"|angenommen|abgelehnt|vertagt|beschlossen|verschoben|genehmigt|gewählt|zurückgezogen|bewilligt|verkauft)$"
     r"|[€£$]\s?\d|\d\s?(?:€|%|(?i:euros?|eur|pounds?|dollars?|percent|prozent)\b)"  # "Entry 4 euros"
     r"|\b\d{1,2}:\d\d\b|\b\d{1,2}[.]\d\d\s?(?:[ap]\.?m|Uhr)\b|^(?i:next|nächste)\s.*\d"
@@ -71,7 +74,8 @@ PROPORTIONAL_SHARE = 0.88
 
 _PAGE = r"(?:page|p\.|seite|s\.|página|pág\.|pagina|blatt)"
 _PAGE_NUMBER = re.compile(
-    rf"(?i)\W*{_PAGE}\s*\d{{1,4}}(?:\s*(?:of|von|de|sur|di|/)\s*\d{{1,4}})?\W*|\W*\d{{1,4}}\s*(?:of|von|/)\s*\d{{1,4}}\W*"
+    rf"(?i)\W*{_PAGE}\s*\d{{1,4}}(?:\s*(?:of|von|de|sur|di|/)\s*\d{{1,4}})?\W*|\W*\d{{1,4}}\s*(?:of|von"
+    rf"|/)\s*\d{{1,4}}\W*"
     r"|第?\s*\d{1,4}\s*[页頁]"
 )
 _LONE_NUMBER = re.compile(r"[-–—\s\[(]*\d{1,4}[-–—\s\])]*")

@@ -14,8 +14,8 @@ from tests.support.texts import document, texts
 ENGLISH = (
     "okay so the harbour office called on monday and they said that the lamp on the north pier is out again and we "
     "need a ladder to reach it but nobody knows where the ladder went because sam lent it to the rowing club last "
-    "summer and then the rowing club moved so we have to ask them and the next walk along the pier is on the ninth of june "
-    "at six in the evening and everybody should bring a torch"
+    "summer and then the rowing club moved so we have to ask them and the next walk along the pier is on the "
+    "ninth of june at six in the evening and everybody should bring a torch"
 )
 GERMAN = (
     "also am montag hat das hafenamt angerufen und die lampe auf der nordmole ist schon wieder aus und wir brauchen "

@@ -1,5 +1,5 @@
 import doctest
-from itertools import pairwise
+import itertools
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +13,9 @@ from tests.support.texts import document, texts
 
 ENGLISH = (
     "okay so the harbour office called on monday and they said that the lamp on the north pier is out again and we "
-    "need "
-    "a ladder to reach it but nobody knows where the ladder went because sam lent it to the rowing club last summer "
-    "and "
-    "then the rowing club moved so we have to ask them and the next walk along the pier is on the ninth of june at six "
-    "in the evening and everybody should bring a torch"
+    "need a ladder to reach it but nobody knows where the ladder went because sam lent it to the rowing club last "
+    "summer and then the rowing club moved so we have to ask them and the next walk along the pier is on the "
+    "ninth of june at six in the evening and everybody should bring a torch"
 )
 GERMAN = (
     "also am montag hat das hafenamt angerufen und die lampe auf der nordmole ist schon wieder aus und wir brauchen "
@@ -46,8 +44,8 @@ def test_speech_without_punctuation_is_cut_into_short_stretches(text: str, langu
 
 
 def test_it_is_cut_in_front_of_what_opens_a_clause() -> None:
-    assert [part.split()[0] for part in stretches(ENGLISH)] == ["okay", "but", "and"]
-    assert [part.split()[0] for part in stretches(GERMAN, "de")] == ["also", "aber", "also"]
+    assert [part.split()[0] for part in stretches(ENGLISH)] == ["okay", "but", "so"]
+    assert [part.split()[0] for part in stretches(GERMAN, "de")] == ["also", "aber", "und"]
     assert stretches(ENGLISH)[-1].endswith("at six in the evening and everybody should bring a torch")
     assert [part[:2] for part in stretches(CHINESE, "zh")][-1] == "但是"
 
@@ -56,14 +54,12 @@ def test_it_is_cut_in_front_of_what_opens_a_clause() -> None:
     "text",
     [
         ENGLISH[:200],
-        "The Tenant shall not without the prior written consent of the Landlord assign or underlet or part with the "
-        "possession of the whole or any part of the premises nor permit any other person to occupy the same or any "
-        "part "
-        "of it during the term hereby granted.",
+        "The Tenant shall not without the prior written consent of the Landlord assign or underlet or part with "
+        "the possession of the whole or any part of the premises nor permit any other person to occupy the same or any "
+        "part of it during the term hereby granted.",
         "the board resolved to close the slip from May; to sell the winch; to thank Mr. Bray for his long and patient "
-        "work; to order two pumps, one hose and a reel; to ask the county for the missing plans of the north pier; "
-        "and to "
-        "meet again in June, when the harbour office will have answered, to hear what became of it",
+        "work; to order two pumps, one hose and a reel; to ask the county for the missing plans of the north pier; and "
+        "to meet again in June, when the harbour office will have answered, to hear what became of it",
         "iVBORw0KGgo" * 500,
         "https://example.org/" + "a" * 5_000,
     ],
@@ -142,7 +138,7 @@ def test_stretches_are_in_order_apart_and_lose_nothing(pieces: list[str]) -> Non
         edges = [edge for span in spans for edge in span]
         assert edges == sorted(edges)
         assert (edges[0], edges[-1]) == (0, len(text))
-        assert all(not text[end:start].strip() for (_, end), (start, _) in pairwise(spans))
+        assert all(not text[end:start].strip() for (_, end), (start, _) in itertools.pairwise(spans))
         assert all(text[start:end].strip() and any(map(str.isalnum, text[start:end])) for start, end in spans)
 
 

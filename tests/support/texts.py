@@ -1,5 +1,9 @@
 """Texts that break programs: what the property tests feed to everything that counts characters."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
+
 from hypothesis import strategies as st
 
 from sourceline.ingest.formats import FORMATS, markdown, plain
@@ -23,6 +27,19 @@ texts = st.lists(
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6),
     max_size=24,
 ).map("".join)  # fmt: skip
+
+
+_PAGE_NUMBER = re.compile(r"(?i)\W*(?:(?:page|seite|p\.|s\.)\s*)?\d+(?:\s*(?:of|von|de|sur|di|/)\s*\d+)?\W*")
+
+
+def lost_lines(text: str, spans: Iterable[tuple[int, int]]) -> list[str]:
+    """Return what has a letter or digit and is in none of ``spans``, by line, but for what pages repeat."""
+    lost, first = [], 0
+    for start, end in [*spans, (len(text), len(text))]:
+        lost += [line for line in re.split(r"[\r\n\f]+", text[first:start]) if any(map(str.isalnum, line))]
+        first = end
+    heads = Counter(re.sub(r"\d+", "#", line.strip()) for line in re.split(r"[\r\n\f]+", text))
+    return [line for line in lost if not _PAGE_NUMBER.fullmatch(line) and heads[re.sub(r"\d+", "#", line.strip())] < 2]
 
 
 def document(text: str, id_: str = "report.txt") -> Document:

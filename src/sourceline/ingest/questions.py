@@ -35,62 +35,75 @@ _IN_DOUBT = re.compile(r"\(\s*\?+\s*\)$")  # "in 1963 (?)"
 _STATES_FIRST = re.compile(r"(?i)^(?:\S+\s+){2,}\S+(?:\s+[–—-]+\s+|;\s+|,\s+(?:so|but|and|aber|und|mais|pero)\s+)\S")
 _BEGINS_ASKING = re.compile(
     r"(?i)[¿\"“„«‘']*(?:(?:and|so|but|well|okay|ok|then|now|also|und|et|y)[, ]+)?(?:who|whom|whose|what|when|where"
-    r"|which|why|how|is"
-    r"|are|was|were|am|do|does|did|has|have|had|will|would|can|could|shall|should|may|might|must|if|in|for|to|on|at|by"
-    r"|given|since|isn['’]t|aren['’]t|don['’]t|w(?:er|en|em|as|ann|o|ie|arum|ieso|eshalb|elche\w*)|ist|sind|war|hat"
-    r"|haben|kann|können|wird|werden|soll|sollen|muss|gibt|qu\S*|combien|comment|où|pourquoi|est|a-t|cu[aá]\S*"
+    r"|which|why|how|is|are|was|were|am|do|does|did|has|have|had|will|would|can|could|shall|should|may|might|must|if|in"
+    r"|for|to|on|at|by|given|since|isn['’]t|aren['’]t|don['’]t|w(?:er|en|em|as|ann|o|ie|arum|ieso|eshalb|elche\w*)|ist|sind"
+    r"|war|hat|haben|kann|können|wird|werden|soll|sollen|muss|gibt|qu\S*|combien|comment|où|pourquoi|est|a-t|cu[aá]\S*"
     r"|d[oó]nde|c[oó]mo)\b"
 )
 
-_WH = r"(?:whether|if|who(?:m|se)?|what|when|where|which|why|how)\b"
-_OBJECT = r"(?:\s+(?!to\b|for\b|that\b|about\b)[^\s,;:]+){0,4}"
-# A question that is reported, by language: who asks, the verb, what is asked.
-_REPORTS = [
-    re.compile(rf"(?i)\b(?<!not )(?<!never ){pattern}")
-    for pattern in (
-        rf"(?:ask(?:ed|s)|wonder(?:ed|s|ing)?|[ei]nquire[ds]|queried|queries|want(?:ed|s)? to know|like to know|asking)"
-        rf"{_OBJECT},?\s+(?:aloud\s+)?(?:as to\s+)?{_WH}",
-        rf"question\s+(?:is|was|remains|remained|arose|(?:was|is) (?:raised|put|asked))\s*,?\s+(?:as to\s+)?{_WH}",
-        r"(?:(?:ge)?frag(?:t|te|ten|en)|woll(?:te|ten|en) wissen|möchten? wissen|will wissen|erkundig(?:t|te|ten) "
-        r"sich|stell(?:t|te|ten)"
-        r"(?: sich)? die frage|frage (?:ist|war|bleibt))(?:\s+[^\s,;:]+){0,6},\s+(?:ob|we[rnm]|was|wann|wo\w*|warum"
-        r"|weshalb"
-        r"|wie\w*|welche\w*|(?:auf|in|zu|bis|seit|von|für|mit) we\w+)\b",
-        r"(?:demand(?:é|e|ent|a|èrent|ait|aient)|(?:voulait|veut|souhaite|souhaitait|aimerait) "
-        r"savoir)(?:\s+[^\s,;:]+){0,4}\s+(?:si|s['’]ils?"
-        r"|qui|quand|où|comment|combien|pourquoi|quel(?:le)?s?|ce qu\S*)\b",
-        r"(?:pregunt(?:ó|a|an|aron|aba)|(?:quiso|quería|quiere|querían) saber)(?:\s+[^\s,;:]+){0,4}\s+(?:si"
-        r"|qui[eé]n\w*|qué|cuándo"
-        r"|dónde|cómo|cuánt\w*|por qué|cuál\w*)\b",
-        r"(?:chie(?:sto|se|de|sero|dono)|(?:voleva|vuole) sapere)(?:\s+[^\s,;:]+){0,4}\s+(?:se|chi|quando|dove|come"
-        r"|quant\w*|perché"
-        r"|qual\w*|(?:che )?cosa)\b",
-        r"(?:pergunt(?:ou|a|am|aram)|(?:quis|queria|quer) saber)(?:\s+[^\s,;:]+){0,4}\s+(?:se|quem|quando|onde|como"
-        r"|quant\w*|por que"
-        r"|porque|qua(?:l|is))\b",
-        r"(?:vroeg(?:en)?|vraagt|vragen|(?:wilde|wil|wilden) weten)(?:\s+[^\s,;:]+){0,4},?\s+(?:of|wie|wat|wanneer"
-        r"|waar\w*|hoe\w*|welke?)\b",
-    )
-]
+
+def _report(verbs: str, words: str, between: str = r"(?:\s+[^\s,;:]+){0,4},?") -> re.Pattern[str]:
+    """Return what finds a reported question: a verb of asking, perhaps who is asked, a word that opens what is asked.
+
+    The words are separated by blanks; "_" stands for one.
+    """
+    verb, word = ("|".join(pattern.replace("_", r"\s+") for pattern in list_.split()) for list_ in (verbs, words))
+    return re.compile(rf"(?i)\b(?<!not )(?<!never )(?:{verb}){between}\s+(?:{word})\b")
+
+
+_ENGLISH_WORDS = "whether if who(?:m|se)? what when where which why how"
+_REPORTS = (
+    _report(
+        "asked asks asking wonder(?:ed|s|ing)? [ei]nquire[ds] queried queries want(?:ed|s)?_to_know like_to_know",
+        _ENGLISH_WORDS,
+        # To be asked to do, for or about something is no question.
+        r"(?:\s+(?!to\b|for\b|that\b|about\b)[^\s,;:]+){0,4},?(?:\s+as\s+to)?",
+    ),
+    _report(
+        "question_(?:is|was|remains|remained|arose|(?:was|is)_(?:raised|put|asked))",
+        _ENGLISH_WORDS,
+        r",?(?:\s+as\s+to)?",
+    ),
+    _report(
+        "(?:ge)?frag(?:t|te|ten|en) woll(?:te|ten|en)_wissen möchten?_wissen will_wissen erkundig(?:t|te|ten)_sich"
+        " stell(?:t|te|ten)(?:_sich)?_die_frage frage_(?:ist|war|bleibt)",
+        r"ob we[rnm] was wann wo\w* warum weshalb wie\w* welche\w* (?:auf|in|zu|bis|seit|von|für|mit)_we\w+",
+        r"(?:\s+[^\s,;:]+){0,6},",
+    ),
+    _report(
+        "demand(?:é|e|ent|a|èrent|ait|aient) (?:voulait|veut|souhaite|souhaitait|aimerait)_savoir",
+        r"si s['’]ils? qui quand où comment combien pourquoi quel(?:le)?s? ce_qu\S*",
+    ),
+    _report(
+        "pregunt(?:ó|a|an|aron|aba) (?:quiso|quería|quiere|querían)_saber",
+        r"si qui[eé]n\w* qué cuándo dónde cómo cuánt\w* por_qué cuál\w*",
+    ),
+    _report(
+        "chie(?:sto|se|de|sero|dono) (?:voleva|vuole)_sapere",
+        r"se chi quando dove come quant\w* perché qual\w* (?:che_)?cosa",
+    ),
+    _report(
+        "pergunt(?:ou|a|am|aram) (?:quis|queria|quer)_saber",
+        r"se quem quando onde como quant\w* por_que porque qua(?:l|is)",
+    ),
+    _report("vroeg(?:en)? vraagt vragen (?:wilde|wil|wilden)_weten", r"of wie wat wanneer waar\w* hoe\w* welke?"),
+)
 _REPORTS_CHINESE = re.compile(
     r"(?:问|問|询问|詢問|想知道)[^。]*(?:是否|多少|什么|什麼|谁|誰|何时|何時|哪|怎么|怎麼|为什么|為什麼|几|幾)"
 )
 # No question is reported by "When asked whether …, Kern said", nor by "Nobody asked who …".
 _NO_REPORT = re.compile(
-    r"(?i)(?:when|if|being|having|after|once|nobody|no one|none|no|asked|questioned|auf|gefragt|als|wenn|niemand"
-    r"|interrogée?"
-    r"|lorsqu\S*|quand|personne|al|cuando|preguntad[oa]|nadie|vor|nach)\b"
+    r"(?i)(?:when|if|being|having|after|once|nobody|no one|none|no|asked|questioned|auf|gefragt|als|wenn|niemand|vor"
+    r"|nach|interrogée?|lorsqu\S*|quand|personne|al|cuando|preguntad[oa]|nadie)\b"
 )
 # What is answered or decided in the same sentence.
 _TELLS_BESIDE = re.compile(
     r"(?i)[;:(]|\s[–—-]\s|[a-z]\?.*\w|,\s(?:and|but|so|to which)\s(?!wh|how|if\b|for how|in wh)"
-    r"|(?:[,–—]|\b(?:and|but|und|et|mais|y|pero|e|en)\b).*\b(?:said|says|repl(?:y|ied|ies)|answer(?:s|ed)?|respon(?:d"
-    r"|ds|ded)|explain(?:s|ed)?"
-    r"|confirm(?:s|ed)?|stated?|told|tells|learn(?:s|ed|t)|heard|agree[ds]?|decid(?:e|ed|es)|resolved|approved"
-    r"|assured|noted|it was|they were|sagt\w*|antwortet\w*"
-    r"|erwidert\w*|erklärt\w*|bestätigt\w*|mein(?:t|te)|erfuhr\w*|hieß|beschloss\w*|dit|répond\w*|expliqu\w*|dijo"
-    r"|contest\w*|respond\w*|explic\w*"
-    r"|disse|rispo\w*|zei|antwoord\w*)\b|答|回答|表示"
+    r"|(?:[,–—]|\b(?:and|but|und|et|mais|y|pero|e|en)\b).*\b(?:said|says|repl(?:y|ied|ies)|answer(?:s|ed)?|explain(?:s|ed)?"
+    r"|respon(?:d|ds|ded)|confirm(?:s|ed)?|stated?|told|tells|learn(?:s|ed|t)|heard|agree[ds]?|decid(?:e|ed|es)|resolved"
+    r"|approved|assured|noted|it was|they were|sagt\w*|antwortet\w*|erwidert\w*|erklärt\w*|bestätigt\w*|mein(?:t|te)"
+    r"|erfuhr\w*|hieß|beschloss\w*|dit|répond\w*|expliqu\w*|dijo|contest\w*|respond\w*|explic\w*|disse|rispo\w*|zei"
+    r"|antwoord\w*)\b|答|表示"
 )
 
 

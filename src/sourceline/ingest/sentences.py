@@ -37,7 +37,7 @@ SPLITTING = 3
 
 ROW_CHARACTERS = 400  # a table's row of more is split into sentences, as other paragraphs are
 _NEAR = 80  # how many characters around an end are looked at
-_WINDOW = 1_000  # characters that sentencex reads at a time
+_WINDOW, _WINDOW_OVERLAP = 1_000, 250  # characters that sentencex reads at a time, and reads again
 
 Gaps = Sequence[tuple[int, int]]
 
@@ -124,6 +124,7 @@ _AFTER_WORD = re.compile(
 )
 # Nor behind some words that it takes for abbreviations: "en contra. El".
 _AFTER_LONG_WORD = re.compile(r"(?<=[a-zß-öø-ÿ]{4})\.\s+(?=([^\W\da-zß-öø-ÿ_][^\W\d_]*)\b)")
+_OPEN = re.compile(r"[(\[“„«][^()\[\]“”„«»]*$")
 # Marks of footnotes alone are no sentence.
 _NOTES = re.compile(r"(?:\s*(?:\[\^?[^\]\s]{1,40}\]|[¹²³⁰⁴-⁹]+))+\W*")
 
@@ -304,8 +305,9 @@ def _segment_ends(text: str, language: str) -> Iterator[int]:
     """
     first = 0
     while first + _WINDOW < len(text):
-        # The end of the window is no end of a sentence.
+        # The end of the window is no end of a sentence, and near it a quotation may be cut.
         *ends, _ = accumulate(map(len, sentencex.segment(language, text[first : first + _WINDOW])))
+        ends = [end for end in ends if end <= _WINDOW - _WINDOW_OVERLAP] or ends
         yield from (first + end for end in ends)
         first += ends[-1] if ends else _WINDOW - _NEAR
     yield from (first + end for end in accumulate(map(len, sentencex.segment(language, text[first:]))))
@@ -335,8 +337,17 @@ def _missed_ends(text: str) -> set[int]:
     ends.update(match.end() for match in _AFTER_MAYBE_LAST.finditer(text))
     ends.update(match.end() for match in _AFTER_WORD.finditer(text))
     ends.update(match.end() for match in _AFTER_QUOTED.finditer(text))
-    ends.update(match.end() for match in _AFTER_LONG_WORD.finditer(text) if match[1].lower() in OPENERS)
+    ends.update(
+        match.end()
+        for match in _AFTER_LONG_WORD.finditer(text)
+        if match[1].lower() in OPENERS and not _is_enclosed(text[max(0, match.start() - 4 * _NEAR) : match.start()])
+    )
     return ends
+
+
+def _is_enclosed(before: str) -> bool:
+    """Return whether a bracket or quotation is open behind ``before``."""
+    return bool(_OPEN.search(before)) or before.count('"') % 2 == 1
 
 
 def _goes_on(before: str, after: str, language: str) -> bool:

@@ -62,7 +62,9 @@ _OPENS_CLAUSE = {
     "th": r"แล้ว|แต่|และ|เพราะ|ดังนั้น|หลังจาก|ส่วน|ต่อไป",
 }
 _OPENERS = {language: re.compile(pattern, re.IGNORECASE) for language, pattern in _OPENS_CLAUSE.items()}
-_JOINS = re.compile(r"(?i)(?:and|or|so|then|if|when|while|which|und|oder|wenn|dass|et|ou|y|o|e|en|и|और)\b")
+_JOINS = re.compile(r"(?i)(?:and|so|then|if|when|while|which|und|oder|wenn|dass|et|ou|y|o|e|en|и|और)\b")
+# Words that another must follow.
+_NEVER_LAST = FUNCTION_WORDS | set("but so that which who what how i we they he she aber dass mais pero que".split())
 # Japanese predicates end so, and what follows a particle is another word.
 _ENDS_JAPANESE_CLAUSE = re.compile(r"(?:です|ます|ました|でした|ません|った|んだ)(?:[ねよが]|けど|から)?$")
 _ENDS_JAPANESE_WORD = re.compile(r"[\u3040-\u309f]$")
@@ -192,7 +194,7 @@ def _fit(text: str, before: int, after: int, language: str) -> _Fit:
     """Return how good a place between ``before`` and ``after`` is."""
     if _MARK.match(text, before - 1):
         return _Fit.MARK
-    if _is_torn(text, before):
+    if before < after and _is_torn(text, before):
         return _Fit.TEARS
     opener = _OPENERS.get(language, _OPENERS["en"])
     if opener.match(text, after) or (language == "ja" and _ENDS_JAPANESE_CLAUSE.search(text[before - 6 : before])):
@@ -212,4 +214,4 @@ def _first_word(text: str, start: int, end: int) -> int:
 def _is_torn(text: str, end: int) -> bool:
     """Return whether another word must follow what ends here: "because of the"."""
     word = _WORD_BEFORE.search(text[max(0, end - 20) : end])
-    return word is not None and word[1].lower() in FUNCTION_WORDS
+    return word is not None and word[1].lower() in _NEVER_LAST

@@ -1,11 +1,12 @@
 import doctest
+import time
 
 import pytest
 from hypothesis import given, settings
 
 from sourceline.ingest.formats import plain
 from sourceline.types import BlockKind
-from tests.support.texts import texts
+from tests.support.texts import lost_lines, texts
 
 
 def paragraphs(text: str) -> list[str]:
@@ -164,8 +165,79 @@ def test_blocks_hold_all_the_text_in_order_and_do_not_overlap(text: str) -> None
     edges = [0, *(edge for block in blocks for edge in (block.start, block.end)), len(text)]
     assert edges == sorted(edges)
     assert all(text[block.start : block.end].strip() for block in blocks)
-    outside = [text[end:start] for end, start in zip(edges[::2], edges[1::2], strict=True)]
-    assert not "".join(outside).strip()
+    assert lost_lines(text, [(block.start, block.end) for block in blocks]) == []
+
+
+@pytest.mark.parametrize("number", ["12", "- 12 -", "[12]", "Page 12", "Seite 12 von 30", "12 / 30"])
+def test_page_numbers_between_whole_paragraphs_are_not_read(number: str) -> None:
+    assert paragraphs(f"The fence is down.\n\n{number}\n\nThe crane is up.\n") == [
+        "The fence is down.",
+        "The crane is up.",
+    ]
+
+
+@pytest.mark.parametrize("text", ["12", "Page 3", "Votes for:\n\n12", "2019\n\nIt was built.\n\n2020\n\nIt fell."])
+def test_other_numbers_are(text: str) -> None:
+    assert paragraphs(text) == text.split("\n\n")
+
+
+def test_a_running_head_is_read_once() -> None:
+    text = "Harbour board\n\nIt is down.\n\fHarbour board\n\nIt is up.\n\fHarbour board\n\nIt is wet.\n"
+    assert paragraphs(text) == ["Harbour board", "It is down.", "It is up.", "It is wet."]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Place:\nCustoms house\nTime:\n10:00", ["Place:\nCustoms house", "Time:", "10:00"]),
+        ("Crane:\nIt was approved.\nRope:\nNothing.", ["Crane:\nIt was approved.", "Rope:\nNothing."]),
+        ("Decisions:\nThe crane stays.\nThe rope goes.", ["Decisions:", "The crane stays.", "The rope goes."]),
+        (
+            "Present: Ilse Kern (chair), Bo Lind, Anna Moss,\nPer Holm\nApologies: Jo Hale",
+            ["Present: Ilse Kern (chair), Bo Lind, Anna Moss,\nPer Holm", "Apologies: Jo Hale"],
+        ),
+        (
+            "Anna: I went down to the harbour with our treasurer\nBo Lind and saw it.\nBo: No.",
+            ["I went down to the harbour with our treasurer\nBo Lind and saw it.", "No."],
+        ),
+    ],
+)
+def test_a_label_keeps_its_value_and_a_turn_its_lines(text: str, expected: list[str]) -> None:
+    assert paragraphs(text) == expected
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "Motion to sell the winch defeated",
+        "Winch sold to the museum",
+        "Entry for children 4 euros",
+        "Doors open at 18:30 on Friday",
+        "Antrag auf neue Gebühren zurückgezogen",
+    ],
+)
+def test_a_line_that_states_a_fact_can_answer(fact: str) -> None:
+    blocks = plain.parse(f"Board\n\n{fact}\n\nThe chair closed the meeting.\n").blocks
+    assert [block.kind for block in blocks] == [BlockKind.HEADING, BlockKind.PARAGRAPH, BlockKind.PARAGRAPH]
+
+
+@pytest.mark.parametrize(
+    "line", ["Budget 2026", "Report of the treasurer", "How the crane was repaired", "Roads and speed"]
+)
+def test_other_short_lines_are_headings(line: str) -> None:
+    blocks = plain.parse(f"Board\n\nIt met.\n\n{line}\n\nThe chair closed the meeting.\n").blocks
+    assert blocks[2].kind is BlockKind.HEADING
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["A", "A ", " " * 50 + "A", "A:\n", ".", '."', "\f", "a\n\f", "12\n", "- \n", "The quick brown fox jumps over\n\f"],
+)
+def test_long_lines_and_many_take_time_as_long_as_they_are(unit: str) -> None:
+    text = f"A{unit * (200_000 // len(unit))}1"
+    started = time.process_time()
+    plain.parse(text)
+    assert time.process_time() - started < 10
 
 
 def test_the_examples_of_the_module_hold() -> None:

@@ -38,10 +38,10 @@ HEADING_CHARACTERS = 80
 # A line of its own that says what is or happened is no heading: "Motion to repair the crane carried", "Entry 4 euros".
 _FACT = re.compile(
     r"\b(?:is|are|was|were|has|have|had|must|shall|should|cannot|wurden?|wird|werden|ist|sind|will (?:be|not))\b"
-    r"|\bto be [a-z]+(?:ed|n|t)\b|\b(?:sold|sent|given|paid|lent|put off|moved|referred|awarded|returned) (?:to|by"
-    r"|until)\b"
-    r"|(?:[a-z]{2}[^\We]ed|\b(?:agreed|lost|sold|paid|made|chosen|held|put off|withdrawn|sent|built|given|won"
-    r"|unanimously)"
+    r"|\bto be [a-z]+(?:ed|n|t)\b"
+    r"|\b(?:sold|sent|given|paid|lent|put off|moved|referred|awarded|returned) (?:to|by|until)\b"
+    r"|(?:[a-z]{2}[^\We]ed"
+    r"|\b(?:agreed|lost|sold|paid|made|chosen|held|put off|withdrawn|sent|built|given|won|unanimously)"
     r"|angenommen|abgelehnt|vertagt|beschlossen|verschoben|genehmigt|gewählt|zurückgezogen|bewilligt|verkauft)$"
     r"|[€£$]\s?\d|\d\s?(?:€|%|(?i:euros?|eur|pounds?|dollars?|percent|prozent)\b)"  # "Entry 4 euros"
     r"|\b\d{1,2}:\d\d\b|\b\d{1,2}[.]\d\d\s?(?:[ap]\.?m|Uhr)\b|^(?i:next|nächste)\s.*\d"
@@ -395,18 +395,15 @@ def _without_furniture(paragraphs: list[_Paragraph]) -> list[_Paragraph]:
     kept: list[_Paragraph] = []
     heads: set[str] = set()
     for paragraph in paragraphs:
-        text = paragraph.text
-        if paragraph.furniture and not _YEAR.fullmatch(text):
-            if any(map(str.isalpha, _PAGE_NUMBER.sub("", text))):
-                is_left_out = (head := _DIGITS.sub("#", text)) in heads
-                heads.add(head)
-            elif _LONE_NUMBER.fullmatch(text):
-                is_left_out = paragraph.lines[0].page or bool(kept and _ENDS_TEXT.search(kept[-1].text))
-            else:
-                is_left_out = any(map(str.isalpha, text)) and len(paragraphs) > 1
-            if is_left_out:
-                continue
-        kept.append(paragraph)
+        text, is_left_out = paragraph.text, False
+        if paragraph.furniture and any(map(str.isalpha, text)):
+            head = _DIGITS.sub("#", text)
+            is_left_out = head in heads or (len(paragraphs) > 1 and bool(_PAGE_NUMBER.fullmatch(text)))
+            heads.add(head)
+        elif paragraph.furniture and not _YEAR.fullmatch(text):
+            is_left_out = paragraph.lines[0].page or bool(kept and _ENDS_TEXT.search(kept[-1].text))
+        if not is_left_out:
+            kept.append(paragraph)
     return kept
 
 

@@ -268,6 +268,5 @@ def test_the_target_of_a_link_answers_nothing(ask: Ask, mode: str) -> None:
     )
     answer = ask({"m.md": text}, "Who was elected treasurer of the board?", mode)
     assert answer.verdict is not Verdict.ANSWERED
-    assert all("elected" not in hit.passage.words for hit in answer.hits)
     assert len([hit for hit in answer.hits if "elected" in hit.passage.text]) == 2  # shown as it stands
     assert max(hit.scores.bm25 for hit in answer.hits) < 1.5  # for "the" alone; "elected" adds as much

@@ -124,16 +124,6 @@ class Location:
     time: Time | None = None
     columns: tuple[str, ...] = ()
 
-    @property
-    def lead(self) -> str:
-        """What must stand in front of a passage for it to be understood alone: who says it, or a row's columns.
-
-        >>> Location(1, 1, speaker="Bo Lind").lead, Location(3, 2, columns=("Owner", "Task")).lead
-        ('Bo Lind: ', 'Owner | Task\\n')
-        """
-        columns = f"{' | '.join(self.columns)}\n" if self.columns else ""
-        return columns or (f"{self.speaker}: " if self.speaker else "")
-
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -152,22 +142,6 @@ class Passage:
     location: Location
     heading: bool = False
     gaps: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def words(self) -> str:
-        """What it says: its text without its gaps."""
-        return without_gaps(self.text, self.gaps)
-
-
-def without_gaps(text: str, gaps: tuple[tuple[int, int], ...]) -> str:
-    """Return the text with one blank in the place of each gap.
-
-    >>> without_gaps("See [it](x.md) there.", ((4, 5), (7, 14)))
-    'See  it  there.'
-    """
-    starts = [0, *(last for _, last in gaps)]
-    ends = [*(first for first, _ in gaps), len(text)]
-    return " ".join(text[start:end] for start, end in zip(starts, ends, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,11 @@ def surroundings(draw: st.DrawFn) -> Surroundings:
     answers = [draw(st.booleans()) or number == at for number in range(len(around))]
     rows = [sum(answers[:number]) if answers[number] else None for number in range(len(around))]
     heading = st.sampled_from(["", "Plan", "Plan \n", "x" * 100, "x" * 101]) | st.sampled_from(around)
-    return Surroundings(draw(heading), draw(heading | st.none()), tuple(rows), tuple(around), ("",) * len(around), at)
+    return Surroundings(draw(heading), draw(heading | st.none()), tuple(rows), tuple(around), (None,) * len(around), at)
 
 
 def around(*sentences: str, at: int = 0, title: str = "", section: str | None = None) -> Surroundings:
-    return Surroundings(title, section, tuple(range(len(sentences))), sentences, ("",) * len(sentences), at)
+    return Surroundings(title, section, tuple(range(len(sentences))), sentences, (None,) * len(sentences), at)
 
 
 @given(around=surroundings())
@@ -123,18 +123,16 @@ def test_title_and_section_stand_in_front_unless_they_are_long_or_said_already()
 
 
 def test_a_heading_is_read_and_has_no_sentence() -> None:
-    chunk = chunk_around(Surroundings("Plan", "Costs", (4, None, 5), ("It rose.", "Costs", "It fell."), ("",) * 3, 2))
+    chunk = chunk_around(Surroundings("Plan", "Costs", (4, None, 5), ("It rose.", "Costs", "It fell."), (None,) * 3, 2))
     assert (chunk.input.text, chunk.rows) == ("Plan\nIt rose.\nCosts\nIt fell.\n", (4, 5))
     assert sentences(chunk.input) == ["It rose.", "It fell."]
 
 
-def test_who_speaks_and_the_names_of_columns_stand_in_front_where_they_change() -> None:
-    texts = ("Is it open?", "It is.", "Since May.", "Oil | 4", "Rope | 2")
-    leads = ("Ilse Kern: ", "Bo Lind: ", "Bo Lind: ", "What | Litres\n", "What | Litres\n")
-    chunk = chunk_around(Surroundings("Call", None, (0, 1, 2, 3, 4), texts, leads, 1))
-    assert chunk.input.text == (
-        "Call\nIlse Kern: Is it open?\nBo Lind: It is.\nSince May.\nWhat | Litres\nOil | 4\nRope | 2\n"
-    )
+def test_who_speaks_stands_in_front_where_that_changes() -> None:
+    texts = ("Is it open?", "It is.", "Since May.", "The what is Oil.")
+    speakers = ("Ilse Kern", "Bo Lind", "Bo Lind", None)
+    chunk = chunk_around(Surroundings("Call", None, (0, 1, 2, 3), texts, speakers, 1))
+    assert chunk.input.text == "Call\nIlse Kern: Is it open?\nBo Lind: It is.\nSince May.\nThe what is Oil.\n"
     assert sentences(chunk.input) == ["Ilse Kern: Is it open?", "Bo Lind: It is.", *texts[2:]]
 
 

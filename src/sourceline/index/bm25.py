@@ -1,6 +1,6 @@
 """BM25 (k1 1.2, b .75) over sentences with English stems, by tantivy.
 
-A sentence is found by the words of its lead as well: who says it, or the names of a table's columns.
+A sentence is found by the name of who says it as well, a table's row by the names of its columns.
 """
 
 import math

@@ -24,8 +24,9 @@ import numpy as np
 from sourceline.encoders.base import Int64
 from sourceline.ids import form_hash
 from sourceline.ingest.questions import asks
+from sourceline.ingest.wording import wording
 from sourceline.text import is_utf8, normalize_text
-from sourceline.types import Context, Document, Location, Passage, PassageInContext, Time, without_gaps
+from sourceline.types import Context, Document, Location, Passage, PassageInContext, Time
 
 FILE = "passages.sqlite"
 SELECTOR_CHARACTERS = 64  # of the document's text on either side of a cited passage
@@ -124,21 +125,21 @@ class StoredPassage:
 class Surroundings:
     """The passages of a document around one of them, in order, headings included.
 
-    ``texts`` is what they say, without their gaps. ``rows`` has None for a heading, ``leads`` what stands in front of a
-    text that is read alone (see ``Location.lead``); ``at`` is where the one in question stands among them.
+    ``texts`` is what they say (see ``wording``), ``speakers`` who says it. ``rows`` has None for a heading; ``at`` is
+    where the one in question stands among them.
     """
 
     title: str
     section: str | None
     rows: tuple[int | None, ...]
     texts: tuple[str, ...]
-    leads: tuple[str, ...]
+    speakers: tuple[str | None, ...]
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class SearchableText:
-    """What a row is found by: its words with its lead, the number of its document, and who says it."""
+    """What a row is found by: what it says, with who says it in front, the number of its document, and who says it."""
 
     text: str
     document: int
@@ -244,8 +245,8 @@ class PassageStore:
             title=passages[at]["title"],
             section=passages[at]["section"],
             rows=tuple(passage["row"] for passage in passages),
-            texts=tuple(map(_words, passages)),
-            leads=tuple(_location(passage).lead for passage in passages),
+            texts=tuple(map(_wording, passages)),
+            speakers=tuple(passage["speaker"] for passage in passages),
             at=at,
         )
 
@@ -434,7 +435,14 @@ class PassageStoreWriter:
             [(start, key, count) for (key, count), start in zip(chunks, starts, strict=False)],
         )
         answers = [passage for passage in passages if not passage.heading]
-        texts = [_searchable(passage.words, passage.location, self._documents) for passage in answers]
+        texts = [
+            _searchable(
+                wording(passage.text, passage.gaps, passage.location.columns),
+                passage.location.speaker,
+                self._documents,
+            )
+            for passage in answers
+        ]
         self._documents += 1
         return texts
 
@@ -453,7 +461,7 @@ class PassageStoreWriter:
             *((time.start, time.end) if time else (None, None)),
             json.dumps(location.columns, ensure_ascii=False) if location.columns else None,
             json.dumps(passage.gaps) if passage.gaps else None,
-            *(asks(passage.words), form_hash(passage.text)),
+            *(asks(wording(passage.text, passage.gaps)), form_hash(passage.text)),
         )
 
     def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[SearchableText]:
@@ -482,7 +490,7 @@ class PassageStoreWriter:
             self._duplicates.add(passage["text"], passage["row"])
             if passage["duplicate_of"] is not None:
                 self._copied[passage["row"]] = passage["duplicate_of"]
-        return [_searchable(_words(passage), _location(passage), passage["document"]) for passage in copied]
+        return [_searchable(_wording(passage), passage["speaker"], passage["document"]) for passage in copied]
 
     def write(self) -> None:
         """Commit and close."""
@@ -586,16 +594,16 @@ def _location(row: sqlite3.Row) -> Location:
     )
 
 
-def _searchable(text: str, location: Location, document: int) -> SearchableText:
-    return SearchableText(location.lead + text, document, location.speaker)
+def _searchable(text: str, speaker: str | None, document: int) -> SearchableText:
+    return SearchableText(f"{speaker}: {text}" if speaker else text, document, speaker)
 
 
 def _gaps_of(row: sqlite3.Row) -> tuple[tuple[int, int], ...]:
     return tuple((first, last) for first, last in json.loads(row["gaps"])) if row["gaps"] else ()
 
 
-def _words(row: sqlite3.Row) -> str:
-    return without_gaps(row["text"], _gaps_of(row))
+def _wording(row: sqlite3.Row) -> str:
+    return wording(row["text"], _gaps_of(row), _location(row).columns)
 
 
 def _speakers(passages: Sequence[Passage]) -> list[str]:

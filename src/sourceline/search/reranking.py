@@ -58,8 +58,8 @@ DEFAULT_READING = ReadingConfig()
 class ReaderChunk:
     """Consecutive passages of a document, to be read at once.
 
-    The text is the document's title, the section, and the passages, a line each; who says a passage, or what a row's
-    columns are called, stands in front where it changes. The spans are those of the passages
+    The text is the document's title, the section, and what the passages say, a line each; who says it stands in front
+    where that changes. The spans are those of the passages
     that can answer, whose ``rows`` ascend; a heading among the passages is only read.
     """
 
@@ -166,7 +166,6 @@ def select_chunks(
 def chunk_around(surroundings: Surroundings, reading: ReadingConfig = DEFAULT_READING) -> ReaderChunk:
     """Return the chunk around a passage: it grows by one passage behind and one before in turn, while there is room."""
     texts = [plain_letters(text) for text in surroundings.texts]
-    leads = [plain_letters(lead) + lead[-1:] for lead in surroundings.leads]
     first = last = surroundings.at
     length = len(texts[first])
     if first > 0 and length + len(texts[first - 1]) <= reading.with_before_characters:
@@ -189,15 +188,14 @@ def chunk_around(surroundings: Surroundings, reading: ReadingConfig = DEFAULT_RE
         f"{heading}\n" for heading in headings if 0 < len(heading) <= HEADING_CHARACTERS and heading not in inside
     )
     rows, spans = [], []
-    shown = ""
-    for row, sentence, lead in zip(surroundings.rows[first : last + 1], inside, leads[first : last + 1], strict=True):
-        new, shown = "" if lead == shown else lead, lead
-        *above, beginning = new.split("\n")  # a name begins the line of what is said; columns have a line of their own
-        text += "".join(f"{line}\n" for line in above)
+    speaker = None
+    for number, sentence in enumerate(inside, start=first):
+        row, before, speaker = surroundings.rows[number], speaker, surroundings.speakers[number]
+        line = f"{plain_letters(speaker)}: {sentence}" if speaker and speaker != before else sentence
         if row is not None:
             rows.append(row)
-            spans.append((len(text), len(text) + len(beginning) + len(sentence)))
-        text += f"{beginning}{sentence}\n"
+            spans.append((len(text), len(text) + len(line)))
+        text += f"{line}\n"
     return ReaderChunk(RerankerInput(text, tuple(spans)), tuple(rows))
 
 

@@ -27,20 +27,21 @@ def row_in_words(text: str, columns: Sequence[str]) -> str:
     cells = _cells(text, len(columns))
     if cells is None:
         return f"{' | '.join(columns)}: {text}"
-    said = [
-        f"the {_inside(name)} is {cell}" if name else cell for name, cell in zip(columns, cells, strict=True) if cell
-    ]
+    filled = [(name, cell) for name, cell in zip(columns, cells, strict=True) if cell]
+    said = [f"the {_inside(name)} is {cell}" if name else cell for name, cell in filled]
     sentence = ", ".join(said)
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def _cells(text: str, count: int) -> list[str] | None:
     """Return the cells of a row of so many, whatever stands between them; None if there are not so many."""
-    row = " ".join(text.replace("\\|", "/").split()) if "|" in text else text
-    row = row.removeprefix("|").removesuffix("|") if row.startswith("|") else row
+    row = text.strip()
+    barred = row.replace("\\|", "/")
+    barred = barred.removeprefix("|").removesuffix("|") if barred.startswith("|") else barred
     for delimiter in _DELIMITERS:
+        line = (barred if delimiter == "|" else row).replace("\n", " ").replace("\r", " ")
         try:
-            cells = next(csv.reader([row.strip()], delimiter=delimiter, skipinitialspace=True), [])
+            cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
         except csv.Error:  # a field of more than 131,072 characters
             return None
         if len(cells) == count:

@@ -188,10 +188,11 @@ def chunk_around(surroundings: Surroundings, reading: ReadingConfig = DEFAULT_RE
         f"{heading}\n" for heading in headings if 0 < len(heading) <= HEADING_CHARACTERS and heading not in inside
     )
     rows, spans = [], []
-    speaker = None
+    before: str | None = None
     for number, sentence in enumerate(inside, start=first):
-        row, before, speaker = surroundings.rows[number], speaker, surroundings.speakers[number]
+        row, speaker = surroundings.rows[number], surroundings.speakers[number]
         line = f"{plain_letters(speaker)}: {sentence}" if speaker and speaker != before else sentence
+        before = speaker
         if row is not None:
             rows.append(row)
             spans.append((len(text), len(text) + len(line)))

@@ -23,7 +23,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SOURCELINE_", extra="forbid", frozen=True)
 
-    documents: Path = Field(Path("seeds"), description="The folder of documents, .txt and .md.")
+    documents: Path = Field(Path("seeds"), description="The folder of documents.")
     index: Path = Field(Path("index"), description="The folder of the index, the exported model and the ledger.")
     model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
     backend: Backend = Field(Backend.ONNX, description="onnx, or torch: sentence-transformers itself, as for a GPU.")

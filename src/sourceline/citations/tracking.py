@@ -3,7 +3,7 @@
 import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from difflib import SequenceMatcher
 
 from sourceline.citations.ledger import Ledger, Resolution
@@ -108,7 +108,8 @@ def match_missing(
     """
     present = {passage.passage.id: passage for passage in new}
     by_text = _ByText([*new, *kept])
-    accounted_for = {passage.passage.id for passage in [*old, *moved.values()]}
+    moved_along = [moved[passage.passage.id] for passage in old if passage.passage.id in moved]
+    accounted_for = {passage.passage.id for passage in [*old, *moved_along]}
     fresh = [passage.passage for passage in new if passage.passage.id not in accounted_for]
     for missing, (first, last) in zip(old, _ordinal_ranges(old, present, moved, len(new)), strict=True):
         citation = missing.passage.id
@@ -150,6 +151,10 @@ def _resolutions(
     renamed = list(_older_ids(ledger, new))
     yield from renamed
     moved = {r.citation: by_id[r.successor] for r in renamed if r.successor}
+    for document_id, passages_before in old.items():
+        shortened = list(_shortened(passages_before, new.get(document_id, []), by_id.keys() | moved.keys()))
+        yield from shortened
+        moved |= {r.citation: by_id[r.successor] for r in shortened if r.successor}
     appeared_ids = {passage.passage.id for passage in appeared}
     stayed = {_document_and_text(p) for document in new.values() for p in document if p.passage.id not in appeared_ids}
     just_lost = {passage.passage.id for document in old.values() for passage in document}
@@ -198,6 +203,21 @@ def _older_ids(ledger: Ledger, new: dict[str, list[PassageInContext]]) -> Iterat
     for citation, successor in ledger.latest_successors(sorted(older)).items():
         if successor != renamed[citation]:
             yield Resolution(citation, CitationStatus.CURRENT, renamed[citation])
+
+
+def _shortened(
+    old: Sequence[PassageInContext], new: Sequence[PassageInContext], known: Set[str]
+) -> Iterator[Resolution]:
+    """Yield the passages of a document that stand where they stood, without what was in front of them.
+
+    That is so when another version no longer takes the name of a speaker or the box of a task for a part of what is
+    said. An edit would have moved the end of the sentence.
+    """
+    by_end = {passage.passage.end: passage.passage for passage in new}
+    for passage in old:
+        before, now = passage.passage, by_end.get(passage.passage.end)
+        if before.id not in known and now and before.start < now.start and before.text.endswith(now.text):
+            yield Resolution(before.id, CitationStatus.CURRENT, now.id)
 
 
 def _by_older_id(old: PassageInContext, candidates: Sequence[PassageInContext]) -> PassageInContext | None:

@@ -4,12 +4,13 @@ Small values (``Context``, ``Span``, ``Scores``, …) are the domain's own types
 """
 
 import datetime
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self, TypedDict
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from sourceline.types import (
@@ -170,7 +171,20 @@ AskMode = Annotated[
 Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
 DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Speaker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Day = Annotated[datetime.date, Field(strict=False, description="YYYY-MM-DD", examples=["2026-03-04"])]
+
+
+def _require_day(value: object) -> object:
+    """Refuse what pydantic would take for a day besides: numbers of seconds, dates with a time."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        raise ValueError("a day is written as YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[
+    datetime.date,
+    Field(strict=False, description="YYYY-MM-DD", examples=["2026-03-04"]),
+    BeforeValidator(_require_day),
+]
 
 
 class Limits(TypedDict):

@@ -98,7 +98,8 @@ class StrictProtocol(H11Protocol):
         state = self.conn.their_state
         head_begun = state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
         body_begun = state is h11.SEND_BODY
-        is_document = body_begun and self.scope["method"] == "PUT" and not self.cycle.response_complete
+        # A request that h11 refuses behind its head has neither scope nor cycle.
+        is_document = body_begun and self.cycle and self.scope["method"] == "PUT" and not self.cycle.response_complete
         piece = object() if is_document else None  # equal to no other: the time begins anew
         awaited = (state, self.cycle, piece) if head_begun or body_begun else None
         if awaited == self._awaited:

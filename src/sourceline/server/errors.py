@@ -110,7 +110,10 @@ async def _known(_: Request, error: Exception) -> Response:
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s", error)
         return problem(status, str(error), {"Retry-After": str(RETRY_SECONDS)})
-    return problem(status, str(error))
+    # What can be wrong with an edit is the name of its document.
+    edit = isinstance(error, errors.EditError)
+    fields = [FieldProblem(location="path.document", message=str(error))] if edit else None
+    return problem(status, str(error), fields=fields)
 
 
 async def _invalid_field(_: Request, error: Exception) -> Response:

@@ -110,7 +110,9 @@ def test_hostile_names_are_refused_and_not_repeated(bridge: Path, client: TestCl
             if "%0A" in path:  # no route has a line end in it
                 assert_problem(response, 404)
                 continue
-            detail = assert_problem(response, 422)["detail"]
+            refused = assert_problem(response, 422)
+            detail = refused["detail"]
+            assert refused["errors"] == [{"location": "path.document", "message": detail}]
             assert detail.startswith(("a document's id ", "the format is not read")), path
     assert contents(bridge) == {"a.txt": BRIDGE}
     assert sorted(path.name for path in bridge.parent.iterdir()) == ["documents", "index"]

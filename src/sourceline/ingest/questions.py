@@ -196,7 +196,9 @@ def _asks_without_mark(text: str) -> bool:
     if _ABOUT.match(spoken):
         return not _ANSWERS.search(spoken)
     question = _WORD_ORDER.match(spoken)
-    return bool(question) and not _ANSWERS.search(spoken) and not _STATES_LATER.search(spoken, question.end())
+    if not question or _ANSWERS.search(spoken):
+        return False
+    return not _STATES_LATER.search(spoken, question.end())
 
 
 def _reports_question(text: str) -> bool:

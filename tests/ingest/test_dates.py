@@ -2,7 +2,7 @@ import datetime
 
 import pytest
 
-from sourceline.ingest.dates import date_of_head, date_of_path, find_date
+from sourceline.ingest.dates import date_of_chat, date_of_head, date_of_path, find_date
 
 FOURTH_OF_MARCH = datetime.date(2026, 3, 4)
 FOURTH_OF_MAY = datetime.date(2026, 5, 4)
@@ -109,3 +109,44 @@ def test_the_first_line_may_end_or_begin_with_the_date(title: str) -> None:
 def test_a_date_in_running_text_or_of_another_meeting_is_not_the_document_s(line: str) -> None:
     assert date_of_head(["Harbour board", line]) is None
     assert date_of_head([line]) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("Mon, May 04, 2026 9:04AM • 12:31", "Monday, May 4, 2026 11:30pm • 1:02:03", "May 4, 2026 • 31 min"),
+        *("4 May 2026 · 45 minutes", "May 4, 2026 at 9:04 AM • 58:10"),
+    ],
+)
+def test_a_recorder_s_header_has_the_time_glued_to_its_half_of_the_day_and_the_length(line: str) -> None:
+    assert date_of_head(["Harbour call", line, "Anna"]) == FOURTH_OF_MAY
+
+
+@pytest.mark.parametrize(
+    ("message", "date"),
+    [
+        ("[04.05.26, 10:12:33] Anneli: The crane is up.", FOURTH_OF_MAY),
+        ("\u200e[04.05.2026, 10:12:33] Anneli: The crane is up.", FOURTH_OF_MAY),
+        ("04.05.26, 10:12 - Nachrichten sind verschlüsselt.", FOURTH_OF_MAY),
+        ("12/31/25, 9:13\u202fPM - Mo Salt: Happy new year", datetime.date(2025, 12, 31)),
+        ("31/12/2025, 21:13 - Mo Salt: Happy new year", datetime.date(2025, 12, 31)),
+        ("[9:13 PM, 12/31/2025] Mo Salt: Happy new year", datetime.date(2025, 12, 31)),
+        ("2026-05-04 10:12 - Mo Salt: It is up.", FOURTH_OF_MAY),
+        ("[2026-05-04, 10:12:33] Mo Salt: It is up.", FOURTH_OF_MAY),
+        ("04/05/26, 10:12 - Mo Salt: It is up.", None),
+        ("[5/4/26, 10:12:33 AM] Mo Salt: It is up.", None),
+        ("31.02.26, 10:12 - Mo Salt: It is up.", None),
+        ("12/31/25 was the last day of the lease.", None),
+        ("04.05.26", None),
+        ("04.05.26, 10:12", None),
+        ("", None),
+    ],
+)
+def test_a_chat_is_of_the_day_of_its_first_message(message: str, date: datetime.date | None) -> None:
+    assert date_of_chat(message) == date
+
+
+def test_a_later_message_does_not_decide_when_a_chat_began() -> None:
+    later = "[24.12.26, 10:12:33] Bo: Yes."
+    assert date_of_chat(f"Chat with Bo\n\n[04.05.26, 10:12:33] Anna: Is it open?\n{later}") == FOURTH_OF_MAY
+    assert date_of_chat(f"04/05/26, 10:12 - Anna: Is it open?\n{later}") is None

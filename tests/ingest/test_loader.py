@@ -101,6 +101,16 @@ def test_hidden_files_and_folders_are_ignored_by_name_with_the_reason(documents:
     }
 
 
+def test_what_office_programs_write_beside_open_documents_is_ignored(documents: Path) -> None:
+    names = ["~$nutes.docx", "a/~$budget.md", "~$a.TXT"]
+    write(documents, "a.txt", "~a.txt", "$a.txt", *names)
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["$a.txt", "a.txt", "~a.txt"]
+    assert scan.ignored == dict.fromkeys(sorted(names), "temporary files of Office programs are not read")
+
+
 def test_links_to_folders_are_ignored_by_name_though_the_documents_folder_itself_may_be_one(documents: Path) -> None:
     write(documents, "real/a.txt")
     (documents / "loop").symlink_to(documents)
@@ -184,8 +194,8 @@ def test_text_is_the_same_in_each_encoding_that_is_read(documents: Path, encodin
         (b"ab\xe2\x82", "it is not UTF-8: byte 2 is 0xe2; save it as UTF-8"),
         (b"\xff\xfeA", "it is not UTF-16, as its byte-order mark says: truncated data"),
         (b"\xfe\xff\xd8\x00\x00A", "it is not UTF-16, as its byte-order mark says: illegal UTF-16 surrogate"),
-        ("Text.".encode("utf-16-le"), "it is not text: there is a NUL at character 1"),
-        ("Text.".encode("utf-32"), "it is not text: there is a NUL at character 0"),
+        ("Text.".encode("utf-16-le"), "it looks like UTF-16 without a byte-order mark; save it as UTF-8"),
+        ("Text.".encode("utf-32"), "it looks like UTF-32; save it as UTF-8"),
         ("é\0b\0".encode(), "it is not text: there is a NUL at character 1"),
     ],
 )

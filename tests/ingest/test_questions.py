@@ -148,6 +148,56 @@ TELL = [
 ]
 
 
+ASK_UNMARKED = [
+    "so what about the snow plough where is it now",
+    "how much is the crane",
+    "wo ist der schneepflug jetzt",
+    "and how many boats are there in the yard",
+    "okay where did the old rope go",
+    "well do you have the key to the shed",
+    "when is the next meeting",
+    "who's the man with the ladder",
+    "is there any paint left in the loft",
+    "und wann kommt der neue kran",
+    "also was kostet das boot im winter",
+    "can anyone tell me about the lease",
+    "why don't we sell the winch",
+    "hat jemand den schlüssel",
+]
+TELL_UNMARKED = [
+    "what we did was paint the hull in march",
+    "how to get there is described below",
+    "what was the old office is now a café",
+    "where there is a quay there are boats",
+    "so we looked at the crane in the yard",
+    "how much is the crane it is nine thousand euros",
+    "is there paint in the loft yes two tins",
+    "when the crane is up we can start",
+    "who pays is not known",
+    "which is the one that we bought",
+    "had it repaired in may by a firm from lund",
+    "do the hull first and the deck after it",
+    "was wir gemacht haben ist den rumpf streichen",
+    "wo der kran steht ist noch kein zaun",
+    "have it ready by the end of may",
+    "where is the crane, in the yard",
+    "what's left goes to the museum",
+    "How much is the crane",
+    "and then we had a look at how it was done",
+]
+
+
+@pytest.mark.parametrize("text", ASK_UNMARKED)
+def test_what_asks_in_speech_without_punctuation(text: str) -> None:
+    assert asks(text)
+    assert not asks(f"{text} " + "and so on " * 15)
+
+
+@pytest.mark.parametrize("text", TELL_UNMARKED)
+def test_what_tells_in_speech_without_punctuation(text: str) -> None:
+    assert not asks(text)
+
+
 @pytest.mark.parametrize("text", ASK)
 def test_what_asks(text: str) -> None:
     assert asks(text)

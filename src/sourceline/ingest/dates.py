@@ -1,6 +1,7 @@
 """Finds the day that a document is of: in its file's name, or in what its first lines say about themselves."""
 
 import datetime
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -49,6 +50,13 @@ _DATES = [
 # 13/03/2026: which is the day shows only where one of them is no month.
 _EITHER_WAY = re.compile(rf"{_DAY}(?P<sep>[-/])(?P<month>\d{{1,2}})(?P=sep){_YEAR}")
 
+# "[04.05.26, 10:12:33] Anna: …", "12/31/25, 9:13 PM - Mo: …", a message of a chat: there a year may have two digits.
+_MESSAGE = re.compile(
+    r"[\u200e\u200f\s]*\[?(?:\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\s?[ap]\.?\s?m\.?)?,\s+(?=[\d./-]+\]))?"
+    r"(?P<date>(?:\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}(?P<sep>[./-])\d{1,2}(?P=sep)(?P<year>\d{4}|\d\d)))"
+    r"(?:\]|,?\s+(?:(?:at|um)\s)?\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\s?[ap]\.?\s?m\.?)?(?:\]|\s+[-–—]))\s+\S"
+)
+
 _MARKERS = r"[\W_]*"  # of a heading, a list, a table, bold type
 _WEEKDAY = (
     r"(?:(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch|sonnabend"
@@ -82,8 +90,9 @@ _ANOTHER = re.compile(
 )
 # Behind the date: nothing, or when and where.
 _AFTER_DATE = re.compile(
-    r"[\W_]*(?:$|(?:at|in|from|um|ab|von|a|de|im|uhr|utc|gmt|t?\d{1,2}(?:[:.h]\d\dz?|\s*(?:[ap]m|uhr|h)\b))\b.*$)|\s*[,;|(–—-].*$"
+    r"[\W_]*(?:$|(?:at|in|from|um|ab|von|a|de|im|uhr|utc|gmt|t?\d{1,2}(?:[:.h]\d\d(?:z|[ap]m)?|\s*(?:[ap]m|uhr|h)\b))\b.*$)|\s*[,;|(•·–—-].*$"
 )
+_FILLED_LINE = re.compile(r"[^\r\n]*\S[^\r\n]*")
 _TITLE_SEPARATOR = re.compile(r"[^\W_].*[,(|:–—-][\s_]*" + _BEFORE_DATE)
 
 
@@ -125,6 +134,20 @@ def date_of_head(lines: Iterable[str]) -> datetime.date | None:
             return date
         title = False
     return None
+
+
+def date_of_chat(text: str) -> datetime.date | None:
+    """Return the day of the first message of a chat, None if that is in doubt or the text is no chat.
+
+    >>> date_of_chat("[04.05.26, 10:12:33] Anna: Is it open?"), date_of_chat("04/05/26, 10:12 - Anna: Is it open?")
+    (datetime.date(2026, 5, 4), None)
+    """
+    lines = (match.group() for match in itertools.islice(_FILLED_LINE.finditer(text), HEAD_LINES))
+    first = next((match for line in lines if (match := _MESSAGE.match(_plain(line[:HEAD_CHARACTERS])))), None)
+    if not first:
+        return None
+    year = first["year"]
+    return find_date(f"{first['date'][:-2]}20{year}" if year and len(year) == 2 else first["date"])
 
 
 def _own_date(line: str, title: bool) -> datetime.date | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from sourceline.errors import CorpusError, DocumentError
-from sourceline.ingest.dates import HEAD_LINES, date_of_head, date_of_path
+from sourceline.ingest.dates import HEAD_LINES, date_of_chat, date_of_head, date_of_path
 from sourceline.ingest.files import PROCESS_ERRORS, FileStamp, displayed, read_file
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.isolation import IsolatedParser
@@ -161,7 +161,7 @@ class DocumentReader:
         heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
         title = " ".join((parsed.title or heading or Path(document_id).stem.replace("_", " ")).split())
         sha256 = hashlib.sha256(data).hexdigest()
-        date = parsed.date or date_of_path(document_id) or date_of_head(_head(parsed))
+        date = parsed.date or date_of_path(document_id) or date_of_head(_head(parsed)) or date_of_chat(text)
         return Document(document_id, title, text, sha256, blocks, date, parsed.pages)
 
 
@@ -225,9 +225,16 @@ def _walk(
             folders.remove(name)
             ignored[displayed(f"{below}{name}/")] = reason
         for name in files:
-            if name.startswith("."):
-                ignored[displayed(below + name)] = "hidden files are not read"
-            elif Path(name).suffix.lower() not in FORMATS:
-                ignored[displayed(below + name)] = "its format is not read"
+            if reason := _why_not_read(name):
+                ignored[displayed(below + name)] = reason
             else:
                 yield below + name
+
+
+def _why_not_read(name: str) -> str:
+    """Return why a file of this name is not meant to be read, "" if it is."""
+    if name.startswith("."):
+        return "hidden files are not read"
+    if name.startswith("~$"):  # what Word writes beside a document that is open
+        return "temporary files of Office programs are not read"
+    return "" if Path(name).suffix.lower() in FORMATS else "its format is not read"

@@ -6,6 +6,7 @@ In doubt a sentence tells, for an answer that is taken for a question is lost.
 import re
 
 MAX_CHARACTERS = 1_000  # of a sentence that does nothing but ask
+MAX_UNMARKED = 150  # of one without a question mark
 
 _CLOSERS = "\"'”“’»«)]」』*_~` \t\r\n\u00a0\u202f"
 _ENDS_ASKING = re.compile(r"[?？؟\u037e⁇⁈⁉‽][?!？！.…]*$|[吗嗎呢][。.]?$|(?:です|ます|でした|ました)か[。.]?$")
@@ -88,6 +89,50 @@ _REPORTS = (
     ),
     _report("vroeg(?:en)? vraagt vragen (?:wilde|wil|wilden)_weten", r"of wie wat wanneer waar\w* hoe\w* welke?"),
 )
+# In speech without punctuation a question shows by the order of its words: "where is it", not "where it is".
+_MARK = re.compile(r"[.!?;:…,，。–—]")
+_SPOKEN_OPENERS = re.compile(
+    r"(?:(?:so|and|but|okay|ok|well|now|then|right|yeah|um|uh|also|und|aber|gut|ja|äh|ähm)\s+)+"
+)
+_ABOUT = re.compile(r"(?:what|how)\s+about\s+\S|how\s+come\s+\S|what\s+if\s+\S|why\s+not\b")
+_AUXILIARY = (
+    r"(?:is|are|was|were|do|does|did|has|have|had|will|would|can|could|should|shall"
+    r"|(?:is|are|was|do|does|did|has|have|wo|would|ca|could|should)n['’]t)"
+)
+_SUBJECT = (
+    r"(?:the|a|an|this|that|these|those|it|we|you|they|he|she|i|there|my|our|your|their|his|her|its|any|anyone|anybody"
+    r"|everyone|everybody|someone|somebody|mr|mrs|ms|dr)"
+)
+_GERMAN_VERB = (
+    r"(?:ist|sind|war|waren|hat|haben|habt|hatte|kann|können|könnt|wird|werden|soll|sollen|muss|müssen|will|wollen|darf"
+    r"|dürfen|gibt|kostet|kosten|macht|machen|kommt|kommen|geht|gehen|steht|stehen|liegt|heißt|bleibt|braucht|brauchen"
+    r"|zahlt|bezahlt|dauert|fängt|beginnt)"
+)
+_GERMAN_SUBJECT = (
+    r"(?:der|die|das|den|dem|ein|eine|einen|es|wir|ihr|sie|er|du|ich|man|denn|unser\w*|mein\w*|dein\w*|euer|eure\w*)"
+)
+_WORD_ORDER = re.compile(
+    rf"(?:(?:what|where|when|why|how|whose|who)(?:\s+{_AUXILIARY}|['’]s)\s+{_SUBJECT}\b"
+    rf"|how\s+(?:much|many|long|often|far|old|big|high|soon|late|expensive)(?:\s+\w+)?\s+{_AUXILIARY}\s+{_SUBJECT}\b"
+    r"|(?:what|which)\s+\w+\s+(?:do|does|did|should|shall|will|can|could)\s+(?:i|we|you|they|he|she|it)\b"
+    r"|who(?:\s+(?:is|was|will|can|could|would)\s+(?:going|coming|paying|doing|taking|bringing|pay|do|take|bring|come))\b"
+    r"|(?:do|did|have|can|could|would|will|are|were|should)\s+(?:you|we|they)\b(?!\s+to\b)"
+    r"|(?:does|did|can|could|will|would|should|has|is)\s+(?:he|she|anyone|anybody|everyone|everybody|someone|somebody)\b"
+    r"|(?:is|was)\s+it\b|(?:is|are|was|were)\s+there\b|(?:can|could|may|shall|should|do|did)\s+i\b"
+    rf"|(?:wo|wer|wann|was|wie|warum|wieso|weshalb|wohin|woher|wie\s?viele?|wie\s+(?:lange|oft|weit|alt|teuer|hoch))"
+    rf"\s+{_GERMAN_VERB}\s+{_GERMAN_SUBJECT}\b"
+    r"|(?:hat|weiß|kann|will)\s+jemand\b|(?:hast|kannst|willst)\s+du\b|(?:habt|könnt|wisst|wollt)\s+ihr\b)"
+)
+# An answer behind it, which must not be lost.
+_ANSWERS = re.compile(
+    r"\b(?:yes|yeah|yep|yup|nope|nein|no$|nee|because|weil|hundred|thousand|million|euros?|dollars?|pounds?|percent"
+    r"|hundert|tausend|prozent|\w+['’](?:re|m|ll))\b|(?:it|that|there|he|she)['’]s\b|\d"
+)
+_STATES_LATER = re.compile(
+    r"(?<!\bthat)(?<!\bwhich)(?<!\bwho)(?<!\bwhat)(?<!\bwhere)(?<!\bwhen)(?<!\bhow)(?<!\band)(?<!\bor)(?<!\bbut)"
+    r"\s(?:is|are|was|were|remains?|depends)\b"
+    r"|\b(?:und|aber|dass?)\s+(?:ist|sind|war)\b|\bthen we\b"
+)
 _REPORTS_CHINESE = re.compile(
     r"(?:问|問|询问|詢問|想知道)[^。]*(?:是否|多少|什么|什麼|谁|誰|何时|何時|哪|怎么|怎麼|为什么|為什麼|几|幾)"
 )
@@ -121,7 +166,7 @@ def asks(text: str) -> bool:
     bare = text.rstrip(_CLOSERS)
     if _ENDS_ASKING.search(bare) or _GREEK_QUESTION.search(bare):
         return _asks_directly(text, bare)
-    return _reports_question(text)
+    return _reports_question(text) or _asks_without_mark(text)
 
 
 def _asks_directly(text: str, bare: str) -> bool:
@@ -140,6 +185,20 @@ def _asks_directly(text: str, bare: str) -> bool:
     if _TAG.search(spoken) and not _BEGINS_ASKING.match(spoken):
         return False
     return not _STATES_FIRST.search(spoken) or bool(_BEGINS_ASKING.match(spoken))
+
+
+def _asks_without_mark(text: str) -> bool:
+    """Return whether speech that was written down without punctuation asks: "so how much is the crane"."""
+    if len(text) > MAX_UNMARKED or not text[:1].islower() or not text[-1:].isalnum() or _MARK.search(text):
+        return False
+    opener = _SPOKEN_OPENERS.match(text)
+    spoken = text[opener.end() :] if opener else text
+    if _ABOUT.match(spoken):
+        return not _ANSWERS.search(spoken)
+    question = _WORD_ORDER.match(spoken)
+    if not question or _ANSWERS.search(spoken):
+        return False
+    return not _STATES_LATER.search(spoken, question.end())
 
 
 def _reports_question(text: str) -> bool:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given, settings
 
@@ -26,11 +28,35 @@ def test_rows_know_the_names_of_their_columns_and_the_row_of_names_is_not_search
 
 
 def test_a_first_row_that_may_be_names_is_searched_too() -> None:
-    assert rows("Name;Role\nIlse Kern;chair\nBo Lind;clerk\n") == [
-        ((), "Name;Role"),
-        (("Name", "Role"), "Ilse Kern;chair"),
-        (("Name", "Role"), "Bo Lind;clerk"),
-    ]
+    assert rows("Name;Role\nIlse Kern;chair\n") == [((), "Name;Role"), (("Name", "Role"), "Ilse Kern;chair")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Name;Role\nIlse Kern;chair\nBo Lind;clerk\n",
+        "vessel\tskipper\nElse\tMia Öst\nGull\tJan\n",
+        "Plot,Holder,2026\nNorth,Moss,paid\nSouth,Hale,owes\nEast,Coe,paid\n",
+    ],
+)
+def test_a_row_of_words_above_two_others_is_not_searched(text: str) -> None:
+    first, *others = text.splitlines()
+    names = tuple(re.split(r"[;,\t]", first))
+
+    assert rows(text) == [(names, line) for line in others]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Reeve;Ida Roth\nClerk;Ulf Berg\nCook;Bo Lind\n",
+        "Crane;red\nRope;blue\nBoat;red\n",
+        "Room 4;Hall\nAttic;Store\nCellar;Bar\n",
+        "It is red.;It is old\nRope;blue\nBoat;red\n",
+    ],
+)
+def test_a_row_of_values_above_two_others_is_searched(text: str) -> None:
+    assert [row for _, row in rows(text)] == text.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_rows_of_a_table_know_the_names_of_its_columns() -> None:
         "Name | Role\nIlse Kern | chair\n\nItem | Cost\nCrane | 9,000\n| 300\n\nChair | Ilse Kern\nClerk | Bo Lind"
     )
     assert columns(parsed) == {
-        "Ilse Kern | chair": ("Name", "Role"),  # its first row is marked, and not searched
+        "Ilse Kern | chair": ("Name", "Role"),  # what names the columns is not searched
         "Item | Cost": (),
         "Crane | 9,000": ("Item", "Cost"),
         "| 300": ("Item", "Cost"),
@@ -231,3 +231,27 @@ def test_another_archive_is_no_word_document() -> None:
 
     with pytest.raises(DocumentError, match="it is damaged, or no Word document"):
         docx.parse(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Post", "Holder"], ["Reeve", "Ida Roth"], ["Clerk", "Ulf Berg"]],
+        [["Item", "Who", "2026"], ["Crane", "Lind", "yes"], ["Rope", "Kern", "no"], ["Hull", "", ""]],
+    ],
+)
+def test_an_unmarked_row_of_words_above_two_others_names_the_columns(rows: list[list[str]]) -> None:
+    document = Document()
+    table(document, rows)
+
+    parsed = saved(document)
+
+    assert [block.columns for block in parsed.blocks] == [tuple(rows[0])] * (len(rows) - 1)
+    assert " | ".join(rows[0]) in parsed.text
+
+
+def test_a_page_that_is_laid_out_as_a_table_names_no_column() -> None:
+    document = Document()
+    table(document, [["Menu", "News"], ["Home", "The crane is red and old. " * 10], ["About", "Rest"]])
+
+    assert {block.columns for block in saved(document).blocks} == {()}

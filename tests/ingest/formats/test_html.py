@@ -161,3 +161,11 @@ def test_whatever_a_page_holds_blocks_are_in_order_and_hold_words(text: str) -> 
         edges = [0, *(edge for block in parsed.blocks for edge in (block.start, block.end)), len(parsed.text)]
         assert edges == sorted(edges)
         assert all(parsed.text[block.start : block.end].strip() for block in parsed.blocks)
+
+
+def test_an_unmarked_row_of_words_above_two_others_names_the_columns() -> None:
+    rows = "<tr><td>Post<td>Holder<tr><td>Reeve<td>Ida Roth<tr><td>Clerk<td>Ulf Berg"
+    parsed = parse(f"<table>{rows}</table>")
+
+    assert texts(parsed) == ["Reeve | Ida Roth", "Clerk | Ulf Berg"]
+    assert {block.columns for block in parsed.blocks} == {("Post", "Holder")}

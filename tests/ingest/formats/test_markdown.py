@@ -300,3 +300,15 @@ def test_no_word_of_a_comment_is_read(text: str) -> None:
         assert passage.text == text[passage.start : passage.end]
         assert not passage.text.startswith("<!--")
         assert not passage.text.endswith("-->")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Text below.\\\nSecond line.\n", ["Text below.", "Second line."]),
+        ("> It is up.\\\n> It is red.\n", ["It is up.", "It is red."]),
+        ("- The rope is new!\\\n  Is it?\\\n  It is.\n", ["The rope is new!", "Is it?", "It is."]),
+    ],
+)
+def test_the_backslash_of_a_hard_break_begins_no_passage(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected

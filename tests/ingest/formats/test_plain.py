@@ -242,3 +242,51 @@ def test_long_lines_and_many_take_time_as_long_as_they_are(unit: str) -> None:
 
 def test_the_examples_of_the_module_hold() -> None:
     assert doctest.testmod(plain).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("1) Kitchen\nTea costs 2 euros.\n2) Yard\na) Carts go left.\nb) Vans go right.", ["1) Kitchen", "2) Yard"]),
+        ("4. BOATS\na) Oars are kept in the loft.\nb) Sails are dried first.", ["4. BOATS"]),
+        ("Rules\n\n2. Moorings\n(i) They are let by the year.\n(ii) They may not be sublet.", ["Rules", "2. Moorings"]),
+        ("1. Moorings\nare let by the year.\n", []),
+    ],
+)
+def test_a_numbered_line_above_a_lettered_list_is_a_heading(text: str, headings: list[str]) -> None:
+    blocks = plain.parse(text).blocks
+
+    assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The clerk, Mrs. Brandt, closed the hearing at 9.15 p.m. on\n"
+        "Friday and thanked Dr. Moss, Prof. Hale and Mr. Coe, who\n"
+        "had come on foot.",
+        "The chair, Mr. Olsen, opened the meeting at 7.30 p.m. on\n"
+        "Tuesday and welcomed Prof. Dr. Haas, Cllr. Boyle and Ms. Ng,"
+        " who\nhad come by train.",
+        "Before the long sum-\nmer the har-\nbour board met in the old, much-\nloved customs house.",
+        "Der Vor-\nstand tagt im Rat-\nhaus, und die Mit-\nglieder kommen.",
+        "The board sat in the\nloft till one. It was\ncold and everyone in\nit wore a thick coat.",
+        "We all went to the\npier. The crane was\nred and did not\nmove at all.",
+    ],
+)
+def test_a_paragraph_is_whole_however_it_was_wrapped(text: str) -> None:
+    assert paragraphs(text) == [text]
+    assert paragraphs(f"It met.\n\n{text}\n\nIt rose at ten.") == ["It met.", text, "It rose at ten."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Whole milk, 2 litres\nBrown bread, sliced\nButter from Lund.",
+        "rope for the pier\npaint for the hull\na key for the shed",
+        "Lights on\nDoors open",
+        "The crane is up.\nThe rope is down.\nThe hull is wet.",
+    ],
+)
+def test_short_lines_that_say_one_thing_each_stay_apart(text: str) -> None:
+    assert paragraphs(text) == text.split("\n")

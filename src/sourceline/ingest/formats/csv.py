@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-from sourceline.ingest.formats.extraction import differs_from_others, names_columns
+from sourceline.ingest.formats.extraction import is_header, names_columns
 from sourceline.types import Block, BlockKind, ParsedFile
 
 # By how often programs write them. csv.Sniffer also takes letters and colons for one.
@@ -28,9 +28,9 @@ def parse(text: str) -> ParsedFile:
     lines = [match.span() for match in _LINE.finditer(text) if match.group()]
     delimiter = _delimiter(text, lines[:_SAMPLED_ROWS])
     rows = [row for row in _rows(text, lines, delimiter) if any(field.strip() for field in row[2])]
-    sample = [[field.strip() for field in fields] for _, _, fields in rows[:2]]
-    columns = tuple(sample[0]) if len(sample) == 2 and names_columns(sample[0]) else ()
-    first = 1 if columns and differs_from_others(sample) else 0
+    sample = [[field.strip() for field in fields] for _, _, fields in rows[:_SAMPLED_ROWS]]
+    columns = tuple(sample[0]) if len(sample) > 1 and names_columns(sample[0]) else ()
+    first = 1 if columns and is_header(sample) else 0
     return ParsedFile(
         text,
         tuple(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sourceline.ingest.formats import plain
+from sourceline.ingest.people import GIVEN_NAMES
 from sourceline.types import Block, BlockKind, ParsedFile
 
 CELL = " | "  # between the cells of a table's row
@@ -16,6 +17,8 @@ _SPACES = re.compile(r"[^\S\n\u00a0\u202f]+")
 # A name of a column is no sentence, number (but for a year), date or address.
 _NO_NAME = re.compile(r"[.:;!?]$|^(?!(?:19|20)\d\d$)[\W\d_]*$|\d[./-]\d|\d\d:\d\d|\w@\w")
 _DIGIT = re.compile(r"\d")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_FEWEST_BELOW = 2  # rows of words below one that names the columns
 # What programs write where nobody wrote a title.
 _NO_TITLE = re.compile(
     r"(?i)(?:microsoft (?:word|powerpoint|excel)\b.*|untitled.*|unbenannt.*|sans titre.*|(?:word )?do[ck]ument ?\d*"
@@ -82,7 +85,8 @@ class TextBuilder:
             marker: what is shown in front of each row.
         """
         cells = [[" ".join(" ".join(cell).split()) for cell in row] for row in rows]
-        columns = cells[0] if header or differs_from_others(cells) else []
+        header = header or is_header(cells)
+        columns = cells[0] if header else []
         tight = False
         for number, (row, texts) in enumerate(zip(rows, cells, strict=True)):
             names = columns if number else []
@@ -116,6 +120,31 @@ def names_columns(cells: Sequence[str]) -> bool:
     if len(cells) < 2 or len(set(cells)) < len(cells):
         return False
     return all(cell and len(cell) <= _LONGEST_NAME and not _NO_NAME.search(cell) for cell in cells)
+
+
+def is_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether a table's first row surely names its columns, though nothing marks it.
+
+    It has no number where the next one has, or is one of words above two or more others, and none of its cells is like
+    a value: a person, or what stands in the column again.
+
+    >>> is_header([["Post", "Holder"], ["Reeve", "Ida Roth"], ["Clerk", "Ulf Berg"]])
+    True
+    >>> is_header([["Reeve", "Ida Roth"], ["Clerk", "Ulf Berg"], ["Cook", "Bo Lind"]])
+    False
+    """
+    if differs_from_others(rows):
+        return True
+    if len(rows) <= _FEWEST_BELOW or not names_columns(rows[0]):
+        return False
+    if any(len(row) != len(rows[0]) or max(map(len, row)) > _LONGEST_CELL for row in rows[1:]):
+        return False  # no table but a page that is laid out as one
+    return not any(
+        (_DIGIT.search(name) and not _YEAR.fullmatch(name))
+        or (" " in name and name.split()[0].lower() in GIVEN_NAMES)
+        or any(name == row[at] for row in rows[1:])
+        for at, name in enumerate(rows[0])
+    )
 
 
 def differs_from_others(rows: Sequence[Sequence[str]]) -> bool:

@@ -29,6 +29,7 @@ _FOOTNOTE_MARK = re.compile(r"\[\^[^\]\n]*\]:")
 _SCRIPT = re.compile(r"<(script|style|template|svg)\b", re.I)
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
 # Cells of a row stay together.
+_HARD_BREAK = re.compile(r"(?<!\\)(?:\\\\)*\\(?=\n)")  # a backslash at a line's end
 _CELLS = frozenset({"td", "th"})
 _TAG_CHARACTERS = 2000  # a longer tag is text
 _MAX_BRACKETS = 4000  # in a paragraph; the parser tries each that is not closed up to the paragraph's end
@@ -377,6 +378,7 @@ class _Reader:
     def _unread(self, content: _Content) -> _Unread:
         """Return what is not read of a paragraph."""
         unread = self._markers(content)
+        unread.hidden.extend(content.span(match.end() - 1, match.end()) for match in _HARD_BREAK.finditer(content.text))
         if any(sign in content.text for sign in "<["):
             hidden: list[Stretch] = []
             targets: list[Stretch] = []

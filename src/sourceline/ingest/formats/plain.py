@@ -20,6 +20,7 @@ from sourceline.types import Block, BlockKind, ParsedFile
 
 _LINE = re.compile(r"[^\n]+")
 _SENTENCE_END = re.compile(r"[.!?:;…。！？।؟۔][\"'”’)\]»」』]*\s*$")
+_INNER_END = re.compile(r"[a-zß-öø-ÿ][.!?]\s+[^\W\da-zß-öø-ÿ_]")
 _ENDS_TEXT = re.compile(r"[.!?…。！？।؟۔][\"'”’)\]»」』]*\s*$")  # a sentence, not what announces another
 # What a heading does not end with or begin with: a comma, a dash; a small letter, a bullet, a quote.
 _NO_HEADING = re.compile(r"[,\-–—]$|^[^\w(¿¡§]|^[a-zß-öø-ÿ]")
@@ -65,10 +66,14 @@ _SMALL = re.compile(r"\s*[\"'“‘(\[«]*[a-zß-öø-ÿа-яά-ώ]")
 _CASELESS = re.compile(r"\s*[\"'“‘(\[«「『]*[\u0590-\u0eff\u1000-\u109f\u3040-\ud7ff]")
 _CHINESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _ABBREVIATED = re.compile(rf"(?:^|[\s(])(?:{TITLES}|{UNFINISHED}|{BEFORE_NUMBERS}|[A-Z]\.)$")
+_HYPHENATED = re.compile(r"[^\W\d_]-$")
+# Such a word may end a short line ("Lights on"), but hardly a long one.
+_PREPOSITION = re.compile(r"\s(?:on|in|before|after|about|under|over|off|up|an|auf|vor|en|dans|sous|chez|sobre)$")
 _LAST_WORD = re.compile(r"([^\W\d_]+)$")
 _LAST_CHARACTERS = 40  # of a line, where its last words stand
 # Lines of a list are shorter than paragraphs are wrapped to, and ragged: only wide ones may miss the width by a share.
 MIN_WIDTH, LOOSE_WIDTH, LOOSE_SHARE = 24, 40, 0.75
+NARROW_WIDTH, NARROW_LINES = 16, 3  # of columns of running text
 # A full line in letters of different widths has at least this share of the longest one's.
 PROPORTIONAL_SHARE = 0.88
 
@@ -211,7 +216,7 @@ def is_title(line: str, below: str) -> bool:
     return any(map(str.isalpha, line)) and (line.endswith("...") or line[-1] not in ".;:")
 
 
-def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
+def continues(line: str, following: str, width: int, wrapped: bool, min_width: int = MIN_WIDTH) -> bool:
     """Return whether a line was broken at a width, so that ``following`` continues its paragraph.
 
     Greedy wrapping leaves a trace: the next word would not have fitted into the longest line. Short facts that only
@@ -222,6 +227,7 @@ def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
         following: the line below it.
         width: the length of the longest line around.
         wrapped: whether other lines around were certainly wrapped.
+        min_width: the least width that paragraphs are wrapped to.
 
     >>> continues("The quick brown fox jumps over", "the lazy dog.", width=30, wrapped=False)
     True
@@ -230,13 +236,15 @@ def continues(line: str, following: str, width: int, wrapped: bool) -> bool:
     """
     if _BARE_NUMBER.fullmatch(line):
         return not _begins_item(following)
+    if _HYPHENATED.search(line) and _SMALL.match(following):
+        return True
     ended = bool(_SENTENCE_END.search(line)) and not _ABBREVIATED.search(line)
-    dangling = not ended and _is_dangling(line)
+    dangling = not ended and (_is_dangling(line) or (len(line) >= LOOSE_WIDTH and bool(_PREPOSITION.search(line))))
     if _begins_item(following) and not (dangling and not _BULLET.match(following)):
         return False
     chinese = bool(_CHINESE.match(following.lstrip()[:1]))
     first_word = 1 if chinese else len(following.split()[0])
-    full = len(line) + 1 + first_word > width and width >= (MIN_WIDTH * 2 // 3 if chinese else MIN_WIDTH)
+    full = len(line) + 1 + first_word > width and width >= (min_width * 2 // 3 if chinese else min_width)
     if ended:
         return full and wrapped
     if dangling or line.endswith(",") or _SMALL.match(following):
@@ -313,6 +321,8 @@ def _paragraphs(lines: Sequence[_Line], document_width: int, proportional: bool)
         and len(line.text) + 1 + len(following.text.split()[0]) > width >= MIN_WIDTH
         for line, following in itertools.pairwise(lines)
     )
+    narrow = not wrapped and _is_narrow_column(lines, width)
+    min_width = NARROW_WIDTH if narrow else MIN_WIDTH
     turns = sum(bool(_LABEL.match(line.text)) for line in lines) > 1
     paragraph = [lines[0]]
     for at, (line, following) in enumerate(itertools.pairwise(lines)):
@@ -320,16 +330,30 @@ def _paragraphs(lines: Sequence[_Line], document_width: int, proportional: bool)
         hangs = following.indent > head.indent and (_BULLET.match(head.text) or _ENUMERATOR.match(head.text))
         # A turn goes on, whatever its next line begins with, where both its lines are what a wrapped one's are.
         in_turn = turns and _LABEL.match(head.text) and _ENDS_TEXT.search(following.text)
+        certain = wrapped or narrow or bool(in_turn and width >= LOOSE_WIDTH)
         if (
             (hangs and not _begins_item(following.text))
             or _is_value(lines, at)
-            or continues(line.text, following.text, width, wrapped or bool(in_turn and width >= LOOSE_WIDTH))
+            or continues(line.text, following.text, width, certain, min_width)
         ):
             paragraph.append(following)
         else:
             yield _Paragraph(tuple(paragraph))
             paragraph = [following]
     yield _Paragraph(tuple(paragraph))
+
+
+def _is_narrow_column(lines: Sequence[_Line], width: int) -> bool:
+    """Return whether lines too short to be surely wrapped are running text: sentences that no line's end ends."""
+    if not (len(lines) >= NARROW_LINES and NARROW_WIDTH <= width < MIN_WIDTH and _ENDS_TEXT.search(lines[-1].text)):
+        return False
+    pairs = list(itertools.pairwise(lines))
+    if _SMALL.match(lines[0].text) or any(_begins_item(line.text) for line in lines):
+        return False
+    if any(len(line.text) + 1 + len(following.text.split()[0]) <= width for line, following in pairs):
+        return False
+    goes_on = sum(not _ENDS_TEXT.search(line.text) and bool(_SMALL.match(following.text)) for line, following in pairs)
+    return 2 * goes_on >= len(pairs) and any(_is_dangling(line.text) or _INNER_END.search(line.text) for line in lines)
 
 
 def _is_value(lines: Sequence[_Line], at: int) -> bool:
@@ -428,7 +452,9 @@ def _kinds(paragraphs: Sequence[_Paragraph]) -> Iterator[BlockKind]:
             below = None
         if looks and (level := _level(text)):
             in_list = any(beside and _level(beside.text) == level for beside in (above, below))
-            heading = not in_list and not (below and _SMALL.match(below.text))
+            # Its list may be lettered: "3) Parking", and below "a) Bicycles go into the yard."
+            goes_on = below and _SMALL.match(below.text) and not _begins_item(below.text)
+            heading = not in_list and not goes_on
         else:
             # Several short lines in a row are a list or verse; a small letter or a digit continues a wrapped line.
             beside = below and not _level(below.text) and (_CONTINUES_LINE.match(below.text) or _looks_alike(below))

@@ -311,3 +311,35 @@ def test_a_turn_ends_when_the_next_begins_and_not_before_it_began(turns: list[tu
     times = [block.cues[0].time for block in document.blocks]
     starts = [float(second) for _, second in turns]
     assert times == [Time(start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+@pytest.mark.parametrize("names", [("ADA KING", "JON FRY"), ("Wanyu", "Tjark"), ("MORK", "ODD")])
+def test_a_turn_of_two_paragraphs_is_one_persons(names: tuple[str, str]) -> None:
+    king, fry = names
+    text = f"{king}: The depot moves to Hull.\n\nIt opens in May.\n\n{fry}: Who drives the vans?\n\n{king}: I do.\n"
+    assert spoken(text) == [
+        (king, "The depot moves to Hull."),
+        (king, "It opens in May."),
+        (fry, "Who drives the vans?"),
+        (king, "I do."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attendees", "labels"),
+    [
+        ("Present: Hugo Ranft (HRa), Mia Sund (MSu)", ("HRa: ", "MSu: ")),
+        ("Attendees\n  HR  Hugo Ranft (chair)\n  MS  Mia Sund", ("HR: ", "MS: ")),
+        ("Hugo Ranft\tHR\nMia Sund\tMS", ("HR: ", "MS: ")),
+        ("Hugo Ranft (Chair, HR), Mia Sund (MS, clerk)", ("HR: ", "MS: ")),
+        ("Present: Hugo Ranft (HR), Mia Sund (MS)", ("HR – ", "MS – ")),
+        ("HR = Hugo Ranft\nMS = Mia Sund", ("HR - ", "MS - ")),
+    ],
+)
+def test_initials_stand_in_many_kinds_of_lists(attendees: str, labels: tuple[str, str]) -> None:
+    passages = spoken(f"Pond\n\n{attendees}\n\n{labels[0]}The pond is empty.\n{labels[1]}It leaks. We mend it.\n")
+    assert passages[-3:] == [
+        ("Hugo Ranft", "The pond is empty."),
+        ("Mia Sund", "It leaks."),
+        ("Mia Sund", "We mend it."),
+    ]

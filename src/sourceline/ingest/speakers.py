@@ -82,15 +82,21 @@ _QUESTION = ("question", "frage")
 _OF = frozenset("of for from der des für de du".split())
 _NAME_PART = re.compile(r"[^\W\d_][\w'’.\-]*[,;]?")
 
-_SHORT = re.compile(r".*\b[^\W\d_a-zß-öø-ÿ]{2,4}\)?")
-_INITIALS = r"(?P<initials>[^\W\d_a-zß-öø-ÿ]{2,4})"
+_SHORT = re.compile(r".*\b[^\W\d_a-zß-öø-ÿ][^\W\d_]{1,4}\)?")
+_INITIALS = r"(?P<initials>[^\W\d_a-zß-öø-ÿ][^\W\d_]{1,4})"  # BLD, HRa
 _CAPITAL = r"[^\W\d_a-zß-öø-ÿ][\w'’.\-]*"
 _FULL_NAME = rf"(?P<name>{_CAPITAL}(?:[^\S\n](?:{_CAPITAL}|de|da|van|von|der|den|la|al|bin)){{1,5}})"
 _EXPLAINED = (
-    re.compile(rf"{_FULL_NAME}[^\S\n]*[(\[]{_INITIALS}[)\]]"),  # Bo Lind (BLD)
+    # Bo Lind (BLD), Bo Lind (clerk, BLD)
+    re.compile(
+        rf"{_FULL_NAME}[^\S\n]*[(\[](?:[^()\[\]\n]{{1,40}}[,;]\s?)?{_INITIALS}(?:[,;][^()\[\]\n]{{1,40}})?[)\]]"
+    ),
     re.compile(rf"\b{_INITIALS}[^\S\n]*(?:=|[-–—:|])[^\S\n]*{_FULL_NAME}"),  # BLD = Bo Lind
     re.compile(rf"{_FULL_NAME}[^\S\n]*(?:[=–—|,]|\s-)[^\S\n]*{_INITIALS}\b"),  # Bo Lind – BLD
+    re.compile(rf"(?m)^[^\S\n]*{_INITIALS}(?:\t|[^\S\n]{{2,}}){_FULL_NAME}"),  # a column of initials, one of names
+    re.compile(rf"{_FULL_NAME}(?:\t|[^\S\n]{{2,}}){_INITIALS}[^\S\n]*$", re.MULTILINE),
 )
+_DASHED = re.compile(rf"{_LEAD}{_INITIALS}\s+[-–—]\s+(?=\S)")  # HR – The pond is empty.
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +188,12 @@ def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False)
         spoken: whether all of it is known to be speech, so that less evidence is enough.
     """
     candidates = [candidate for at in range(len(lines)) if (candidate := _candidate(lines, at))]
+    dashed = [at for at, line in enumerate(lines) if _DASHED.match(line.text)]
     labels: list[Label | None] = [None] * len(lines)
-    if not candidates:
+    if not candidates and not dashed:
         return labels
-    full_names = _explained(whole) if any(_SHORT.fullmatch(c.name or "") for c in candidates) else {}
+    full_names = _explained(whole) if dashed or any(_SHORT.fullmatch(c.name or "") for c in candidates) else {}
+    candidates += _behind_initials(lines, dashed, full_names)
     accepted = [*_accepted_chat(candidates), *_accepted_stamps(candidates)]
     untimed = [c for c in candidates if not c.chat and c.seconds is None]
     paragraphs = sum(line.begins and not line.heading for line in lines)
@@ -312,6 +320,14 @@ def _candidate(lines: Sequence[Line], at: int) -> _Candidate | None:
         return None
     words = lines[at].text[end:].strip(" *_\t")
     return _Candidate(at, end, match["name"], words or _next_words(lines, at), not words, inline=lines[at].inline)
+
+
+def _behind_initials(lines: Sequence[Line], at: Sequence[int], full_names: dict[str, str]) -> Iterator[_Candidate]:
+    """Yield the labels that are initials with a dash behind, where it is said whose they are."""
+    for number in at:
+        match = _DASHED.match(lines[number].text)
+        if match and match["initials"] in full_names:
+            yield _Candidate(number, match.end(), match["initials"], lines[number].text[match.end() :].strip())
 
 
 def _chat(lines: Sequence[Line], at: int, plain: str) -> _Candidate | None:
@@ -585,7 +601,9 @@ def _is_talk(turns: Sequence[_Candidate], paragraphs: int, *, persons: bool) -> 
     if persons:
         return speech >= 0.5 and share >= 0.04 and (personal >= 0.25 or (share >= 0.4 and speech >= 0.8))
     alternate = len(turns) > 3 and sum(count > 1 for count in counts.values()) > 1
-    return speech >= 0.7 and ((alternate and personal >= 0.2) or (share >= 0.8 and personal >= 0.5))
+    # A turn may have more paragraphs than the one with its label.
+    most = 0.5 if 1 < len(counts) < len(turns) else 0.8
+    return speech >= 0.7 and ((alternate and personal >= 0.2) or (share >= most and personal >= 0.5))
 
 
 def _explained(text: str) -> dict[str, str]:

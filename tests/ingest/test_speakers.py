@@ -343,3 +343,40 @@ def test_initials_stand_in_many_kinds_of_lists(attendees: str, labels: tuple[str
         ("Mia Sund", "It leaks."),
         ("Mia Sund", "We mend it."),
     ]
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["0:{second} {name}\n", "00:00:{second} {name}\n", "[0:{second}] {name}\n", "{name}\n0:{second}\n"],
+)
+@pytest.mark.parametrize("names", [("Ada King", "Jon Fry"), ("Tjark Odd", "Wanyu Mork")])
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_time_and_name_stand_above_what_is_said(form: str, names: tuple[str, str], blank: str) -> None:
+    king, fry = names
+    words = ["The depot moves to Hull.", "Who drives the vans?", "Then we hire a driver."]
+    heads = [
+        form.format(second=second, name=name) for second, name in zip((11, 21, 41), (king, fry, king), strict=True)
+    ]
+    text = "".join(f"{head}{line}\n{blank}" for head, line in zip(heads, words, strict=True))
+    assert said(text) == [(king, (11, 21), words[0]), (fry, (21, 41), words[1]), (king, (41, None), words[2])]
+
+
+def test_two_times_are_enough_where_each_line_has_one() -> None:
+    text = "[00:00:01] so the barn is empty now\n[00:00:41] and the circus comes in june\n"
+    assert said(text) == [
+        (None, (1, 41), "so the barn is empty now"),
+        (None, (41, None), "and the circus comes in june"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0:00 Glazing Basics\nA glaze is glass.\n\n5:10 Firing Kilns\nA kiln is hot.\n",
+        "Long Road\n3:12\nHarbour Lights\n4:01\nOld Mill\n5:20\n",
+        "Tjark Odd\n2:03:11\nWanyu Mork\n2:05:20\n",
+        "9:30 Opening\nThe chair welcomes all.\n9:45 Crane Repair\nThe board decides.\n",
+    ],
+)
+def test_chapters_songs_and_results_have_no_speakers(text: str) -> None:
+    assert {speaker for speaker, _ in spoken(text)} == {None}

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sourceline.ingest.people import FIELDS, GIVEN_NAMES, HONORIFICS, PARTICLES, QUESTION_AND_ANSWER, ROLES
@@ -58,6 +58,8 @@ _TIMED_LINES = (
     re.compile(rf"{_LEAD}{_STAMP}(?P<gap>\s*[-–—|:]?\s+){_NAME}\s*$"),  # 0:49 Anna
     re.compile(rf"{_LEAD}{_STAMP}\s*:?\s*$"),  # 0:49
 )
+_STAMP_FIRST = re.compile(rf"{_LEAD}{_STAMP}(?=\W|$)")
+_ONLY_NAME = re.compile(_NAME)
 
 _NUMBERED = re.compile(r"(?i)(?:speaker|participant|person|voice|caller|guest|sprecher|teilnehmer|spk)[ _#-]*\d{1,3}")
 _CONTINUED = re.compile(r"(?i)\s*\((?:cont\.?(?:['’]d)?|continued|continuing|fortsetzung|forts\.)\)$")
@@ -188,13 +190,15 @@ def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False)
         spoken: whether all of it is known to be speech, so that less evidence is enough.
     """
     candidates = [candidate for at in range(len(lines)) if (candidate := _candidate(lines, at))]
+    stamped, above = _stamped_names(lines)
+    candidates = [c for c in candidates if c.line not in stamped and c.line + 1 not in above] + [*stamped.values()]
     dashed = [at for at, line in enumerate(lines) if _DASHED.match(line.text)]
     labels: list[Label | None] = [None] * len(lines)
     if not candidates and not dashed:
         return labels
     full_names = _explained(whole) if dashed or any(_SHORT.fullmatch(c.name or "") for c in candidates) else {}
     candidates += _behind_initials(lines, dashed, full_names)
-    accepted = [*_accepted_chat(candidates), *_accepted_stamps(candidates)]
+    accepted = [*_accepted_chat(candidates), *_accepted_stamps(candidates, sum(not line.heading for line in lines))]
     untimed = [c for c in candidates if not c.chat and c.seconds is None]
     paragraphs = sum(line.begins and not line.heading for line in lines)
     names = _spoken_names(untimed, {c.key for c in accepted if c.name}, full_names, paragraphs, spoken)
@@ -211,6 +215,8 @@ def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False)
         speaker = _full_name(candidate.name, full_names, keys) if candidate.name else None
         label = Label(candidate.end, speaker, None if daytime else candidate.seconds)
         labels[candidate.line] = label if speaker or label.seconds is not None else Label(0)
+        if candidate.line in above:
+            labels[candidate.line - 1] = replace(label, end=len(lines[candidate.line - 1].text))
     return labels
 
 
@@ -320,6 +326,39 @@ def _candidate(lines: Sequence[Line], at: int) -> _Candidate | None:
         return None
     words = lines[at].text[end:].strip(" *_\t")
     return _Candidate(at, end, match["name"], words or _next_words(lines, at), not words, inline=lines[at].inline)
+
+
+def _stamped_names(lines: Sequence[Line]) -> tuple[dict[int, _Candidate], set[int]]:
+    """Return the labels of turns whose words stand below a time and a name: "0:49 Wanyu Lind", or one above the other.
+
+    They are such where (nearly) all lines with a time are, and what stands below them sounds like people talking. Also
+    return on which lines the time stands whose name is above it.
+    """
+    found: dict[int, _Candidate] = {}
+    above: set[int] = set()
+    stamps = 0
+    for at, line in enumerate(lines):
+        plain = _plain(line.text)
+        if not (_HAS_CLOCK.search(plain) and _STAMP_FIRST.match(plain)) or len(line.text.rstrip()) > LABEL_CHARACTERS:
+            continue
+        stamps += 1
+        behind, alone = _TIMED_LINES[1].match(plain), _TIMED_LINES[2].match(plain)
+        match = behind or alone
+        name = behind["name"] if behind else lines[at - 1].text.strip(" \t*_#>") if alone and at else ""
+        seconds = _seconds(match["time"]) if match else None
+        words = _next_words(lines, at)
+        if not match or seconds is None or not name or match["noon"] or not _is_speech(words):
+            continue
+        if _STAMP_FIRST.match(_plain(words)) or not _ONLY_NAME.fullmatch(name) or not _may_name(name):
+            continue
+        found[at] = _Candidate(at, len(line.text), name, words, True, seconds, marked=True)
+        if not behind:
+            above.add(at)
+    turns = list(found.values())
+    repeats = len({c.key for c in turns}) < len(turns)
+    persons = all(_is_person(c.name or "") for c in turns)
+    talk = repeats or persons or 2 * sum(_personal(c.words) for c in turns) >= len(turns)
+    return (found, above) if len(turns) > 1 and 5 * len(turns) >= 4 * stamps and talk else ({}, set())
 
 
 def _behind_initials(lines: Sequence[Line], at: Sequence[int], full_names: dict[str, str]) -> Iterator[_Candidate]:
@@ -498,8 +537,11 @@ def _accepted_chat(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     return chat if sum(c.name is not None for c in chat) > 1 else []
 
 
-def _accepted_stamps(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """Return the candidates with a time that begin turns. Agendas and results have times, too."""
+def _accepted_stamps(candidates: Sequence[_Candidate], lines_said: int) -> list[_Candidate]:
+    """Return the candidates with a time that begin turns. Agendas and results have times, too.
+
+    Two times are enough where no line is without one.
+    """
     timed = [c for c in candidates if c.seconds is not None and c.words]
     named = [c for c in timed if c.name and _may_name(c.name)]
     lines = {c.line for c in named}
@@ -508,7 +550,8 @@ def _accepted_stamps(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     if not _is_recording(turns, len(named)):
         turns = []
     nameless = [c for c in timed if not c.name]
-    alone = len(nameless) > 2 and (nameless[0].seconds or 0) < _EARLY and _rises(nameless)
+    enough = 2 if len(nameless) == lines_said else 3
+    alone = len(nameless) >= enough and (nameless[0].seconds or 0) < _EARLY and _rises(nameless)
     return [*turns, *nameless] if turns or alone else []
 
 

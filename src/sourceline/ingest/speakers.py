@@ -14,6 +14,7 @@ from sourceline.ingest.people import FIELDS, GIVEN_NAMES, HONORIFICS, PARTICLES,
 from sourceline.types import Block, BlockKind, Cue, Time
 
 LABEL_CHARACTERS = 120
+LONGEST_JOINED = 600  # characters of a sentence over several stamps, these included
 NAME_WORDS = 4  # of a name that nothing else is known of
 # A recording begins at its beginning: at 6:00:00 it is morning.
 _MORNING = 6 * 3600
@@ -25,7 +26,8 @@ _WORD = rf"(?:{_TITLE}|(?:(?!I\.\s)[^\W\d_]\.-?)+|[^\W\d_][\w'’\-/]*|\d{{1,3}}
 _ASIDE = r"\s?\((?![\d:]+\))(?:[^()\n]|\([^()\n]*\)){1,60}\)"  # "Mr Smith (Leeds)"
 _NAME = rf"(?P<name>(?![\d#&]){_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:{_ASIDE}){{0,2}})"
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
-_TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?(?:\s*(?:-->|[-–—]|to|bis)\s*{_CLOCK})?"
+_UNTIL = rf"(?:\s*(?:-->|[-–—]|to|bis)\s*(?P<until>{_CLOCK}))?"
+_TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?{_UNTIL}"
 _BRACKETS = rf"(?<![\d:])(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
 _STAMP = rf"(?<![\d:])(?P<open>[\[(<{{]\s*)?{_TIMES}(?(open)\s*[\])>}}])"
 _LEAD = r"\s*(?:>+\s*|[-–—•+]\s+|\#+\s+)*"
@@ -124,6 +126,7 @@ class Label:
     end: int
     speaker: str | None = None
     seconds: float | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class _Candidate:
     marked: bool = False
     chat: bool = False
     inline: bool = False
+    until: float | None = None
 
     @property
     def key(self) -> str:
@@ -178,7 +182,8 @@ def attribute_turns(text: str, blocks: Sequence[Block]) -> tuple[Block, ...]:
     for owner, start, label, time in zip(owners, starts, labels, _times(labels), strict=True):
         if label:
             cuts.setdefault(owner, []).append((start, start + label.end, label, time))
-    return tuple(_attributed(text, blocks, cuts))
+    begins = {start + label.end for start, label in zip(starts, labels, strict=True) if label and label.until}
+    return tuple(_joined_sentences(text, list(_attributed(text, blocks, cuts)), begins))
 
 
 def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False) -> list[Label | None]:
@@ -213,7 +218,7 @@ def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False)
             labels[candidate.line] = Label(0)
     for candidate in accepted:
         speaker = _full_name(candidate.name, full_names, keys) if candidate.name else None
-        label = Label(candidate.end, speaker, None if daytime else candidate.seconds)
+        label = Label(candidate.end, speaker, *((None, None) if daytime else (candidate.seconds, candidate.until)))
         labels[candidate.line] = label if speaker or label.seconds is not None else Label(0)
         if candidate.line in above:
             labels[candidate.line - 1] = replace(label, end=len(lines[candidate.line - 1].text))
@@ -269,9 +274,8 @@ def _times(labels: Sequence[Label | None]) -> list[Time | None]:
         if label.seconds is None:
             times.append(None)
         else:
-            times.append(
-                Time(label.seconds, following if following is not None and following >= label.seconds else None)
-            )
+            end = following if label.until is None else label.until
+            times.append(Time(label.seconds, end if end is not None and end >= label.seconds else None))
         following = label.seconds
     return times[::-1]
 
@@ -296,6 +300,31 @@ def _attributed(
             speaker = label.speaker or (speaker if label.seconds is not None else None)
             time = label_time
         yield from _part(text, block, begin, block.end, speaker, time)
+
+
+def _joined_sentences(text: str, blocks: Sequence[Block], stamped: set[int]) -> Iterator[Block]:
+    """Yield the blocks, those made one that a sentence runs over with a stamp between, which becomes a gap.
+
+    ``stamped`` is where words begin behind a stamp with an end. Speech without punctuation stays apart.
+    """
+    waiting: list[Block] = []
+    for block in blocks:
+        goes_on = block.start in stamped and block.cues and not block.columns
+        if waiting and not (goes_on and block.speaker == waiting[-1].speaker):
+            yield from waiting
+            waiting = []
+        if not goes_on:
+            yield block
+            continue
+        waiting.append(block)
+        if _SENTENCE_END.search(text[block.end - 5 : block.end]):
+            first, length = waiting[0], block.end - waiting[0].start
+            between = [(a.end, b.start) for a, b in itertools.pairwise(waiting)]
+            gaps = tuple(sorted([*between, *(gap for part in waiting for gap in part.gaps)]))
+            cues = tuple(cue for part in waiting for cue in part.cues)
+            yield from [replace(first, end=block.end, gaps=gaps, cues=cues)] if length <= LONGEST_JOINED else waiting
+            waiting = []
+    yield from waiting
 
 
 def _part(text: str, block: Block, start: int, end: int, speaker: str | None, time: Time | None) -> Iterator[Block]:
@@ -406,7 +435,8 @@ def _timed(lines: Sequence[Line], at: int, plain: str) -> _Candidate | None:
             continue
         words = lines[at].text[end:].strip(" *_\t")
         said, daytime = words or _next_words(lines, at), bool(match["noon"])
-        return _Candidate(at, end, match.groupdict().get("name"), said, not words, seconds, daytime, marked=True)
+        name, until = match.groupdict().get("name"), _seconds(match["until"]) if match["until"] and words else None
+        return _Candidate(at, end, name, said, not words, seconds, daytime, marked=True, until=until)
     return None
 
 

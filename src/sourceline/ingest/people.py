@@ -94,6 +94,15 @@ FIELDS = frozenset(
 )
 
 # Given names that are common somewhere. One of them in front makes a label a person's, whatever else tells nothing.
+# What is heard and not said: "[Laughter] So we went on."
+SOUNDS = frozenset(
+    "applause audio background beep beeping bell bells blank cheering cheers chuckle chuckles chuckling clapping cough "
+    "coughing coughs cough crosstalk crying door exhales foreign gasp gasps inaudible indistinct inhales laugh "
+    "laughing laughs laughter music musik applaus gelächter lachen noise noises off-mic pause phone rain ringing rings "
+    "scream screaming screams shouting sigh sighing sighs silence sings singing sneezes sniffs sobbing sound speaking "
+    "speaks static thunder unclear unintelligible whispering whispers whistling musique applaudissements rires "
+    "música risas aplausos".split()
+)
 GIVEN_NAMES = frozenset(
     # English.
     "aaron abby abigail adam adrian agnes aidan alan albert alex alexander alexandra alexis alfred alice alicia "

@@ -7,13 +7,14 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sourceline.ingest.people import FIELDS, GIVEN_NAMES, HONORIFICS, PARTICLES, QUESTION_AND_ANSWER, ROLES
 from sourceline.types import Block, BlockKind, Cue, Time
 
 LABEL_CHARACTERS = 120
+LONGEST_JOINED = 600  # characters of a sentence over several stamps, these included
 NAME_WORDS = 4  # of a name that nothing else is known of
 # A recording begins at its beginning: at 6:00:00 it is morning.
 _MORNING = 6 * 3600
@@ -25,7 +26,8 @@ _WORD = rf"(?:{_TITLE}|(?:(?!I\.\s)[^\W\d_]\.-?)+|[^\W\d_][\w'’\-/]*|\d{{1,3}}
 _ASIDE = r"\s?\((?![\d:]+\))(?:[^()\n]|\([^()\n]*\)){1,60}\)"  # "Mr Smith (Leeds)"
 _NAME = rf"(?P<name>(?![\d#&]){_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:{_ASIDE}){{0,2}})"
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
-_TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?(?:\s*(?:-->|[-–—]|to|bis)\s*{_CLOCK})?"
+_UNTIL = rf"(?:\s*(?:-->|[-–—]|to|bis)\s*(?P<until>{_CLOCK}))?"
+_TIMES = rf"(?P<time>{_CLOCK})(?:\s?(?P<noon>[AaPp]\.?[Mm]\.?)(?!\w))?{_UNTIL}"
 _BRACKETS = rf"(?<![\d:])(?P<open>[\[(<{{])\s*{_TIMES}\s*[\])>}}]"
 _STAMP = rf"(?<![\d:])(?P<open>[\[(<{{]\s*)?{_TIMES}(?(open)\s*[\])>}}])"
 _LEAD = r"\s*(?:>+\s*|[-–—•+]\s+|\#+\s+)*"
@@ -58,6 +60,8 @@ _TIMED_LINES = (
     re.compile(rf"{_LEAD}{_STAMP}(?P<gap>\s*[-–—|:]?\s+){_NAME}\s*$"),  # 0:49 Anna
     re.compile(rf"{_LEAD}{_STAMP}\s*:?\s*$"),  # 0:49
 )
+_STAMP_FIRST = re.compile(rf"{_LEAD}{_STAMP}(?=\W|$)")
+_ONLY_NAME = re.compile(_NAME)
 
 _NUMBERED = re.compile(r"(?i)(?:speaker|participant|person|voice|caller|guest|sprecher|teilnehmer|spk)[ _#-]*\d{1,3}")
 _CONTINUED = re.compile(r"(?i)\s*\((?:cont\.?(?:['’]d)?|continued|continuing|fortsetzung|forts\.)\)$")
@@ -82,15 +86,21 @@ _QUESTION = ("question", "frage")
 _OF = frozenset("of for from der des für de du".split())
 _NAME_PART = re.compile(r"[^\W\d_][\w'’.\-]*[,;]?")
 
-_SHORT = re.compile(r".*\b[^\W\d_a-zß-öø-ÿ]{2,4}\)?")
-_INITIALS = r"(?P<initials>[^\W\d_a-zß-öø-ÿ]{2,4})"
+_SHORT = re.compile(r".*\b[^\W\d_a-zß-öø-ÿ][^\W\d_]{1,4}\)?")
+_INITIALS = r"(?P<initials>[^\W\d_a-zß-öø-ÿ][^\W\d_]{1,4})"  # BLD, HRa
 _CAPITAL = r"[^\W\d_a-zß-öø-ÿ][\w'’.\-]*"
 _FULL_NAME = rf"(?P<name>{_CAPITAL}(?:[^\S\n](?:{_CAPITAL}|de|da|van|von|der|den|la|al|bin)){{1,5}})"
 _EXPLAINED = (
-    re.compile(rf"{_FULL_NAME}[^\S\n]*[(\[]{_INITIALS}[)\]]"),  # Bo Lind (BLD)
+    # Bo Lind (BLD), Bo Lind (clerk, BLD)
+    re.compile(
+        rf"{_FULL_NAME}[^\S\n]*[(\[](?:[^()\[\]\n]{{1,40}}[,;]\s?)?{_INITIALS}(?:[,;][^()\[\]\n]{{1,40}})?[)\]]"
+    ),
     re.compile(rf"\b{_INITIALS}[^\S\n]*(?:=|[-–—:|])[^\S\n]*{_FULL_NAME}"),  # BLD = Bo Lind
     re.compile(rf"{_FULL_NAME}[^\S\n]*(?:[=–—|,]|\s-)[^\S\n]*{_INITIALS}\b"),  # Bo Lind – BLD
+    re.compile(rf"(?m)^[^\S\n]*{_INITIALS}(?:\t|[^\S\n]{{2,}}){_FULL_NAME}"),  # a column of initials, one of names
+    re.compile(rf"{_FULL_NAME}(?:\t|[^\S\n]{{2,}}){_INITIALS}[^\S\n]*$", re.MULTILINE),
 )
+_DASHED = re.compile(rf"{_LEAD}{_INITIALS}\s+[-–—]\s+(?=\S)")  # HR – The pond is empty.
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ class Label:
     end: int
     speaker: str | None = None
     seconds: float | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,7 @@ class _Candidate:
     marked: bool = False
     chat: bool = False
     inline: bool = False
+    until: float | None = None
 
     @property
     def key(self) -> str:
@@ -170,7 +182,8 @@ def attribute_turns(text: str, blocks: Sequence[Block]) -> tuple[Block, ...]:
     for owner, start, label, time in zip(owners, starts, labels, _times(labels), strict=True):
         if label:
             cuts.setdefault(owner, []).append((start, start + label.end, label, time))
-    return tuple(_attributed(text, blocks, cuts))
+    begins = {start + label.end for start, label in zip(starts, labels, strict=True) if label and label.until}
+    return tuple(_joined_sentences(text, list(_attributed(text, blocks, cuts)), begins))
 
 
 def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False) -> list[Label | None]:
@@ -182,11 +195,15 @@ def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False)
         spoken: whether all of it is known to be speech, so that less evidence is enough.
     """
     candidates = [candidate for at in range(len(lines)) if (candidate := _candidate(lines, at))]
+    stamped, above = _stamped_names(lines)
+    candidates = [c for c in candidates if c.line not in stamped and c.line + 1 not in above] + [*stamped.values()]
+    dashed = [at for at, line in enumerate(lines) if _DASHED.match(line.text)]
     labels: list[Label | None] = [None] * len(lines)
-    if not candidates:
+    if not candidates and not dashed:
         return labels
-    full_names = _explained(whole) if any(_SHORT.fullmatch(c.name or "") for c in candidates) else {}
-    accepted = [*_accepted_chat(candidates), *_accepted_stamps(candidates)]
+    full_names = _explained(whole) if dashed or any(_SHORT.fullmatch(c.name or "") for c in candidates) else {}
+    candidates += _behind_initials(lines, dashed, full_names)
+    accepted = [*_accepted_chat(candidates), *_accepted_stamps(candidates, sum(not line.heading for line in lines))]
     untimed = [c for c in candidates if not c.chat and c.seconds is None]
     paragraphs = sum(line.begins and not line.heading for line in lines)
     names = _spoken_names(untimed, {c.key for c in accepted if c.name}, full_names, paragraphs, spoken)
@@ -201,8 +218,10 @@ def find_labels(lines: Sequence[Line], *, whole: str = "", spoken: bool = False)
             labels[candidate.line] = Label(0)
     for candidate in accepted:
         speaker = _full_name(candidate.name, full_names, keys) if candidate.name else None
-        label = Label(candidate.end, speaker, None if daytime else candidate.seconds)
+        label = Label(candidate.end, speaker, *((None, None) if daytime else (candidate.seconds, candidate.until)))
         labels[candidate.line] = label if speaker or label.seconds is not None else Label(0)
+        if candidate.line in above:
+            labels[candidate.line - 1] = replace(label, end=len(lines[candidate.line - 1].text))
     return labels
 
 
@@ -255,9 +274,8 @@ def _times(labels: Sequence[Label | None]) -> list[Time | None]:
         if label.seconds is None:
             times.append(None)
         else:
-            times.append(
-                Time(label.seconds, following if following is not None and following >= label.seconds else None)
-            )
+            end = following if label.until is None else label.until
+            times.append(Time(label.seconds, end if end is not None and end >= label.seconds else None))
         following = label.seconds
     return times[::-1]
 
@@ -282,6 +300,31 @@ def _attributed(
             speaker = label.speaker or (speaker if label.seconds is not None else None)
             time = label_time
         yield from _part(text, block, begin, block.end, speaker, time)
+
+
+def _joined_sentences(text: str, blocks: Sequence[Block], stamped: set[int]) -> Iterator[Block]:
+    """Yield the blocks, those made one that a sentence runs over with a stamp between, which becomes a gap.
+
+    ``stamped`` is where words begin behind a stamp with an end. Speech without punctuation stays apart.
+    """
+    waiting: list[Block] = []
+    for block in blocks:
+        goes_on = block.start in stamped and block.cues and not block.columns
+        if waiting and not (goes_on and block.speaker == waiting[-1].speaker):
+            yield from waiting
+            waiting = []
+        if not goes_on:
+            yield block
+            continue
+        waiting.append(block)
+        if _SENTENCE_END.search(text[block.end - 5 : block.end]):
+            first, length = waiting[0], block.end - waiting[0].start
+            between = [(a.end, b.start) for a, b in itertools.pairwise(waiting)]
+            gaps = tuple(sorted([*between, *(gap for part in waiting for gap in part.gaps)]))
+            cues = tuple(cue for part in waiting for cue in part.cues)
+            yield from [replace(first, end=block.end, gaps=gaps, cues=cues)] if length <= LONGEST_JOINED else waiting
+            waiting = []
+    yield from waiting
 
 
 def _part(text: str, block: Block, start: int, end: int, speaker: str | None, time: Time | None) -> Iterator[Block]:
@@ -312,6 +355,47 @@ def _candidate(lines: Sequence[Line], at: int) -> _Candidate | None:
         return None
     words = lines[at].text[end:].strip(" *_\t")
     return _Candidate(at, end, match["name"], words or _next_words(lines, at), not words, inline=lines[at].inline)
+
+
+def _stamped_names(lines: Sequence[Line]) -> tuple[dict[int, _Candidate], set[int]]:
+    """Return the labels of turns whose words stand below a time and a name: "0:49 Wanyu Lind", or one above the other.
+
+    They are such where (nearly) all lines with a time are, and what stands below them sounds like people talking. Also
+    return on which lines the time stands whose name is above it.
+    """
+    found: dict[int, _Candidate] = {}
+    above: set[int] = set()
+    stamps = 0
+    for at, line in enumerate(lines):
+        plain = _plain(line.text)
+        if not (_HAS_CLOCK.search(plain) and _STAMP_FIRST.match(plain)) or len(line.text.rstrip()) > LABEL_CHARACTERS:
+            continue
+        stamps += 1
+        behind, alone = _TIMED_LINES[1].match(plain), _TIMED_LINES[2].match(plain)
+        match = behind or alone
+        name = behind["name"] if behind else lines[at - 1].text.strip(" \t*_#>") if alone and at else ""
+        seconds = _seconds(match["time"]) if match else None
+        words = _next_words(lines, at)
+        if not match or seconds is None or not name or match["noon"] or not _is_speech(words):
+            continue
+        if _STAMP_FIRST.match(_plain(words)) or not _ONLY_NAME.fullmatch(name) or not _may_name(name):
+            continue
+        found[at] = _Candidate(at, len(line.text), name, words, True, seconds, marked=True)
+        if not behind:
+            above.add(at)
+    turns = list(found.values())
+    repeats = len({c.key for c in turns}) < len(turns)
+    persons = all(_is_person(c.name or "") for c in turns)
+    talk = repeats or persons or 2 * sum(_personal(c.words) for c in turns) >= len(turns)
+    return (found, above) if len(turns) > 1 and 5 * len(turns) >= 4 * stamps and talk else ({}, set())
+
+
+def _behind_initials(lines: Sequence[Line], at: Sequence[int], full_names: dict[str, str]) -> Iterator[_Candidate]:
+    """Yield the labels that are initials with a dash behind, where it is said whose they are."""
+    for number in at:
+        match = _DASHED.match(lines[number].text)
+        if match and match["initials"] in full_names:
+            yield _Candidate(number, match.end(), match["initials"], lines[number].text[match.end() :].strip())
 
 
 def _chat(lines: Sequence[Line], at: int, plain: str) -> _Candidate | None:
@@ -351,7 +435,8 @@ def _timed(lines: Sequence[Line], at: int, plain: str) -> _Candidate | None:
             continue
         words = lines[at].text[end:].strip(" *_\t")
         said, daytime = words or _next_words(lines, at), bool(match["noon"])
-        return _Candidate(at, end, match.groupdict().get("name"), said, not words, seconds, daytime, marked=True)
+        name, until = match.groupdict().get("name"), _seconds(match["until"]) if match["until"] and words else None
+        return _Candidate(at, end, name, said, not words, seconds, daytime, marked=True, until=until)
     return None
 
 
@@ -482,8 +567,11 @@ def _accepted_chat(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     return chat if sum(c.name is not None for c in chat) > 1 else []
 
 
-def _accepted_stamps(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """Return the candidates with a time that begin turns. Agendas and results have times, too."""
+def _accepted_stamps(candidates: Sequence[_Candidate], lines_said: int) -> list[_Candidate]:
+    """Return the candidates with a time that begin turns. Agendas and results have times, too.
+
+    Two times are enough where no line is without one.
+    """
     timed = [c for c in candidates if c.seconds is not None and c.words]
     named = [c for c in timed if c.name and _may_name(c.name)]
     lines = {c.line for c in named}
@@ -492,7 +580,8 @@ def _accepted_stamps(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     if not _is_recording(turns, len(named)):
         turns = []
     nameless = [c for c in timed if not c.name]
-    alone = len(nameless) > 2 and (nameless[0].seconds or 0) < _EARLY and _rises(nameless)
+    enough = 2 if len(nameless) == lines_said else 3
+    alone = len(nameless) >= enough and (nameless[0].seconds or 0) < _EARLY and _rises(nameless)
     return [*turns, *nameless] if turns or alone else []
 
 
@@ -585,7 +674,9 @@ def _is_talk(turns: Sequence[_Candidate], paragraphs: int, *, persons: bool) -> 
     if persons:
         return speech >= 0.5 and share >= 0.04 and (personal >= 0.25 or (share >= 0.4 and speech >= 0.8))
     alternate = len(turns) > 3 and sum(count > 1 for count in counts.values()) > 1
-    return speech >= 0.7 and ((alternate and personal >= 0.2) or (share >= 0.8 and personal >= 0.5))
+    # A turn may have more paragraphs than the one with its label.
+    most = 0.5 if 1 < len(counts) < len(turns) else 0.8
+    return speech >= 0.7 and ((alternate and personal >= 0.2) or (share >= most and personal >= 0.5))
 
 
 def _explained(text: str) -> dict[str, str]:

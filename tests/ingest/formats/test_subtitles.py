@@ -1,4 +1,5 @@
 import doctest
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -237,3 +238,61 @@ def test_cues_lie_in_the_text_in_order(text: str) -> None:
         return
     check_turns(parsed)
     assert parsed == subtitles.parse(text)
+
+
+def _cues(lines: Sequence[str]) -> str:
+    return "\n\n".join(f"{at + 1}\n00:00:{at:02d},000 --> 00:00:{at + 1:02d},000\n{a}" for at, a in enumerate(lines))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("jsmith", "Karl's iPhone", "iPhone von Karl", "陈伟", "user123", "Amy O. | Acme", "Conference Room 3"),
+        *("van der Berg, Piet", "Priya (she/her)", "+49 170 1 (Otto's phone)", "Dr. Tove Aas", "o'brien_k", "JK"),
+    ],
+)
+@pytest.mark.parametrize("often", [1, 2])
+def test_whatever_people_call_themselves_in_a_call_is_the_speaker(name: str, often: int) -> None:
+    lines = ["Ilse Kern: The pump is broken.", f"{name}: Since when? I heard nothing.", "Ilse Kern: Since May."]
+    expected = [
+        ("Ilse Kern", "The pump is broken."),
+        (name, "Since when?"),
+        (name, "I heard nothing."),
+        ("Ilse Kern", "Since May."),
+    ]
+    assert spoken(_cues(lines * often), "call.srt") == expected * often
+
+
+def test_a_name_that_tells_nothing_holds_for_the_cues_below_it() -> None:
+    lines = ["jsmith: The pump", "is broken.", "user123: Since when?", "jsmith: Since May.", "It squeaks."]
+    assert spoken(_cues(lines), "call.srt") == [
+        ("jsmith", "The pump is broken."),
+        ("user123", "Since when?"),
+        ("jsmith", "Since May."),
+        ("jsmith", "It squeaks."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["So this is the thing: it leaks.", "We looked at it.", "And then he said: no.", "So we left."],
+        ["Note: it leaks.", "We looked at it.", "It is old.", "Warning: stand back."],
+        ["It opens at: nine.", "https://example.org is the page.", "It is 9:30 now."],
+        ["[Music] We are back.", "[Laughter] It leaks.", "[Music] Good night."],
+        ["[Harbour] It was dark.", "We sat there.", "Nobody came.", "[Church] It was cold.", "We went in."],
+    ],
+)
+def test_a_colon_in_what_is_said_names_nobody(lines: list[str]) -> None:
+    assert {speaker for speaker, _ in spoken(_cues(lines), "film.srt")} == {None}
+
+
+@pytest.mark.parametrize("names", [("Ann Lee", "Bo Lind"), ("Ann", "Wanyu"), ("Tjark", "Speaker 2")])
+def test_names_in_brackets_in_front_of_cues_are_speakers(names: tuple[str, str]) -> None:
+    first, second = names
+    lines = [f"[{first}] The kiln is hot.", f"[{second}] Since when?", f"[{first}] Since May."]
+    assert spoken(_cues(lines), "film.srt") == [
+        (first, "The kiln is hot."),
+        (second, "Since when?"),
+        (first, "Since May."),
+    ]

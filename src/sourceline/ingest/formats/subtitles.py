@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,7 +11,9 @@ from webvtt import WebVTT
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
 from sourceline.errors import DocumentError
-from sourceline.ingest.speakers import Line, find_labels
+from sourceline.ingest.abbreviations import FUNCTION_WORDS
+from sourceline.ingest.people import FIELDS, SOUNDS
+from sourceline.ingest.speakers import Label, Line, find_labels
 from sourceline.ingest.turns import Utterance, ends_sentence, set_turns
 from sourceline.types import ParsedFile, Time
 
@@ -26,6 +29,14 @@ _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>", re.IGNORECASE)
 _CHANGE = re.compile(r"(?:^[-–—](?!\d)|>>+)\s*(?=\S)")
 # Webex has the speaker in the name of a cue.
 _NAMED_CUE = re.compile(r"\d+\s+\"([^\"<>]+)\"\s+\(\d+\)\s*")
+# What people call themselves in calls: "jsmith: ", "Karl's iPhone: ", "Amy O. | Acme: ".
+_LABEL = re.compile(
+    r"(?=[^:：]*[^\W\d_])(?!https?:)(?P<name>[^\s:：\[<](?:[^:：?!;…<>]{0,58}[^\s:：?!;…<>])?)\s?(?::(?:\s+|$)|：\s*)"
+)
+_IN_BRACKETS = re.compile(r"\[(?P<name>[^\W\d_a-zß-öø-ÿ][^\[\]:]{0,59})\]\s+(?=[^\s:])")  # [Ann Lee] The kiln is hot.
+_SENTENCE_IN = re.compile(r"[a-zß-öø-ÿ]{4,}\.\s")
+# A label with more words is a phrase: "And the reason for it all is this: …".
+_NAME_WORDS = 6
 # Words that a cue repeats from the one before; more of them are never looked for.
 _MOST_REPEATED = 60
 
@@ -181,7 +192,7 @@ def _behind(cue: Sequence[_Line], count: int) -> Iterator[_Line]:
 
 def _named(lines: Sequence[_Line]) -> Iterator[Utterance]:
     """Yield the lines, with the speakers that names in front of the words tell."""
-    labels = find_labels([Line(line.text) for line in lines], spoken=True)
+    labels = _cue_labels(lines, find_labels([Line(line.text) for line in lines], spoken=True))
     # Where only some lines are named, as those of people who are not in the picture, the others are somebody else's.
     mostly = 3 * sum(label is not None for label in labels) >= len({line.cue for line in lines})
     speaker: str | None = None
@@ -194,3 +205,44 @@ def _named(lines: Sequence[_Line]) -> Iterator[Utterance]:
             speaker = None
         yield Utterance(text, line.time, speaker, line.begins_turn)
         goes_on = not ends_sentence(text)
+
+
+def _cue_labels(lines: Sequence[_Line], known: Sequence[Label | None]) -> list[Label | None]:
+    """Return the labels, ``known`` and those that begin a cue like them, though nothing tells that they are names.
+
+    Where most cues begin so, the program has set who speaks; elsewhere a label must come again, or stand among others.
+    """
+    starts = [not at or line.cue != lines[at - 1].cue or line.begins_turn for at, line in enumerate(lines)]
+    labels = list(known)
+    for pattern in (_LABEL, _IN_BRACKETS):
+        found = {
+            at: Label(match.end(), " ".join(match["name"].split()))
+            for at, line in enumerate(lines)
+            if starts[at] and not known[at] and (match := pattern.match(line.text)) and _may_call(match["name"])
+        }
+        counts = Counter(label.speaker for label in found.values())
+        labelled = len(found) + sum(label is not None for label in known)
+        if labelled < 2 or (pattern is _IN_BRACKETS and len(counts) == len(found) and 2 * labelled < sum(starts)):
+            continue
+        mostly = 4 * labelled >= 3 * sum(starts)
+        among = 3 * labelled >= sum(starts)
+        for at, label in found.items():
+            if mostly or (among and (counts[label.speaker] > 1 or _is_like_handle(label.speaker or ""))):
+                labels[at] = label
+    return labels
+
+
+def _may_call(name: str) -> bool:
+    """Return whether somebody may be called so: not "Note", "[Laughter]", or the end of a sentence and another."""
+    words = name.casefold().split()
+    if name.casefold() in FIELDS or words[0].strip(".,") in SOUNDS or words[-1].strip(".,") in SOUNDS:
+        return False
+    return len(words) <= _NAME_WORDS and not _SENTENCE_IN.search(name)
+
+
+def _is_like_handle(name: str) -> bool:
+    """Return whether a label is one word, or no phrase of a sentence: "jsmith", "Conference Room 3"."""
+    words = name.split()
+    if any(word.casefold() in FUNCTION_WORDS for word in words[:1]):
+        return False
+    return len(words) == 1 or 2 * sum(not word[0].islower() for word in words) >= len(words)

@@ -269,3 +269,13 @@ def test_a_name_in_nfd_is_the_document_of_the_name_in_nfc(documents: Path, index
         assert opened.document(to_nfd(name)).id == opened.document(name).id == name
         for given in (name, to_nfd(name), "Protokolle M?rz/*", to_nfd("Protokolle März/*")):
             assert [hit.passage.document_id for hit in opened.ask("Wann?", documents=given).hits] == [name]
+
+
+PARAGRAPH = "The well-known office of Müller moves to the new building in May. It costs nothing that was not planned."
+
+
+@pytest.mark.parametrize(
+    "at", [at for at, c in enumerate(PARAGRAPH) if c == " " and at >= 32 and PARAGRAPH[at + 1].islower()]
+)
+def test_a_line_break_before_a_small_letter_changes_no_id_in_plain_text(at: int) -> None:
+    assert ids(f"{PARAGRAPH[:at]}\n{PARAGRAPH[at + 1 :]}\n", "a.txt") == ids(f"{PARAGRAPH}\n", "a.txt")

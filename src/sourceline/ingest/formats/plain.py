@@ -74,6 +74,8 @@ _LAST_CHARACTERS = 40  # of a line, where its last words stand
 # Lines of a list are shorter than paragraphs are wrapped to, and ragged: only wide ones may miss the width by a share.
 MIN_WIDTH, LOOSE_WIDTH, LOOSE_SHARE = 24, 40, 0.75
 NARROW_WIDTH, NARROW_LINES = 16, 3  # of columns of running text
+# A line of so many characters that ends no sentence is no item of a list, if a small letter begins the next one.
+GOES_ON_WIDTH = 32
 # A full line in letters of different widths has at least this share of the longest one's.
 PROPORTIONAL_SHARE = 0.88
 
@@ -247,6 +249,8 @@ def continues(line: str, following: str, width: int, wrapped: bool, min_width: i
     full = len(line) + 1 + first_word > width and width >= (min_width * 2 // 3 if chinese else min_width)
     if ended:
         return full and wrapped
+    if len(line) >= GOES_ON_WIDTH and _SMALL.match(following):  # wherever an edit put the line break
+        return True
     if dangling or line.endswith(",") or _SMALL.match(following):
         return full or (width >= LOOSE_WIDTH and len(line) >= LOOSE_SHARE * width)
     if _CASELESS.match(following):

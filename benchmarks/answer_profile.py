@@ -324,7 +324,7 @@ def encode_rate(encoder: OnnxEncoder, documents: Path) -> float:
     def token_starts(text: str) -> Int64:
         return encoder.tokenize(text).spans[:, 0].astype(np.int64)
 
-    read = (read_document(documents, file.document_id) for file in scan_folder(documents).files)
+    read = (read_document(documents, file.name) for file in scan_folder(documents).files)
     chunked = (chunk_document(document, token_starts, encoder.max_tokens) for document in read)
     chunks = (EncoderInput(chunk.text, chunk.prefix) for document in chunked for chunk in document.chunks)
     inputs = list(itertools.islice(itertools.cycle(itertools.islice(chunks, CHUNKS)), CHUNKS))

@@ -42,11 +42,13 @@ from sourceline.types import (
     CitationStatus,
     Context,
     DocumentInfo,
+    FolderChanges,
     FolderContents,
     Location,
     Mode,
     Passage,
     SnapshotInfo,
+    SourceStatus,
     Verdict,
 )
 from tests.conftest import SEEDS
@@ -109,7 +111,7 @@ def test_the_example_of_index_holds(tmp_path: Path, exported: Path, monkeypatch:
 
 
 def test_a_build_reports_what_became_of_each_document(documents: Path, index: Path) -> None:
-    write(documents, {"a.txt": BRIDGE, "b.txt": HURT, "c.txt": "Gone soon.", "empty.txt": "", "x.pdf": "%PDF"})
+    write(documents, {"a.txt": BRIDGE, "b.txt": HURT, "c.txt": "Gone soon.", "empty.txt": "", "x.png": "%PDF"})
     steps: list[BuildProgress] = []
 
     first = Index.build(documents, index, progress=steps.append)
@@ -117,7 +119,7 @@ def test_a_build_reports_what_became_of_each_document(documents: Path, index: Pa
     assert first.added == ("a.txt", "b.txt", "c.txt")
     assert (first.changed, first.unchanged, first.removed) == ((), (), ())
     assert first.skipped == {"empty.txt": "there is no text in it"}
-    assert first.ignored == {"x.pdf": "its format is not read; these are: .md, .txt"}
+    assert first.ignored == {"x.png": "its format is not read"}
     assert (first.passages, first.chunks, first.encoded) == (3, 3, 3)
     assert first.snapshot == current_id(index)
     assert first.seconds > 0
@@ -178,12 +180,12 @@ def test_whether_a_build_is_running_is_told_without_a_trace(built: Path, exporte
 
 
 def test_a_folder_is_scanned_as_a_build_would_read_it(documents: Path) -> None:
-    write(documents, {"b.md": PLAN, "a.txt": BRIDGE, "empty.txt": "", "x.pdf": "%PDF", ".git/config": "[core]"})
+    write(documents, {"b.md": PLAN, "a.txt": BRIDGE, "empty.txt": "", "x.png": "%PDF", ".git/config": "[core]"})
 
     assert Index.scan(str(documents)) == FolderContents(
         documents=("a.txt", "b.md"),
         skipped={"empty.txt": "there is no text in it"},
-        ignored={".git/": "hidden folders are not read", "x.pdf": "its format is not read; these are: .md, .txt"},
+        ignored={".git/": "hidden folders are not read", "x.png": "its format is not read"},
     )
     with pytest.raises(CorpusError, match="no documents folder at"):
         Index.scan(documents / "missing")
@@ -496,6 +498,32 @@ def test_documents_are_listed_by_id_with_their_number_of_passages(built: Path) -
     assert (len(documents), documents.snapshot) == (2, current_id(built))
 
 
+def test_documents_are_listed_a_few_at_a_time(built: Path) -> None:
+    with Index.open(built, lazy=True) as index:
+        first = index.documents(limit=1)
+        assert ([d.id for d in first], first.next) == (["a.txt"], "a.txt")
+        last = index.documents(limit=1, cursor="a.txt")
+        assert ([d.id for d in last], last.next) == (["d/plan.md"], None)
+        assert [d.id for d in index.documents(cursor="b, which is gone")] == ["d/plan.md"]
+        assert list(index.documents(cursor="z")) == []
+
+
+def test_a_stretch_of_a_document_says_where_it_stands_and_where_the_next_starts(built: Path) -> None:
+    with Index.open(built, lazy=True) as index:
+        whole = index.document("d/plan.md")
+        first = index.document("d/plan.md", limit=12)
+        second = index.document("d/plan.md", start=12, limit=30)
+
+        assert (whole.start, whole.end, whole.next, whole.length) == (0, len(PLAN), None, len(PLAN))
+        assert (first.text, first.start, first.end, first.next) == ("# The plan", 0, 10, 10)
+        assert (first.length, first.passage_count, first.passages) == (len(PLAN), 3, whole.passages[:1])
+        assert (second.start, second.text) == (10, PLAN[10 : second.end])
+        assert second.passages == whole.passages[1:2]
+        for arguments in ((-1, 5), (0, -1)):
+            with pytest.raises(ValueError, match="must not be negative"):
+                index.document("d/plan.md", *arguments)
+
+
 def test_a_document_is_returned_as_it_was_read_with_its_passages_in_order(built: Path) -> None:
     with Index.open(built, lazy=True) as index:
         document = index.document("d/plan.md")
@@ -743,3 +771,35 @@ def test_an_index_that_is_closed_during_a_refresh_stays_closed(
 
     with pytest.raises(ClosedError):
         index.documents()
+
+
+def test_what_changed_in_the_folder_since_the_snapshot_is_told(documents: Path, index: Path, tmp_path: Path) -> None:
+    write(documents, {"a.txt": BRIDGE, "b.txt": BRIDGE})
+    Index.build(documents, index)
+    shutil.copytree(documents, tmp_path / "copy")
+    with Index.open(index, lazy=True) as opened:
+        (passage,) = opened.document("a.txt").passages
+        assert opened.changes() == FolderChanges((), (), ())
+        assert opened.cite(passage.id).source is SourceStatus.UNCHANGED
+        write(documents, {"a.txt": f"{BRIDGE} It is new.", "c.txt": BRIDGE})
+        assert opened.changes() == FolderChanges(("c.txt",), ("a.txt",), ("b.txt",))
+        assert opened.cite(passage.id).source is SourceStatus.CHANGED
+        assert opened.cite(passage.id, source=False).source is None
+        assert [opened.source(name) for name in ("a.txt", "b.txt", "c.txt")] == [
+            SourceStatus.CHANGED,
+            SourceStatus.MISSING,
+            None,
+        ]
+    with Index.open(index, lazy=True, documents=tmp_path / "copy") as opened:
+        assert opened.changes() == FolderChanges((), (), ())
+        assert opened.cite(passage.id).source is SourceStatus.UNCHANGED
+
+
+def test_of_a_snapshot_without_a_record_of_its_files_nothing_is_told(documents: Path, index: Path) -> None:
+    write(documents, {"a.txt": BRIDGE})
+    Index.build(documents, index)
+    with Index.open(index, lazy=True) as opened:
+        (index / SNAPSHOTS / opened.snapshot.id / "files.json").unlink()
+        passage = opened.document("a.txt").passages[0]
+        assert opened.changes() is None
+        assert opened.cite(passage.id).source is None

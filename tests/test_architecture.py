@@ -22,6 +22,7 @@ STAGES = [
     {"indexing"},
     {"search"},
     {"api"},
+    {"watching", "editing"},
     {"evaluation"},
     {"doctor", "server"},
     {"cli"},
@@ -29,6 +30,8 @@ STAGES = [
 ]
 # Package -> the only stages that may import it.
 ONLY = {
+    "docx": {"ingest"},
+    "pypdf": {"ingest"},
     "faiss": {"index"},
     "tantivy": {"index"},
     "torch": {"encoders"},
@@ -39,6 +42,7 @@ ONLY = {
     "uvicorn": {"server"},
     "pydantic": {"config", "server"},
     "pydantic_settings": {"config"},
+    "watchfiles": {"watching"},
     "typer": {"cli"},
     "rich": {"cli"},
     "matplotlib": {"evaluation"},

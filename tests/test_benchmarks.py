@@ -1,5 +1,6 @@
 """What the benchmarks compute and draw; that they run is up to whoever runs them."""
 
+import datetime
 import json
 import sys
 import xml.etree.ElementTree as ET
@@ -12,13 +13,25 @@ from matplotlib.figure import Figure
 
 from sourceline.encoders import reranker
 from sourceline.encoders.base import RerankerInput
-from sourceline.types import Mode
+from sourceline.types import (
+    Answer,
+    Context,
+    DocumentText,
+    Hit,
+    Location,
+    Mode,
+    Passage,
+    Scores,
+    Time,
+    Verdict,
+)
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import answer_profile
 import peer
 import scale
 import serving
+import transcripts
 
 ROWS = [
     {
@@ -182,3 +195,101 @@ def test_a_plot_in_a_file_brings_its_own_colors() -> None:
         root = ET.fromstring(svg)
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert "prefers-color-scheme: dark" in (root.findtext("{http://www.w3.org/2000/svg}style") or "")
+
+
+CALL = "Bo 0:01\nThe crane is old.\nWe sell it\nin May.\nAnna 0:09\nI would keep it."
+SOLD = transcripts.Sentence("call.vtt", "We sell it in May.", "Bo", 1.0, 9.0)
+KEPT = transcripts.Sentence("call.vtt", "I would keep it.", "Anna", 9.0, None)
+
+
+def said(text: str, speaker: str | None, time: Time | None) -> Passage:
+    start = CALL.index(text)
+    return Passage(text, "call.vtt", 0, start, start + len(text), text, Location(1, 1, speaker=speaker, time=time))
+
+
+def ranked(*passages: Passage, verdict: Verdict = Verdict.ANSWERED) -> Answer:
+    hits = [
+        Hit(rank, 1.0, passage, "Call", Context(), (), Scores(0, 0, 0))
+        for rank, passage in enumerate(passages, start=1)
+    ]
+    return Answer("?", verdict, 0.5, tuple(hits), "1")
+
+
+PASSAGES = (
+    said("The crane is old.", "Bo", Time(1.0, 9.0)),
+    said("We sell it\nin May.", "Bo", Time(1.0004, 9.0)),
+    said("I would keep it.", "Anna", Time(9.0)),
+)
+TEXT = DocumentText("call.vtt", "Call", "", CALL, PASSAGES, "1", len(CALL), len(PASSAGES))
+
+
+def test_a_sentence_of_the_truth_stands_in_the_text_wherever_its_lines_end() -> None:
+    elsewhere = transcripts.Sentence("other.srt", "We sell it in May.", "Bo", None, None)
+    found = transcripts.ranges([SOLD, KEPT, elsewhere], [TEXT])
+    assert [[CALL[start:end] for start, end in ranges] for ranges in found.values()] == [
+        ["We sell it\nin May."],
+        ["I would keep it."],
+        [],
+    ]
+
+
+def test_a_passage_is_exact_if_words_speaker_and_time_are_those_of_the_truth() -> None:
+    assert transcripts.exact(SOLD, PASSAGES)
+    assert transcripts.exact(KEPT, PASSAGES)
+    for wrong in (
+        said("We sell it\nin May.", "Anna", Time(1.0, 9.0)),
+        said("We sell it\nin May.", "Bo", Time(1.1, 9.0)),
+        said("We sell it\nin May.", "Bo", Time(1.0)),
+        said("We sell it\nin May.", "Bo", None),
+        said("The crane is old.\nWe sell it\nin May.", "Bo", Time(1.0, 9.0)),
+    ):
+        assert not transcripts.exact(SOLD, [wrong])
+
+
+def test_an_answer_is_judged_by_its_first_right_passage_and_the_speaker_of_its_first() -> None:
+    stands = transcripts.ranges([SOLD, KEPT], [TEXT])
+    old, sold, kept = PASSAGES
+    question = transcripts.Question("1", "When do we sell the crane?", "said", (SOLD,))
+    assert transcripts.judge(question, ranked(kept, old, sold), stands) == transcripts.Result(
+        answerable=True, rank=3, speaker=False, shown=True
+    )
+    assert transcripts.judge(question, ranked(old, verdict=Verdict.UNSURE), stands) == transcripts.Result(
+        answerable=True, rank=None, speaker=True, shown=False
+    )
+    unanswerable = transcripts.Question("2", "What did Anna say about May?", "swap", ())
+    assert transcripts.judge(unanswerable, ranked(sold), stands) == transcripts.Result(
+        answerable=False, rank=None, speaker=False, shown=True
+    )
+    assert transcripts.judge(unanswerable, ranked(verdict=Verdict.NOT_ANSWERED), stands).shown is False
+
+
+def test_the_table_counts_the_sentences_read_and_the_questions_answered() -> None:
+    results = [
+        transcripts.Result(answerable=True, rank=1, speaker=True, shown=True),
+        transcripts.Result(answerable=True, rank=1, speaker=True, shown=True),
+        transcripts.Result(answerable=True, rank=4, speaker=True, shown=True),
+        transcripts.Result(answerable=True, rank=None, speaker=False, shown=False),
+        transcripts.Result(answerable=False, rank=None, speaker=False, shown=True),
+    ]
+    assert transcripts.measures(results) == [[1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 0.25, 1], [0, 0, 0, 0]]
+    unread = transcripts.Sentence("other.srt", "Nobody heard it.", None, None, None)
+    lines = transcripts.table([SOLD, KEPT, unread], [TEXT], {("as they are", Mode.READ): results}).splitlines()
+    assert lines[2:4] == ["| call.vtt | 2 | 2 |", "| other.srt | 1 | 0 |"]
+    assert lines[5] == "| questions | | R@1 | R@5 | MRR@10 | right speaker | shown without answer |"
+    cells = [cell.split(" ±")[0] for cell in lines[-1].strip("| ").split(" | ")]
+    assert cells == ["5 as they are", "read", ".500", ".750", ".562", ".750", "1 of 1"]
+
+
+def test_questions_about_the_meetings_are_answered_by_sentences_that_pass_their_filters() -> None:
+    questions = transcripts.read_questions(transcripts.SET)
+    dates = {row["document"]: row["date"] for row in transcripts.read_rows(transcripts.SET / "documents.jsonl")}
+    assert len(questions) >= 80
+    assert len(questions) / 6 <= sum(not question.answers for question in questions) < len(questions) / 5
+    for question in questions:
+        speakers = {name.casefold() for name in question.filters.get("speakers", ())}
+        after = question.filters.get("after", datetime.date.min)
+        before = question.filters.get("before", datetime.date.max)
+        for answer in question.answers:
+            assert not speakers or (answer.speaker or "").casefold() in speakers
+            if {"after", "before"} & set(question.filters):
+                assert after <= datetime.date.fromisoformat(dates[answer.document]) < before

@@ -19,6 +19,9 @@ DEFAULTS = {
     "workers": 1,
     "capacity": 64,
     "api_key": "",
+    "watch": False,
+    "allow_edits": False,
+    "max_document_bytes": 100_000_000,
 }
 # For each setting: as the command line gives it, as the environment and the file write it.
 SOURCES: dict[str, tuple[object, str, str]] = {
@@ -33,6 +36,9 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "workers": (2, "3", "4"),
     "capacity": (1, "2", "3"),
     "api_key": ("a", "b", "'c'"),
+    "watch": (True, "True", "'True'"),
+    "allow_edits": (True, "True", "'True'"),
+    "max_document_bytes": (1, "2", "3"),
 }
 
 
@@ -106,6 +112,8 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
         ("workers = 65", "setting workers: Input should be less than or equal to 64"),
         ("capacity = 0", "setting capacity: Input should be greater than or equal to 1"),
         ("port = 80.5", "setting port: Input should be a valid integer, got a number with a fractional part"),
+        ("max_document_bytes = 0", "setting max_document_bytes: Input should be greater than or equal to 1"),
+        ("watch = 'maybe'", "setting watch: Input should be a valid boolean, unable to interpret input"),
         ("threshold = 1.5", "setting threshold: Input should be less than or equal to 1"),
         ("threshold = nan", "setting threshold: Input should be less than or equal to 1"),
         ("model = 5", "setting model: Input should be a valid string"),

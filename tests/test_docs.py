@@ -268,8 +268,9 @@ def test_every_setting_is_documented() -> None:
     (table,) = OPERATIONS.tables("name")
     rows = []
     for name, field in Settings.model_fields.items():
-        flag = "–" if name == "api_key" else f"`--{name}`"
+        flag = "–" if name in ("api_key", "max_document_bytes") else f"`--{name.replace('_', '-')}`"
         default = str(getattr(field.default, "value", field.default))
+        default = default.lower() if isinstance(field.default, bool) else default
         rows.append([f"`{name}`", flag, f"`SOURCELINE_{name.upper()}`", f"`{default}`" if default else "–"])
     assert [row[:4] for row in table.rows] == rows
     commands, global_options = cli_options()
@@ -361,7 +362,7 @@ def test_every_file_of_the_index_folder_is_described_and_no_other(served: tuple[
     # While a build runs there is the cache; SQLite's own files come and go.
     names = {path.name for path in served[1].iterdir() if not re.search(r"-(wal|shm)$", path.name)}
     assert names <= described
-    assert described - names <= {"cache"}
+    assert described - names <= {"cache", "watch.lock"}
 
 
 def test_every_table_of_the_databases_is_described(seed_index: Path, tmp_path: Path) -> None:

@@ -29,7 +29,16 @@ def snapshot(documents: Path, index: Path, rebuild: Rebuild) -> str:
 
 def test_a_healthy_index_has_no_problems(documents: Path, index: Path, snapshot: str) -> None:
     findings = examined(documents, index)
-    assert list(findings) == ["installation", "model", "reranker", "documents", "index", "encoder", "citations"]
+    assert list(findings) == [
+        "installation",
+        "model",
+        "reranker",
+        "documents",
+        "index",
+        "changes",
+        "encoder",
+        "citations",
+    ]
     assert problems(findings) == {}
     assert findings["documents"].detail == f"1 can be read in {documents}"
     assert findings["index"].detail == f"snapshot {snapshot}, 1 document, 2 passages"
@@ -65,7 +74,7 @@ def test_files_that_are_not_read_are_named_with_the_reason(documents: Path, inde
     (documents / ".hidden").mkdir()
     findings = examined(documents, index)
     assert problems(findings) == {}
-    assert findings["not read scan.png"].detail == "its format is not read; these are: .md, .txt"
+    assert findings["not read scan.png"].detail == "its format is not read"
     assert findings["not read .hidden/"].detail == "hidden folders are not read"
 
 
@@ -119,7 +128,8 @@ def test_a_damaged_reader_is_reported_and_nothing_else(
 def test_a_reranker_that_is_no_model_is_reported(documents: Path, index: Path, snapshot: str, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     assert problems(examined(documents, index, reranker=str(tmp_path / "model"))) == {
-        "reranker": f"{tmp_path / 'model'} has no .safetensors weights; pickled weights are not loaded"
+        "reranker": f"{tmp_path / 'model'} is no reranker: there is no config.json in it; "
+        "the one that comes with Sourceline is called 'reader'"
     }
 
 

@@ -192,3 +192,81 @@ def test_a_numbered_line_is_one_heading_and_the_section_of_what_follows() -> Non
         "3. Any other business",
     ]
     assert {p.text: p.location.section for p in passages}["Repair costs 9,000 euros."] == "2. Crane"
+
+
+BUDGET = "What is the budget for the new ferry?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{BUDGET}\nForty thousand, at most.\nWhen does the ferry leave?\nEvery day at six.\n",
+        f"{BUDGET} Is it known? Forty thousand, at most. The pool opens in May.\n",
+        f"The pool opens in May.\n\n{BUDGET}\n\nForty thousand, at most.\n",
+    ],
+)
+@pytest.mark.parametrize("mode", ["fast", "read"])
+def test_a_question_in_the_text_ranks_below_what_follows_it(ask: Ask, text: str, mode: str) -> None:
+    answer = ask({"t.txt": text}, BUDGET, mode)
+    hits = {hit.passage.text: hit for hit in answer.hits}
+    reply = hits["Forty thousand, at most."]
+    assert reply.rank == 1
+    assert hits[BUDGET].rank > 1
+    assert reply.context.before in (BUDGET, "Is it known?")
+
+
+COMMENTS = (
+    "# Minutes\n\n<!-- TODO template: write here who was elected treasurer -->\n\n"
+    "Ilse Kern takes over the purse from Bo Lind.\n\n<!--\nDRAFT, not agreed: the fee rises to 90 euros.\n-->\n\n"
+    "The fee stays at 60 euros.\n"
+)
+BETWEEN_RULES = (
+    "---\n\nThe board met on 4 May and elected Ilse Kern as treasurer.\n\n---\n\nThe pool stays closed until autumn.\n"
+)
+ACTIONS = (
+    "# Actions\n\n| Owner | Task | Due |\n|---|---|---|\n"
+    "| Ilse | Paint the hull | 4 May |\n| Bo | Order rope | 9 June |\n"
+)
+SUMMARY = "# Summary\n\n- Crane:\nThe repair was approved.\n- Rope: nothing was decided.\n"
+
+
+def test_comments_do_not_answer(ask: Ask) -> None:
+    answer = ask({"m.md": COMMENTS}, "What is the fee?")
+    assert answer.verdict is not Verdict.NOT_ANSWERED
+    assert [hit.passage.text for hit in answer.hits] == [
+        "The fee stays at 60 euros.",
+        "Ilse Kern takes over the purse from Bo Lind.",
+    ]
+
+
+def test_text_between_two_rules_is_no_front_matter(ask: Ask) -> None:
+    answer = ask({"m.md": BETWEEN_RULES}, "Who was elected treasurer?")
+    assert answer.hits[0].passage.text == "The board met on 4 May and elected Ilse Kern as treasurer."
+
+
+def test_a_row_knows_the_names_of_its_columns() -> None:
+    rows = [p for p in split_passages(document(ACTIONS, "m.md")) if not p.heading]
+    assert [(p.text, p.location.columns, p.location.section) for p in rows] == [
+        ("| Ilse | Paint the hull | 4 May |", ("Owner", "Task", "Due"), "Actions"),
+        ("| Bo | Order rope | 9 June |", ("Owner", "Task", "Due"), "Actions"),
+    ]
+
+
+def test_a_label_stays_with_the_line_below_it() -> None:
+    assert [p.text for p in split_passages(document(SUMMARY, "m.md")) if not p.heading] == [
+        "Crane:\nThe repair was approved.",
+        "Rope: nothing was decided.",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["fast", "read"])
+def test_the_target_of_a_link_answers_nothing(ask: Ask, mode: str) -> None:
+    text = (
+        "See [the annex](https://example.org/ilse-kern-was-elected-treasurer-of-the-board) for more.\n\n"
+        "Bo Lind <!-- or rather Ilse Kern, who was elected treasurer --> keeps the books of the club.\n\n"
+        "The pool opens in May.\n"
+    )
+    answer = ask({"m.md": text}, "Who was elected treasurer of the board?", mode)
+    assert answer.verdict is not Verdict.ANSWERED
+    assert len([hit for hit in answer.hits if "elected" in hit.passage.text]) == 2  # shown as it stands
+    assert max(hit.scores.bm25 for hit in answer.hits) < 1.5  # for "the" alone; "elected" adds as much

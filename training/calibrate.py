@@ -114,7 +114,7 @@ def collect_examples(folder: Path) -> Iterator[Example]:
 
 def split(text: str) -> list[tuple[int, int]]:
     """Return the offsets of the corpora that a document becomes: the whole, then every other slice of paragraphs."""
-    paragraphs = plain.parse(text)
+    paragraphs = plain.parse(text).blocks
     slices = (paragraphs[at : at + SLICE] for at in range(0, len(paragraphs), 2 * SLICE))
     return [(0, len(text)), *((part[0].start, part[-1].end) for part in slices if len(part) == SLICE)]
 

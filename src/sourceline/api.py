@@ -1,9 +1,12 @@
 """The front door: build an index, open it, ask, look citations up."""
 
 import logging
+import sys
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -11,14 +14,17 @@ from typing import Self
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.encoders.base import Encoder, Reranker, RerankerInput
-from sourceline.errors import BuildRunningError, ClosedError, MismatchError, UnknownDocumentError
+from sourceline.errors import BuildRunningError, ClosedError, CorpusError, MismatchError, UnknownDocumentError
 from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
+from sourceline.ingest.changes import FolderComparison, FolderRecord
 from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
 from sourceline.search.searcher import Searcher
+from sourceline.text import nfc
 from sourceline.types import (
     DEFAULT_MODEL,
     DEFAULT_RERANKER,
     DEFAULT_THRESHOLD,
+    MAX_DOCUMENT_BYTES,
     Answer,
     Backend,
     BuildProgress,
@@ -27,9 +33,12 @@ from sourceline.types import (
     DocumentInfo,
     DocumentList,
     DocumentText,
+    Filters,
+    FolderChanges,
     FolderContents,
     Mode,
     SnapshotInfo,
+    SourceStatus,
 )
 
 log = logging.getLogger(__name__)
@@ -61,10 +70,12 @@ class Index:
         reranker: str,
         threshold: float,
         connections: int,
+        documents: Path | None,
     ) -> None:
         """For ``Index.open``."""
         self._path, self._model, self._backend, self._reranker_name = path, model, backend, reranker
         self._threshold, self._connections = threshold, connections
+        self._documents = documents
         self._ledger = Ledger(path)
         self._refreshing = threading.Lock()  # never taken to answer a question
         self._opening_encoder = threading.Lock()
@@ -82,6 +93,7 @@ class Index:
         model: str = DEFAULT_MODEL,
         backend: Backend = Backend.ONNX,
         progress: Callable[[BuildProgress], None] = lambda _: None,
+        max_document_bytes: int = MAX_DOCUMENT_BYTES,
     ) -> BuildReport:
         """Read a folder of documents, encode what is new, and publish a new snapshot of the index at ``path``.
 
@@ -93,6 +105,7 @@ class Index:
             model: a sentence-transformers model, by name or folder.
             backend: what runs it.
             progress: called as documents are encoded.
+            max_document_bytes: a larger file is skipped.
 
         Raises:
             BuildRunningError: another build of this index is running.
@@ -103,7 +116,9 @@ class Index:
         """
         from sourceline.indexing.builder import build  # a server that answers does not import the builder
 
-        return build(Path(documents), Path(path), model, Backend(backend), progress)
+        return build(
+            Path(documents), Path(path), model, Backend(backend), progress, max_document_bytes=max_document_bytes
+        )
 
     @classmethod
     def open(
@@ -117,6 +132,7 @@ class Index:
         connections: int = 1,
         lazy: bool = False,
         fallback: bool = True,
+        documents: str | PathLike[str] | None = None,
     ) -> Self:
         """Open and verify the current snapshot of an index.
 
@@ -130,6 +146,7 @@ class Index:
             connections: how many threads will ask at once without waiting for each other.
             lazy: whether to open the encoder only for the first question; looking citations up needs none.
             fallback: whether to set a damaged snapshot aside and open the one before.
+            documents: the folder in which changes are looked for; None is the one that the snapshot was built from.
 
         Raises:
             NoSnapshotError: nothing was built yet.
@@ -141,7 +158,15 @@ class Index:
         """
         if connections < 1 or not 0 <= threshold <= 1:
             raise ValueError("connections must be at least 1, and threshold between 0 and 1")
-        index = cls(Path(path), model, Backend(backend) if backend else None, reranker, threshold, connections)
+        index = cls(
+            Path(path),
+            model,
+            Backend(backend) if backend else None,
+            reranker,
+            threshold,
+            connections,
+            Path(documents) if documents is not None else None,
+        )
         # Read before opening: a snapshot that is published meanwhile is noticed by the next refresh.
         index._current = current_id(index._path)
         index._view = index._open_view(fallback)
@@ -170,7 +195,7 @@ class Index:
             return True
 
     @staticmethod
-    def scan(documents: str | PathLike[str]) -> FolderContents:
+    def scan(documents: str | PathLike[str], max_document_bytes: int = MAX_DOCUMENT_BYTES) -> FolderContents:
         """Return which files of a folder would be in an index, and which would be left out, with the reason.
 
         Raises:
@@ -178,7 +203,7 @@ class Index:
         """
         from sourceline.ingest.loader import list_documents
 
-        return list_documents(Path(documents))
+        return list_documents(Path(documents), max_document_bytes)
 
     @staticmethod
     def locate_model(name: str) -> Path:
@@ -215,7 +240,15 @@ class Index:
         return self._reranker_name
 
     def ask(
-        self, question: str, k: int = 5, documents: str | Sequence[str] = (), mode: Mode | str = Mode.READ
+        self,
+        question: str,
+        k: int = 5,
+        documents: str | Sequence[str] = (),
+        mode: Mode | str = Mode.READ,
+        *,
+        speakers: str | Sequence[str] = (),
+        after: date | None = None,
+        before: date | None = None,
     ) -> Answer:
         """Return the up to ``k`` passages that answer a question best.
 
@@ -226,13 +259,17 @@ class Index:
             k: how many passages, clamped to 1..100.
             documents: an id or glob (``2026/*``), or several; if given, only matching documents are searched.
             mode: ``read``, or ``fast``, which leaves out the reading; without a reranker, both are the same.
+            speakers: a name, without regard to case, or several; if given, only what they say is searched.
+            after: if given, only documents of this day or later are searched.
+            before: if given, only documents of an earlier day are searched.
 
         Raises:
             QuestionError: the question is empty, too long, or no text.
             ModelError: the encoder or the reranker cannot be opened.
             ValueError: there is no such mode.
         """
-        return self._searcher(self._require_open()).ask(question, k, _patterns(documents), Mode(mode))
+        filters = Filters(_several(documents), _several(speakers), after, before)
+        return self._searcher(self._require_open()).ask(question, k, filters, Mode(mode))
 
     def ask_many(
         self,
@@ -240,6 +277,10 @@ class Index:
         k: int = 5,
         documents: str | Sequence[str] = (),
         mode: Mode | str = Mode.READ,
+        *,
+        speakers: str | Sequence[str] = (),
+        after: date | None = None,
+        before: date | None = None,
     ) -> Iterator[Answer]:
         """Yield the answer of each question as ``ask`` gives it, all from one snapshot.
 
@@ -249,40 +290,93 @@ class Index:
             ValueError: there is no such mode.
         """
         searcher, mode = self._searcher(self._require_open()), Mode(mode)
+        filters = Filters(_several(documents), _several(speakers), after, before)
         for question in questions:
-            yield searcher.ask(question, k, _patterns(documents), mode)
+            yield searcher.ask(question, k, filters, mode)
 
-    def cite(self, citation: str) -> Citation:
+    def cite(self, citation: str, source: bool = True) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.
+
+        Args:
+            citation: its id.
+            source: whether to look, in the documents folder, what became of the file since the snapshot.
 
         Raises:
             UnknownCitationError: this id was never issued.
             LedgerError: the record of citations cannot be read.
         """
-        return look_up(citation, self._require_open().snapshot.passages, self._ledger)
+        view = self._require_open()
+        looked_up = look_up(citation, view.snapshot.passages, self._ledger)
+        if not source or looked_up.now is None:
+            return looked_up
+        return replace(looked_up, source=self._source(view, looked_up.now.passage.document_id))
 
-    def documents(self) -> DocumentList:
-        """Return all documents, by id."""
+    def source(self, document_id: str) -> SourceStatus | None:
+        """Return what became of a document's file since the snapshot; None if it cannot be told."""
+        return self._source(self._require_open(), document_id)
+
+    def changes(self) -> FolderChanges | None:
+        """Return how the documents folder differs from the snapshot; None if the snapshot does not say what it held.
+
+        Files that look as they did are not read.
+
+        Raises:
+            CorpusError: the folder is missing or cannot be read.
+        """
+        comparison = self._require_open().comparison(self._documents)
+        return comparison.changes() if comparison else None
+
+    def documents(self, limit: int | None = None, cursor: str = "") -> DocumentList:
+        """Return the documents, by id.
+
+        Args:
+            limit: how many of them at most; None is all.
+            cursor: the ``next`` of the list before. It holds in a newer snapshot, too.
+        """
         snapshot = self._require_open().snapshot
+        entries = snapshot.passages.documents
+        first = bisect_right(entries, cursor, key=lambda entry: entry.id)
+        listed = entries[first:] if limit is None else entries[first : first + limit]
         documents = [
-            DocumentInfo(entry.id, entry.title, entry.sha256, len(entry.numbers))
-            for entry in snapshot.passages.documents
+            DocumentInfo(entry.id, entry.title, entry.sha256, len(entry.numbers), entry.date, entry.speakers)
+            for entry in listed
         ]
-        return DocumentList(tuple(documents), snapshot.id)
+        more = first + len(listed) < len(entries)
+        return DocumentList(tuple(documents), snapshot.id, documents[-1].id if more and documents else None)
 
-    def document(self, document_id: str) -> DocumentText:
-        """Return a document's text with its passages.
+    def document(self, document_id: str, start: int = 0, limit: int | None = None) -> DocumentText:
+        """Return a document's text with its passages, or a stretch of it.
+
+        A stretch holds whole passages, and at least one: it begins with the passage at ``start``, and no passage after
+        the first reaches beyond ``start + limit``. What stands in front of a passage belongs to it.
+
+        Args:
+            document_id: its id.
+            start: an offset into its text, in code points.
+            limit: how many characters; None is all that follow.
 
         Raises:
             UnknownDocumentError: it is not in the index.
+            ValueError: ``start`` or ``limit`` is negative.
         """
+        if start < 0 or (limit is not None and limit < 0):
+            raise ValueError("start and limit must not be negative")
         snapshot = self._require_open().snapshot
-        entry = snapshot.passages.entry(document_id)
+        entry = snapshot.passages.entry(nfc(document_id))
         if entry is None:
             raise UnknownDocumentError("no document with this id is in the index")
-        passages = tuple(snapshot.passages.of_document(entry))
+        stretch = snapshot.passages.stretch(entry, start, sys.maxsize if limit is None else limit)
         return DocumentText(
-            entry.id, entry.title, entry.sha256, snapshot.passages.text_of(entry), passages, snapshot.id
+            id=entry.id,
+            title=entry.title,
+            sha256=entry.sha256,
+            text=stretch.text,
+            passages=stretch.passages,
+            snapshot=snapshot.id,
+            length=stretch.length,
+            passage_count=len(entry.numbers),
+            start=stretch.start,
+            date=entry.date,
         )
 
     def check_citations(self) -> int:
@@ -333,6 +427,13 @@ class Index:
             raise ClosedError(f"the index {self._path} was closed")
         return view
 
+    def _source(self, view: "_View", document_id: str) -> SourceStatus | None:
+        comparison = view.comparison(self._documents)
+        try:
+            return comparison.source(document_id) if comparison else None
+        except CorpusError:  # no file can be read just now
+            return None
+
     def _open_view(self, fallback: bool) -> "_View":
         snapshot = open_current(self._path, self._connections, fallback)
         manifest = snapshot.manifest
@@ -380,10 +481,20 @@ class _View:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.searcher: Searcher | None = None
+        self._comparison: FolderComparison | None = None
+        self._record_read = False
+
+    def comparison(self, documents: Path | None) -> FolderComparison | None:
+        """Return what compares the documents folder with the snapshot; None if it keeps no record of its files."""
+        if not self._record_read:
+            if record := FolderRecord.read(self.snapshot.folder):
+                self._comparison = FolderComparison(documents or record.folder, record)
+            self._record_read = True
+        return self._comparison
 
 
-def _patterns(documents: str | Sequence[str]) -> Sequence[str]:
-    return [documents] if isinstance(documents, str) else documents
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _info(manifest: Manifest) -> SnapshotInfo:

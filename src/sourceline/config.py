@@ -13,7 +13,7 @@ from pydantic_settings import (
 )
 
 from sourceline.errors import SettingsError
-from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, DEFAULT_THRESHOLD, Backend
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, DEFAULT_THRESHOLD, MAX_DOCUMENT_BYTES, Backend
 
 FILE = Path("sourceline.toml")
 
@@ -23,7 +23,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SOURCELINE_", extra="forbid", frozen=True)
 
-    documents: Path = Field(Path("seeds"), description="The folder of documents, .txt and .md.")
+    documents: Path = Field(Path("seeds"), description="The folder of documents.")
     index: Path = Field(Path("index"), description="The folder of the index, the exported model and the ledger.")
     model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
     backend: Backend = Field(Backend.ONNX, description="onnx, or torch: sentence-transformers itself, as for a GPU.")
@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="How many processes answer, each with an encoder of its own.")
     capacity: int = Field(64, ge=1, description="How many requests a process takes in at once; more are answered 503.")
     api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY.")
+    watch: bool = Field(False, description="Whether the server rebuilds the index when documents change.")
+    allow_edits: bool = Field(False, description="Whether documents may be written over HTTP; needs api_key.")
+    max_document_bytes: int = Field(MAX_DOCUMENT_BYTES, ge=1, description="A larger file is skipped, or refused.")
 
     @classmethod
     def settings_customise_sources(

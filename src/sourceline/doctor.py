@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sourceline import __version__
 from sourceline.api import Index
-from sourceline.errors import SourcelineError
+from sourceline.errors import CorpusError, SourcelineError
 from sourceline.text import counted
-from sourceline.types import DEFAULT_RERANKER, NO_RERANKER, Backend
+from sourceline.types import DEFAULT_RERANKER, MAX_DOCUMENT_BYTES, NO_RERANKER, Backend
 
 _PACKAGES = ("faiss-cpu", "onnxruntime", "tantivy", "tokenizers", "sentence-transformers", "torch")
 
@@ -25,20 +25,28 @@ class Finding:
     detail: str
 
 
-def examine(documents: Path, path: Path, model: str, backend: Backend, reranker: str) -> Iterator[Finding]:
+def examine(
+    documents: Path,
+    path: Path,
+    model: str,
+    backend: Backend,
+    reranker: str,
+    max_document_bytes: int = MAX_DOCUMENT_BYTES,
+) -> Iterator[Finding]:
     """Check everything that an answer depends on. Nothing is changed."""
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
     yield _check("model", lambda: _find_model(model))
     yield _check("reranker", lambda: _try_reranker(reranker))
-    yield from _check_documents(documents)
+    yield from _check_documents(documents, max_document_bytes)
     try:
-        index = Index.open(path, reranker=NO_RERANKER, lazy=True, fallback=False)
+        index = Index.open(path, reranker=NO_RERANKER, lazy=True, fallback=False, documents=documents)
     except SourcelineError as error:
         yield Finding("index", False, str(error))
         return
     with index:
         yield _check("index", lambda: _describe(index, model))
+        yield _check("changes", lambda: _describe_changes(index))
         yield _check("encoder", lambda: _try_encoder(index, backend))
         yield _check("citations", lambda: f"{index.check_citations():,} were issued")
 
@@ -70,9 +78,9 @@ def _check(subject: str, describe: Callable[[], str]) -> Finding:
         return Finding(subject, False, str(error))
 
 
-def _check_documents(folder: Path) -> Iterator[Finding]:
+def _check_documents(folder: Path, max_document_bytes: int) -> Iterator[Finding]:
     try:
-        contents = Index.scan(folder)
+        contents = Index.scan(folder, max_document_bytes)
     except SourcelineError as error:
         yield Finding("documents", False, str(error))
         return
@@ -89,6 +97,21 @@ def _describe(index: Index, model: str) -> str:
     if snapshot.model != model:
         raise SourcelineError(f"built with {snapshot.model}, not {model}: run `sourceline rebuild-index`")
     return f"snapshot {snapshot.id}, {counted(snapshot.documents, 'document')}, {counted(snapshot.passages, 'passage')}"
+
+
+def _describe_changes(index: Index) -> str:
+    """Return how the documents folder differs from the index, which is no fault: it may be rebuilt later."""
+    try:
+        changes = index.changes()
+    except CorpusError as error:
+        return f"cannot be told: {error}"
+    if changes is None:
+        return "the snapshot does not say what the documents folder held"
+    if not changes:
+        return "none since the snapshot"
+    counts = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
+    told = ", ".join(f"{len(names):,} {kind}" for kind, names in counts.items() if names)
+    return f"{told} since the snapshot: run `sourceline rebuild-index` to take that into the index"
 
 
 def _try_encoder(index: Index, backend: Backend) -> str:

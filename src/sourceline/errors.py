@@ -18,6 +18,7 @@
     ├── QuestionError             a question that cannot be asked
     ├── UnknownCitationError      an id that was never issued
     ├── UnknownDocumentError      a document that is not in the index
+    ├── EditError                 a document that cannot be written or removed as asked
     ├── ClosedError               an index that was closed
     ├── DatasetError              a labelled set that cannot be scored
     └── ResultsError              a file of results that cannot be read, compared with or written
@@ -86,6 +87,10 @@ class UnknownCitationError(SourcelineError):
 
 class UnknownDocumentError(SourcelineError):
     """A document that is not in the index."""
+
+
+class EditError(SourcelineError):
+    """A document that cannot be written or removed as asked."""
 
 
 class ClosedError(SourcelineError):

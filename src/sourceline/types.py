@@ -4,9 +4,9 @@ Every ``start`` and ``end`` is a code-point offset into the text of the document
 exclusive.
 """
 
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -15,6 +15,7 @@ NO_RERANKER = "none"
 DEFAULT_THRESHOLD = 0.5
 MAX_QUESTION_CHARACTERS = 2_000
 MAX_K = 100
+MAX_DOCUMENT_BYTES = 100_000_000
 
 
 class Backend(StrEnum):
@@ -39,38 +40,89 @@ class BlockKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Time:
+    """When something was said, in seconds from the beginning of a recording; ``end`` is None if nothing tells."""
+
+    start: float
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A stretch of a block that was said at one time, such as a subtitle."""
+
+    start: int
+    end: int
+    time: Time
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A paragraph or heading of a document.
 
-    Blocks come in the order of the text and do not overlap. Text outside every block (list bullets, rules) is shown in
-    its place but never searched. ``gaps`` are stretches inside one of its sentences that are no part of what it says,
-    such as the running head of a page: the sentence is cited with them, and its ends are found without.
+    Blocks come in the order of the text and do not overlap. Text outside every block (list bullets, rules, the names in
+    front of what was said) is shown in its place but never searched.
+
+    ``gaps`` are stretches inside one of its sentences that are no part of what it says, such as the running head of a
+    page: the sentence is cited with them, and its ends are found without. ``speaker`` is who says it; ``cues`` say
+    when, in the order of the text; ``columns`` are the names of the columns if it is a table's row.
     """
 
     kind: BlockKind
     start: int
     end: int
     gaps: tuple[tuple[int, int], ...] = ()
+    speaker: str | None = None
+    cues: tuple[Cue, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What a format makes of a file.
+
+    ``text`` is the file's own where the file is text that people read, else what was taken out of it. ``title`` and
+    ``date`` are None where the file does not say them. ``pages`` holds where each page starts in the text, the first
+    at 0; it is empty where there are none.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    title: str | None = None
+    date: datetime.date | None = None
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file. ``id`` is its POSIX path below the documents folder; ``sha256`` is of its bytes."""
+    """One file. ``id`` is its POSIX path below the documents folder; ``sha256`` is of its bytes.
+
+    ``date`` is the day that it is of; ``pages`` as in ``ParsedFile``.
+    """
 
     id: str
     title: str
     text: str
     sha256: str
     blocks: tuple[Block, ...]
+    date: datetime.date | None = None
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a passage stands, for a human reader. ``line`` and ``paragraph`` count from 1."""
+    """Where a passage stands, for a human reader. ``line``, ``paragraph`` and ``page`` count from 1.
+
+    ``section`` is the heading above, ``columns`` the names of the columns of a table's row.
+    """
 
     line: int
     paragraph: int
     section: str | None = None
+    page: int | None = None
+    speaker: str | None = None
+    time: Time | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +130,7 @@ class Passage:
     """One sentence: the unit that is retrieved and cited. ``text == document.text[start:end]``, always.
 
     ``ordinal`` is its position among the passages of its document, from 0. A heading has an id and can be cited, but is
-    never an answer.
+    never an answer. ``gaps`` are stretches of its text that are no part of what it says, such as the target of a link.
     """
 
     id: str
@@ -89,11 +141,15 @@ class Passage:
     text: str
     location: Location
     heading: bool = False
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The whole sentences before and after a passage in the same paragraph, "" where there is none."""
+    """The whole sentences before and after a passage in the same paragraph or turn, "" where there is none.
+
+    A question is the context of what follows it, wherever that stands.
+    """
 
     before: str = ""
     after: str = ""
@@ -111,6 +167,27 @@ class PassageInContext:
     context: Context
     prefix: str
     suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Limits the passages that may be returned: one must pass all of these that are given.
+
+    ``documents`` are ids or globs (``2026/*``), ``speakers`` names, without regard to case; any may match. A document
+    without a date passes neither ``after`` (its date is this day or later) nor ``before`` (its date is earlier).
+    """
+
+    documents: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+    after: datetime.date | None = None
+    before: datetime.date | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is limited."""
+        return bool(self.documents or self.speakers or self.after or self.before)
+
+
+NO_FILTERS = Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +269,24 @@ class CitationStatus(StrEnum):
     REMOVED = "removed"
 
 
+class SourceStatus(StrEnum):
+    """Whether a document's file is still what the snapshot was built from."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    MISSING = "missing"
+
+
 @dataclass(frozen=True, slots=True)
 class Citation:
     """A citation, looked up.
 
-    ``cited`` is the sentence as it was cited: in its present place if the status is ``current``, else where it was when
-    the id was first issued. ``now`` is the passage that stands for it today: itself (``current``), the same sentence
-    elsewhere (``moved``), or its edited successor (``changed``, with the ``similarity`` of the two texts from 0 to 1).
-    It is None if the sentence was ``removed``.
+    ``cited`` is the sentence as it was cited: in its present place and typography if the status is ``current``, else as
+    and where it was when the id was first issued. ``now`` is the passage that stands for it today: itself
+    (``current``), the same sentence elsewhere (``moved``), or its edited successor (``changed``, with the
+    ``similarity`` of the two texts from 0 to 1). It is None if the sentence was ``removed``.
+
+    ``source`` says what became of the file of ``now`` since the snapshot; None if there is none, or it cannot be told.
     """
 
     id: str
@@ -207,24 +294,34 @@ class Citation:
     cited: PassageInContext
     now: PassageInContext | None
     similarity: float | None
+    source: SourceStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A document of the index. ``passages`` counts its passages, headings included."""
+    """A document of the index. ``passages`` counts its passages, headings included.
+
+    ``date`` is the day that it is of, ``speakers`` are those who speak in it, in the order in which they first do.
+    """
 
     id: str
     title: str
     sha256: str
     passages: int
+    date: datetime.date | None = None
+    speakers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentList:
-    """The documents of a snapshot, by id. Iterates over them."""
+    """Documents of a snapshot, by id. Iterates over them.
+
+    ``next`` is the cursor that goes on with the rest; None if these are the last ones.
+    """
 
     documents: tuple[DocumentInfo, ...]
     snapshot: str
+    next: str | None = None
 
     def __iter__(self) -> Iterator[DocumentInfo]:
         """Go through the documents."""
@@ -237,7 +334,11 @@ class DocumentList:
 
 @dataclass(frozen=True, slots=True)
 class DocumentText:
-    """A document's text and its passages in order, headings included."""
+    """The text of a document or a stretch of it, and the passages in it in order, headings included.
+
+    ``start`` is where the stretch begins in the document, which has ``length`` characters and ``passage_count``
+    passages.
+    """
 
     id: str
     title: str
@@ -245,6 +346,20 @@ class DocumentText:
     text: str
     passages: tuple[Passage, ...]
     snapshot: str
+    length: int
+    passage_count: int
+    start: int = 0
+    date: datetime.date | None = None
+
+    @property
+    def end(self) -> int:
+        """Where the stretch ends in the document, exclusive."""
+        return self.start + len(self.text)
+
+    @property
+    def next(self) -> int | None:
+        """Where the next stretch starts, None if this is the last."""
+        return self.end if self.end < self.length else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +371,7 @@ class SnapshotInfo:
     """
 
     id: str
-    created: datetime
+    created: datetime.datetime
     model: str
     backend: Backend
     documents: int
@@ -277,6 +392,26 @@ class FolderContents:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderChanges:
+    """How a documents folder differs from what a snapshot was built from: ids of files, in order.
+
+    ``added`` are files that a build would read, ``changed`` those with other bytes, ``removed`` those that are gone.
+    """
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.added or self.changed or self.removed)
+
+    def __len__(self) -> int:
+        """Return how many files differ."""
+        return len(self.added) + len(self.changed) + len(self.removed)
+
+
+@dataclass(frozen=True, slots=True)
 class BuildProgress:
     """How far a build is: ``done`` of ``total`` bytes of new documents are encoded."""
 
@@ -290,7 +425,7 @@ class BuildReport:
 
     Documents are named by id. ``skipped`` holds the files that could not be read, ``ignored`` those that are not read
     at all (other formats, hidden files, links to folders), both with the reason. Of ``chunks``, ``encoded`` had new
-    text; the others were copied.
+    text; the others were copied. ``warnings`` name folders that held documents before and hold none now.
     """
 
     snapshot: str
@@ -304,3 +439,4 @@ class BuildReport:
     chunks: int
     encoded: int
     seconds: float
+    warnings: tuple[str, ...] = ()

@@ -54,6 +54,15 @@ def test_an_open_document_and_a_dialog_are_accessible(page: Page) -> None:
     require_no_violations(page)
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_filters_are_accessible(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.click("#filter-summary")
+    expect(page.get_by_label("Speakers")).to_be_visible()
+    require_no_violations(page)
+    assert not page.evaluate(OVERFLOW)
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_no_state_is_wider_than_the_screen(page: Page, served: str, state: str) -> None:
     path, shown = STATES[state]

@@ -43,7 +43,7 @@ def test_answers_show_sentence_neighbours_highlights_and_source_of_each_passage_
 def test_page_speaker_and_time_of_a_passage_are_shown(page: Page) -> None:
     def add_details(route: Route) -> None:
         answer = route.fetch().json()
-        answer["passages"][0]["location"] |= {"page": 7, "speaker": "The chair", "time": "10:02"}
+        answer["passages"][0]["location"] |= {"page": 7, "speaker": "The chair", "time": {"start": 602.5}}
         route.fulfill(json=answer)
 
     page.route("**/v1/ask", add_details)

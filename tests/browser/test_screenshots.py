@@ -17,6 +17,7 @@ STATES = {
     "narrow": (f"/?q={quote(MET)}", ".answer", 360, "light"),
     "unanswered": ("/?q=What+is+the+boiling+point+of+tungsten%3F", ".answer", 1024, "light"),
     "documents": ("/?view=documents", ".documents", 1024, "light"),
+    "markdown": ("/?document=minutes.md", "#reader .text", 768, "light"),
     "arabic": (f"/?q={quote('جسر جديد فوق النهر')}", ".answer", 1024, "light"),
     "hostile": ("/?q=What+did+the+hostile+mayor+say%3F", ".answer", 1024, "dark"),
 }

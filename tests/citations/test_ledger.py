@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sourceline.citations import ledger as module
 from sourceline.citations.ledger import FILE, VERSION, Ledger, Resolution
 from sourceline.errors import LedgerError
-from sourceline.ids import citation_id
-from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext
+from sourceline.ids import citation_id, text_hash
+from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext, Time
 from tests.support.texts import texts
 
 MOVED, CHANGED, REMOVED = CitationStatus.MOVED, CitationStatus.CHANGED, CitationStatus.REMOVED
@@ -46,8 +46,8 @@ def statements(count):
     yield from ledger_statements[:count]
     os.kill(os.getpid(), signal.SIGKILL)
 
-ledger_statements = ledger._UPGRADE
-ledger._UPGRADE = statements(int(sys.argv[2]))
+ledger_statements = (*ledger._FROM_1, *ledger._FROM_2)
+ledger._FROM_1, ledger._FROM_2 = statements(int(sys.argv[2])), ()
 ledger.Ledger(Path(sys.argv[1])).record("g2", [], [])
 """
 
@@ -188,10 +188,98 @@ def test_a_chain_of_thousands_is_followed_in_order(tmp_path: Path) -> None:
     assert ledger.successors("0") == [f"{at}" for at in range(1, 5_001)]
 
 
+def test_where_a_sentence_stood_is_kept_with_its_page_speaker_time_and_columns(tmp_path: Path) -> None:
+    locations = [
+        Location(3, 2, "Ferry", page=7, speaker="Bo “B.” Lind", time=Time(723.5, 730.25), columns=("Name", "Prix, €")),
+        Location(3, 2, time=Time(0.0)),
+        Location(1, 1, columns=("",)),
+    ]
+    issued = [
+        PassageInContext(Passage(f"id{n}", "a", n, 0, 2, "A.", place), "A", Context(), "", "")
+        for n, place in enumerate(locations)
+    ]
+    Ledger(tmp_path).record("s1", issued, [])
+
+    assert [Ledger(tmp_path).issued(f"id{n}") for n in range(3)] == issued
+    assert select(tmp_path, "SELECT page, speaker, time_start, time_end, columns FROM issued ORDER BY id") == [
+        (7, "Bo “B.” Lind", 723.5, 730.25, '["Name", "Prix, €"]'),
+        (None, None, 0.0, None, None),
+        (None, None, None, None, '[""]'),
+    ]
+
+
+def test_columns_that_are_no_list_are_detected(tmp_path: Path) -> None:
+    Ledger(tmp_path).record("s1", [cited("One.")], [])
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE issued SET columns = '[1, 2'")
+
+    with pytest.raises(LedgerError, match="is not as it was cited: restore it from a backup"):
+        Ledger(tmp_path).check()
+
+
+def test_a_citation_is_found_by_its_text_whatever_its_typography(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    same = [cited(text, f"{n}.txt") for n, text in enumerate(["Don’t\r\ngo.", "Don't go.", "Don't\u00a0go."])]
+    ledger.record("s1", [*same, cited("Do not go."), cited("don't go."), cited("Re-sign."), cited("Re-\nform.")], [])
+
+    assert {c.passage.text for c in ledger.with_texts(["Don‘t go."])} == {c.passage.text for c in same}
+    assert [c.passage.text for c in ledger.with_texts(["Reform.", "Resign."])] == ["Re-\nform."]
+
+
+def test_citations_that_no_build_found_gone_are_given_by_document_in_order(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    one, two, cafe, gone = cited("One."), cited("Two."), cited("Un.", "cafe\u0301.txt"), cited("Gone.")
+    two = replace(two, passage=replace(two.passage, ordinal=0))
+    ledger.record("s1", [one, two, cafe, gone], [Resolution(gone.passage.id, REMOVED, None)])
+
+    assert ledger.standing() == {"a.txt": [two, one], "caf\u00e9.txt": [cafe]}
+    assert ledger.latest_successors([one.passage.id, gone.passage.id, "never"]) == dict.fromkeys(
+        [one.passage.id, gone.passage.id]
+    )
+
+
+VERSION_2 = """
+CREATE TABLE issued (
+    id TEXT PRIMARY KEY, snapshot TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,
+    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+    line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
+    text TEXT NOT NULL, prefix TEXT NOT NULL, suffix TEXT NOT NULL, text_hash INTEGER NOT NULL,
+    heading INTEGER NOT NULL DEFAULT 0,
+    context_before TEXT NOT NULL DEFAULT '', context_after TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX issued_text ON issued (text_hash);
+CREATE TABLE resolutions (
+    number INTEGER PRIMARY KEY, citation TEXT NOT NULL, snapshot TEXT NOT NULL, status TEXT NOT NULL, successor TEXT
+);
+CREATE INDEX resolutions_citation ON resolutions (citation);
+PRAGMA user_version = 2;
+"""
+
+
+def test_a_ledger_of_version_2_keeps_every_row_and_finds_texts_in_any_typography(tmp_path: Path) -> None:
+    old = [cited("Don’t go\nthere.", prefix="»"), cited("Un.", "b.txt", heading=True)]
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.executescript(f"PRAGMA journal_mode = WAL; {VERSION_2}")
+        for c in old:
+            p = c.passage
+            row: list[object] = [p.id, "s1", p.document_id, c.title, p.ordinal, p.start, p.end, 2, 1, "S", p.text]
+            row += [c.prefix, c.suffix, text_hash(p.text), p.heading, c.context.before, c.context.after]
+            connection.execute(f"INSERT INTO issued VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute("INSERT INTO resolutions VALUES (4, 'a', 's2', 'moved', 'b')")
+    ledger = Ledger(tmp_path)
+
+    assert [ledger.issued(c.passage.id) for c in old] == old
+    assert list(ledger.with_texts(["Don't go there."])) == old[:1]
+    assert ledger.resolution("a") == Resolution("a", MOVED, "b")
+    assert select(tmp_path, "PRAGMA user_version") == [(VERSION,)]
+    ledger.record("s3", [cited("New.")], [])
+    assert ledger.check() == 3
+
+
 def test_every_citation_of_exactly_these_texts_is_returned(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     same = [cited(f"Sentence {number}.", document) for number in range(1_200) for document in ("a.txt", "b.txt")]
-    others = [cited(text) for text in ("Sentence 1", "sentence 1.", "Sentence 1. ", "Sentence 1200.")]
+    others = [cited(text) for text in ("Sentence 1", "sentence 1.", "Sentence 1 .", "Sentence 1200.")]
     ledger.record("s1", [*same, *others], [])
 
     citations = list(ledger.with_texts([f"Sentence {number}." for number in range(1_200)] + ["Nobody said this."]))
@@ -316,7 +404,7 @@ def old_index(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
             p = old.passage
             row: list[str | int | None] = [p.id, f"g{number}", p.document_id, old.title, p.ordinal, p.start, p.end]
             row += [p.location.line, p.location.paragraph, p.location.section, p.text, old.prefix, old.suffix]
-            row += [module._text_hash(p.text), *([p.heading] if request.param == VERSION_1 else [])]
+            row += [text_hash(p.text), *([p.heading] if request.param == VERSION_1 else [])]
             connection.execute(f"INSERT INTO issued VALUES ({', '.join('?' * len(row))})", row)
         connection.executemany("INSERT INTO fates VALUES (?, ?, ?, ?, ?)", OLD_RESOLUTIONS)
     return tmp_path
@@ -403,7 +491,7 @@ def test_a_ledger_is_upgraded_once_by_whoever_comes_first(old_index: Path) -> No
     assert_upgraded(old_index, before, headings)
 
 
-@pytest.mark.parametrize("count", range(len(module._UPGRADE) + 1))
+@pytest.mark.parametrize("count", range(len(module._FROM_1) + len(module._FROM_2) + 1))
 def test_a_crash_in_the_middle_of_an_upgrade_leaves_the_old_tables(old_index: Path, count: int) -> None:
     before, headings = old_content(old_index), has_headings(old_index)
 
@@ -417,7 +505,7 @@ def test_a_crash_in_the_middle_of_an_upgrade_leaves_the_old_tables(old_index: Pa
 
 def test_an_upgrade_that_fails_leaves_the_old_tables(old_index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = old_content(old_index)
-    monkeypatch.setattr(module, "_UPGRADE", (*module._UPGRADE, "ALTER TABLE missing RENAME TO other"))
+    monkeypatch.setattr(module, "_FROM_2", (*module._FROM_2, "ALTER TABLE missing RENAME TO other"))
 
     with pytest.raises(LedgerError, match="no such table: missing"):
         Ledger(old_index).record("s5", [cited("New.")], [])

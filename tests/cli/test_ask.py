@@ -194,7 +194,7 @@ def test_markup_and_control_characters_are_shown_as_text(
 def test_a_long_sentence_is_not_broken_for_a_pipe(
     sourceline: Command, documents: Path, index: Path, rebuild: Rebuild
 ) -> None:
-    sentence = f"The bridge {'and the tower ' * 40}were sold."
+    sentence = f"The bridge, {'the tower, ' * 40}the mill and the pier were sold."
     (documents / "a.txt").write_text(sentence)
     rebuild(documents, index)
     assert sourceline("ask", "What was sold?", "--index", index).out.splitlines()[2] == f"1. {sentence}"

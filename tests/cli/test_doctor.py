@@ -13,6 +13,7 @@ def test_exit_code_0_if_everything_is_fine(sourceline: Command, documents: Path,
     assert all(line.startswith("ok  ") for line in lines)
     assert f"ok  documents: 1 can be read in {documents}" in lines
     assert "ok  citations: 1 were issued" in lines
+    assert "ok  changes: none since the snapshot" in lines
     assert "ok  reranker: reader" in lines
 
 
@@ -26,7 +27,7 @@ def test_the_reranker_that_is_set_is_the_one_examined(
     (index.parent / "empty").mkdir()
     outcome = sourceline("doctor", "--reranker", index.parent / "empty", "--documents", documents, "--index", index)
     assert outcome.code == 1
-    assert f"BAD reranker: {index.parent / 'empty'} has no .safetensors weights" in outcome.out
+    assert f"BAD reranker: {index.parent / 'empty'} is no reranker: there is no config.json in it" in outcome.out
 
 
 def test_problems_are_named_with_exit_code_1(sourceline: Command, documents: Path, index: Path) -> None:
@@ -38,3 +39,16 @@ def test_problems_are_named_with_exit_code_1(sourceline: Command, documents: Pat
         "BAD document  [31m[red]a .txt: there is no text in it",
         f"BAD index: there is no index in {index} yet: run `sourceline rebuild-index`",
     ]
+
+
+def test_documents_that_have_changed_are_told_with_what_to_do(
+    sourceline: Command, documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    (documents / "b.txt").write_text("The tower was sold in June.\n")
+    outcome = sourceline("doctor", "--reranker", "none", "--documents", documents, "--index", index)
+    assert outcome.code == 0  # an index may be rebuilt later
+    told = "1 added, 1 changed since the snapshot: run `sourceline rebuild-index` to take that into the index"
+    assert f"ok  changes: {told}" in outcome.out.splitlines()

@@ -7,6 +7,7 @@ import pytest
 from sourceline.index.snapshot import build_lock
 from tests.conftest import Rebuild
 from tests.support.commands import Command
+from tests.support.texts import FORMATS_READ
 
 
 def one_line(message: str) -> str:
@@ -58,12 +59,12 @@ def test_no_documents(sourceline: Command, index: Path, tmp_path: Path) -> None:
     assert (empty.code, empty.out, empty.err) == (
         1,
         "",
-        one_line("no document in empty can be read: it is empty; these formats are read: .md, .txt"),
+        one_line(f"no document in empty can be read: it is empty; these formats are read: {FORMATS_READ}"),
     )
     (tmp_path / "empty" / "\x1b[31ma\nb.txt").write_bytes(b"\xff")
     unreadable = sourceline("rebuild-index", "--documents", "empty", "--index", index)
     reason = "it is not UTF-8: byte 0 is 0xff; save it as UTF-8"
-    message = f"no document in empty can be read:  [31ma b.txt: {reason}"
+    message = f"no document in empty can be read:  [31ma b.txt: {reason}; these formats are read: {FORMATS_READ}"
     assert (unreadable.code, unreadable.out, unreadable.err) == (1, "", one_line(message))
     assert not (index / "CURRENT").exists()
 

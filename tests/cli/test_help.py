@@ -8,13 +8,13 @@ COMMANDS = {
     "rebuild-index": "Read the documents, encode what is new, publish a new snapshot.",
     "ask": "Print the sentences that answer a question, best first.",
     "cite": "Look a citation up",
-    "documents": "List the documents of the index, and the files that were left out.",
+    "documents": "List the documents of the index, the files that were left out, and what has changed since.",
     "evaluate": "Index a labelled set in a temporary folder, ask every question, print the metrics beside",
     "doctor": "Check installation, models, documents, index and citations, and say what to do.",
 }
 OPTIONS = {
-    "serve": ("--host", "--port"),
-    "rebuild-index": ("--json",),
+    "serve": ("--host", "--port", "--watch", "--allow-edits"),
+    "rebuild-index": ("--json", "--watch"),
     "ask": ("-k", "--document", "--mode", "--explain", "--json"),
     "cite": ("--json",),
     "documents": ("--json",),

@@ -45,7 +45,7 @@ def test_files_that_are_left_out_are_listed_and_the_rest_is_published(
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     (documents / "\x1b[31m[red]b\n.txt").touch()
     (documents / "c.txt").write_bytes("Ostrava \u010d".encode("cp1250"))
-    (documents / "\x1b[31md.pdf").touch()
+    (documents / "\x1b[31md.png").touch()
     outcome = sourceline("rebuild-index", "--documents", documents, "--index", index)
     assert outcome.code == 1
     assert outcome.out.splitlines()[1:] == [
@@ -53,7 +53,7 @@ def test_files_that_are_left_out_are_listed_and_the_rest_is_published(
         "chunks: 1 of 1 encoded",
         "skipped  [31m[red]b .txt: there is no text in it",
         "skipped c.txt: it is not UTF-8: byte 8 is 0xe8; save it as UTF-8",
-        "not read  [31md.pdf: its format is not read; these are: .md, .txt",
+        "not read  [31md.png: its format is not read",
     ]
     answer = sourceline("ask", "When does the bridge open?", "--index", index, "--json").json()
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."
@@ -61,7 +61,7 @@ def test_files_that_are_left_out_are_listed_and_the_rest_is_published(
 
 def test_json_is_the_report_of_the_api(sourceline: Command, documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
-    (documents / "b.pdf").write_bytes(b"%PDF")
+    (documents / "b.png").write_bytes(b"%PDF")
     printed = sourceline("rebuild-index", "--documents", documents, "--index", index, "--json").json()
     api = TypeAdapter(BuildReport)
     assert printed == api.dump_python(api.validate_python(printed), mode="json")
@@ -72,11 +72,12 @@ def test_json_is_the_report_of_the_api(sourceline: Command, documents: Path, ind
         "unchanged": [],
         "removed": [],
         "skipped": {},
-        "ignored": {"b.pdf": "its format is not read; these are: .md, .txt"},
+        "ignored": {"b.png": "its format is not read"},
         "passages": 1,
         "chunks": 1,
         "encoded": 1,
         "seconds": 0,
+        "warnings": [],
     }
 
 
@@ -91,3 +92,15 @@ def test_progress_is_shown_on_a_terminal_only(documents: Path, index: Path) -> N
         assert b"encoding" in shown.read(100_000)
     (documents / "b.txt").write_text("The tower was sold in June.\n")
     assert subprocess.run(command, capture_output=True, check=True).stderr == b""
+
+
+def test_a_folder_that_lost_its_documents_is_a_warning(sourceline: Command, documents: Path, index: Path) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    (documents / "share").mkdir()
+    (documents / "share/b.txt").write_text("The tower was sold in June.\n")
+    arguments = ("rebuild-index", "--documents", documents, "--index", index)
+    sourceline(*arguments)
+    (documents / "share/b.txt").unlink()
+    outcome = sourceline(*arguments)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1] == "warning: share held 1 document and is empty now: is the share mounted?"

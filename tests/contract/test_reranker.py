@@ -130,4 +130,7 @@ def test_a_model_that_is_no_cross_encoder_is_refused() -> None:
     folder = str(find_model(DEFAULT_MODEL).folder)
     with pytest.raises(ModelError) as error:
         open_reranker(folder)
-    assert str(error.value) == f"{folder} cannot be used as a reranker: it is no CrossEncoder"
+    assert str(error.value) == (
+        f"{folder} cannot be used as a reranker: it is no CrossEncoder; "
+        "the one that comes with Sourceline is called 'reader'"
+    )

@@ -235,6 +235,12 @@ def test_a_reranker_is_opened_by_name() -> None:
     assert isinstance(open_reranker(DEFAULT_RERANKER), OnnxReranker)
 
 
+@pytest.mark.parametrize("name", ["Reader", "NONE"])
+def test_a_name_in_other_letters_is_refused_with_the_right_one(name: str) -> None:
+    with pytest.raises(ModelError, match=f"did you mean {name.lower()}"):
+        open_reranker(name)
+
+
 @pytest.mark.parametrize("name", ["", "no such/model/at all", "nope\nnope"])
 def test_a_reranker_that_there_is_not_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match="it is neither a folder nor a name on the model hub"):
@@ -242,10 +248,17 @@ def test_a_reranker_that_there_is_not_is_refused(name: str) -> None:
 
 
 def test_a_folder_without_a_cross_encoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"there is no config\.json in it"):
+        CrossEncoderReranker(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"has no \.safetensors weights"):
         CrossEncoderReranker(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"damaged")
-    (tmp_path / "config.json").write_text("{}")
+    for config in ("{}", "[]", "{", '{"architectures": 3}'):
+        (tmp_path / "config.json").write_text(config)
+        with pytest.raises(ModelError, match="cannot be used as a reranker"):
+            CrossEncoderReranker(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
     with pytest.raises(ModelError, match="cannot be used as a reranker") as error:
         CrossEncoderReranker(str(tmp_path))
     assert "\n" not in str(error.value)

@@ -18,7 +18,7 @@ from sourceline.evaluation.evaluate import open_searcher
 from sourceline.search.confidence import ReaderCalibration, load_calibration
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import Searcher
-from sourceline.types import Mode
+from sourceline.types import Filters, Mode
 from tests.support.rerankers import ScriptedReranker
 
 QUESTION = "Which minister did Pezeshkian meet in Tehran?"
@@ -69,8 +69,8 @@ def test_each_system_stays_within_a_row_filter(searcher: Searcher) -> None:
         cross_encoder(searcher.snapshot, ScriptedReranker({})),
     ]
     for system in systems:
-        assert list(system.rank(query, 10, searcher.filter_documents(["meeting.txt"])).rows)
-        assert list(system.rank(query, 10, searcher.filter_documents(["other.txt"])).rows) == []
+        assert list(system.rank(query, 10, searcher.filter_rows(Filters(documents=("meeting.txt",)))).rows)
+        assert list(system.rank(query, 10, searcher.filter_rows(Filters(documents=("other.txt",)))).rows) == []
 
 
 # The confidence is 1 / (1 + exp(1 - score)).
@@ -98,7 +98,7 @@ def test_sourceline_is_measured_with_reading_and_without_each_with_its_confidenc
     late = reader.rank(query, 5, None, Mode.FAST)
     assert fast.rank(query, 5, None) == Ranked(late.rows[:5], searcher.ask(query.text, 5).confidence)
     assert text_of(searcher, late.rows[0]) != RIGHT
-    assert read.rank(query, 5, searcher.filter_documents(["other.txt"])) == Ranked((), 0.0)
+    assert read.rank(query, 5, searcher.filter_rows(Filters(documents=("other.txt",)))) == Ranked((), 0.0)
     assert [system.name for system in sourceline(searcher)] == ["Sourceline"]
 
 

@@ -1,9 +1,11 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sourceline.index.bm25 import COMMON_WORDS_ABOVE, FOLDER, BM25Index, BM25Writer
+from sourceline.index.bm25 import COMMON_WORDS_ABOVE, FOLDER, MAX_DOCUMENTS, BM25Index, BM25Writer
+from sourceline.index.passage_store import SearchableText
 from sourceline.index.row_filter import RowFilter
 
 # Six sentences of 3, 3, 4, 2, 3 and 9 words: 4 on average. (Up to 39 words tantivy stores a length exactly.)
@@ -20,7 +22,7 @@ SENTENCES = [
 def write_and_open(folder: Path, *parts: list[str]) -> BM25Index:
     with BM25Writer(folder) as writer:
         for part in parts:
-            writer.add(part)
+            writer.add([SearchableText(text, 0) for text in part])
         writer.write()
     return BM25Index(folder)
 
@@ -191,7 +193,7 @@ def test_a_passage_that_repeats_a_word_comes_near_the_maximum_score(tmp_path: Pa
 
 def test_no_lock_is_left_in_the_folder_that_was_written(tmp_path: Path) -> None:
     with BM25Writer(tmp_path) as writer:
-        writer.add(SENTENCES)
+        writer.add([SearchableText(text, 0) for text in SENTENCES])
         writer.write()
 
     assert not list((tmp_path / FOLDER).glob(".*.lock"))
@@ -221,3 +223,30 @@ def test_of_many_sentences_a_word_in_more_than_a_fifth_counts_only_if_there_is_n
     assert rows(index, "the", 3) == [0, 1, 2]
     # The scores of given rows count every word.
     assert index.scores("the council", [0])[0] == index.scores("the", [0])[0] > 0
+
+
+@pytest.mark.parametrize("most", [0, MAX_DOCUMENTS])
+def test_filters_find_what_passes_whether_by_terms_or_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    # Documents of two rows each; every third row is said by Bo Lind.
+    monkeypatch.setattr("sourceline.index.bm25.MAX_DOCUMENTS", most)
+    speakers = ["Bo Lind" if row % 3 == 0 else None if row % 3 == 1 else "Ilse Kern" for row in range(240)]
+    with BM25Writer(tmp_path) as writer:
+        writer.add([SearchableText(f"council {row}", row // 2, speakers[row]) for row in range(240)])
+        writer.write()
+    index = BM25Index(tmp_path)
+    unfiltered = rows(index, "council", 240)
+    everything = RowFilter.from_documents([(number, range(2 * number, 2 * number + 2)) for number in range(120)])
+    some = RowFilter.from_documents([(number, range(2 * number, 2 * number + 2)) for number in range(0, 120, 7)])
+    bo = np.arange(0, 240, 3)
+
+    for row_filter in (
+        *(everything, some, RowFilter.from_documents([(7, range(14, 16))]), RowFilter.from_documents([])),
+        *(everything.said_by(["Bo Lind"], bo), some.said_by(["Bo Lind"], bo)),
+        some.said_by(["Bo Lind", "Ilse Kern"], np.array([row for row in range(240) if row % 3 != 1])),
+        some.said_by(["Nobody"], np.array([], dtype=np.int64)),
+    ):
+        passing = [row for row in unfiltered if row in row_filter]
+        for n in (1, 5, 300):
+            assert rows(index, "council", n, row_filter) == passing[:n]

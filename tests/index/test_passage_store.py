@@ -6,6 +6,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,10 +22,12 @@ from sourceline.index.passage_store import (
     DuplicateFinder,
     PassageStore,
     PassageStoreWriter,
+    SearchableText,
+    Stretch,
     Surroundings,
 )
 from sourceline.ingest.sentences import split_passages
-from sourceline.types import Block, BlockKind, Context, Document, Location, Passage, PassageInContext
+from sourceline.types import Block, BlockKind, Context, Cue, Document, Location, Passage, PassageInContext, Time
 from tests.support.texts import document, texts
 
 LONG = f"{'a' * 70}. Mid one 👍. {'b' * 70}."
@@ -75,13 +78,19 @@ def times_open(file: Path) -> int:
 
 def test_the_surroundings_of_a_row_are_the_passages_of_its_document_headings_included(store: PassageStore) -> None:
     assert store.surroundings(1, 12) == Surroundings(
-        "Plan", "Plan", (None, 0, 1, 2), ("Plan", "We met.", "We left.", "It rained."), 2
+        "Plan", "Plan", (None, 0, 1, 2), ("Plan", "We met.", "We left.", "It rained."), (None,) * 4, 2
     )
-    assert store.surroundings(1, 1) == Surroundings("Plan", "Plan", (0, 1, 2), ("We met.", "We left.", "It rained."), 1)
-    assert store.surroundings(1, 0) == Surroundings("Plan", "Plan", (1,), ("We left.",), 0)
-    assert store.surroundings(3, 1) == Surroundings("long", None, (3, 4), (f"{'a' * 70}.", "Mid one 👍."), 0)
-    assert store.surroundings(5, 1) == Surroundings("long", None, (4, 5), ("Mid one 👍.", f"{'b' * 70}."), 1)
-    assert store.surroundings(6, 5) == Surroundings("会议", None, (6,), ("We met.",), 0)
+    assert store.surroundings(1, 1) == Surroundings(
+        "Plan", "Plan", (0, 1, 2), ("We met.", "We left.", "It rained."), (None,) * 3, 1
+    )
+    assert store.surroundings(1, 0) == Surroundings("Plan", "Plan", (1,), ("We left.",), (None,), 0)
+    assert store.surroundings(3, 1) == Surroundings(
+        "long", None, (3, 4), (f"{'a' * 70}.", "Mid one 👍."), (None,) * 2, 0
+    )
+    assert store.surroundings(5, 1) == Surroundings(
+        "long", None, (4, 5), ("Mid one 👍.", f"{'b' * 70}."), (None,) * 2, 1
+    )
+    assert store.surroundings(6, 5) == Surroundings("会议", None, (6,), ("We met.",), (None,), 0)
 
 
 @pytest.mark.parametrize("row", [-1, 7, 10**12])
@@ -246,8 +255,8 @@ def test_an_unknown_id_is_not_found(store: PassageStore, citation: str) -> None:
     assert store.find([citation]) is None
 
 
-def test_passages_are_found_by_their_exact_text_each_in_its_place(store: PassageStore) -> None:
-    same_text = store.find_texts({"We met.", "It rained.", "We", "never said", "we met."})
+def test_passages_are_found_by_their_text_in_any_typography_each_in_its_place(store: PassageStore) -> None:
+    same_text = store.find_texts({"We\r\n met.", "It rained.", "We", "never said", "we met."})
 
     assert [(each.passage.document_id, each.passage.text, each.suffix) for each in same_text] == [
         ("d/plan.md", "We met.", " We left.\n\nIt rained.\n"),
@@ -255,6 +264,71 @@ def test_passages_are_found_by_their_exact_text_each_in_its_place(store: Passage
         ("ü/会议.txt", "We met.", "\r\n"),
     ]
     assert store.find_texts(set()) == []
+
+
+def stretches_of(store: PassageStore, entry: DocumentEntry, limit: int) -> list[Stretch]:
+    """Go through a document, as a reader does who begins at the top."""
+    stretches = [store.stretch(entry, 0, limit)]
+    while (end := stretches[-1].start + len(stretches[-1].text)) < stretches[-1].length:
+        stretches.append(store.stretch(entry, end, limit))
+    return stretches
+
+
+def test_a_stretch_begins_with_the_passage_at_its_offset_and_ends_before_one_that_reaches_too_far(
+    store: PassageStore,
+) -> None:
+    entry = entry_of(store, "d/plan.md")  # "# Plan", "\n\nWe met.", " We left.", "\n\nIt rained.\n"
+
+    def stretch(start: int, limit: int) -> tuple[int, str, list[str]]:
+        each = store.stretch(entry, start, limit)
+        assert each.length == 37
+        return each.start, each.text, [passage.text for passage in each.passages]
+
+    assert stretch(0, 100) == (0, DOCUMENTS[0].text, ["Plan", "We met.", "We left.", "It rained."])
+    assert stretch(0, 15) == (0, "# Plan\n\nWe met.", ["Plan", "We met."])
+    assert stretch(0, 14) == (0, "# Plan", ["Plan"])
+    assert stretch(6, 9) == stretch(7, 10) == stretch(14, 1) == (6, "\n\nWe met.", ["We met."])
+    assert stretch(15, 1) == (15, " We left.", ["We left."])
+    assert stretch(24, 1) == stretch(36, 10**20) == (24, "\n\nIt rained.\n", ["It rained."])
+    assert stretch(37, 5) == stretch(10**20, 5) == (37, "", [])
+
+
+def test_a_document_without_passages_is_one_stretch(store: PassageStore) -> None:
+    assert store.stretch(entry_of(store, "rule.md"), 2, 1) == Stretch(0, "---\n", (), 4)
+
+
+def test_a_stretch_and_a_cited_passage_read_only_what_is_near_them(tmp_path: Path) -> None:
+    store = PassageStore(write(tmp_path, document("Yes. No.\n" * 5_000)), 1)
+    entry = store.documents[0]
+    middle = store.of_document(entry)[5_000].id
+    connection, steps = store._pool.get(), []
+    connection.set_progress_handler(lambda: steps.append(1), 100)  # after every 100 instructions of SQLite
+    store._pool.put(connection)
+
+    assert len(store.stretch(entry, 20_000, 900).passages) == 200
+    cited = store.find([middle])
+
+    assert cited is not None
+    assert (cited.prefix, cited.suffix) == (("Yes. No.\n" * 8)[-64:], (" No.\n" + "Yes. No.\n" * 8)[:64])
+    assert len(steps) < 300
+
+
+@settings(deadline=None, max_examples=100)
+@given(texts, st.sampled_from(["txt", "md"]), st.integers(1, 60), st.integers(0, 200))
+def test_stretches_hold_every_character_and_every_passage_once(text: str, ending: str, limit: int, start: int) -> None:
+    whole = document(text, f"a.{ending}")
+    with TemporaryDirectory() as folder:
+        store = PassageStore(write(Path(folder), whole), 1)
+        entry = store.documents[0]
+        stretches = stretches_of(store, entry, limit)
+        assert "".join(stretch.text for stretch in stretches) == text
+        assert [p for stretch in stretches for p in stretch.passages] == store.of_document(entry)
+        assert {stretch.length for stretch in stretches} == {len(text)}
+        somewhere = store.stretch(entry, start, limit)
+        assert somewhere.start <= start or somewhere.start == len(text)
+        assert text[somewhere.start :].startswith(somewhere.text)
+        for passage in store.in_context(entry):
+            assert store.find([passage.passage.id]) == passage
 
 
 @settings(deadline=None, max_examples=150)
@@ -367,3 +441,61 @@ def test_a_missing_file_is_refused_and_not_created(tmp_path: Path) -> None:
         PassageStore(tmp_path, 1)
 
     assert list(tmp_path.iterdir()) == []
+
+
+TURN = Time(49.0, 62.5)
+CALL = Document(
+    id="call.vtt",
+    title="Call",
+    text="Is it open? It is. Oil | 4",
+    sha256="0f",
+    blocks=(
+        Block(BlockKind.PARAGRAPH, 0, 11, speaker="Ilse Kern"),
+        Block(BlockKind.PARAGRAPH, 12, 18, speaker="Bo Lind", cues=(Cue(12, 18, TURN),)),
+        Block(BlockKind.PARAGRAPH, 19, 26, columns=("What", "Litres")),
+    ),
+    date=date(2026, 3, 4),
+    pages=(0, 19),
+)
+
+
+def test_speaker_time_page_columns_and_date_are_kept_and_copied(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    before = write(tmp_path, DOCUMENTS[0], CALL)
+    with PassageStoreWriter(tmp_path / "new", before) as writer:
+        texts = writer.copy_from_before(PassageStore(before, 1).documents[1:])
+        writer.write()
+
+    assert texts == [
+        SearchableText("Ilse Kern: Is it open?", 0, "Ilse Kern"),
+        SearchableText("Bo Lind: It is.", 0, "Bo Lind"),
+        SearchableText("The what is Oil, the litres is 4.", 0, None),
+    ]
+    for folder in (before, tmp_path / "new"):
+        store = PassageStore(folder, 1)
+        entry = entry_of(store, "call.vtt")
+        assert (entry.date, entry.speakers) == (date(2026, 3, 4), ("Ilse Kern", "Bo Lind"))
+        assert [passage.location for passage in store.of_document(entry)] == [
+            Location(1, 1, page=1, speaker="Ilse Kern"),
+            Location(1, 2, page=1, speaker="Bo Lind", time=TURN),
+            Location(1, 3, page=2, columns=("What", "Litres")),
+        ]
+
+
+def test_speakers_are_found_by_name_whatever_its_case(tmp_path: Path) -> None:
+    store = PassageStore(write(tmp_path, DOCUMENTS[0], CALL), 1)
+    assert store.speakers == ("Ilse Kern", "Bo Lind")
+    assert store.speakers_named(["bo  LIND", "Bo", "nobody"]) == ["Bo Lind"]
+    assert store.rows_of_speakers(["Bo Lind", "Ilse Kern"]).tolist() == [3, 4]
+    assert store.rows_of_speakers([]).tolist() == []
+
+
+def test_a_question_is_the_context_of_what_follows_it(tmp_path: Path) -> None:
+    store = PassageStore(write(tmp_path, CALL), 1)
+    other = tmp_path / "other"
+    other.mkdir()
+    assert store.asking(range(3)) == {0}
+    assert PassageStore(write(other, DOCUMENTS[1]), 1).asking([0, 1]) == set()
+    question, answer, row = (stored.context for stored in store.rows([0, 1, 2]).values())
+    assert (question, answer, row) == (Context("", "It is."), Context("Is it open?", ""), Context("", ""))
+    assert store.surroundings(1, 1).speakers == ("Ilse Kern", "Bo Lind", None)

@@ -49,3 +49,22 @@ def test_length_membership_and_bitmap_agree_with_the_ranges(steps: list[int]) ->
     assert [row for row in range(-1, total) if row in row_filter] == rows
     assert np.flatnonzero(np.unpackbits(row_filter.bitmap(total), bitorder="little")).tolist() == rows
     assert all(before.stop < after.start for before, after in pairwise(row_filter.ranges))
+
+
+def test_what_speakers_say_is_limited_to_the_documents() -> None:
+    row_filter = RowFilter.from_documents([(0, range(0, 4)), (1, range(4, 6)), (3, range(9, 12))])
+    said = row_filter.said_by(["Bo"], np.array([1, 2, 5, 7, 8, 9]))
+
+    assert row_filter.ranges == (range(0, 6), range(9, 12))
+    assert said.ranges == (range(1, 3), range(5, 6), range(9, 10))
+    assert (said.documents, said.speakers) == ((0, 1, 3), ("Bo",))
+    assert row_filter.said_by(["Nobody"], np.array([], dtype=np.int64)).ranges == ()
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)))
+def test_what_passes_is_in_a_document_and_said_by_a_speaker(rows: set[int], said: set[int]) -> None:
+    row_filter = RowFilter.from_documents([(row, range(row, row + 1)) for row in sorted(rows)])
+    both = row_filter.said_by(["Bo"], np.array(sorted(said), dtype=np.int64))
+    assert [row for each in both.ranges for row in each] == sorted(rows & said)
+    assert all(before.stop < after.start for before, after in pairwise(both.ranges))

@@ -65,14 +65,14 @@ def test_the_manifest_describes_the_snapshot_and_every_file(
     manifest = snapshot.manifest
 
     assert snapshot.id == manifest.id == current_id(index) == snapshot_names(index)[0]
-    assert manifest.format == FORMAT == 7
+    assert manifest.format == FORMAT == 8
     assert (manifest.model, manifest.backend) == (DEFAULT_MODEL, "onnx")
     assert (manifest.fingerprint, manifest.dim) == (encoder.fingerprint, 384)
     assert (manifest.codec, len(manifest.config)) == ("pq", 16)
     assert (manifest.documents, manifest.passages, manifest.rows) == (1, 2, 1)
     assert manifest.tokens == 7  # the title's too
     assert manifest.skipped == {"empty.txt": "there is no text in it"}
-    assert manifest.ignored == {"photo.jpg": "its format is not read; these are: .md, .txt"}
+    assert manifest.ignored == {"photo.jpg": "its format is not read"}
     assert manifest.files == {
         name: (len(data), hashlib.sha256(data).hexdigest())
         for name, data in contents(snapshot.folder).items()
@@ -80,6 +80,7 @@ def test_the_manifest_describes_the_snapshot_and_every_file(
     }
     assert {name for name in manifest.files if not name.startswith("bm25/")} == {
         "dense.faiss",
+        "files.json",
         "passages.sqlite",
         "ranking_head.safetensors",
         "tokens.codes",
@@ -130,7 +131,7 @@ def test_a_snapshot_in_another_format_is_refused_left_alone_and_replaced_by_a_bu
     names = snapshot_names(built)
     rewrite_manifest(built / SNAPSHOTS / names[1], format=99)
 
-    with pytest.raises(MismatchError, match=f"snapshot {names[1]} is in format 99, not 7: run `sourceline rebuild-"):
+    with pytest.raises(MismatchError, match=f"snapshot {names[1]} is in format 99, not 8: run `sourceline rebuild-"):
         open_current(built)
     assert snapshot_names(built) == names
 

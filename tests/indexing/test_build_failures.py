@@ -207,8 +207,8 @@ def hold(data: bytes) -> Callable[[Path], object]:
 def after_the_scan(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen between the scan of the documents folder and the reading of the documents."""
 
-    def scan(folder: Path) -> FolderScan:
-        result = scan_folder(folder)
+    def scan(folder: Path, max_bytes: int) -> FolderScan:
+        result = scan_folder(folder, max_bytes)
         happens()
         return result
 
@@ -297,7 +297,7 @@ def test_without_a_document_that_can_be_read_what_is_served_stays(
 
     put(documents, {})
     with pytest.raises(
-        CorpusError, match=f"no document in {documents} can be read: it is empty; these formats are read: .md, .txt$"
+        CorpusError, match=f"no document in {documents} can be read: it is empty; these formats are read: .csv, .docx, "
     ):
         rebuild(documents, index)
     (documents / "a.txt").write_bytes(b"\xff")

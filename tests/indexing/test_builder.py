@@ -19,23 +19,26 @@ from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Float32, T
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.onnx import OnnxEncoder
 from sourceline.encoders.ranking_head import RankingHead, find_ranking_head, identity_head, read_ranking_head
-from sourceline.errors import MismatchError
+from sourceline.errors import CorpusError, MismatchError
 from sourceline.index.multivector import BFLOAT16, NO_TOKEN, PQ, open_codec
 from sourceline.index.snapshot import HEAD, SNAPSHOTS, Snapshot, current_id, open_current
 from sourceline.indexing import builder
 from sourceline.indexing.builder import build, empty_chunk, encode_chunk
 from sourceline.indexing.config import IndexConfig
 from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
-from sourceline.ingest.loader import read_document
+from sourceline.ingest.loader import DocumentReader
 from sourceline.types import DEFAULT_MODEL, BuildProgress, BuildReport, Document
 from tests.conftest import Rebuild
+from tests.support.files import docx_of, page_of, paragraph, pdf_of
+from tests.support.hostile import entity_bomb
 from tests.support.index_folder import leftovers, put, snapshot_names
 from tests.support.texts import texts
 
 BRIDGE = "The bridge opens on Monday. The roof leaks.\n"
 TRAMS = "Seven trams were ordered.\n"
 LONG_TITLE = " ".join(["bridge"] * 41)
-OVERLONG = "Then the chair read out " + "the names of all members, " * 60 + "and left."
+# One word, as a URL is: speech without punctuation would be cut at blanks.
+OVERLONG = "The-chair-read-out-" + "the-names-of-all-members,-" * 60 + "and-left."
 
 
 def test_a_build_reports_what_it_did(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -51,7 +54,7 @@ def test_a_build_reports_what_it_did(documents: Path, index: Path, rebuild: Rebu
         unchanged=(),
         removed=(),
         skipped={},
-        ignored={"photo.jpg": "its format is not read; these are: .md, .txt"},
+        ignored={"photo.jpg": "its format is not read"},
         passages=4,
         chunks=3,
         encoded=3,
@@ -72,6 +75,57 @@ def test_a_build_reports_what_it_did(documents: Path, index: Path, rebuild: Rebu
     )
     assert first.snapshot < second.snapshot == current_id(index)
     assert 0 < first.seconds < 60
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"This is {name}.\n")
+
+
+def test_folders_that_held_documents_and_hold_none_now_are_warned_of(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    write(documents, "a.txt", "2024/b.txt", "2025/may/c.txt", "2025/june/d.txt", "2026/e.txt", "2026/deep/f.txt")
+    write(documents, "old/g.txt", "bad/h.txt")
+    assert rebuild(documents, index).warnings == ()
+
+    (documents / "2024/b.txt").unlink()
+    (documents / "2024/notes.png").touch()
+    shutil.rmtree(documents / "2025")
+    (documents / "2026/deep/f.txt").unlink()
+    (documents / "old").rename(documents / "new")  # the documents are all there
+    (documents / "bad/h.txt").write_bytes(b"caf\xe9")  # which is told as skipped
+    report = rebuild(documents, index)
+
+    assert report.warnings == (
+        "2024 held 1 document and holds none now: is the share mounted?",
+        "2025 held 2 documents and is gone now: is the share mounted?",
+        "2026/deep held 1 document and is empty now: is the share mounted?",
+    )
+    assert report.unchanged == ("2026/e.txt", "a.txt")
+    assert rebuild(documents, index).warnings == ()
+
+
+def test_a_folder_that_lost_all_documents_is_refused_and_the_index_stays(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    write(documents, "a.txt", "2024/b.txt")
+    first = rebuild(documents, index).snapshot
+    shutil.rmtree(documents)
+    with pytest.raises(CorpusError, match="no documents folder"):
+        rebuild(documents, index)
+    documents.mkdir()
+    with pytest.raises(CorpusError, match="it is empty"):
+        rebuild(documents, index)
+    assert current_id(index) == first
+
+
+def test_a_file_above_the_limit_is_skipped(documents: Path, index: Path) -> None:
+    write(documents, "a.txt", "bb.txt")
+    report = Index.build(documents, index, max_document_bytes=15)
+    assert report.added == ("a.txt",)
+    assert report.skipped == {"bb.txt": "it is too large: 16 bytes; max_document_bytes is 15"}
 
 
 def test_progress_counts_the_bytes_of_new_documents(documents: Path, index: Path) -> None:
@@ -102,17 +156,18 @@ def test_only_changed_documents_are_read_and_go_through_the_encoder(
     put(documents, {"a.txt": BRIDGE, "b.txt": "Nine trams were ordered.\n"})
     read: list[str] = []
     tokenized: list[str] = []
+    read_document = DocumentReader.read
     tokenize = OnnxEncoder.tokenize
 
-    def noting_read(folder: Path, document_id: str) -> Document:
+    def noting_read(self: DocumentReader, document_id: str) -> Document:
         read.append(document_id)
-        return read_document(folder, document_id)
+        return read_document(self, document_id)
 
     def noting_tokenize(self: OnnxEncoder, text: str) -> Tokens:
         tokenized.append(text)
         return tokenize(self, text)
 
-    monkeypatch.setattr(builder, "read_document", noting_read)
+    monkeypatch.setattr(DocumentReader, "read", noting_read)
     monkeypatch.setattr(OnnxEncoder, "tokenize", noting_tokenize)
     report = rebuild(documents, index)
 
@@ -120,6 +175,24 @@ def test_only_changed_documents_are_read_and_go_through_the_encoder(
     assert read == ["b.txt"]
     assert "Nine trams were ordered.\n" in tokenized
     assert not any("bridge" in text for text in tokenized)
+
+
+def test_files_that_are_no_text_are_indexed_and_a_hostile_one_is_skipped(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.pdf").write_bytes(pdf_of(page_of([(700, 12, "F1", "The rope is blue.")])))
+    (documents / "b.docx").write_bytes(docx_of(paragraph("The crane is red.")))
+    (documents / "c.docx").write_bytes(entity_bomb())
+
+    report = rebuild(documents, index)
+
+    assert report.added == ("a.pdf", "b.docx")
+    assert report.skipped == {"c.docx": "it declares a DOCTYPE, as no Word document does"}
+    with Index.open(index, lazy=True) as opened:
+        assert [passage.text for id_ in report.added for passage in opened.document(id_).passages] == [
+            "The rope is blue.",
+            "The crane is red.",
+        ]
 
 
 def test_each_new_document_is_chunked_once_and_each_chunk_hashed_once(

@@ -59,7 +59,7 @@ def write_passages(folder: Path, files: dict[str, str], before: Path | None = No
 
         def copy_run() -> None:
             if run:
-                copied.extend(writer.copy_from_before(run))
+                copied.extend(text.text for text in writer.copy_from_before(run))
                 run.clear()
 
         for name, text in sorted(files.items()):

@@ -30,7 +30,8 @@ BRIDGES, TRAMS, SCHOOLS, FORESTS = (
     f"Item {number} is about {topic}. " + f"The council spoke of {topic} at length. " * 12
     for number, topic in enumerate(["bridges", "trams", "schools", "forests"])
 )
-OVERLONG = "Then the chair read out " + "the names of all members, " * 60 + "and left."
+# One word, as a URL is: speech without punctuation would be cut at blanks.
+OVERLONG = "The-chair-read-out-" + "the-names-of-all-members,-" * 60 + "and-left."
 PARAGRAPHS = [
     BRIDGES,
     TRAMS,

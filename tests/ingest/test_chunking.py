@@ -17,7 +17,7 @@ from sourceline.ingest.chunking import (
     chunk_document,
     pack,
 )
-from sourceline.ingest.sentences import split_passages
+from sourceline.ingest.sentences import blanked, split_passages
 from tests.support.texts import document, texts
 
 LONG = "The council spoke of bridges at length on that day. " * 12  # a chunk of its own
@@ -214,9 +214,9 @@ def test_chunks_hold_every_answer_once_whole_and_in_order(encoder: Encoder, text
     chunked = chunk_document(source, lambda text: encoder.tokenize(text).spans[:, 0].astype(np.int64), 254)
 
     assert [answer for chunk in chunked.chunks for answer in answers(chunk)] == [
-        passage.text for passage in chunked.passages if not passage.heading
+        blanked(passage.text, passage.gaps) for passage in chunked.passages if not passage.heading
     ]
-    assert all(chunk.text in text and chunk.spans for chunk in chunked.chunks)
+    assert all(chunk.spans for chunk in chunked.chunks)
     for chunk in chunked.chunks:
         assert len(encoder.tokenize(chunk.prefix + chunk.text).ids) <= 254 or len(chunk.spans) == 1
 

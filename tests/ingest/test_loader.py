@@ -1,6 +1,8 @@
+import datetime
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,11 +11,19 @@ import pytest
 from hypothesis import given, settings
 
 from sourceline.errors import CorpusError, DocumentError
-from sourceline.ingest.loader import FolderScan, SourceFile, list_documents, read_document, scan_folder
+from sourceline.ingest.files import FileStamp
+from sourceline.ingest.loader import (
+    FolderScan,
+    SourceFile,
+    list_documents,
+    look_at_folder,
+    read_document,
+    scan_folder,
+)
 from sourceline.types import FolderContents
 from tests.support.texts import texts
 
-OTHER_FORMAT = "its format is not read; these are: .md, .txt"
+OTHER_FORMAT = "its format is not read"
 
 
 def write(folder: Path, *names: str, text: str = "Text.") -> None:
@@ -35,15 +45,39 @@ def test_files_of_known_formats_are_listed_from_all_folders_in_the_order_of_thei
     assert (scan.skipped, scan.ignored) == ({}, {})
 
 
+def test_the_id_of_a_document_is_its_name_in_nfc_however_the_file_system_encodes_it(documents: Path) -> None:
+    write(documents, "u\u0308ber/re\u0301sume\u0301.txt", "z.txt")
+
+    file = scan_folder(documents).files[1]
+
+    assert (file.document_id, file.name) == ("\u00fcber/r\u00e9sum\u00e9.txt", "u\u0308ber/re\u0301sume\u0301.txt")
+    read = read_document(documents, file.name)
+    assert (read.id, read.title) == ("\u00fcber/r\u00e9sum\u00e9.txt", "r\u00e9sum\u00e9")
+    assert list_documents(documents).documents == ("z.txt", "\u00fcber/r\u00e9sum\u00e9.txt")
+
+
+@pytest.mark.parametrize("other", ["A\u030a.txt", "\u212b.txt"])
+def test_of_two_files_whose_names_differ_in_encoding_alone_the_nfc_one_is_read(documents: Path, other: str) -> None:
+    (documents / other).write_text("Other.")
+    (documents / "\u00c5.txt").write_text("This.")
+
+    scan = scan_folder(documents)
+
+    assert [(file.document_id, file.name) for file in scan.files] == [("\u00c5.txt", "\u00c5.txt")]
+    assert scan.skipped == {
+        other: "another file has the same name, with accents encoded in another way: rename one",
+    }
+
+
 def test_a_scanned_file_has_the_size_and_the_hash_of_its_bytes(documents: Path) -> None:
     data = "\ufeffÜber.\r\n".encode()
     (documents / "a.txt").write_bytes(data)
 
-    assert scan_folder(documents).files == (SourceFile("a.txt", 11, hashlib.sha256(data).hexdigest()),)
+    assert scan_folder(documents).files == (SourceFile("a.txt", "a.txt", 11, hashlib.sha256(data).hexdigest()),)
 
 
 def test_every_file_of_another_format_is_ignored_by_name_with_the_reason(documents: Path) -> None:
-    names = ["x.pdf", "README", "txt", "x.txt~", "x.txt.bak", "a/b.docx"]
+    names = ["x.png", "README", "txt", "x.txt~", "x.txt.bak", "a/b.pptx"]
     write(documents, "a.txt", *names)
 
     scan = scan_folder(documents)
@@ -65,6 +99,16 @@ def test_hidden_files_and_folders_are_ignored_by_name_with_the_reason(documents:
         "a/.cache/": "hidden folders are not read",
         "a/.txt": "hidden files are not read",
     }
+
+
+def test_what_office_programs_write_beside_open_documents_is_ignored(documents: Path) -> None:
+    names = ["~$nutes.docx", "a/~$budget.md", "~$a.TXT"]
+    write(documents, "a.txt", "~a.txt", "$a.txt", *names)
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["$a.txt", "a.txt", "~a.txt"]
+    assert scan.ignored == dict.fromkeys(sorted(names), "temporary files of Office programs are not read")
 
 
 def test_links_to_folders_are_ignored_by_name_though_the_documents_folder_itself_may_be_one(documents: Path) -> None:
@@ -150,8 +194,8 @@ def test_text_is_the_same_in_each_encoding_that_is_read(documents: Path, encodin
         (b"ab\xe2\x82", "it is not UTF-8: byte 2 is 0xe2; save it as UTF-8"),
         (b"\xff\xfeA", "it is not UTF-16, as its byte-order mark says: truncated data"),
         (b"\xfe\xff\xd8\x00\x00A", "it is not UTF-16, as its byte-order mark says: illegal UTF-16 surrogate"),
-        ("Text.".encode("utf-16-le"), "it is not text: there is a NUL at character 1"),
-        ("Text.".encode("utf-32"), "it is not text: there is a NUL at character 0"),
+        ("Text.".encode("utf-16-le"), "it looks like UTF-16 without a byte-order mark; save it as UTF-8"),
+        ("Text.".encode("utf-32"), "it looks like UTF-32; save it as UTF-8"),
         ("é\0b\0".encode(), "it is not text: there is a NUL at character 1"),
     ],
 )
@@ -188,6 +232,7 @@ def test_what_is_not_a_readable_file_is_skipped_and_the_rest_is_read(documents: 
     (documents / "dangling.txt").symlink_to("nowhere")
     (documents / "loop.txt").symlink_to("loop.txt")
     (documents / "device.txt").symlink_to("/dev/zero")
+    os.mknod(documents / "socket.txt", stat.S_IFSOCK | 0o600)
     write(documents, "folder.txt/inside.txt", text="Inside.")
     (documents / "link.txt").symlink_to("folder.txt/inside.txt")
 
@@ -198,12 +243,48 @@ def test_what_is_not_a_readable_file_is_skipped_and_the_rest_is_read(documents: 
         "link.txt": "Inside.",
     }
     assert scan.skipped == {
-        "dangling.txt": "it cannot be read: No such file or directory",
+        "dangling.txt": "it is a link to a file that is not there",
         "device.txt": "it is not a regular file",
         "fifo.txt": "it is not a regular file",
         "loop.txt": "it cannot be read: Too many levels of symbolic links",
+        "socket.txt": "it is not a regular file",
     }
     assert list_documents(documents) == FolderContents(("folder.txt/inside.txt", "link.txt"), scan.skipped, {})
+
+
+def test_a_file_that_is_too_large_is_skipped_and_not_read(documents: Path) -> None:
+    (documents / "fits.txt").write_bytes(b"x" * 1_000)
+    with (documents / "huge.txt").open("wb") as file:
+        file.truncate(1 << 40)  # of holes: it takes no room on the disk, and would in memory
+
+    scan = scan_folder(documents, max_bytes=1_000)
+
+    assert ids(scan) == ["fits.txt"]
+    assert scan.skipped == {"huge.txt": "it is too large: 1,099,511,627,776 bytes; max_document_bytes is 1,000"}
+    assert list_documents(documents, 999).skipped == {
+        "fits.txt": "it is too large: 1,000 bytes; max_document_bytes is 999",
+        "huge.txt": "it is too large: 1,099,511,627,776 bytes; max_document_bytes is 999",
+    }
+    assert list_documents(documents).documents == ("fits.txt",)
+
+
+def test_a_look_at_a_folder_opens_no_file_and_sees_those_that_a_scan_would(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(documents, "a.txt", "2026/b.md", ".hidden.txt", ".git/c.txt", "d.png", "2026/deep/e.txt")
+    (documents / "loop").symlink_to(documents)
+    (documents / "dangling.txt").symlink_to("nowhere")
+    Path(os.fsdecode(os.fsencode(documents) + b"/a\xff.txt")).write_text("Text.")
+    monkeypatch.setattr("sourceline.ingest.files.os.open", None)
+
+    look = look_at_folder(documents)
+
+    assert sorted(look.files) == ["2026/b.md", "2026/deep/e.txt", "a.txt", r"a\udcff.txt", "dangling.txt"]
+    status = (documents / "a.txt").stat()
+    assert look.files["a.txt"] == FileStamp(5, status.st_mtime_ns, status.st_ctime_ns)
+    assert look.files["dangling.txt"] is None
+    assert set(look.folders) == {documents, documents / "2026", documents / "2026/deep"}
+    assert look.folders[documents] == (documents.stat().st_dev, documents.stat().st_ino)
 
 
 def test_reading_a_folder_or_nothing_is_a_document_error(documents: Path) -> None:
@@ -216,14 +297,14 @@ def test_reading_a_folder_or_nothing_is_a_document_error(documents: Path) -> Non
 
 
 def test_names_that_are_not_utf8_are_skipped_each_under_a_name_of_its_own(documents: Path) -> None:
-    for name in (b"a\xe9.txt", b"a\xff.txt", b"a\xff.pdf", "a\u0301.txt".encode()):
+    for name in (b"a\xe9.txt", b"a\xff.txt", b"a\xff.png", "a\u0301.txt".encode()):
         Path(os.fsdecode(os.fsencode(documents) + b"/" + name)).write_text("Text.")
 
     scan = scan_folder(documents)
 
-    assert ids(scan) == ["a\u0301.txt"]
+    assert ids(scan) == ["\u00e1.txt"]
     assert scan.skipped == {r"a\udce9.txt": "its name is not UTF-8", r"a\udcff.txt": "its name is not UTF-8"}
-    assert scan.ignored == {r"a\udcff.pdf": OTHER_FORMAT}
+    assert scan.ignored == {r"a\udcff.png": OTHER_FORMAT}
 
 
 @settings(deadline=None)
@@ -296,7 +377,32 @@ def test_a_file_that_cannot_be_opened_for_want_of_resources_is_an_error_and_not_
     def refuse(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("sourceline.ingest.loader.os.open", refuse)
+    monkeypatch.setattr("sourceline.ingest.files.os.open", refuse)
     for read in (scan_folder, list_documents, lambda folder: read_document(folder, "a.txt")):
         with pytest.raises(CorpusError, match=rf"cannot read .*a\.txt: {os.strerror(number)}"):
             read(documents)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "date"),
+    [
+        ("2026-03-04.md", "---\ndate: 2026-05-04\n---\nMinutes of 6 June 2026\n", datetime.date(2026, 5, 4)),
+        ("2026-03-04.md", "Minutes of 6 June 2026\n", datetime.date(2026, 3, 4)),
+        ("2026-03-04 Board/m.txt", "Minutes of 6 June 2026\n\nThe crane is red.\n", datetime.date(2026, 3, 4)),
+        ("m.txt", "Harbour board\r\nMinutes of 6 June 2026\r\n\r\nThe crane is red.\r\n", datetime.date(2026, 6, 6)),
+        ("m.md", "# Board\n\n- Chair: Ilse\n- **Date:** 6 June 2026\n", datetime.date(2026, 6, 6)),
+        ("m.md", "# Board\n\n<!-- Date: 6 June 2026 -->\n\nThe crane is red.\n", None),
+        ("m.txt", "The board met on 6 June 2026.\n", None),
+        ("m.txt", "The crane is red.\n" * 15 + "Date: 6 June 2026\n", None),
+    ],
+)
+def test_a_document_is_of_the_date_that_its_format_says_or_its_name_or_its_head(
+    documents: Path, name: str, text: str, date: datetime.date | None
+) -> None:
+    write(documents, name, text=text)
+    assert read_document(documents, name).date == date
+
+
+def test_front_matter_gives_a_document_its_title(documents: Path) -> None:
+    write(documents, "m.markdown", text="---\ntitle: Harbour board\n---\n# Minutes\n\nThe crane is red.\n")
+    assert read_document(documents, "m.markdown").title == "Harbour board"

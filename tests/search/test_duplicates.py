@@ -7,7 +7,7 @@ import pytest
 from sourceline.ids import citation_id
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import CANDIDATES, MAX_DUPLICATES, Searcher
-from sourceline.types import Answer
+from sourceline.types import Answer, Filters
 from tests.support.publishing import Publish
 
 BRIDGE, HURT, HARBOUR = "The bridge was closed on Monday.", "Nobody was hurt.", "The harbour stayed open all week."
@@ -83,8 +83,8 @@ def test_case_punctuation_and_spaces_make_no_other_text(publish: Publish, other:
 def test_with_a_filter_only_duplicates_that_pass_it_are_named(publish: Publish) -> None:
     searcher = publish({f"{name}/report.txt": f"{BRIDGE} {HURT}" for name in "abcde"})
     for k in (1, 2, 100):
-        assert shown(searcher.ask(CLOSED, k, ["d/*"]))[BRIDGE] == ("d/report.txt", ())
-        texts = shown(searcher.ask(CLOSED, k, ["b/report.txt", "[de]/*"]))
+        assert shown(searcher.ask(CLOSED, k, Filters(("d/*",))))[BRIDGE] == ("d/report.txt", ())
+        texts = shown(searcher.ask(CLOSED, k, Filters(("b/report.txt", "[de]/*"))))
         assert len(texts) == min(k, 2)
         assert texts[BRIDGE] == ("b/report.txt", citations(BRIDGE, "d/report.txt", "e/report.txt"))
 

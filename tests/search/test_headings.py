@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.indexing.builder import build
-from sourceline.types import DEFAULT_MODEL, CitationStatus, Context, Verdict
+from sourceline.types import DEFAULT_MODEL, CitationStatus, Context, Filters, Verdict
 from tests.support.publishing import Publish, all_passages, open_searcher
 
 MINUTES = "Minutes of the council\n\nThe roof leaks.\n\nThe bridge\n\nIt opens on Monday. It is made of oak.\n"
@@ -51,7 +51,7 @@ def test_a_corpus_of_headings_alone_answers_nothing(publish: Publish) -> None:
     # The two tokens are the title's.
     assert (manifest.documents, manifest.passages, manifest.rows, manifest.tokens) == (1, 2, 0, 2)
     for documents in ([], ["a.md"]):
-        answer = searcher.ask("When does the bridge open?", 5, documents)
+        answer = searcher.ask("When does the bridge open?", 5, Filters(tuple(documents)))
         assert (answer.hits, answer.confidence, answer.verdict) == ((), 0, Verdict.NOT_ANSWERED)
 
 
@@ -64,9 +64,9 @@ def test_a_document_of_headings_alone_is_listed_and_stands_in_the_way_of_no_othe
         ("c.md", 1, range(1, 1)),
     ]
     for documents in ([], ["*"], ["b.txt", "c.md"]):
-        (hit,) = searcher.ask("The bridge", 5, documents).hits
+        (hit,) = searcher.ask("The bridge", 5, Filters(tuple(documents))).hits
         assert (hit.passage.text, hit.context) == ("The bridge opens on Monday.", Context("", ""))
-    assert searcher.ask("The bridge", 5, ["c.md"]).hits == ()
+    assert searcher.ask("The bridge", 5, Filters(("c.md",))).hits == ()
 
 
 @pytest.mark.parametrize("later", [MARKDOWN, MARKDOWN.replace("## The tram", "## The trams")])

@@ -33,10 +33,10 @@ from tests.support.texts import document, texts
 CALIBRATION = ReaderCalibration(late_weight=2, unread=-1, decided=100.0, slope=1, intercept=0)
 E1, E2, E3 = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 
-# Sentences of all lengths, and what is none.
-passages = texts | st.builds(
-    lambda word, count: word * count, st.sampled_from(["The ﬁre. ", "né ", "x"]), st.integers(1, 130)
-)
+# Sentences of all lengths, and what is none; a passage always holds a letter or digit.
+passages = (
+    texts | st.builds(lambda word, count: word * count, st.sampled_from(["The ﬁre. ", "né ", "x"]), st.integers(1, 130))
+).filter(plain_letters)
 
 
 @st.composite
@@ -47,11 +47,11 @@ def surroundings(draw: st.DrawFn) -> Surroundings:
     answers = [draw(st.booleans()) or number == at for number in range(len(around))]
     rows = [sum(answers[:number]) if answers[number] else None for number in range(len(around))]
     heading = st.sampled_from(["", "Plan", "Plan \n", "x" * 100, "x" * 101]) | st.sampled_from(around)
-    return Surroundings(draw(heading), draw(heading | st.none()), tuple(rows), tuple(around), at)
+    return Surroundings(draw(heading), draw(heading | st.none()), tuple(rows), tuple(around), (None,) * len(around), at)
 
 
 def around(*sentences: str, at: int = 0, title: str = "", section: str | None = None) -> Surroundings:
-    return Surroundings(title, section, tuple(range(len(sentences))), sentences, at)
+    return Surroundings(title, section, tuple(range(len(sentences))), sentences, (None,) * len(sentences), at)
 
 
 @given(around=surroundings())
@@ -76,25 +76,27 @@ def test_a_chunk_is_headings_and_consecutive_passages_around_its_own(around: Sur
         passages = plain[first : last + 1]
         return [t for t in titles if 0 < len(t) <= HEADING_CHARACTERS and t not in passages] + passages
 
-    (inside, *_) = (
-        range(first, last + 1)
+    # Where texts repeat, several ranges of passages look the same.
+    assert any(
+        is_small_and_full(range(first, last + 1), around.at, plain)
         for first in range(around.at + 1)
         for last in range(around.at, len(plain))
         if lines == expected(first, last)
         and [row for row in around.rows[first : last + 1] if row is not None] == list(chunk.rows)
     )
-    size = sum(len(plain[number]) for number in inside)
 
-    # The sentence before it is there unless there is none or it is too long; beyond that the chunk is small, and full.
-    before = around.at - 1
-    if before >= 0 and len(plain[before]) + len(plain[around.at]) <= DEFAULT_READING.with_before_characters:
-        assert before in inside
-    if len(inside) > 1:
-        with_before = list(inside) == [before, around.at] and size <= DEFAULT_READING.with_before_characters
-        assert with_before or size <= DEFAULT_READING.chunk_characters
-    for other in (inside[0] - 1, inside[-1] + 1):
-        if 0 <= other < len(plain):
-            assert size + len(plain[other]) > DEFAULT_READING.chunk_characters
+
+def is_small_and_full(inside: range, at: int, texts: list[str]) -> bool:
+    """Return whether these passages are a chunk around one: as many as fit, and the one before it if that is short."""
+    size = sum(len(texts[number]) for number in inside)
+    before, reading = at - 1, DEFAULT_READING
+    if before >= 0 and len(texts[before]) + len(texts[at]) <= reading.with_before_characters and before not in inside:
+        return False
+    with_before = list(inside) == [before, at] and size <= reading.with_before_characters
+    if len(inside) > 1 and not with_before and size > reading.chunk_characters:
+        return False
+    others = (other for other in (inside[0] - 1, inside[-1] + 1) if 0 <= other < len(texts))
+    return all(size + len(texts[other]) > reading.chunk_characters for other in others)
 
 
 def test_a_chunk_grows_behind_its_passage_and_before_it_in_turn() -> None:
@@ -121,9 +123,17 @@ def test_title_and_section_stand_in_front_unless_they_are_long_or_said_already()
 
 
 def test_a_heading_is_read_and_has_no_sentence() -> None:
-    chunk = chunk_around(Surroundings("Plan", "Costs", (4, None, 5), ("It rose.", "Costs", "It fell."), 2))
+    chunk = chunk_around(Surroundings("Plan", "Costs", (4, None, 5), ("It rose.", "Costs", "It fell."), (None,) * 3, 2))
     assert (chunk.input.text, chunk.rows) == ("Plan\nIt rose.\nCosts\nIt fell.\n", (4, 5))
     assert sentences(chunk.input) == ["It rose.", "It fell."]
+
+
+def test_who_speaks_stands_in_front_where_that_changes() -> None:
+    texts = ("Is it open?", "It is.", "Since May.", "The what is Oil.")
+    speakers = ("Ilse Kern", "Bo Lind", "Bo Lind", None)
+    chunk = chunk_around(Surroundings("Call", None, (0, 1, 2, 3), texts, speakers, 1))
+    assert chunk.input.text == "Call\nIlse Kern: Is it open?\nBo Lind: It is.\nSince May.\nThe what is Oil.\n"
+    assert sentences(chunk.input) == ["Ilse Kern: Is it open?", "Bo Lind: It is.", *texts[2:]]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sourceline.index.row_filter import RowFilter
 from sourceline.search.confidence import Calibration, ConfidenceFeatures, ReaderCalibration, load_calibration
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import CANDIDATES, RIVALS, Searcher
-from sourceline.types import DEFAULT_MODEL, Answer, Context, Mode, Verdict
+from sourceline.types import DEFAULT_MODEL, Answer, Context, Filters, Mode, Verdict
 from tests.support.made_up_snapshots import score_by_definition
 from tests.support.publishing import Publish, all_passages, open_searcher
 from tests.support.rerankers import NOT_READ, ScriptedReranker
@@ -126,14 +126,14 @@ def test_the_context_of_a_passage_is_the_whole_sentences_beside_it_in_its_paragr
     searcher = publish(
         {"a.txt": BRIDGE, "b.txt": f"{HARBOUR} {HURT}\n\n{BRIDGE} {PILGRIMS}", "c.md": f"# Note\n\n{HURT}"}
     )
-    assert contexts(searcher.ask("harbour", 9, ["b.txt"])) == {
+    assert contexts(searcher.ask("harbour", 9, Filters(("b.txt",)))) == {
         HARBOUR: Context("", HURT),
         HURT: Context(HARBOUR, ""),
         BRIDGE: Context("", PILGRIMS),
         PILGRIMS: Context(BRIDGE, ""),
     }
     for document in ("a.txt", "c.md"):
-        assert list(contexts(searcher.ask("harbour", 9, [document])).values()) == [Context("", "")]
+        assert list(contexts(searcher.ask("harbour", 9, Filters((document,)))).values()) == [Context("", "")]
 
 
 def test_candidates_come_from_the_documents_of_the_filter(publish: Publish) -> None:
@@ -142,8 +142,8 @@ def test_candidates_come_from_the_documents_of_the_filter(publish: Publish) -> N
     searcher = publish({"a.txt": first, "b.txt": f"{HARBOUR} {HURT}", "c.txt": last})
     question = "When was the bridge closed?"
     assert {document for document, _ in places(searcher.ask(question, 100))} == {"a.txt", "c.txt"}
-    assert sorted(places(searcher.ask(question, 5, ["b.txt"]))) == [("b.txt", 0), ("b.txt", 1)]
-    assert len(searcher.ask(question, 100, ["b.txt", "c.txt"]).hits) == 2 + 2 * CANDIDATES
+    assert sorted(places(searcher.ask(question, 5, Filters(("b.txt",))))) == [("b.txt", 0), ("b.txt", 1)]
+    assert len(searcher.ask(question, 100, Filters(("b.txt", "c.txt"))).hits) == 2 + 2 * CANDIDATES
 
 
 def test_documents_are_filtered_by_id_or_glob(publish: Publish) -> None:
@@ -161,10 +161,32 @@ def test_documents_are_filtered_by_id_or_glob(publish: Publish) -> None:
         ([""], []),
         (["[", "\ud800", "\0", "../notes.md"], []),
     ]:
-        answer = searcher.ask("bridge", 9, patterns)
+        answer = searcher.ask("bridge", 9, Filters(tuple(patterns)))
         assert sorted(document for document, _ in places(answer)) == sorted(expected)
         if not expected:
             assert (answer.hits, answer.confidence, answer.verdict) == ((), 0, Verdict.NOT_ANSWERED)
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "expected"),
+    [
+        (["minutes [draft].txt", "minutes d.txt"], "minutes [draft].txt", ["minutes [draft].txt"]),
+        (["minutes d.txt", "minutes r.txt"], "minutes [draft].txt", ["minutes d.txt", "minutes r.txt"]),
+        (["a[!b].md", "ac.md", "ad.md"], "a[!b].md", ["a[!b].md"]),
+        (["what?.txt", "whats.txt"], "what?.txt", ["what?.txt"]),
+        (["*.txt", "b.txt"], "*.txt", ["*.txt"]),
+        (["m\u00e4rz.txt", "mai.txt"], "ma\u0308rz.txt", ["m\u00e4rz.txt"]),
+        (["ma\u0308rz.txt", "mai.txt"], "m?rz.*", ["m\u00e4rz.txt"]),
+        (["ma\u0308rz [1].txt", "m\u00e4rz 1.txt"], "m\u00e4rz [1].txt", ["m\u00e4rz [1].txt"]),
+    ],
+)
+def test_a_filter_that_is_the_id_of_a_document_is_no_glob_and_accents_are_the_same_in_any_encoding(
+    publish: Publish, names: list[str], given: str, expected: list[str]
+) -> None:
+    searcher = publish({name: f"The pool opens in {name}." for name in names})
+
+    answer = searcher.ask("When does the pool open?", 9, Filters((given,)))
+    assert sorted(document for document, _ in places(answer)) == sorted(expected)
 
 
 @pytest.mark.parametrize("question", [PILGRIMS, "Who met?", "trade", "東京", "the of"])
@@ -272,7 +294,7 @@ def test_without_a_calibration_of_the_reader_confidence_is_that_of_late_interact
 
 def test_of_the_documents_asked_about_alone_sentences_answer(publish: Publish) -> None:
     searcher = reading(publish({"a.txt": f"{BRIDGE} {HURT}", "b.txt": HARBOUR}), {HARBOUR: 9.0})
-    assert sorted(places(searcher.ask("bridge", 9, ["a.txt"]))) == [("a.txt", 0), ("a.txt", 1)]
+    assert sorted(places(searcher.ask("bridge", 9, Filters(("a.txt",))))) == [("a.txt", 0), ("a.txt", 1)]
 
 
 def test_equal_sentences_in_equal_contexts_are_shown_once_in_document_order_after_reading(publish: Publish) -> None:

@@ -23,6 +23,8 @@ ROUTES = [
     ("GET", "/v1/citations/{citation}"),
     ("GET", "/v1/documents"),
     ("GET", "/v1/documents/{document}"),
+    ("PUT", "/v1/documents/{document}"),
+    ("DELETE", "/v1/documents/{document}"),
     ("GET", "/v1/index"),
     ("POST", "/v1/index/rebuild"),
     ("GET", "/healthz"),
@@ -33,7 +35,7 @@ ROUTES = [
 
 # Of what the schema lets through, a question without a word is still refused; a body can be too long as well.
 CHECKS = {
-    "positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409", "413", "422"]},
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "413", "422"]},
     "negative_data_rejection": {"expected-statuses": ["400", "404", "413", "422"]},
 }
 

@@ -43,7 +43,7 @@ def answer_at_length(request: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[Address]:
-    methods = ["GET", "POST"]
+    methods = ["GET", "POST", "PUT"]
     routes = [Route("/", echo, methods=methods), Route("/wait", wait_a_second), Route("/large", answer_at_length)]
     with listening(Starlette(routes=routes)) as address:
         yield address
@@ -77,6 +77,10 @@ def test_a_head_that_does_not_come_is_not_waited_for(
 
 def trickle(connection: socket.socket) -> NoReturn:
     connection.sendall(b"GET / HTTP/1.1\r\nAccept: ")
+    send_letters(connection)
+
+
+def send_letters(connection: socket.socket) -> NoReturn:
     while True:
         connection.sendall(b"a")
         time.sleep(0.01)
@@ -96,6 +100,28 @@ def test_a_body_that_does_not_come_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(protocol, "BODY_SECONDS", 0.2)
     assert_refused(exchange(address, sent), 408)
+
+
+def test_a_document_has_the_time_of_a_body_for_each_piece(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 1)
+    with socket.create_connection(address) as connection:
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n")
+        for letter in b"in piece":
+            time.sleep(0.3)
+            connection.sendall(bytes([letter]))
+        assert connection.recv(65536).endswith(b"in piece")
+    sent = b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nin"
+    assert_refused(exchange(address, sent), 408)
+
+
+def test_a_document_that_is_answered_already_is_not_waited_for(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.3)
+    with socket.create_connection(address) as connection:
+        connection.sendall(b"PUT /wait HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n")
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_letters(connection)
 
 
 def test_a_request_whose_answer_has_no_body_is_not_waited_for_either(
@@ -160,6 +186,8 @@ def test_a_client_that_takes_its_answer_slowly_gets_all_of_it(
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0, 5\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"PUT /v1/documents/a.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: example.org\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",

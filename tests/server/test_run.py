@@ -16,6 +16,7 @@ from sourceline.server.run import run
 from tests.conftest import Rebuild
 from tests.support.api import wait_until
 from tests.support.server import children, exchange, is_alive, running, start
+from tests.support.texts import FORMATS_READ
 
 pytestmark = pytest.mark.enable_socket
 
@@ -179,7 +180,7 @@ def test_a_first_build_that_fails_is_one_line(documents: Path, index: Path) -> N
     assert process.returncode == 1
     assert (
         error.splitlines()[-1]
-        == f"sourceline: no document in {documents} can be read: it is empty; these formats are read: .md, .txt"
+        == f"sourceline: no document in {documents} can be read: it is empty; these formats are read: {FORMATS_READ}"
     )
     assert "Traceback" not in error
 

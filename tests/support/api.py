@@ -31,9 +31,11 @@ def client_of(app: FastAPI) -> TestClient:
 
 
 @contextmanager
-def serve(documents: Path, index: Path, api_key: str = "", reranker: str = DEFAULT_RERANKER) -> Iterator[TestClient]:
-    """Serve an index of one's own."""
-    app = create_app(load_settings(documents=documents, index=index, api_key=api_key, reranker=reranker))
+def serve(
+    documents: Path, index: Path, api_key: str = "", reranker: str = DEFAULT_RERANKER, **more: object
+) -> Iterator[TestClient]:
+    """Serve an index of one's own, with more settings."""
+    app = create_app(load_settings(documents=documents, index=index, api_key=api_key, reranker=reranker, **more))
     with client_of(app) as client:
         yield client
 

@@ -1,9 +1,16 @@
 """Texts that break programs: what the property tests feed to everything that counts characters."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
+
 from hypothesis import strategies as st
 
-from sourceline.ingest.formats import FORMATS
+from sourceline.ingest.formats import FORMATS, markdown, plain
 from sourceline.types import Document
+
+# As a message names them that says what is read.
+FORMATS_READ = ", ".join(sorted(FORMATS))
 
 _FRAGMENTS = [
     *("The council met on Monday. ", "Dr. Smith left. ", "word ", "A", "b.", "?!", "…", "。", "1.5 ", "7"),
@@ -22,6 +29,20 @@ texts = st.lists(
 ).map("".join)  # fmt: skip
 
 
+_PAGE_NUMBER = re.compile(r"(?i)\W*(?:(?:page|seite|p\.|s\.)\s*)?\d+(?:\s*(?:of|von|de|sur|di|/)\s*\d+)?\W*")
+
+
+def lost_lines(text: str, spans: Iterable[tuple[int, int]]) -> list[str]:
+    """Return what has a letter or digit and is in none of ``spans``, by line, but for what pages repeat."""
+    lost, first = [], 0
+    for start, end in [*spans, (len(text), len(text))]:
+        lost += [line for line in re.split(r"[\r\n\f]+", text[first:start]) if any(map(str.isalnum, line))]
+        first = end
+    heads = Counter(re.sub(r"\d+", "#", line.strip()) for line in re.split(r"[\r\n\f]+", text))
+    return [line for line in lost if not _PAGE_NUMBER.fullmatch(line) and heads[re.sub(r"\d+", "#", line.strip())] < 2]
+
+
 def document(text: str, id_: str = "report.txt") -> Document:
     """Return a document as its format reads it."""
-    return Document(id_, "Report", text, "", FORMATS[id_[id_.rindex(".") :]](text))
+    parsed = (markdown.parse if id_.endswith(".md") else plain.parse)(text)
+    return Document(id_, "Report", parsed.text, "", parsed.blocks, parsed.date, parsed.pages)

@@ -37,7 +37,7 @@ from sourceline.indexing.builder import build
 from sourceline.search.confidence import ReaderCalibration, load_calibration
 from sourceline.search.query import encode_query, validate_question
 from sourceline.search.searcher import Searcher
-from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, Backend
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, Backend, Filters
 from training.reader.data import fold_of
 
 # Two chunks whose best sentence scores as much are enough: on held-out documents, R@1 is that of reading four at once.
@@ -127,12 +127,12 @@ def collect(folder: Path, fold: int, limit: int, scratch: Path) -> Iterator[Exam
     labels = gold_rows(snapshot.passages, questions)
     jobs: list[tuple[str, str, RowFilter | None, set[int]]] = []
     for question in questions:
-        scope = searcher.filter_documents([question.scope]) if question.scope else None
+        scope = searcher.filter_rows(Filters(documents=(question.scope,))) if question.scope else None
         kind = "answered" if question.answerable else "near"
         jobs.append((kind, question.text, scope, labels[question.id]))
         if question.answerable and chance.random() < 0.3:
             other = chance.choice([id_ for id_ in documents if id_ != subject(question)])
-            jobs.append(("far", question.text, searcher.filter_documents([other]), set()))
+            jobs.append(("far", question.text, searcher.filter_rows(Filters(documents=(other,))), set()))
     jobs += [("nonsense", text, None, set()) for text in NONSENSE]
 
     def ask(job: tuple[str, str, RowFilter | None, set[int]]) -> Example | None:

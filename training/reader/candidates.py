@@ -21,7 +21,7 @@ from sourceline.indexing.builder import build
 from sourceline.search.query import encode_query, validate_question
 from sourceline.search.reranking import ReaderChunk, chunk_around, select_chunks
 from sourceline.search.searcher import Searcher
-from sourceline.types import DEFAULT_MODEL, Backend
+from sourceline.types import DEFAULT_MODEL, Backend, Filters
 
 CHUNKS = 6  # of each setting
 
@@ -94,7 +94,7 @@ def write_candidates(folder: Path, cache: Path, name: str, scratch: Path) -> Non
 
 def settings(question: Question, searcher: Searcher) -> list[tuple[str, RowFilter | None]]:
     """Return the settings in which a question is asked."""
-    scoped = [("scope", searcher.filter_documents([question.scope]))] if question.scope else []
+    scoped = [("scope", searcher.filter_rows(Filters(documents=(question.scope,))))] if question.scope else []
     return [*scoped, ("open", None)]
 
 

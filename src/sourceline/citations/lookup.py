@@ -4,6 +4,7 @@ from sourceline.citations.ledger import Ledger
 from sourceline.citations.tracking import latest_successor, match_reappeared, similarity
 from sourceline.errors import UnknownCitationError
 from sourceline.index.passage_store import PassageStore
+from sourceline.text import same_but_typography
 from sourceline.types import Citation, CitationStatus, PassageInContext
 
 _NEVER_ISSUED = "no citation with this id was ever issued"
@@ -24,20 +25,32 @@ def look_up(citation: str, passages: PassageStore, ledger: Ledger) -> Citation:
     cited = ledger.issued(citation)
     if cited is None:
         raise UnknownCitationError(_NEVER_ISSUED)
-    now = latest_successor(citation, passages, ledger) or _same_text_elsewhere(cited, passages, ledger)
+    now = latest_successor(citation, passages, ledger)
+    stands = now is not None and _changed_id_alone(citation, now.passage.id, ledger)
+    if now is None and ledger.resolution(citation) is None:
+        now, stands = _same_text_now(cited, passages)
     if now is None:
         return Citation(citation, CitationStatus.REMOVED, cited, None, None)
-    if now.passage.text == cited.passage.text:
+    if stands:
+        return Citation(citation, CitationStatus.CURRENT, now, now, None)
+    if same_but_typography(now.passage.text, cited.passage.text):
         return Citation(citation, CitationStatus.MOVED, cited, now, None)
     return Citation(citation, CitationStatus.CHANGED, cited, now, similarity(cited.passage.text, now.passage.text))
 
 
-def _same_text_elsewhere(cited: PassageInContext, passages: PassageStore, ledger: Ledger) -> PassageInContext | None:
-    """Return where the text stands now if no build compared the old place with the new one.
+def _changed_id_alone(citation: str, now: str, ledger: Ledger) -> bool:
+    """Return whether the sentence stands as cited and only its id is another, ``now``."""
+    chain = [citation, *ledger.successors(citation)]
+    steps = (ledger.resolution(id_) for id_ in chain[: chain.index(now)])
+    return all(step is not None and step.status is CitationStatus.CURRENT for step in steps)
 
-    That happens when the snapshots were deleted, or were in an older format, and the ledger was kept.
+
+def _same_text_now(cited: PassageInContext, passages: PassageStore) -> tuple[PassageInContext | None, bool]:
+    """Return where the text of a citation stands now that no build found gone, and whether that is as it was cited.
+
+    There are such when a ledger is put beside snapshots that were built without it.
     """
-    if ledger.resolution(cited.passage.id):
-        return None
-    resolutions = match_reappeared([cited], passages.find_texts({cited.passage.text}))
-    return next((passages.find([r.successor]) for r in resolutions if r.successor), None)
+    for resolution in match_reappeared([cited], passages.find_texts({cited.passage.text})):
+        if resolution.successor:
+            return passages.find([resolution.successor]), resolution.status is CitationStatus.CURRENT
+    return None, False

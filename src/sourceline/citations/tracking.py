@@ -1,13 +1,16 @@
 """What became of the citations that a build no longer finds: moved, changed or removed."""
 
+import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from difflib import SequenceMatcher
 
 from sourceline.citations.ledger import Ledger, Resolution
-from sourceline.index.passage_store import DocumentEntry, PassageStore
+from sourceline.ids import citation_id, exact_citation_id
+from sourceline.index.passage_store import SELECTOR_CHARACTERS, DocumentEntry, PassageStore
 from sourceline.index.snapshot import Snapshot
+from sourceline.text import has_cut_word, nfc, plain_typography, same_but_typography, without_hyphens
 from sourceline.types import CitationStatus, Passage, PassageInContext
 
 # A text of fewer words ("Thank you.") is too common to track unless its context moved too.
@@ -38,7 +41,10 @@ def record_citations(ledger: Ledger, before: Snapshot | None, after: Snapshot) -
         for id_ in {**old_entries, **new_entries}
         if id_ not in old_entries or id_ not in new_entries or _differ(old_entries[id_], new_entries[id_])
     ]
-    old = {id_: before.passages.in_context(old_entries[id_]) for id_ in touched if before and id_ in old_entries}
+    if before:
+        old = {id_: before.passages.in_context(old_entries[id_]) for id_ in touched if id_ in old_entries}
+    else:  # in an older format, or lost
+        old = ledger.standing()
     new = {id_: after.passages.in_context(new_entries[id_]) for id_ in touched if id_ in new_entries}
     old_ids = {passage.passage.id for document in old.values() for passage in document}
     appeared = [p for document in new.values() for p in document if p.passage.id not in old_ids]
@@ -62,23 +68,24 @@ def similarity(text: str, other: str) -> float:
     >>> similarity("Trade grew by 7 percent.", "Trade grew by 9 percent.")
     0.8
     """
-    matcher = SequenceMatcher(None, text.casefold().split(), other.casefold().split(), autojunk=False)
-    return matcher.ratio()
+    words, others = (plain_typography(both).casefold().split() for both in (text, other))
+    return SequenceMatcher(None, words, others, autojunk=False).ratio()
 
 
 def match_reappeared(lost: Iterable[PassageInContext], appeared: Sequence[PassageInContext]) -> Iterator[Resolution]:
-    """Yield the new location of each lost citation whose exact text reappeared.
+    """Yield the new location of each lost citation whose text reappeared, whatever its typography.
 
     Args:
         lost: citations of any age that are not in the new snapshot.
         appeared: passages of the new snapshot that were not in the one before.
     """
-    by_text: dict[str, list[PassageInContext]] = defaultdict(list)
-    for new in appeared:
-        by_text[new.passage.text].append(new)
+    by_text = _ByText(appeared)
     for old in lost:
-        candidates = by_text[old.passage.text]
+        candidates = by_text.same(old)
         if not candidates:
+            continue
+        if same := _by_older_id(old, candidates) or _otherwise_cut(old, candidates):
+            yield Resolution(old.passage.id, CitationStatus.CURRENT, same.passage.id)
             continue
         best = max(candidates, key=lambda new: (_same_document(old, new), _agreement(old, new)))
         if _is_distinctive(old) or _same_document(old, best) or _agreement(old, best):
@@ -100,16 +107,19 @@ def match_missing(
         kept: passages of other documents that stand as before; one of them can hold the text as well.
     """
     present = {passage.passage.id: passage for passage in new}
-    by_text: dict[str, list[PassageInContext]] = defaultdict(list)
-    for passage in [*new, *kept]:
-        by_text[passage.passage.text].append(passage)
-    accounted_for = {passage.passage.id for passage in [*old, *moved.values()]}
+    by_text = _ByText([*new, *kept])
+    moved_along = [moved[passage.passage.id] for passage in old if passage.passage.id in moved]
+    accounted_for = {passage.passage.id for passage in [*old, *moved_along]}
     fresh = [passage.passage for passage in new if passage.passage.id not in accounted_for]
     for missing, (first, last) in zip(old, _ordinal_ranges(old, present, moved, len(new)), strict=True):
         citation = missing.passage.id
         if citation in present or citation in moved:
             continue
-        copy = _surviving_copy(missing, by_text[missing.passage.text])
+        copies = by_text.same(missing)
+        if same := _by_older_id(missing, copies):
+            yield Resolution(citation, CitationStatus.CURRENT, same.passage.id)
+            continue
+        copy = _surviving_copy(missing, copies)
         if copy:
             yield Resolution(citation, CitationStatus.MOVED, copy.passage.id)
             continue
@@ -135,28 +145,39 @@ def _resolutions(
 ) -> Iterator[Resolution]:
     """Yield a resolution for every citation missing from the new snapshot.
 
-    ``old`` and ``new`` hold the documents that changed.
+    ``old`` and ``new`` hold the documents that changed, ``appeared`` the passages whose ids are not in ``old``.
     """
-    new_ids = {passage.passage.id for document in new.values() for passage in document}
-    appeared_by_id = {passage.passage.id: passage for passage in appeared}
-    stayed = {
-        _document_and_text(p) for document in new.values() for p in document if p.passage.id not in appeared_by_id
-    }
+    by_id = {passage.passage.id: passage for document in new.values() for passage in document}
+    renamed = list(_older_ids(ledger, new))
+    yield from renamed
+    moved = {r.citation: by_id[r.successor] for r in renamed if r.successor}
+    for document_id, passages_before in old.items():
+        shortened = list(_shortened(passages_before, new.get(document_id, []), by_id.keys() | moved.keys()))
+        yield from shortened
+        moved |= {r.citation: by_id[r.successor] for r in shortened if r.successor}
+    appeared_ids = {passage.passage.id for passage in appeared}
+    stayed = {_document_and_text(p) for document in new.values() for p in document if p.passage.id not in appeared_ids}
     just_lost = {passage.passage.id for document in old.values() for passage in document}
+    appeared_texts = _ByText(appeared)
     lost = [
         cited
         for cited in ledger.with_texts(passage.passage.text for passage in appeared)
-        if cited.passage.id not in appeared_by_id
+        if cited.passage.id not in appeared_ids
+        and cited.passage.id not in moved
         and passages.find([cited.passage.id]) is None
         # A new copy of a text takes nothing from where the text still stands.
         and _document_and_text(cited) not in stayed
-        and (cited.passage.id in just_lost or not _has_same_text_now(cited, passages, ledger))
+        and (
+            cited.passage.id in just_lost
+            or _by_older_id(cited, appeared_texts.same(cited))
+            or not _has_same_text_now(cited, passages, ledger)
+        )
     ]
     reappeared = list(match_reappeared(lost, appeared))
     yield from reappeared
-    moved = {r.citation: appeared_by_id[r.successor] for r in reappeared if r.successor}
+    moved |= {r.citation: by_id[r.successor] for r in reappeared if r.successor}
     for document_id, old_passages in old.items():
-        missing = [p for p in old_passages if p.passage.id not in new_ids and p.passage.id not in moved]
+        missing = [p for p in old_passages if p.passage.id not in by_id and p.passage.id not in moved]
         if not missing:
             continue
         target = document_id
@@ -164,6 +185,76 @@ def _resolutions(
             target = renamed_to(moved[p.passage.id] for p in old_passages if p.passage.id in moved) or document_id
         texts = {passage.passage.text for passage in missing}
         yield from match_missing(old_passages, new.get(target, []), moved, passages.find_texts(texts))
+
+
+def _older_ids(ledger: Ledger, new: dict[str, list[PassageInContext]]) -> Iterator[Resolution]:
+    """Yield the ids that indexes before format 8 gave passages of these documents, with the ids that they have now."""
+    ids = {passage.passage.id for document in new.values() for passage in document}
+    renamed: dict[str, str] = {}
+    for document in new.values():
+        repetitions: Counter[str] = Counter()
+        for passage in document:
+            p = passage.passage
+            # They took a file's name as the file system has it, and that of macOS had accents apart.
+            for name in {p.document_id, unicodedata.normalize("NFD", p.document_id)}:
+                renamed[exact_citation_id(name, p.text, repetitions[p.text])] = p.id
+            repetitions[p.text] += 1
+    older = renamed.keys() - ids
+    for citation, successor in ledger.latest_successors(sorted(older)).items():
+        if successor != renamed[citation]:
+            yield Resolution(citation, CitationStatus.CURRENT, renamed[citation])
+
+
+def _shortened(
+    old: Sequence[PassageInContext], new: Sequence[PassageInContext], known: Set[str]
+) -> Iterator[Resolution]:
+    """Yield the passages of a document that stand where they stood, without what was in front of them.
+
+    That is so when another version no longer takes the name of a speaker or the box of a task for a part of what is
+    said. An edit would have moved the end of the sentence.
+    """
+    by_end = {passage.passage.end: passage.passage for passage in new}
+    for passage in old:
+        before, now = passage.passage, by_end.get(passage.passage.end)
+        if before.id not in known and now and before.start < now.start and before.text.endswith(now.text):
+            yield Resolution(before.id, CitationStatus.CURRENT, now.id)
+
+
+def _by_older_id(old: PassageInContext, candidates: Sequence[PassageInContext]) -> PassageInContext | None:
+    """Return which of these passages of the same text had the id of ``old`` before format 8."""
+    here = {new.passage.id: new for new in candidates if _same_document(old, new)}
+    p = old.passage
+    for repetition in range(len(here)):
+        if exact_citation_id(p.document_id, p.text, repetition) == p.id:
+            id_now = citation_id(p.document_id, p.text, repetition)
+            return here.get(id_now) if id_now != p.id else None
+    return None
+
+
+def _otherwise_cut(old: PassageInContext, candidates: Sequence[PassageInContext]) -> PassageInContext | None:
+    """Return the passage in which the same words are cut at other line ends, which changes an id."""
+    form = plain_typography(old.passage.text)
+    here = [new for new in candidates if _same_document(old, new) and plain_typography(new.passage.text) != form]
+    return max(here, key=lambda new: _agreement(old, new), default=None)
+
+
+class _ByText:
+    """Passages by their text, whatever its typography."""
+
+    def __init__(self, passages: Iterable[PassageInContext]) -> None:
+        self._groups: dict[str, dict[tuple[str, bool], list[PassageInContext]]] = defaultdict(lambda: defaultdict(list))
+        for passage in passages:
+            text = passage.passage.text
+            self._groups[without_hyphens(text)][plain_typography(text), has_cut_word(text)].append(passage)
+
+    def same(self, passage: PassageInContext) -> list[PassageInContext]:
+        """Return the passages whose text is the same but for typography, as ``same_but_typography`` has it."""
+        text = passage.passage.text
+        form, is_cut = plain_typography(text), has_cut_word(text)
+        groups = self._groups.get(without_hyphens(text), {}).items()
+        return [
+            other for (other_form, cut), others in groups if other_form == form or is_cut or cut for other in others
+        ]
 
 
 def _ordinal_ranges(
@@ -229,9 +320,19 @@ def _agreement(old: PassageInContext, new: PassageInContext) -> int:
 
     Every document has a beginning and an end, so an empty prefix or suffix counts only if the other side matches.
     """
-    sides = [(old.prefix.split(), new.prefix.split()), (old.suffix.split(), new.suffix.split())]
-    agreeing = [words for words, others in sides if words == others]
+    prefixes = [without_hyphens(passage.prefix).strip()[::-1] for passage in (old, new)]
+    suffixes = [without_hyphens(passage.suffix).strip() for passage in (old, new)]
+    agreeing = [text for text, other in (prefixes, suffixes) if _begin_alike(text, other)]
     return len(agreeing) if any(agreeing) else 0
+
+
+def _begin_alike(text: str, other: str) -> bool:
+    """Return whether two texts are the same as far as both go, where at least one goes far.
+
+    How far the characters on one side of a passage go depends on the typography, and their last may be half a letter.
+    """
+    length = min(len(text), len(other))
+    return text == other or (length > SELECTOR_CHARACTERS // 2 and text[: length - 2] == other[: length - 2])
 
 
 def _is_distinctive(passage: PassageInContext) -> bool:
@@ -239,17 +340,17 @@ def _is_distinctive(passage: PassageInContext) -> bool:
 
 
 def _same_document(old: PassageInContext, new: PassageInContext) -> bool:
-    return old.passage.document_id == new.passage.document_id
+    return nfc(old.passage.document_id) == nfc(new.passage.document_id)
 
 
 def _document_and_text(passage: PassageInContext) -> tuple[str, str]:
-    return passage.passage.document_id, passage.passage.text
+    return nfc(passage.passage.document_id), without_hyphens(passage.passage.text)
 
 
 def _has_same_text_now(cited: PassageInContext, passages: PassageStore, ledger: Ledger) -> bool:
     """Return whether an earlier build found where a lost citation went, and its text still stands there."""
     now = latest_successor(cited.passage.id, passages, ledger)
-    return now is not None and now.passage.text == cited.passage.text
+    return now is not None and same_but_typography(now.passage.text, cited.passage.text)
 
 
 def _differ(old: DocumentEntry, new: DocumentEntry) -> bool:

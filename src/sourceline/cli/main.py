@@ -1,26 +1,31 @@
 """The commands."""
 
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from sourceline import __version__
 from sourceline.config import Settings, load_settings
-from sourceline.errors import SourcelineError
+from sourceline.errors import BuildRunningError, CorpusError, SourcelineError
 from sourceline.text import log_to_stderr, one_line
 from sourceline.types import Backend, Mode
 
 if TYPE_CHECKING:  # rich is imported when something is shown
     from rich.console import Console
     from rich.progress import TaskID
+
+    from sourceline.types import BuildReport
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +46,7 @@ def main() -> None:
     try:
         app(args=globals_first(sys.argv[1:]), prog_name="sourceline")
     except SourcelineError as error:
-        err().print(one_line(f"sourceline: {error}"), style="red", markup=False, soft_wrap=True)
+        _print_error(error)
         sys.exit(1)
 
 
@@ -115,18 +120,38 @@ def serve(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes.", show_default="1")] = None,
     capacity: Annotated[int | None, typer.Option(min=1, help="Requests taken in at once.", show_default="64")] = None,
+    watch: Annotated[
+        bool | None, typer.Option("--watch", help="Rebuild the index when documents change.", show_default=False)
+    ] = None,
+    allow_edits: Annotated[
+        bool | None,
+        typer.Option("--allow-edits", help="Let documents be written over HTTP; needs a key.", show_default=False),
+    ] = None,
 ) -> None:
     """Serve the page and the API, after building the index if there is none."""
-    settings: Settings = context.obj(host=host, port=port, workers=workers, capacity=capacity)
+    settings: Settings = context.obj(
+        host=host, port=port, workers=workers, capacity=capacity, watch=watch, allow_edits=allow_edits
+    )
     from sourceline.server.run import run
 
     run(settings, say=lambda text: typer.echo(one_line(text), err=True))
 
 
 @app.command("rebuild-index")
-def rebuild_index(context: typer.Context, as_json: Json = False) -> None:
+def rebuild_index(
+    context: typer.Context,
+    as_json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and rebuild whenever documents change.")] = False,
+) -> None:
     """Read the documents, encode what is new, publish a new snapshot. Exit code 1 if a file could not be read."""
     settings: Settings = context.obj()
+    if watch:
+        _keep_rebuilding(settings, as_json)
+    elif _rebuild(settings, as_json).skipped:
+        raise typer.Exit(1)
+
+
+def _rebuild(settings: Settings, as_json: bool) -> "BuildReport":
     from sourceline.api import Index
     from sourceline.cli import render
 
@@ -137,13 +162,42 @@ def rebuild_index(context: typer.Context, as_json: Json = False) -> None:
             model=settings.model,
             backend=settings.backend,
             progress=lambda state: show("encoding", state.done, state.total),
+            max_document_bytes=settings.max_document_bytes,
         )
     if as_json:
         out().print_json(json.dumps(asdict(report)))
     else:
         out().print(render.report(report), markup=False, soft_wrap=True)
-    if report.skipped:
-        raise typer.Exit(1)
+    return report
+
+
+def _keep_rebuilding(settings: Settings, as_json: bool) -> NoReturn:
+    """Rebuild whenever documents change, until Ctrl-C. SIGTERM ends the process as it does any other."""
+    from sourceline.watching import Watcher, watch_lock
+
+    def rebuild() -> bool:
+        try:
+            _rebuild(settings, as_json)
+        except BuildRunningError:  # tried again when it has ended
+            raise
+        except SourcelineError as error:
+            _print_error(error)
+            return False
+        return True
+
+    try:
+        with watch_lock(settings.index):
+            with suppress(BuildRunningError):
+                rebuild()
+            typer.echo(one_line(f"Watching {settings.documents}; Ctrl-C ends."), err=True)
+            Watcher(settings.documents, settings.index, rebuild, _print_error, threading.Event()).run()
+    except KeyboardInterrupt:
+        pass
+    sys.exit(128 + signal.SIGINT)
+
+
+def _print_error(error: object) -> None:
+    err().print(one_line(f"sourceline: {error}"), style="red", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -152,6 +206,13 @@ def ask(
     question: Annotated[str, typer.Argument(help="A question in natural words.")],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
     document: Annotated[list[str] | None, typer.Option(help="Only documents with this id or glob; repeatable.")] = None,
+    speaker: Annotated[list[str] | None, typer.Option(help="Only what this person says; repeatable.")] = None,
+    after: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only documents of this day or later.")
+    ] = None,
+    before: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only documents of an earlier day.")
+    ] = None,
     mode: Annotated[Mode, typer.Option(help="read, or fast, which leaves out the reading.")] = Mode.READ,
     explain: Annotated[bool, typer.Option(help="Show the component scores.")] = False,
     as_json: Json = False,
@@ -169,7 +230,15 @@ def ask(
         threshold=settings.threshold,
     ) as index:
         started = time.perf_counter()
-        answer = index.ask(question, k, document or (), mode)
+        answer = index.ask(
+            question,
+            k,
+            document or (),
+            mode,
+            speakers=speaker or (),
+            after=after.date() if after else None,
+            before=before.date() if before else None,
+        )
         took_ms = (time.perf_counter() - started) * 1000
     if as_json:
         from sourceline.server.models import AskResponse
@@ -191,7 +260,7 @@ def cite(
     from sourceline.api import Index
     from sourceline.cli import render
 
-    with Index.open(settings.index, lazy=True) as index:
+    with Index.open(settings.index, lazy=True, documents=_chosen_folder(settings)) as index:
         looked_up = index.cite(citation)
     if as_json:
         from sourceline.server.models import CitationResponse
@@ -203,18 +272,30 @@ def cite(
 
 @app.command()
 def documents(context: typer.Context, as_json: Json = False) -> None:
-    """List the documents of the index, and the files that were left out."""
+    """List the documents of the index, the files that were left out, and what has changed since."""
     settings: Settings = context.obj()
     from sourceline.api import Index
     from sourceline.cli import render
 
-    with Index.open(settings.index, lazy=True) as index:
+    with Index.open(settings.index, lazy=True, documents=_chosen_folder(settings)) as index:
         listed, snapshot = index.documents(), index.snapshot
+        try:
+            changes = index.changes()
+        except CorpusError as error:
+            changes = None
+            _print_error(f"whether documents have changed cannot be told: {error}")
     if as_json:
-        left_out = {"skipped": snapshot.skipped, "ignored": snapshot.ignored}
-        out().print_json(json.dumps(asdict(listed) | left_out))
+        more = {"skipped": snapshot.skipped, "ignored": snapshot.ignored}
+        if changes is not None:
+            more["changes"] = asdict(changes)
+        out().print_json(json.dumps(asdict(listed) | more, default=str))
     else:
-        out().print(render.documents(listed, snapshot), markup=False, soft_wrap=True)
+        out().print(render.documents(listed, snapshot, changes), markup=False, soft_wrap=True)
+
+
+def _chosen_folder(settings: Settings) -> Path | None:
+    """Return the documents folder if it was set; else changes are looked for where the snapshot was built from."""
+    return settings.documents if "documents" in settings.model_fields_set else None
 
 
 @app.command()
@@ -287,7 +368,16 @@ def doctor(context: typer.Context) -> None:
     from sourceline.cli import render
     from sourceline.doctor import examine
 
-    findings = list(examine(settings.documents, settings.index, settings.model, settings.backend, settings.reranker))
+    findings = list(
+        examine(
+            settings.documents,
+            settings.index,
+            settings.model,
+            settings.backend,
+            settings.reranker,
+            settings.max_document_bytes,
+        )
+    )
     for finding in findings:
         out().print(render.finding(finding), soft_wrap=True)
     if not all(finding.ok for finding in findings):

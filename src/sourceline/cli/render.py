@@ -14,10 +14,12 @@ from sourceline.types import (
     Citation,
     CitationStatus,
     DocumentList,
+    FolderChanges,
     Hit,
     Passage,
     PassageInContext,
     SnapshotInfo,
+    SourceStatus,
     Verdict,
 )
 
@@ -31,12 +33,18 @@ MAX_FLIPS = 20
 # Characters of a line of an evaluation, and what names of systems should get of it.
 _LINE, _NAME = 80, 20
 # So many citations of the same text, and so many files that are not read, are listed; JSON has them all.
-_MAX_ALSO, _MAX_IGNORED = 5, 20
+_MAX_ALSO, _MAX_IGNORED, _MAX_CHANGES = 5, 20, 20
 _MEANING = {
     CitationStatus.CURRENT: "stands as cited",
     CitationStatus.MOVED: "the same sentence now stands elsewhere",
     CitationStatus.CHANGED: "the sentence was edited",
     CitationStatus.REMOVED: "the sentence is gone",
+}
+
+
+_SOURCE = {
+    SourceStatus.CHANGED: "the file has changed since: run `sourceline rebuild-index`",
+    SourceStatus.MISSING: "the file is gone since: run `sourceline rebuild-index`",
 }
 
 
@@ -48,18 +56,31 @@ def report(report: BuildReport) -> str:
         "documents: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
         f"chunks: {report.encoded:,} of {report.chunks:,} encoded",
         *_left_out(report.skipped, report.ignored),
+        *(f"warning: {warning}" for warning in report.warnings),
     ]
     return "\n".join(map(one_line, lines))
 
 
-def documents(documents: DocumentList, snapshot: SnapshotInfo) -> str:
-    """Return the documents of the index and what was left out, as lines."""
+def documents(documents: DocumentList, snapshot: SnapshotInfo, changes: FolderChanges | None = None) -> str:
+    """Return the documents of the index, what was left out, and what has changed since, as lines."""
     lines = [
         f"snapshot {snapshot.id}: {counted(snapshot.documents, 'document')}, {counted(snapshot.passages, 'passage')}",
         *(f"{document.id}: {document.title}, {counted(document.passages, 'passage')}" for document in documents),
         *_left_out(snapshot.skipped, snapshot.ignored),
+        *(_changes(changes) if changes else ()),
     ]
     return "\n".join(map(one_line, lines))
+
+
+def _changes(changes: FolderChanges) -> list[str]:
+    """Return the files that differ from the snapshot."""
+    lines = [
+        f"{kind} since: {name}"
+        for kind, names in (("added", changes.added), ("changed", changes.changed), ("removed", changes.removed))
+        for name in names
+    ]
+    more = [f"and {len(lines) - _MAX_CHANGES:,} more, which --json lists"] if len(lines) > _MAX_CHANGES else []
+    return [*lines[:_MAX_CHANGES], *more, "run `sourceline rebuild-index` to take that into the index"]
 
 
 def _left_out(skipped: Mapping[str, str], ignored: Mapping[str, str]) -> list[str]:
@@ -96,11 +117,15 @@ def _verdict(answer: Answer) -> Text:
 
 def citation(citation: Citation) -> RenderableType:
     """Return a citation: status, the text as cited, and where it stands now."""
+    is_older = citation.status is CitationStatus.CURRENT and citation.source in _SOURCE
+    meaning = "stood as cited when the index was built" if is_older else _MEANING[citation.status]
     lines = [
-        Text(f"{citation.status.value}: {_MEANING[citation.status]}", style="bold"),
+        Text(f"{citation.status.value}: {meaning}", style="bold"),
         Text(printable(citation.cited.passage.text)),
         Text(f"  cited from {_where(citation.cited)}", style="dim"),
     ]
+    if citation.source in _SOURCE:
+        lines.append(Text(f"  {_SOURCE[citation.source]}", style="yellow"))
     if citation.now and citation.status is not CitationStatus.CURRENT:
         similarity = "" if citation.similarity is None else f" (similarity {citation.similarity:.2f})"
         lines.append(Text(f"now{similarity}:", style="bold"))
@@ -215,4 +240,18 @@ def _where(cited: PassageInContext) -> str:
 
 
 def _place(passage: Passage) -> str:
-    return f"{passage.document_id}, line {passage.location.line}"
+    location = passage.location
+    place = f"{passage.document_id}, {f'page {location.page}, ' if location.page else ''}line {location.line}"
+    said = [location.speaker or "", clock(location.time.start) if location.time else ""]
+    return " · ".join(filter(None, [place, " ".join(filter(None, said))]))
+
+
+def clock(seconds: float) -> str:
+    """Return a time of a recording as players show it.
+
+    >>> clock(49.5), clock(3723)
+    ('0:49', '1:02:03')
+    """
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -27,6 +27,7 @@ SEGMENTS = "segments"  # the reader's second input: 0 for the question, 1 for th
 # question the end is read, where it asks; a longer text is cut at the end.
 MAX_QUESTION_TOKENS, MAX_TOKENS = 128, 384
 _REINSTALL = "reinstall Sourceline"
+_NAMES = f"the one that comes with Sourceline is called {DEFAULT_RERANKER!r}"
 
 
 class OnnxReranker:
@@ -115,7 +116,12 @@ class CrossEncoderReranker:
         """
         from sourceline.encoders.hub import find_model
 
+        if name.lower() in (DEFAULT_RERANKER, NO_RERANKER):
+            raise ModelError(f"there is no reranker {name!r}: did you mean {name.lower()}?")
+        if os.path.isdir(name) and not os.path.isfile(os.path.join(name, "config.json")):
+            raise ModelError(f"{name} is no reranker: there is no config.json in it; {_NAMES}")
         model = find_model(name)
+        _require_cross_encoder(name, model.folder)
         try:
             import torch
             from safetensors import SafetensorError
@@ -131,10 +137,6 @@ class CrossEncoderReranker:
             # What the library raises for a folder that holds something else depends on how far it got.
             reason = " ".join(str(error).split())  # it often has several lines
             raise ModelError(f"{name} cannot be used as a reranker: {reason}") from error
-        architectures = self._model.config.architectures or []
-        if not any(architecture.endswith("ForSequenceClassification") for architecture in architectures):
-            # The library would add a layer of random weights.
-            raise ModelError(f"{name} cannot be used as a reranker: it is no CrossEncoder")
         if self._model.num_labels != 1:
             raise ModelError(
                 f"{name} cannot be used as a reranker: it gives {self._model.num_labels} scores, a reranker one"
@@ -156,6 +158,16 @@ class CrossEncoderReranker:
         # library makes of them by default is 1 for every sentence that answers well.
         (score,) = self._model.predict([(question, sentence)], activation_fn=self._logits, show_progress_bar=False)
         return float(score)
+
+
+def _require_cross_encoder(name: str, folder: Path) -> None:
+    """Refuse a model that is none: the library would add a layer of random weights, and say so at length."""
+    try:
+        architectures = list(json.loads((folder / "config.json").read_text("utf-8")).get("architectures") or [])
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise ModelError(f"{name} cannot be used as a reranker: its config.json cannot be read") from error
+    if not any(str(architecture).endswith("ForSequenceClassification") for architecture in architectures):
+        raise ModelError(f"{name} cannot be used as a reranker: it is no CrossEncoder; {_NAMES}")
 
 
 def open_reranker(name: str) -> Reranker | None:

@@ -47,7 +47,7 @@ from sourceline.indexing.config import IndexConfig
 from sourceline.search.confidence import load_calibration, load_reader_calibration
 from sourceline.search.query import QueryEncoding, encode_query, validate_question
 from sourceline.search.searcher import Searcher
-from sourceline.types import DEFAULT_RERANKER, DEFAULT_THRESHOLD, Backend, BuildProgress
+from sourceline.types import DEFAULT_RERANKER, DEFAULT_THRESHOLD, Backend, BuildProgress, Filters
 
 # The stage (``encoding`` or ``asking``), how much of it is done, and of how much.
 Progress = Callable[[str, int, int], None]
@@ -254,7 +254,7 @@ def _scope_filters(questions: Sequence[Question], searcher: Searcher) -> dict[st
     filters: dict[str | None, RowFilter] = {}
     for question in questions:
         if question.scope and question.scope not in filters:
-            filters[question.scope] = searcher.filter_documents([question.scope])
+            filters[question.scope] = searcher.filter_rows(Filters(documents=(question.scope,)))
             if not filters[question.scope]:
                 raise DatasetError(f"question {question.id}: no document with passages is its scope, {question.scope}")
     return filters if len(searcher.snapshot.passages.documents) > 1 else {}

@@ -4,12 +4,16 @@ Every passage has a number, in document order; those that can answer (all but th
 is stored twice: a document's text is that of its passages, with the ``gap`` in front of each, and the ``tail``.
 """
 
+import datetime
 import hashlib
+import json
 import sqlite3
 import weakref
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,8 +22,11 @@ from typing import Self
 import numpy as np
 
 from sourceline.encoders.base import Int64
-from sourceline.text import normalize_text
-from sourceline.types import Context, Document, Location, Passage, PassageInContext
+from sourceline.ids import form_hash
+from sourceline.ingest.questions import asks
+from sourceline.ingest.wording import wording
+from sourceline.text import is_utf8, normalize_text
+from sourceline.types import Context, Document, Location, Passage, PassageInContext, Time
 
 FILE = "passages.sqlite"
 SELECTOR_CHARACTERS = 64  # of the document's text on either side of a cited passage
@@ -28,28 +35,39 @@ _SCHEMA = """
 CREATE TABLE documents (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, sha256 TEXT NOT NULL, tail TEXT NOT NULL,
     first INTEGER NOT NULL, passages INTEGER NOT NULL, first_row INTEGER NOT NULL, rows INTEGER NOT NULL,
-    chunks INTEGER NOT NULL
+    chunks INTEGER NOT NULL, date TEXT, speakers TEXT NOT NULL
 );
 CREATE TABLE passages (
     number INTEGER PRIMARY KEY, row INTEGER UNIQUE, id TEXT NOT NULL UNIQUE, document INTEGER NOT NULL,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, gap TEXT NOT NULL,
-    text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, duplicate_of INTEGER
+    text TEXT NOT NULL, line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT, page INTEGER, speaker TEXT,
+    time_start REAL, time_end REAL, columns TEXT, gaps TEXT, asks INTEGER NOT NULL, form INTEGER NOT NULL,
+    duplicate_of INTEGER
 );
+CREATE INDEX passages_speaker ON passages (speaker, row) WHERE speaker IS NOT NULL;
+CREATE INDEX passages_asking ON passages (row) WHERE asks;
 CREATE INDEX passages_duplicate ON passages (duplicate_of, row, id) WHERE duplicate_of IS NOT NULL;
 CREATE TABLE chunks (first_row INTEGER PRIMARY KEY, key BLOB NOT NULL, rows INTEGER NOT NULL);
 CREATE INDEX chunks_key ON chunks (key);
 """
+# The passage before or after in the same paragraph or turn; and a question beside what may be its answer.
 _NEIGHBOR = """(
     SELECT n.text FROM passages n
-    WHERE n.number = p.number {} AND n.document = p.document AND n.paragraph = p.paragraph
+    WHERE n.number = p.number {} AND n.document = p.document
+        AND (n.paragraph = p.paragraph OR n.speaker = p.speaker OR ({}.asks AND n.row IS NOT NULL))
 )"""
-_PASSAGE = f"""
-SELECT p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.text, p.line, p.paragraph, p.section,
-    p.row, p.duplicate_of, d.title, {_NEIGHBOR.format("- 1")} AS before, {_NEIGHBOR.format("+ 1")} AS after
-FROM passages p JOIN documents d ON d.number = p.document
+_COLUMNS = """
+    p.id, d.id AS document_id, p.ordinal, p.start, p.end, p.gap, p.text, p.line, p.paragraph, p.section, p.page,
+    p.speaker, p.time_start, p.time_end, p.columns, p.gaps, p.row, p.duplicate_of, d.title
 """
+_FROM = "FROM passages p JOIN documents d ON d.number = p.document"
+_NEIGHBORS = f"{_NEIGHBOR.format('- 1', 'n')} AS before, {_NEIGHBOR.format('+ 1', 'p')} AS after"
+_PASSAGE = f"SELECT {_COLUMNS}, {_NEIGHBORS} {_FROM}"
+_PASSAGES_ALONE = f"SELECT {_COLUMNS} {_FROM} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
 _SURROUNDINGS = """
-SELECT n.row, n.text, n.section, d.title, n.number = p.number AS here
+SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, n.gaps,
+    d.title,
+    n.number = p.number AS here
 FROM passages p JOIN passages n ON n.number BETWEEN p.number - :reach AND p.number + :reach AND n.document = p.document
 JOIN documents d ON d.number = p.document
 WHERE p.row = :row ORDER BY n.number
@@ -57,13 +75,14 @@ WHERE p.row = :row ORDER BY n.number
 # Copied in order, with everything that is numbered shifted by how many more or fewer stand in front of it now.
 _COPY_DOCUMENTS = """
 INSERT INTO documents
-SELECT number + :document, id, title, sha256, tail, first + :number, passages, first_row + :row, rows, chunks
+SELECT number + :document, id, title, sha256, tail, first + :number, passages, first_row + :row, rows, chunks, date,
+    speakers
 FROM before.documents WHERE number >= :start AND number < :stop ORDER BY number
 """
 _COPY_PASSAGES = """
 INSERT INTO passages
 SELECT number + :number, row + :row, id, document + :document, ordinal, start, end, gap, text, line, paragraph, section,
-    duplicate_of + :row
+    page, speaker, time_start, time_end, columns, gaps, asks, form, duplicate_of + :row
 FROM before.passages WHERE number >= :start AND number < :stop ORDER BY number
 """
 _COPY_CHUNKS = """
@@ -77,7 +96,8 @@ class DocumentEntry:
     """A document of the index, without its text.
 
     ``numbers`` are those of its passages, ``rows`` those of the ones that can answer; ``chunks`` counts its chunks;
-    ``number`` is its position among the documents.
+    ``number`` is its position among the documents; ``speakers`` are those who speak in it, in the order in which they
+    first do.
     """
 
     id: str
@@ -87,6 +107,8 @@ class DocumentEntry:
     rows: range
     chunks: int
     number: int
+    date: datetime.date | None
+    speakers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +125,38 @@ class StoredPassage:
 class Surroundings:
     """The passages of a document around one of them, in order, headings included.
 
-    ``rows`` has None for a heading; ``at`` is where the one in question stands among them.
+    ``texts`` is what they say (see ``wording``), ``speakers`` who says it. ``rows`` has None for a heading; ``at`` is
+    where the one in question stands among them.
     """
 
     title: str
     section: str | None
     rows: tuple[int | None, ...]
     texts: tuple[str, ...]
+    speakers: tuple[str | None, ...]
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchableText:
+    """What a row is found by: what it says, with who says it in front, the number of its document, and who says it."""
+
+    text: str
+    document: int
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive passages of a document with the text in front of each, and behind the last of the document.
+
+    ``start`` is where ``text`` begins in the document, which has ``length`` characters.
+    """
+
+    start: int
+    text: str
+    passages: tuple[Passage, ...]
+    length: int
 
 
 class PassageStore:
@@ -137,8 +183,11 @@ class PassageStore:
             # Every question asks for the duplicates of all its candidates, and few passages have one.
             query = "SELECT row, duplicate_of FROM passages WHERE duplicate_of IS NOT NULL ORDER BY row"
             duplicates = [tuple(row) for row in connection.execute(query)]
+            query = "SELECT row FROM passages WHERE asks AND row IS NOT NULL ORDER BY row"
+            asking = [row["row"] for row in connection.execute(query)]
         self._first_rows = np.array([entry.rows.start for entry in self.documents], dtype=np.int64)
         self._duplicates = np.array(duplicates, dtype=np.int64).reshape(-1, 2)
+        self._asking = np.array(asking, dtype=np.int64)
 
     def __len__(self) -> int:
         """Return the number of passages, headings included."""
@@ -149,9 +198,30 @@ class PassageStore:
         """The number of rows: of passages that can answer."""
         return self._rows
 
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """Everybody who speaks in a document, each once, in the order of the documents."""
+        return tuple(dict.fromkeys(speaker for entry in self.documents for speaker in entry.speakers))
+
     def documents_of(self, rows: Int64) -> Int64:
         """Return the number of the document in which each of these rows stands."""
         return np.searchsorted(self._first_rows, rows, side="right") - 1
+
+    def asking(self, rows: Collection[int]) -> set[int]:
+        """Return which of these rows ask a question instead of telling something."""
+        row_array = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        at = np.minimum(np.searchsorted(self._asking, row_array), max(0, len(self._asking) - 1))
+        return set(row_array[self._asking[at] == row_array].tolist()) if len(self._asking) else set()
+
+    def speakers_named(self, names: Collection[str]) -> list[str]:
+        """Return the speakers with these names, as they stand in the documents, which may write one in several ways."""
+        wanted = {normalize_text(name) for name in names}
+        return [speaker for speaker in self.speakers if normalize_text(speaker) in wanted]
+
+    def rows_of_speakers(self, speakers: Collection[str]) -> Int64:
+        """Return the rows, ascending, of what these speakers say, named as in ``DocumentEntry.speakers``."""
+        query = "SELECT row FROM passages WHERE speaker IN ({}) AND row IS NOT NULL"
+        return np.sort(np.array([row["row"] for row in self._select(query, speakers)], dtype=np.int64))
 
     def rows(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
         """Return passages by row; rows that do not exist are left out."""
@@ -175,7 +245,8 @@ class PassageStore:
             title=passages[at]["title"],
             section=passages[at]["section"],
             rows=tuple(passage["row"] for passage in passages),
-            texts=tuple(passage["text"] for passage in passages),
+            texts=tuple(map(_wording, passages)),
+            speakers=tuple(passage["speaker"] for passage in passages),
             at=at,
         )
 
@@ -195,7 +266,8 @@ class PassageStore:
 
     def of_document(self, entry: DocumentEntry) -> list[Passage]:
         """Return a document's passages in order, headings included."""
-        return [_passage(row) for row in self._of_document(entry)]
+        with self._connection() as connection:
+            return [_passage(row) for row in connection.execute(_PASSAGES_ALONE, _bounds(entry.numbers))]
 
     def answers_of(self, entry: DocumentEntry) -> dict[int, Passage]:
         """Return a document's passages that can answer, by row, in order."""
@@ -208,16 +280,40 @@ class PassageStore:
 
     def text_of(self, entry: DocumentEntry) -> str:
         """Return a document's text."""
+        query = "SELECT gap, text FROM passages WHERE number >= ? AND number < ? ORDER BY number"
         with self._connection() as connection:
-            pieces = connection.execute(
-                "SELECT gap, text FROM passages WHERE number >= ? AND number < ? ORDER BY number",
-                (entry.numbers.start, entry.numbers.stop),
-            ).fetchall()
-            (tail,) = connection.execute("SELECT tail FROM documents WHERE number = ?", (entry.number,)).fetchone()
-        return "".join([*(part for piece in pieces for part in piece), tail])
+            pieces = connection.execute(query, _bounds(entry.numbers))
+            return "".join([*(part for piece in pieces for part in piece), _tail(connection, entry)])
+
+    def stretch(self, entry: DocumentEntry, start: int, limit: int) -> Stretch:
+        """Return whole passages from the one at an offset on, as many as end within ``limit`` characters behind it.
+
+        There is at least one, unless the offset is the end of the document. Takes time for what is returned, however
+        long the document is.
+        """
+        numbers = entry.numbers
+        with self._connection() as connection:
+
+            def end_of(number: int) -> int:
+                return _value(connection, "SELECT end FROM passages WHERE number = ?", number)
+
+            tail = _tail(connection, entry)
+            length = len(tail) + (end_of(numbers[-1]) if numbers else 0)
+            if start >= length:
+                return Stretch(length, "", (), length)
+            # What is behind the last passage belongs to it.
+            first = min(bisect_right(numbers, start, key=end_of), max(0, len(numbers) - 1))
+            stop = max(bisect_right(numbers, start + limit, first, key=end_of), first + 1)
+            rows = connection.execute(_PASSAGES_ALONE, _bounds(numbers[first:stop])).fetchall()
+            begins = end_of(numbers[first - 1]) if first else 0
+        pieces = [part for row in rows for part in (row["gap"], row["text"])]
+        text = "".join([*pieces, tail] if stop >= len(numbers) else pieces)
+        return Stretch(begins, text, tuple(_passage(row) for row in rows), length)
 
     def entry(self, document_id: str) -> DocumentEntry | None:
         """Return a document by its id."""
+        if not is_utf8(document_id):  # every id is, and SQLite rejects lone surrogates
+            return None
         rows = self._select("SELECT number FROM documents WHERE id IN ({})", [document_id])
         return self.documents[rows[0]["number"]] if rows else None
 
@@ -229,11 +325,15 @@ class PassageStore:
             return None
         entry = self.entry(row["document_id"])
         assert entry  # every passage is in a document
-        return _in_context(row, self.text_of(entry))
+        prefix, suffix = self._beside(entry, row["ordinal"])
+        return PassageInContext(_passage(row), row["title"], _context(row), prefix, suffix)
 
     def find_texts(self, texts: set[str]) -> list[PassageInContext]:
-        """Return all passages with exactly one of these texts. Reads the whole table: for builds and rare lookups."""
-        rows = self._select("SELECT number, id FROM passages WHERE text IN ({})", texts)
+        """Return all passages that may differ from one of these texts in typography alone, and few others.
+
+        Reads the whole table: for builds and rare lookups.
+        """
+        rows = self._select("SELECT number, id FROM passages WHERE form IN ({})", {*map(form_hash, texts)})
         ids = [row["id"] for row in sorted(rows, key=lambda row: row["number"])]
         return [passage for passage in (self.find([citation]) for citation in ids) if passage]
 
@@ -245,7 +345,25 @@ class PassageStore:
     def _of_document(self, entry: DocumentEntry) -> list[sqlite3.Row]:
         with self._connection() as connection:
             query = f"{_PASSAGE} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
-            return connection.execute(query, (entry.numbers.start, entry.numbers.stop)).fetchall()
+            return connection.execute(query, _bounds(entry.numbers)).fetchall()
+
+    def _beside(self, entry: DocumentEntry, ordinal: int) -> tuple[str, str]:
+        """Return the characters right before and after a passage, without reading more than these."""
+        here = entry.numbers[ordinal]
+        before, after = "", ""
+        with self._connection() as connection:
+            query = "SELECT gap, text, number FROM passages WHERE number BETWEEN ? AND ? ORDER BY number"
+            for gap, text, number in connection.execute(f"{query} DESC", (entry.numbers.start, here)):
+                before = gap + (text if number < here else "") + before
+                if len(before) >= SELECTOR_CHARACTERS:
+                    break
+            for gap, text, _ in connection.execute(query, (here + 1, entry.numbers[-1])):
+                after += gap + text
+                if len(after) >= SELECTOR_CHARACTERS:
+                    break
+            else:
+                after += _tail(connection, entry)
+        return before[-SELECTOR_CHARACTERS:], after[:SELECTOR_CHARACTERS]
 
     def _select(self, query: str, values: Collection[int | str | bytes]) -> list[sqlite3.Row]:
         """Return what a query with one IN clause finds for these values, however many."""
@@ -271,6 +389,7 @@ class PassageStoreWriter:
     def __init__(self, folder: Path, before: Path | None = None) -> None:
         """Create the file; ``before`` is the folder of a snapshot from which documents can be copied."""
         self._connection = sqlite3.connect(folder / FILE, uri=True)
+        self._connection.row_factory = sqlite3.Row
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
         if before:
             self._connection.execute("ATTACH ? AS before", (_uri(before),))
@@ -286,21 +405,28 @@ class PassageStoreWriter:
         """Close."""
         self._connection.close()
 
-    def add(self, document: Document, passages: Sequence[Passage], chunks: Sequence[tuple[bytes, int]] = ()) -> None:
-        """Append a document, all its passages, and the keys of its chunks in order with how many rows each has."""
+    def add(
+        self, document: Document, passages: Sequence[Passage], chunks: Sequence[tuple[bytes, int]] = ()
+    ) -> list[SearchableText]:
+        """Append a document, all its passages, and the keys of its chunks in order with how many rows each has.
+
+        Returns what the passages that can answer are found by.
+        """
         first, first_row, text = self._passages, self._rows, document.text
         gaps = [text[start:end] for start, end in _gaps(passages)]
         self._connection.executemany(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            f"INSERT INTO passages VALUES ({', '.join('?' * 20)}, NULL)",
             (self._number(passage, gap) for passage, gap in zip(passages, gaps, strict=True)),
         )
         tail = text[passages[-1].end :] if passages else text
         rows = self._rows - first_row
         self._connection.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(self._documents, document.id, document.title, document.sha256, tail),
                 *(first, len(passages), first_row, rows, len(chunks)),
+                document.date.isoformat() if document.date else None,
+                json.dumps(_speakers(passages), ensure_ascii=False),
             ),
         )
         starts = accumulate((count for _, count in chunks), initial=first_row)
@@ -308,7 +434,17 @@ class PassageStoreWriter:
             "INSERT INTO chunks VALUES (?, ?, ?)",
             [(start, key, count) for (key, count), start in zip(chunks, starts, strict=False)],
         )
+        answers = [passage for passage in passages if not passage.heading]
+        texts = [
+            _searchable(
+                wording(passage.text, passage.gaps, passage.location.columns),
+                passage.location.speaker,
+                self._documents,
+            )
+            for passage in answers
+        ]
         self._documents += 1
+        return texts
 
     def _number(self, passage: Passage, gap: str) -> tuple[str | int | None, ...]:
         """Give the next passage its number and, if it can answer, its row; return what is stored of it."""
@@ -318,14 +454,18 @@ class PassageStoreWriter:
             row = self._rows
             self._duplicates.add(passage.text, row)
             self._rows += 1
-        location = passage.location
+        location, time = passage.location, passage.location.time
         return (
             *(number, row, passage.id, self._documents, passage.ordinal, passage.start, passage.end, gap, passage.text),
-            *(location.line, location.paragraph, location.section),
+            *(location.line, location.paragraph, location.section, location.page, location.speaker),
+            *((time.start, time.end) if time else (None, None)),
+            json.dumps(location.columns, ensure_ascii=False) if location.columns else None,
+            json.dumps(passage.gaps) if passage.gaps else None,
+            *(asks(wording(passage.text, passage.gaps)), form_hash(passage.text)),
         )
 
-    def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[str]:
-        """Append consecutive documents of the snapshot before; return the texts of the passages that can answer."""
+    def copy_from_before(self, entries: Sequence[DocumentEntry]) -> list[SearchableText]:
+        """Append consecutive documents of the snapshot before; return what their rows are found by."""
         first, last = entries[0], entries[-1]
         start, rows = self._rows, range(first.rows.start, last.rows.stop)
         numbers = range(first.numbers.start, last.numbers.stop)
@@ -344,13 +484,13 @@ class PassageStoreWriter:
         self._passages += len(numbers)
         self._rows += len(rows)
         copied = self._connection.execute(
-            "SELECT row, text, duplicate_of FROM passages WHERE row >= ? AND row < ? ORDER BY row", (start, self._rows)
+            "SELECT * FROM passages WHERE row >= ? AND row < ? ORDER BY row", (start, self._rows)
         ).fetchall()
-        for row, text, duplicate_of in copied:
-            self._duplicates.add(text, row)
-            if duplicate_of is not None:
-                self._copied[row] = duplicate_of
-        return [text for _, text, _ in copied]
+        for passage in copied:
+            self._duplicates.add(passage["text"], passage["row"])
+            if passage["duplicate_of"] is not None:
+                self._copied[passage["row"]] = passage["duplicate_of"]
+        return [_searchable(_wording(passage), passage["speaker"], passage["document"]) for passage in copied]
 
     def write(self) -> None:
         """Commit and close."""
@@ -398,6 +538,22 @@ def _gaps(passages: Sequence[Passage]) -> Iterator[tuple[int, int]]:
         end = passage.end
 
 
+def _bounds(numbers: range) -> tuple[int, int]:
+    return numbers.start, numbers.stop
+
+
+def _tail(connection: sqlite3.Connection, entry: DocumentEntry) -> str:
+    """Return what stands behind the last passage of a document."""
+    (tail,) = connection.execute("SELECT tail FROM documents WHERE number = ?", (entry.number,)).fetchone()
+    assert isinstance(tail, str)
+    return tail
+
+
+def _value(connection: sqlite3.Connection, query: str, number: int) -> int:
+    (value,) = connection.execute(query, (number,)).fetchone()
+    return int(value)
+
+
 def _entry(row: sqlite3.Row) -> DocumentEntry:
     return DocumentEntry(
         id=row["id"],
@@ -407,6 +563,8 @@ def _entry(row: sqlite3.Row) -> DocumentEntry:
         rows=range(row["first_row"], row["first_row"] + row["rows"]),
         chunks=row["chunks"],
         number=row["number"],
+        date=datetime.date.fromisoformat(row["date"]) if row["date"] else None,
+        speakers=tuple(json.loads(row["speakers"])),
     )
 
 
@@ -418,9 +576,38 @@ def _passage(row: sqlite3.Row) -> Passage:
         start=row["start"],
         end=row["end"],
         text=row["text"],
-        location=Location(row["line"], row["paragraph"], row["section"]),
+        location=_location(row),
         heading=row["row"] is None,
+        gaps=_gaps_of(row),
     )
+
+
+def _location(row: sqlite3.Row) -> Location:
+    return Location(
+        line=row["line"],
+        paragraph=row["paragraph"],
+        section=row["section"],
+        page=row["page"],
+        speaker=row["speaker"],
+        time=None if row["time_start"] is None else Time(row["time_start"], row["time_end"]),
+        columns=tuple(json.loads(row["columns"])) if row["columns"] else (),
+    )
+
+
+def _searchable(text: str, speaker: str | None, document: int) -> SearchableText:
+    return SearchableText(f"{speaker}: {text}" if speaker else text, document, speaker)
+
+
+def _gaps_of(row: sqlite3.Row) -> tuple[tuple[int, int], ...]:
+    return tuple((first, last) for first, last in json.loads(row["gaps"])) if row["gaps"] else ()
+
+
+def _wording(row: sqlite3.Row) -> str:
+    return wording(row["text"], _gaps_of(row), _location(row).columns)
+
+
+def _speakers(passages: Sequence[Passage]) -> list[str]:
+    return list(dict.fromkeys(passage.location.speaker for passage in passages if passage.location.speaker))
 
 
 def _context(row: sqlite3.Row) -> Context:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 # To be raised with any change of the files, and of how text is split: citations are compared by document, and one whose
 # bytes are the same is taken to hold the same passages.
-FORMAT = 7
+FORMAT = 8
 CURRENT = "CURRENT"
 LOCK = "build.lock"
 SNAPSHOTS = "snapshots"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -34,17 +34,19 @@ from sourceline.index.snapshot import Snapshot
 from sourceline.indexing.cache import ChunkCache
 from sourceline.indexing.config import DEFAULT_CONFIG, IndexConfig, ResolvedConfig, resolve
 from sourceline.indexing.writer import SnapshotWriter, check_snapshot
+from sourceline.ingest.changes import FolderRecord, RecordedFile
 from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.loader import (
     NO_SENTENCE,
+    DocumentReader,
     FolderScan,
     SourceFile,
-    read_document,
     require_folder,
     scan_folder,
 )
-from sourceline.types import Backend, BuildProgress, BuildReport
+from sourceline.text import counted, nfc
+from sourceline.types import MAX_DOCUMENT_BYTES, Backend, BuildProgress, BuildReport
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ def build(
     backend: Backend = Backend.ONNX,
     progress: Callable[[BuildProgress], None] = lambda _: None,
     config: IndexConfig = DEFAULT_CONFIG,
+    max_document_bytes: int = MAX_DOCUMENT_BYTES,
 ) -> BuildReport:
     """Read the documents, encode what is new, and publish a new snapshot. Safe beside running readers.
 
@@ -81,21 +84,23 @@ def build(
         with snapshots.build_lock(index):
             source, encoder, before = _open(backend, model, index)
             _discard_unpublished(index)
-            scan = scan_folder(documents)
+            scan = scan_folder(documents, max_document_bytes)
             resolved = resolve(config, encoder, source, sum(file.size for file in scan.files))
             reusable = before if before and before.manifest.config == resolved.digest else None
             skipped = dict(scan.skipped)
             with _discarding_on_failure(index), SnapshotWriter(index, encoder, resolved, reusable) as writer:
-                with ChunkCache(index / CACHE) as cache:
-                    builder = IncrementalBuilder(documents, config, resolved, encoder, cache, reusable)
+                with ChunkCache(index / CACHE) as cache, DocumentReader(documents) as reader:
+                    builder = IncrementalBuilder(reader, config, resolved, encoder, cache, reusable)
                     builder.write(scan, writer, skipped, progress)
+                    writer.record(_record(documents, max_document_bytes, scan))
                     after = check_snapshot(index, writer.write(skipped, scan.ignored))
                 # In this order: an id that a reader can see must be in the ledger. What a crash leaves between the two
                 # is recorded again by the next build.
                 record_citations(Ledger(index), before, after)
                 snapshots.publish(index, after.id)
             _tidy(index, after, before)
-            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started)
+            warnings = _warn_of_empty_folders(documents, before, after, scan)
+            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started, warnings)
     except (OSError, sqlite3.Error, RuntimeError, ValueError, SnapshotError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
@@ -110,7 +115,7 @@ class IncrementalBuilder:
 
     def __init__(
         self,
-        folder: Path,
+        reader: DocumentReader,
         config: IndexConfig,
         resolved: ResolvedConfig,
         encoder: Encoder,
@@ -118,7 +123,7 @@ class IncrementalBuilder:
         before: Snapshot | None,
     ) -> None:
         """Take what is needed; ``before`` is a snapshot of the same config."""
-        self._folder, self._config, self._resolved = folder, config, resolved
+        self._reader, self._config, self._resolved = reader, config, resolved
         self._encoder, self._cache, self._before = encoder, cache, before
         self._codec = resolved.open_codec()
         self._entries = {(entry.id, entry.sha256): entry for entry in before.passages.documents} if before else {}
@@ -156,7 +161,7 @@ class IncrementalBuilder:
             done += sum(file.size for file in new)
             progress(BuildProgress(done, total))
         if not written:
-            raise CorpusError(_nothing_to_read(self._folder, skipped | scan.ignored))
+            raise CorpusError(_nothing_to_read(self._reader.folder, skipped | scan.ignored))
 
     def _unchanged(self, file: SourceFile) -> DocumentEntry | None:
         """Return what the snapshot before has of a document whose bytes are the same."""
@@ -177,9 +182,9 @@ class IncrementalBuilder:
 
     def _chunk(self, file: SourceFile, skipped: dict[str, str]) -> ChunkedDocument | None:
         try:
-            document = read_document(self._folder, file.document_id)
+            document = self._reader.read(file.name)
         except DocumentError as error:
-            skipped[file.document_id] = str(error)
+            skipped[file.name] = str(error)
             return None
         chunked = chunk_document(
             document,
@@ -189,7 +194,7 @@ class IncrementalBuilder:
             self._config.titles,
         )
         if not chunked.passages:
-            skipped[file.document_id] = NO_SENTENCE
+            skipped[file.name] = NO_SENTENCE
             return None
         return chunked
 
@@ -341,7 +346,45 @@ def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
         log.warning("snapshot %s is published; what it does not need could not all be removed: %s", current.id, error)
 
 
-def _report(before: Snapshot | None, after: Snapshot, chunks: int, encoded: int, seconds: float) -> BuildReport:
+def _record(documents: Path, max_document_bytes: int, scan: FolderScan) -> FolderRecord:
+    """Return what the snapshot keeps of the folder so that changes are noticed later."""
+    read = {file.document_id: RecordedFile(file.sha256, file.stamp) for file in scan.files if file.stamp}
+    return FolderRecord(
+        documents.absolute(), scan.started, max_document_bytes, dict.fromkeys(map(nfc, scan.skipped)) | read
+    )
+
+
+def _warn_of_empty_folders(
+    documents: Path, before: Snapshot | None, after: Snapshot, scan: FolderScan
+) -> tuple[str, ...]:
+    """Return a warning for each folder that held documents before and holds none now, unless they were only moved."""
+    entries = before.passages.documents if before else []
+    here = {str(parent) for file in scan.files for parent in PurePosixPath(file.document_id).parents}
+    here |= {str(parent) for name in scan.skipped for parent in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    gone: dict[str, list[str]] = {}  # the hashes of the documents of each topmost folder
+    for entry in entries:
+        above = map(str, reversed(PurePosixPath(entry.id).parents))
+        if folder := next((parent for parent in above if parent not in here), None):
+            gone.setdefault(folder, []).append(entry.sha256)
+    kept = {entry.sha256 for entry in after.passages.documents}
+    return tuple(
+        f"{folder} held {counted(len(hashes), 'document')} and {_what_is_there(documents / folder)} now: "
+        "is the share mounted?"
+        for folder, hashes in gone.items()
+        if not kept.issuperset(hashes)
+    )
+
+
+def _what_is_there(folder: Path) -> str:
+    try:
+        return "holds none" if any(folder.iterdir()) else "is empty"
+    except OSError:
+        return "is gone"
+
+
+def _report(
+    before: Snapshot | None, after: Snapshot, chunks: int, encoded: int, seconds: float, warnings: tuple[str, ...]
+) -> BuildReport:
     old = {entry.id: entry.sha256 for entry in before.passages.documents} if before else {}
     new = {entry.id: entry.sha256 for entry in after.passages.documents}
     return BuildReport(
@@ -356,14 +399,14 @@ def _report(before: Snapshot | None, after: Snapshot, chunks: int, encoded: int,
         chunks=chunks,
         encoded=encoded,
         seconds=round(seconds, 3),
+        warnings=warnings,
     )
 
 
 def _nothing_to_read(folder: Path, left_out: Mapping[str, str]) -> str:
     """Return the message for a folder without a document; ``left_out`` are the reasons for what is in it."""
-    if not left_out:
-        return f"no document in {folder} can be read: it is empty; these formats are read: {', '.join(sorted(FORMATS))}"
     reasons = [f"{name}: {reason}" for name, reason in islice(left_out.items(), _MAX_REASONS)]
     if len(left_out) > _MAX_REASONS:
         reasons.append(f"and {len(left_out) - _MAX_REASONS:,} more")
-    return f"no document in {folder} can be read: {'; '.join(reasons)}"
+    formats = f"these formats are read: {', '.join(sorted(FORMATS))}"
+    return f"no document in {folder} can be read: {'; '.join([*(reasons or ['it is empty']), formats])}"

@@ -28,6 +28,7 @@ from sourceline.index.snapshot import (
     write_manifest,
 )
 from sourceline.indexing.config import ResolvedConfig
+from sourceline.ingest.changes import FolderRecord
 from sourceline.ingest.chunking import ChunkedDocument
 
 
@@ -60,8 +61,8 @@ class SnapshotWriter:
     def add(self, chunked: ChunkedDocument, chunks: Sequence[tuple[bytes, EncodedChunk]], title: EncodedChunk) -> None:
         """Append a document: its encoded chunks, each with its key, and its title's."""
         _require_verbatim(chunked)
-        self._store.add(chunked.document, chunked.passages, [(key, len(chunk.counts)) for key, chunk in chunks])
-        self._bm25.add([passage.text for passage in chunked.passages if not passage.heading])
+        keys = [(key, len(chunk.counts)) for key, chunk in chunks]
+        self._bm25.add(self._store.add(chunked.document, chunked.passages, keys))
         for _, chunk in chunks:
             self._tokens.add(chunk)
             self._dense.add(chunk.vectors)
@@ -92,6 +93,10 @@ class SnapshotWriter:
         self._passages += passages
         self._rows += rows
         self.chunks += chunks
+
+    def record(self, record: FolderRecord) -> None:
+        """Keep what the documents folder looked like."""
+        record.write(self._folder)
 
     def write(self, skipped: dict[str, str], ignored: dict[str, str]) -> str:
         """Finish all files, the manifest last; return the snapshot's id."""

@@ -1,31 +1,41 @@
 """Walks the documents folder and reads its files."""
 
-import codecs
-import errno
 import hashlib
+import itertools
 import os
-import stat
+import re
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from sourceline.errors import CorpusError, DocumentError
+from sourceline.ingest.dates import HEAD_LINES, date_of_chat, date_of_head, date_of_path
+from sourceline.ingest.files import PROCESS_ERRORS, FileStamp, displayed, read_file
 from sourceline.ingest.formats import FORMATS
+from sourceline.ingest.isolation import IsolatedParser
 from sourceline.ingest.sentences import split_passages
-from sourceline.types import BlockKind, Document, FolderContents
+from sourceline.text import nfc
+from sourceline.types import MAX_DOCUMENT_BYTES, BlockKind, Document, FolderContents, ParsedFile
 
 NO_SENTENCE = "there is no sentence in it"
-# Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
-_PROCESS_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that can be read: its size in bytes and the SHA-256 of its bytes."""
+    """A file that can be read: its size in bytes, the SHA-256 of its bytes, its stamp when they were read.
+
+    ``name`` is its path below the folder as the file system has it, from which ``document_id`` may differ in how
+    accents are encoded: macOS and Linux do not agree on that, and an id is the same on both.
+    """
 
     document_id: str
+    name: str
     size: int
     sha256: str
+    stamp: FileStamp | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +43,26 @@ class FolderScan:
     """What is in a documents folder.
 
     ``files`` are in the order of their ids. ``skipped`` holds files that should be read and cannot be, ``ignored``
-    those that are not read at all (other formats, hidden files, links to folders); both give the reason.
+    those that are not read at all (other formats, hidden files, links to folders); both give the reason. ``started`` is
+    when it was begun, in nanoseconds since the epoch.
     """
 
     files: tuple[SourceFile, ...]
     skipped: dict[str, str]
     ignored: dict[str, str]
+    started: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLook:
+    """A documents folder as it looks without a file being opened.
+
+    ``files`` are those in a known format, by id, with their stamps (None for one whose stamp cannot be had).
+    ``folders`` are those that were gone through, each with its device and inode.
+    """
+
+    files: dict[str, FileStamp | None]
+    folders: dict[Path, tuple[int, int]]
 
 
 def require_folder(folder: Path) -> None:
@@ -51,76 +75,145 @@ def require_folder(folder: Path) -> None:
         raise CorpusError(f"no documents folder at {folder}: create it, or name another with --documents")
 
 
-def scan_folder(folder: Path) -> FolderScan:
-    """Look at every file below ``folder`` and hash those that can be read.
+def scan_folder(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderScan:
+    """Look at every file below ``folder`` and hash those that can be read and are no larger than ``max_bytes``.
 
     Raises:
         CorpusError: the folder is missing, or no file can be read just now.
     """
     require_folder(folder)
+    started = time.time_ns()
     files: list[SourceFile] = []
     skipped: dict[str, str] = {}
     ignored: dict[str, str] = {}
-    for document_id in sorted(_walk(folder, skipped, ignored)):
+    # A name that is the document's id itself comes first, and another that means the same is left out.
+    for document_id, _, name in sorted(
+        (nfc(name), name != nfc(name), name) for name in _walk(folder, skipped, ignored, {})
+    ):
         try:
-            document_id.encode()
-            data = _read_bytes(folder / document_id)
-            files.append(SourceFile(document_id, len(data), hashlib.sha256(data).hexdigest()))
+            name.encode()
+            if files and files[-1].document_id == document_id:
+                raise DocumentError("another file has the same name, with accents encoded in another way: rename one")
+            data, stamp = read_file(folder / name, max_bytes)
+            files.append(SourceFile(document_id, name, len(data), hashlib.sha256(data).hexdigest(), stamp))
         except UnicodeEncodeError:
-            skipped[_displayed(document_id)] = "its name is not UTF-8"
+            skipped[displayed(name)] = "its name is not UTF-8"
         except DocumentError as error:
-            skipped[document_id] = str(error)
-    return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())))
+            skipped[name] = str(error)
+    return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())), started)
 
 
-def read_document(folder: Path, document_id: str) -> Document:
-    """Read one file.
+def look_at_folder(folder: Path) -> FolderLook:
+    """Look at every file below ``folder`` without opening any.
 
     Raises:
-        DocumentError: it is not a regular file of UTF-8 text, or of UTF-16 with a byte-order mark, or holds no text.
-        CorpusError: no file can be read just now.
+        CorpusError: the folder is missing or cannot be listed.
     """
-    data = _read_bytes(folder / document_id)
-    text = _decode(data)
-    if not text.strip():
-        raise DocumentError("there is no text in it")
-    blocks = FORMATS[Path(document_id).suffix.lower()](text)
-    heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
-    title = " ".join((heading or Path(document_id).stem.replace("_", " ")).split())
-    return Document(document_id, title, text, hashlib.sha256(data).hexdigest(), blocks)
+    require_folder(folder)
+    folders: dict[Path, tuple[int, int]] = {}
+    files: dict[str, FileStamp | None] = {}
+    for name in _walk(folder, {}, {}, folders):
+        document_id = nfc(displayed(name))
+        try:
+            files[document_id] = FileStamp.of((folder / name).stat())
+        except OSError:  # what a scan will name with the reason
+            files[document_id] = None
+    return FolderLook(files, folders)
 
 
-def list_documents(folder: Path) -> FolderContents:
+class DocumentReader:
+    """Reads the files of a documents folder; those of isolated formats in a child process, which ``close`` ends.
+
+    For one thread at a time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._isolated = IsolatedParser()
+
+    def __enter__(self) -> Self:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """End the child process."""
+        self._isolated.close()
+
+    def read(self, name: str) -> Document:
+        """Read one file; ``name`` is its path below the folder.
+
+        Raises:
+            DocumentError: it is not a regular file, cannot be read as what its name says, or holds no text.
+            CorpusError: no file can be read just now.
+        """
+        document_id = nfc(name)
+        data, _ = read_file(self.folder / name)
+        suffix = Path(document_id).suffix.lower()
+        file_format = FORMATS[suffix]
+        parsed = self._isolated.parse(suffix, data) if file_format.isolated else file_format.parse(data)
+        text, blocks = parsed.text, parsed.blocks
+        if not text.strip():
+            raise DocumentError("there is no text in it")
+        heading = next((text[block.start : block.end] for block in blocks if block.kind is BlockKind.HEADING), None)
+        title = " ".join((parsed.title or heading or Path(document_id).stem.replace("_", " ")).split())
+        sha256 = hashlib.sha256(data).hexdigest()
+        date = parsed.date or date_of_path(document_id) or date_of_head(_head(parsed)) or date_of_chat(text)
+        return Document(document_id, title, text, sha256, blocks, date, parsed.pages)
+
+
+def read_document(folder: Path, name: str) -> Document:
+    """Read one file, as ``DocumentReader.read`` does, which is faster for many."""
+    with DocumentReader(folder) as reader:
+        return reader.read(name)
+
+
+def _head(parsed: ParsedFile) -> Iterator[str]:
+    """Yield the first lines of what is read of a file."""
+    blocks = parsed.blocks[:HEAD_LINES]
+    lines = (line for block in blocks for line in re.split(r"[\r\n]+", parsed.text[block.start : block.end]))
+    return itertools.islice(filter(str.strip, lines), HEAD_LINES)
+
+
+def list_documents(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderContents:
     """Read every file below ``folder``; return the ids of those that are documents, and what is left out.
 
     Raises:
         CorpusError: the folder is missing, or no file can be read just now.
     """
-    scan = scan_folder(folder)
+    scan = scan_folder(folder, max_bytes)
     skipped = dict(scan.skipped)
     documents = []
-    for file in scan.files:
-        try:
-            document = read_document(folder, file.document_id)
-            if not split_passages(document):
-                raise DocumentError(NO_SENTENCE)
-            documents.append(document.id)
-        except DocumentError as error:
-            skipped[file.document_id] = str(error)
+    with DocumentReader(folder) as reader:
+        for file in scan.files:
+            try:
+                document = reader.read(file.name)
+                if not split_passages(document):
+                    raise DocumentError(NO_SENTENCE)
+                documents.append(document.id)
+            except DocumentError as error:
+                skipped[file.name] = str(error)
     return FolderContents(tuple(documents), skipped, scan.ignored)
 
 
-def _walk(folder: Path, skipped: dict[str, str], ignored: dict[str, str]) -> Iterator[str]:
-    """Yield the ids of all files in a known format; note the reasons for everything else."""
+def _walk(
+    folder: Path, skipped: dict[str, str], ignored: dict[str, str], listed: dict[Path, tuple[int, int]]
+) -> Iterator[str]:
+    """Yield the ids of all files in a known format; note the reasons for everything else, and the folders."""
 
     def cannot_list(error: OSError) -> None:
         path = Path(error.filename)
-        if path == folder or error.errno in _PROCESS_ERRORS:
+        if path == folder or error.errno in PROCESS_ERRORS:
             raise CorpusError(f"cannot list {path}: {error.strerror}") from error
-        skipped[_displayed(path.relative_to(folder).as_posix())] = f"cannot be listed: {error.strerror}"
+        skipped[displayed(path.relative_to(folder).as_posix())] = f"cannot be listed: {error.strerror}"
 
-    formats = ", ".join(sorted(FORMATS))
     for parent, folders, files in os.walk(folder, onerror=cannot_list):
+        with suppress(OSError):  # it was removed a moment ago
+            status = os.stat(parent)
+            listed[Path(parent)] = (status.st_dev, status.st_ino)
         below = "" if Path(parent) == folder else f"{Path(parent).relative_to(folder).as_posix()}/"
         for name in list(folders):
             if name.startswith("."):
@@ -130,45 +223,18 @@ def _walk(folder: Path, skipped: dict[str, str], ignored: dict[str, str]) -> Ite
             else:
                 continue
             folders.remove(name)
-            ignored[_displayed(f"{below}{name}/")] = reason
+            ignored[displayed(f"{below}{name}/")] = reason
         for name in files:
-            if name.startswith("."):
-                ignored[_displayed(below + name)] = "hidden files are not read"
-            elif Path(name).suffix.lower() not in FORMATS:
-                ignored[_displayed(below + name)] = f"its format is not read; these are: {formats}"
+            if reason := _why_not_read(name):
+                ignored[displayed(below + name)] = reason
             else:
                 yield below + name
 
 
-def _displayed(name: str) -> str:
-    return name.encode(errors="backslashreplace").decode()
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        # Opened without blocking, so that a pipe without a writer cannot hang the build.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise DocumentError("it is not a regular file")
-            return file.read()
-    except OSError as error:
-        if error.errno in _PROCESS_ERRORS:
-            raise CorpusError(f"cannot read {path}: {error.strerror}") from error
-        raise DocumentError(f"it cannot be read: {error.strerror}") from error
-
-
-def _decode(data: bytes) -> str:
-    # Windows programs save "Unicode" as UTF-16 with a byte-order mark; without one it cannot be told from noise.
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        if encoding == "utf-16":
-            raise DocumentError(f"it is not UTF-16, as its byte-order mark says: {error.reason}") from error
-        # The codec counts from behind a byte-order mark.
-        at = error.start + (3 if data.startswith(codecs.BOM_UTF8) else 0)
-        raise DocumentError(f"it is not UTF-8: byte {at} is 0x{data[at]:02x}; save it as UTF-8") from error
-    if "\0" in text:
-        raise DocumentError(f"it is not text: there is a NUL at character {text.index(chr(0))}")
-    return text
+def _why_not_read(name: str) -> str:
+    """Return why a file of this name is not meant to be read, "" if it is."""
+    if name.startswith("."):
+        return "hidden files are not read"
+    if name.startswith("~$"):  # what Word writes beside a document that is open
+        return "temporary files of Office programs are not read"
+    return "" if Path(name).suffix.lower() in FORMATS else "its format is not read"

@@ -58,7 +58,8 @@ DEFAULT_READING = ReadingConfig()
 class ReaderChunk:
     """Consecutive passages of a document, to be read at once.
 
-    The text is the document's title, the section, and the passages, a line each. The spans are those of the passages
+    The text is the document's title, the section, and what the passages say, a line each; who says it stands in front
+    where that changes. The spans are those of the passages
     that can answer, whose ``rows`` ascend; a heading among the passages is only read.
     """
 
@@ -187,11 +188,15 @@ def chunk_around(surroundings: Surroundings, reading: ReadingConfig = DEFAULT_RE
         f"{heading}\n" for heading in headings if 0 < len(heading) <= HEADING_CHARACTERS and heading not in inside
     )
     rows, spans = [], []
-    for row, sentence in zip(surroundings.rows[first : last + 1], inside, strict=True):
+    before: str | None = None
+    for number, sentence in enumerate(inside, start=first):
+        row, speaker = surroundings.rows[number], surroundings.speakers[number]
+        line = f"{plain_letters(speaker)}: {sentence}" if speaker and speaker != before else sentence
+        before = speaker
         if row is not None:
             rows.append(row)
-            spans.append((len(text), len(text) + len(sentence)))
-        text += f"{sentence}\n"
+            spans.append((len(text), len(text) + len(line)))
+        text += f"{line}\n"
     return ReaderChunk(RerankerInput(text, tuple(spans)), tuple(rows))
 
 

@@ -2,9 +2,13 @@
 
 import fnmatch
 import math
+import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from sourceline.encoders.base import Encoder, Reranker
 from sourceline.encoders.ranking_head import RankingHead
@@ -17,10 +21,13 @@ from sourceline.search.late_interaction import late_interaction
 from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
 from sourceline.search.ranking import RankedPassage, Ranking
 from sourceline.search.reranking import DEFAULT_READING, ReadingConfig, rerank
-from sourceline.types import DEFAULT_THRESHOLD, MAX_K, Answer, Hit, Mode, Scores
+from sourceline.text import nfc
+from sourceline.types import DEFAULT_THRESHOLD, MAX_K, NO_FILTERS, Answer, Filters, Hit, Mode, Scores
 
 # From each of dense and BM25. More adds candidates but rarely improves R@1.
 CANDIDATES = 30
+# What replies to a question in the text is one of so many passages behind it.
+REPLY_REACH = 3
 # The first passage's lead is measured over the others of the top RIVALS.
 RIVALS = 10
 # Of each group of duplicates, at most this many from each of dense and BM25 are scored.
@@ -81,13 +88,13 @@ class Searcher:
             reading or self._reading,
         )
 
-    def ask(self, question: str, k: int, documents: Sequence[str] = (), mode: Mode = Mode.READ) -> Answer:
+    def ask(self, question: str, k: int, filters: Filters = NO_FILTERS, mode: Mode = Mode.READ) -> Answer:
         """Return the up to ``k`` passages that answer best, best first; ties in document order; each text once.
 
         Args:
             question: at most 2,000 characters.
             k: clamped to 1..100.
-            documents: ids or globs (``minutes/*.txt``); only passages of matching documents are candidates.
+            filters: only passages that pass are candidates.
             mode: ``fast`` leaves out the reading.
 
         Raises:
@@ -95,7 +102,7 @@ class Searcher:
         """
         query = encode_query_once(self.encoder, validate_question(question))
         k = max(1, min(k, MAX_K))
-        row_filter = self.filter_documents(documents) if documents else None
+        row_filter = self.filter_rows(filters) if filters else None
         ranking = self.rank(query, k, row_filter, mode)
         scores = self.component_scores(query, ranking, k)
         confidence = self.confidence(query, ranking, scores[0], row_filter) if scores else 0.0
@@ -107,13 +114,25 @@ class Searcher:
             snapshot=self.snapshot.id,
         )
 
-    def filter_documents(self, documents: Sequence[str]) -> RowFilter:
-        """Return the rows of all documents that match one of these ids or globs (``*`` also matches ``/``)."""
-        return RowFilter.from_ranges(
-            entry.rows
-            for entry in self.snapshot.passages.documents
-            if any(entry.id == pattern or fnmatch.fnmatchcase(entry.id, pattern) for pattern in documents)
+    def filter_rows(self, filters: Filters) -> RowFilter:
+        """Return the rows that pass; `*` in a glob matches `/`, too, and what is the id of a document is no glob."""
+        passages = self.snapshot.passages
+        patterns = {nfc(pattern) for pattern in filters.documents}
+        ids = {pattern for pattern in patterns if passages.entry(pattern)}
+        globs = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns - ids]
+        row_filter = RowFilter.from_documents(
+            [
+                (entry.number, entry.rows)
+                for entry in passages.documents
+                if (not patterns or entry.id in ids or any(matches(entry.id) for matches in globs))
+                and (filters.after is None or (entry.date is not None and entry.date >= filters.after))
+                and (filters.before is None or (entry.date is not None and entry.date < filters.before))
+            ]
         )
+        if not filters.speakers:
+            return row_filter
+        names = passages.speakers_named(filters.speakers)
+        return row_filter.said_by(names, passages.rows_of_speakers(names))
 
     def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None, mode: Mode = Mode.READ) -> Ranking:
         """Return the candidates in order, the best of each duplicate group; at least ``k`` if there are so many."""
@@ -129,16 +148,35 @@ class Searcher:
 
     def _rank_by_late_interaction(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranking:
         first_rows = self._candidates(query, k, row_filter)
+        replies = self._replies(first_rows.keys(), row_filter)
+        new = set(replies.values()) - first_rows.keys()
+        first_rows |= {row: row for row in new} | self.snapshot.passages.duplicates(new)
         rows = sorted(first_rows)
         if not rows:
             return Ranking()
         late = late_interaction(query, self.snapshot, rows)
         scores: list[float] = late.scores.tolist()
+        for asking, reply in replies.items():  # what asks matches a question's words better than what replies
+            asking_at, reply_at = bisect_left(rows, asking), bisect_left(rows, reply)
+            lower, higher = sorted([scores[asking_at], scores[reply_at]])
+            scores[asking_at], scores[reply_at] = lower, higher
         best: dict[int, int] = {}
         for at in sorted(range(len(rows)), key=lambda at: (-scores[at], rows[at])):
             best.setdefault(first_rows[rows[at]], at)
         passages = tuple(RankedPassage(rows[at], scores[at], scores[at]) for at in best.values())
         return Ranking(passages, (late.similarities,))
+
+    def _replies(self, rows: Collection[int], row_filter: RowFilter | None) -> dict[int, int]:
+        """Return, for each of these rows that asks, the next one that tells, if it is near and passes the filter."""
+        passages, replies = self.snapshot.passages, {}
+        for row in sorted(passages.asking(rows)):
+            (document,) = passages.documents_of(np.array([row]))
+            near = range(row + 1, min(row + 1 + REPLY_REACH, passages.documents[document].rows.stop))
+            asking = passages.asking(near)
+            reply = next((other for other in near if other not in asking), None)
+            if reply is not None and (row_filter is None or reply in row_filter):
+                replies[row] = reply
+        return replies
 
     def _candidates(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> dict[int, int]:
         """Return the rows to score, each with the first row that says the same: itself, if it has no duplicate.

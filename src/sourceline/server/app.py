@@ -18,13 +18,14 @@ from sourceline.server.metrics import Metrics, MetricsMiddleware
 from sourceline.server.middleware import HeadMiddleware, KeyMiddleware, LimitsMiddleware, LoopbackHostMiddleware
 from sourceline.server.rebuilds import Rebuilds
 from sourceline.server.routes import ask, citations, documents, index, operations, pages
+from sourceline.server.watch import WatchThread
 
 MAX_BODY_BYTES = 64 * 1024
 DESCRIPTION = "Ask a question about your documents; get the exact sentences that answer it, with citations that last."
 TAGS = [
     {"name": "questions", "description": "Ask a question, get the sentences that answer it."},
     {"name": "citations", "description": "Look a citation up: the sentence as cited, and what became of it."},
-    {"name": "documents", "description": "Read the documents of the index."},
+    {"name": "documents", "description": "Read the documents of the index; write them, if a setting allows it."},
     {"name": "index", "description": "See what is served, and rebuild it."},
     {"name": "operations", "description": "Run the server: health and metrics."},
 ]
@@ -89,6 +90,9 @@ class _App(FastAPI):
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Do what must be done before the first request and after the last one."""
     app.state.live_index.start()
+    watch = WatchThread(app.state.settings, app.state.rebuilds) if app.state.settings.watch else None
+    if watch:
+        watch.start()
     # A process's share of the cores and one more: more threads would take caches and the interpreter from each other.
     # With 16 clients on two cores, three threads answer half as much again as forty do.
     threads = (os.cpu_count() or 1) // app.state.settings.workers + 1
@@ -96,7 +100,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Full collections leave out what lives as long as the process: going through it would stop a request.
     gc.freeze()
     yield
+    if watch:
+        watch.stop()
     app.state.rebuilds.stop()
+    if watch:
+        watch.join()
     app.state.live_index.stop()
 
 

@@ -20,10 +20,12 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 MAX_FIELDS = 20  # fields at fault that are named
 RETRY_SECONDS = 5
+EDITS_FORBIDDEN = "documents are not written over HTTP here: start the server with --allow-edits and an API key"
 # The first class that an error is an instance of decides.
 _STATUS: tuple[tuple[type[errors.SourcelineError], HTTPStatus], ...] = (
     (errors.UnknownCitationError, HTTPStatus.NOT_FOUND),
     (errors.UnknownDocumentError, HTTPStatus.NOT_FOUND),
+    (errors.EditError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.BuildRunningError, HTTPStatus.CONFLICT),
     (errors.SourcelineError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -31,6 +33,7 @@ _STATUS: tuple[tuple[type[errors.SourcelineError], HTTPStatus], ...] = (
 _EXAMPLES = {
     HTTPStatus.BAD_REQUEST: "the body is not JSON",
     HTTPStatus.UNAUTHORIZED: "send the key: Authorization: Bearer KEY",
+    HTTPStatus.FORBIDDEN: EDITS_FORBIDDEN,
     HTTPStatus.NOT_FOUND: "no document with this id is in the index",
     HTTPStatus.CONFLICT: "a rebuild is running: wait for it to end",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is longer than 65,536 bytes",
@@ -107,7 +110,10 @@ async def _known(_: Request, error: Exception) -> Response:
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s", error)
         return problem(status, str(error), {"Retry-After": str(RETRY_SECONDS)})
-    return problem(status, str(error))
+    # What can be wrong with an edit is the name of its document.
+    edit = isinstance(error, errors.EditError)
+    fields = [FieldProblem(location="path.document", message=str(error))] if edit else None
+    return problem(status, str(error), fields=fields)
 
 
 async def _invalid_field(_: Request, error: Exception) -> Response:

@@ -4,10 +4,12 @@ import logging
 import os
 import threading
 import time
+from dataclasses import replace
 
 from sourceline.api import Index
 from sourceline.config import Settings
 from sourceline.errors import SourcelineError
+from sourceline.server.folder import CheckedChanges, FolderThread, LatestChanges
 from sourceline.types import Citation, CitationStatus
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,10 @@ class LiveIndex:
             reranker=settings.reranker,
             threshold=settings.threshold,
             connections=2 * (os.cpu_count() or 1),
+            documents=settings.documents,
         )
+        self._sources = FolderThread()
+        self._changes = LatestChanges(self.index)
         self._refreshing = threading.Lock()
         self._retry_at = 0.0
         self._stopped = threading.Event()
@@ -49,6 +54,8 @@ class LiveIndex:
         """Stop watching and close the index."""
         self._stopped.set()
         self._watcher.join()
+        self._sources.close()
+        self._changes.close()
         self.index.close()
 
     def refresh(self) -> None:
@@ -65,11 +72,18 @@ class LiveIndex:
 
     def cite(self, citation: str) -> Citation:
         """Look a citation up as ``Index.cite`` does, also one of a snapshot that was published a moment ago."""
-        result = self.index.cite(citation)
-        if result.status is CitationStatus.CURRENT:
+        result = self.index.cite(citation, source=False)
+        if result.status is not CitationStatus.CURRENT:
+            self.refresh()
+            result = self.index.cite(citation, source=False)
+        if result.now is None:
             return result
-        self.refresh()
-        return self.index.cite(citation)
+        document = result.now.passage.document_id
+        return replace(result, source=self._sources.call(lambda: self.index.source(document)))
+
+    def changes(self) -> CheckedChanges | None:
+        """Return how the documents folder differs from the snapshot, as far as it is known."""
+        return self._changes.latest()
 
     def _watch(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):

@@ -75,7 +75,8 @@ class LimitsMiddleware:
     """Answers 503 to more than ``capacity`` requests at once, and 413 to a body of more than ``max_body_bytes``.
 
     A request counts once its whole body has arrived, so that slow clients keep nobody out. Starlette's own limit of
-    bodies answers in plain text, and only when a route reads the body.
+    bodies answers in plain text, and only when a route reads the body. PUT is another matter: its route has a limit of
+    its own, and reads the body piece by piece.
     """
 
     def __init__(self, app: ASGIApp, capacity: int, max_body_bytes: int) -> None:
@@ -91,8 +92,9 @@ class LimitsMiddleware:
             return
         try:
             self._require_capacity()
-            body = await self._read_body(scope, receive)
-            self._require_capacity()
+            if scope["method"] != "PUT":
+                receive = _replay(await self._read_body(scope, receive), receive)
+                self._require_capacity()
         except HTTPException as error:
             await problem(error.status_code, error.detail, error.headers)(scope, receive, send)
             return
@@ -100,7 +102,7 @@ class LimitsMiddleware:
             return
         self._active += 1
         try:
-            await self._app(scope, _replay(body, receive), send)
+            await self._app(scope, receive, send)
         finally:
             self._active -= 1
 

@@ -3,12 +3,14 @@
 Small values (``Context``, ``Span``, ``Scores``, …) are the domain's own types. The command line prints the same JSON.
 """
 
-from datetime import datetime
+import datetime
+import re
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from sourceline.types import (
@@ -23,19 +25,27 @@ from sourceline.types import (
     DocumentInfo,
     DocumentList,
     DocumentText,
+    FolderChanges,
     Hit,
     Mode,
     Passage,
     PassageInContext,
     Scores,
     SnapshotInfo,
+    SourceStatus,
     Span,
+    Time,
     Verdict,
 )
 
 MAX_BATCH = 100
 MAX_LOOKUP = 1_000
 MAX_PATTERNS = 100
+MAX_CHANGES = 100  # names of each kind
+MAX_DOCUMENTS = 10_000
+DEFAULT_DOCUMENTS = 1_000
+MAX_CHARACTERS = 1_000_000
+DEFAULT_CHARACTERS = 100_000  # 20 ms and half a megabyte of JSON
 
 # The examples, all of the one document that comes with Sourceline.
 _QUESTION = "Which foreign minister met Pezeshkian in Tehran?"
@@ -91,6 +101,7 @@ _LOOKED_UP: JsonDict = {
     ],
     "url": f"/v1/citations/{_CITATION}",
     "cited": _PLACE,
+    "source": "unchanged",
 }
 _REBUILD: JsonDict = {
     "state": "running",
@@ -124,6 +135,10 @@ class PassageLocation(_Model):
     line: int
     paragraph: int
     section: str | None = Field(None, description="The heading above.")
+    page: int | None = Field(None, description="Counts from 1.")
+    speaker: str | None = Field(None, description="Who says it.")
+    time: Time | None = Field(None, description="When it was said: seconds from the beginning of the recording.")
+    columns: tuple[str, ...] | None = Field(None, description="The names of the columns, if it is a table's row.")
 
     @classmethod
     def from_passage(cls, passage: Passage) -> Self:
@@ -135,6 +150,10 @@ class PassageLocation(_Model):
             line=location.line,
             paragraph=location.paragraph,
             section=location.section,
+            page=location.page,
+            speaker=location.speaker,
+            time=location.time,
+            columns=location.columns or None,
         )
 
 
@@ -151,18 +170,54 @@ AskMode = Annotated[
 ]
 Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
 DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+Speaker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class Filters(_Model):
-    """Limits the passages that may be returned."""
+def _require_day(value: object) -> object:
+    """Refuse what pydantic would take for a day besides: numbers of seconds, dates with a time."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        raise ValueError("a day is written as YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[
+    datetime.date,
+    Field(strict=False, description="YYYY-MM-DD", examples=["2026-03-04"]),
+    BeforeValidator(_require_day),
+]
+
+
+class Limits(TypedDict):
+    """What limits a question, as keyword arguments of ``Index.ask``."""
+
+    documents: Sequence[str]
+    speakers: Sequence[str]
+    after: datetime.date | None
+    before: datetime.date | None
+
+
+class AskFilters(_Model):
+    """Limits the passages that may be returned: one must pass all of these that are given."""
 
     model_config = ConfigDict(strict=True)
 
-    documents: list[DocumentPattern] = Field(
+    documents: list[DocumentPattern] | None = Field(
+        None,
         min_length=1,
         max_length=MAX_PATTERNS,
         description="Ids or globs (`2026/*`) of documents; a passage of any that matches may be returned.",
     )
+    speakers: list[Speaker] | None = Field(
+        None, min_length=1, max_length=MAX_PATTERNS, description="Who says it: names, without regard to case."
+    )
+    after: Day | None = Field(None, description="Only documents of this day or later.")
+    before: Day | None = Field(None, description="Only documents of an earlier day.")
+
+    def limits(self) -> Limits:
+        """Return the arguments of ``Index.ask`` that say this."""
+        return Limits(
+            documents=self.documents or (), speakers=self.speakers or (), after=self.after, before=self.before
+        )
 
 
 class AskRequest(_Model):
@@ -177,7 +232,7 @@ class AskRequest(_Model):
 
     question: Question
     k: K = 5
-    filters: Filters | None = None
+    filters: AskFilters | None = None
     mode: AskMode = Mode.READ
     explain: Explain = False
 
@@ -190,8 +245,15 @@ class AskQuery(_Model):
     document: list[DocumentPattern] = Field(
         [], max_length=MAX_PATTERNS, description="As `filters.documents`; repeatable.", examples=[["meeting*"]]
     )
+    speaker: list[Speaker] = Field([], max_length=MAX_PATTERNS, description="As `filters.speakers`; repeatable.")
+    after: Day | None = Field(None, description="As `filters.after`.")
+    before: Day | None = Field(None, description="As `filters.before`.")
     mode: AskMode = Mode.READ
     explain: Explain = False
+
+    def limits(self) -> Limits:
+        """Return the arguments of ``Index.ask`` that say this."""
+        return Limits(documents=self.document, speakers=self.speaker, after=self.after, before=self.before)
 
 
 class BatchRequest(_Model):
@@ -204,7 +266,7 @@ class BatchRequest(_Model):
 
     questions: list[Question] = Field(min_length=1, max_length=MAX_BATCH)
     k: K = 5
-    filters: Filters | None = None
+    filters: AskFilters | None = None
     mode: AskMode = Mode.READ
     explain: Explain = False
 
@@ -322,9 +384,9 @@ class Successor(Place):
 class CitationResponse(Place):
     """A citation looked up.
 
-    `text` is the sentence as it was cited, always. `document`, `location`, `context` and `selectors` say where that
-    text stands now (`current`, `moved`) or, if it stands nowhere, where it stood when it was first issued (`changed`,
-    `removed`). `successor` is there for `moved` and `changed`.
+    `text` is the sentence as it was cited; if it is `current`, in its present typography. `document`, `location`,
+    `context` and `selectors` say where that text stands now (`current`, `moved`) or, if it stands nowhere, where it
+    stood when it was first issued (`changed`, `removed`). `successor` is there for `moved` and `changed`.
     """
 
     model_config = ConfigDict(json_schema_extra=_example(_LOOKED_UP))
@@ -337,6 +399,9 @@ class CitationResponse(Place):
     url: str
     cited: Place = Field(description="Where the sentence stood when it was first issued; now, if it is `current`.")
     successor: Successor | None = None
+    source: SourceStatus | None = Field(
+        None, description="The file in which it stands now, compared with the snapshot: since changed, or missing?"
+    )
 
     @classmethod
     def from_citation(cls, citation: Citation) -> Self:
@@ -357,6 +422,7 @@ class CitationResponse(Place):
             url=_citation_url(citation.id),
             cited=Place.from_passage(cited),
             successor=_successor(citation),
+            source=citation.source,
         )
 
 
@@ -413,22 +479,48 @@ class LookupResponse(_Model):
 # Documents
 
 
+class ListQuery(_Model):
+    """Which documents to list."""
+
+    limit: int = Field(
+        DEFAULT_DOCUMENTS, ge=1, le=MAX_DOCUMENTS, description="How many to list.", examples=[DEFAULT_DOCUMENTS]
+    )
+    cursor: str = Field("", max_length=10_000, description="The `next` of the list before.", examples=["meeting.txt"])
+
+
+class StretchQuery(_Model):
+    """Which stretch of a document to return."""
+
+    start: int = Field(0, ge=0, alias="from", description="A code-point offset into its text.", examples=[0])
+    limit: int = Field(
+        DEFAULT_CHARACTERS,
+        ge=1,
+        le=MAX_CHARACTERS,
+        description="How many characters; there is always at least one whole passage.",
+        examples=[DEFAULT_CHARACTERS],
+    )
+
+
 class DocumentsResponse(_Model):
-    """All documents, by id."""
+    """Documents, by id. `next` is the cursor that goes on with the rest, if there are more."""
 
     model_config = ConfigDict(
         json_schema_extra=_example(
-            {"documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48}], "snapshot": _SNAPSHOT}
+            {
+                "documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48, "date": "2026-03-04", "speakers": []}],
+                "snapshot": _SNAPSHOT,
+            }
         )
     )
 
     documents: tuple[DocumentInfo, ...]
     snapshot: str
+    next: str | None = None
 
     @classmethod
     def from_list(cls, documents: DocumentList) -> Self:
-        """Return the documents of a snapshot."""
-        return cls(documents=documents.documents, snapshot=documents.snapshot)
+        """Return documents of a snapshot."""
+        return cls(documents=documents.documents, snapshot=documents.snapshot, next=documents.next)
 
 
 class DocumentPassage(_Model):
@@ -451,21 +543,43 @@ class DocumentPassage(_Model):
 
 
 class DocumentResponse(DocumentRef):
-    """A document's text and its passages in order."""
+    """A stretch of a document's text, which may be all of it, and the passages in it in order.
+
+    It goes from the offset `from` to the offset `to`, exclusive, of a text of `length` characters. `next` is where the
+    next one starts, if there is more.
+    """
 
     model_config = ConfigDict(
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
         json_schema_extra=_example(
             {
                 **_DOCUMENT,
                 "sha256": _SHA256,
-                "text": f"{_SENTENCE}\n",
+                "from": 0,
+                "to": 129,
+                "length": 2896,
+                "next": 129,
+                "passage_count": 48,
+                "text": _SENTENCE,
                 "passages": [{"citation": _CITATION, "text": _SENTENCE, "heading": False, "location": _LOCATION}],
                 "snapshot": _SNAPSHOT,
             }
-        )
+        ),
     )
 
     sha256: str
+    date: datetime.date | None = Field(None, description="The day that it is of.")
+    start: int = Field(
+        validation_alias="from",
+        serialization_alias="from",
+        description="Where the passage at the offset that was asked for begins, with what stands in front of it.",
+    )
+    to: int
+    length: int
+    next: int | None = None
+    passage_count: int = Field(description="How many passages the whole document has.")
     text: str
     passages: list[DocumentPassage]
     snapshot: str
@@ -477,22 +591,37 @@ class DocumentResponse(DocumentRef):
             id=document.id,
             title=document.title,
             sha256=document.sha256,
+            date=document.date,
+            start=document.start,
+            to=document.end,
+            length=document.length,
+            next=document.next,
+            passage_count=document.passage_count,
             text=document.text,
             passages=[DocumentPassage.from_passage(passage) for passage in document.passages],
             snapshot=document.snapshot,
         )
 
 
+class Edit(StrEnum):
+    """What was done to a document."""
+
+    ADDED = "added"
+    REPLACED = "replaced"
+    REMOVED = "removed"
+
+
 # The index
 
 
 class RebuildState(StrEnum):
-    """Where the last rebuild that was started over HTTP stands."""
+    """Where the last rebuild that was started over HTTP stands. `queued`: it will follow the one that is running."""
 
     IDLE = "idle"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    QUEUED = "queued"
 
 
 class RebuildStatus(_Model):
@@ -501,15 +630,50 @@ class RebuildStatus(_Model):
     model_config = ConfigDict(frozen=True, json_schema_extra=_example(_REBUILD))
 
     state: RebuildState = RebuildState.IDLE
-    started: datetime | None = None
-    finished: datetime | None = None
+    started: datetime.datetime | None = None
+    finished: datetime.datetime | None = None
     progress: BuildProgress | None = None
     report: BuildReport | None = None
     error: str | None = None
 
 
+class EditResponse(_Model):
+    """A document was written or removed, and a rebuild takes it into the index or out of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example({"document": "2026/minutes.md", "edit": "added", "rebuild": {"state": "queued"}})
+    )
+
+    document: str = Field(description="Its id, in Unicode's form NFC.")
+    edit: Edit
+    rebuild: RebuildStatus
+
+
+class Changes(_Model):
+    """How the documents folder differs from the snapshot that is served. Each list names up to 100 files."""
+
+    checked: datetime.datetime = Field(description="When the folder was looked at.")
+    total: int | None = Field(None, description="How many files differ.")
+    added: tuple[str, ...] | None = None
+    changed: tuple[str, ...] | None = None
+    removed: tuple[str, ...] | None = None
+    error: str | None = Field(None, description="Why that cannot be told just now.")
+
+    @classmethod
+    def from_changes(cls, changes: FolderChanges | None, checked: datetime.datetime, error: str | None = None) -> Self:
+        """Return what changed, or why that cannot be told."""
+        return cls(
+            checked=checked,
+            total=None if changes is None else len(changes),
+            added=None if changes is None else changes.added[:MAX_CHANGES],
+            changed=None if changes is None else changes.changed[:MAX_CHANGES],
+            removed=None if changes is None else changes.removed[:MAX_CHANGES],
+            error=error,
+        )
+
+
 class IndexResponse(_Model):
-    """The snapshot that is served, what reads, and how the last rebuild went."""
+    """The snapshot that is served, what changed since, what reads, and how the last rebuild went."""
 
     model_config = ConfigDict(
         json_schema_extra=_example(
@@ -524,7 +688,14 @@ class IndexResponse(_Model):
                     "rows": 48,
                     "tokens": 488,
                     "skipped": {"scan.txt": "there is no text in it"},
-                    "ignored": {"questions.jsonl": "its format is not read; these are: .md, .txt"},
+                    "ignored": {"questions.jsonl": "its format is not read"},
+                },
+                "changes": {
+                    "checked": "2026-11-26T15:12:07.123456Z",
+                    "total": 1,
+                    "added": ["minutes.md"],
+                    "changed": [],
+                    "removed": [],
                 },
                 "reranker": "reader",
                 "rebuild": _REBUILD,
@@ -533,6 +704,7 @@ class IndexResponse(_Model):
     )
 
     snapshot: SnapshotInfo
+    changes: Changes | None = Field(None, description="Left out while the folder has not been looked at.")
     reranker: str = Field(description="What reads: `reader`, `none`, or the name of a CrossEncoder.")
     rebuild: RebuildStatus
 

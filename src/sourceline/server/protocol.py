@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 from sourceline.server.errors import problem
 
 # How long a client may take to send the head of a request, from its first byte or from connecting, and then the body.
+# The body of PUT is a document, which may be large: each piece of it has that time, as long as it is not answered.
 HEAD_SECONDS = 10
 BODY_SECONDS = 30
 # How long a connection is kept between two requests, and while a client reads nothing of its answer.
@@ -50,7 +51,8 @@ class StrictProtocol(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn: _StrictConnection = _StrictConnection(h11.SERVER)
-        self._awaited: tuple[object, object] | None = None  # the client's state and the request before, if any
+        # The client's state, the request before, if any, and the piece of a document.
+        self._awaited: tuple[object, object, object] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stall_check: asyncio.TimerHandle | None = None
 
@@ -95,7 +97,11 @@ class StrictProtocol(H11Protocol):
         """Set the time for what the client is to send next, unless it is running already."""
         state = self.conn.their_state
         head_begun = state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
-        awaited = (state, self.cycle) if head_begun or state is h11.SEND_BODY else None
+        body_begun = state is h11.SEND_BODY
+        # A request that h11 refuses behind its head has neither scope nor cycle.
+        is_document = body_begun and self.cycle and self.scope["method"] == "PUT" and not self.cycle.response_complete
+        piece = object() if is_document else None  # equal to no other: the time begins anew
+        awaited = (state, self.cycle, piece) if head_begun or body_begun else None
         if awaited == self._awaited:
             return
         self._awaited = awaited

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 STATUS_FILE = "rebuild.json"
 LOCK = "rebuild.lock"
+# How often a rebuild that is to follow a running one tries to start.
+QUEUE_SECONDS = 0.5
 # Below the server's own priority, so that questions come first.
 NICENESS = 10
 
@@ -80,6 +82,8 @@ class Rebuilds:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._file = StatusFile(settings.index)
+        self._queue: threading.Thread | None = None
+        self._stopped = threading.Event()
         self._process: multiprocessing.process.BaseProcess | None = None
         self._follower: threading.Thread | None = None
 
@@ -113,6 +117,35 @@ class Rebuilds:
         except OSError as error:
             raise BuildError(f"the rebuild could not be started: {error}") from error
 
+    def request(self) -> RebuildStatus:
+        """Start a rebuild, or have one follow the build that is running. Requests that come meanwhile share that one.
+
+        Raises:
+            BuildError: it could not be started.
+        """
+        try:
+            return self.start()
+        except BuildRunningError:
+            if self._queue is None:
+                self._queue = threading.Thread(target=self._start_when_free, name="rebuild-queue", daemon=True)
+                self._queue.start()
+            return RebuildStatus(state=RebuildState.QUEUED)
+
+    def _start_when_free(self) -> None:
+        queue = self._queue
+        while not self._stopped.wait(QUEUE_SECONDS):
+            self._queue = None  # what is requested from here on may come too late for the rebuild that starts now
+            try:
+                self.start()
+            except BuildRunningError:
+                self._queue = self._queue or queue
+            except BuildError as error:
+                log.error("%s", error)
+                return
+            else:
+                return
+        log.warning("documents were changed over HTTP, and the rebuild that was to follow has not run")
+
     def wait(self) -> RebuildStatus:
         """Return how the rebuild ended, once it has."""
         if self._follower is not None:
@@ -120,7 +153,8 @@ class Rebuilds:
         return self.status
 
     def stop(self) -> None:
-        """End a running rebuild; what is served stays as it is."""
+        """End a running rebuild and start no other; what is served stays as it is."""
+        self._stopped.set()
         if self._process is not None and self._process.is_alive():
             self._process.terminate()
             self._process.join()
@@ -150,6 +184,8 @@ class Rebuilds:
                             status = status.model_copy(update={"progress": progress})
                             self._write(status)
                         case BuildReport() as report:
+                            for warning in report.warnings:
+                                log.warning("%s", warning)
                             end = {"state": RebuildState.SUCCEEDED, "report": report}
                         case str() as error:
                             end = {"state": RebuildState.FAILED, "error": error}
@@ -176,6 +212,7 @@ def _build(sender: Connection, settings: Settings) -> None:
                 model=settings.model,
                 backend=settings.backend,
                 progress=sender.send,
+                max_document_bytes=settings.max_document_bytes,
             )
             sender.send(report)
         except SourcelineError as error:

@@ -84,6 +84,10 @@ def start(settings: Settings) -> "Server":
 
 
 def _require_key(settings: Settings) -> None:
+    if settings.allow_edits and not settings.api_key:
+        raise SettingsError(
+            "with allow_edits everyone on this machine could write the documents: set SOURCELINE_API_KEY as well"
+        )
     if not settings.api_key and not is_loopback(settings.host):
         raise SettingsError(
             f"on {settings.host} everyone in the network could read the documents: "

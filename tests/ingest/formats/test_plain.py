@@ -1,15 +1,16 @@
 import doctest
+import time
 
 import pytest
 from hypothesis import given, settings
 
 from sourceline.ingest.formats import plain
 from sourceline.types import BlockKind
-from tests.support.texts import texts
+from tests.support.texts import lost_lines, texts
 
 
 def paragraphs(text: str) -> list[str]:
-    return [text[block.start : block.end].strip() for block in plain.parse(text)]
+    return [text[block.start : block.end].strip() for block in plain.parse(text).blocks]
 
 
 WRAPPED = "The council met on Monday and it\nvoted for the bridge, which will\nopen in the spring."
@@ -40,7 +41,6 @@ def test_blank_lines_separate_blocks_and_a_block_wrapped_to_a_width_is_one_parag
     "text",
     [
         "A report has a paragraph a line.\nThis is another one, and it is long.",
-        "Alice: Good morning to you.\nBob: Hello, Alice.\nAlice: Shall we begin?",
         "Forecasting\nAverages of past values are the forecast.",
         "- milk\n- bread and butter\n- tea",
     ],
@@ -56,7 +56,7 @@ def test_every_kind_of_line_end_separates_the_same_paragraphs(text: str, end: st
 
 
 def test_a_hash_makes_no_heading_of_a_plain_text() -> None:
-    assert {block.kind for block in plain.parse(f"# No heading\n\n{WRAPPED}")} == {BlockKind.PARAGRAPH}
+    assert {block.kind for block in plain.parse(f"# No heading\n\n{WRAPPED}").blocks} == {BlockKind.PARAGRAPH}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_hash_makes_no_heading_of_a_plain_text() -> None:
     ],
 )
 def test_a_short_line_above_a_paragraph_that_ends_no_sentence_is_a_heading(text: str, headings: list[str]) -> None:
-    blocks = plain.parse(text)
+    blocks = plain.parse(text).blocks
 
     assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
 
@@ -152,7 +152,7 @@ NUMBERED = "1. Opening\nKern opened it.\n2. Crane\n2.1 Costs\nIt costs 9 euros.\
     ],
 )
 def test_numbered_lines_are_headings_and_facts_are_none(text: str, headings: list[str]) -> None:
-    blocks = plain.parse(text)
+    blocks = plain.parse(text).blocks
 
     assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
 
@@ -160,14 +160,133 @@ def test_numbered_lines_are_headings_and_facts_are_none(text: str, headings: lis
 @settings(deadline=None)
 @given(texts)
 def test_blocks_hold_all_the_text_in_order_and_do_not_overlap(text: str) -> None:
-    blocks = plain.parse(text)
+    blocks = plain.parse(text).blocks
 
     edges = [0, *(edge for block in blocks for edge in (block.start, block.end)), len(text)]
     assert edges == sorted(edges)
     assert all(text[block.start : block.end].strip() for block in blocks)
-    outside = [text[end:start] for end, start in zip(edges[::2], edges[1::2], strict=True)]
-    assert not "".join(outside).strip()
+    assert lost_lines(text, [(block.start, block.end) for block in blocks]) == []
+
+
+@pytest.mark.parametrize("number", ["12", "- 12 -", "[12]", "Page 12", "Seite 12 von 30", "12 / 30"])
+def test_page_numbers_between_whole_paragraphs_are_not_read(number: str) -> None:
+    assert paragraphs(f"The fence is down.\n\n{number}\n\nThe crane is up.\n") == [
+        "The fence is down.",
+        "The crane is up.",
+    ]
+
+
+@pytest.mark.parametrize("text", ["12", "Page 3", "Votes for:\n\n12", "2019\n\nIt was built.\n\n2020\n\nIt fell."])
+def test_other_numbers_are(text: str) -> None:
+    assert paragraphs(text) == text.split("\n\n")
+
+
+def test_a_running_head_is_read_once() -> None:
+    text = "Harbour board\n\nIt is down.\n\fHarbour board\n\nIt is up.\n\fHarbour board\n\nIt is wet.\n"
+    assert paragraphs(text) == ["Harbour board", "It is down.", "It is up.", "It is wet."]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Place:\nCustoms house\nTime:\n10:00", ["Place:\nCustoms house", "Time:", "10:00"]),
+        ("Crane:\nIt was approved.\nRope:\nNothing.", ["Crane:\nIt was approved.", "Rope:\nNothing."]),
+        ("Decisions:\nThe crane stays.\nThe rope goes.", ["Decisions:", "The crane stays.", "The rope goes."]),
+        (
+            "Present: Ilse Kern (chair), Bo Lind, Anna Moss,\nPer Holm\nApologies: Jo Hale",
+            ["Present: Ilse Kern (chair), Bo Lind, Anna Moss,\nPer Holm", "Apologies: Jo Hale"],
+        ),
+        (
+            "Anna: I went down to the harbour with our treasurer\nBo Lind and saw it.\nBo: No.",
+            ["I went down to the harbour with our treasurer\nBo Lind and saw it.", "No."],
+        ),
+    ],
+)
+def test_a_label_keeps_its_value_and_a_turn_its_lines(text: str, expected: list[str]) -> None:
+    assert paragraphs(text) == expected
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "Motion to sell the winch defeated",
+        "Winch sold to the museum",
+        "Entry for children 4 euros",
+        "Doors open at 18:30 on Friday",
+        "Antrag auf neue Gebühren zurückgezogen",
+    ],
+)
+def test_a_line_that_states_a_fact_can_answer(fact: str) -> None:
+    blocks = plain.parse(f"Board\n\n{fact}\n\nThe chair closed the meeting.\n").blocks
+    assert [block.kind for block in blocks] == [BlockKind.HEADING, BlockKind.PARAGRAPH, BlockKind.PARAGRAPH]
+
+
+@pytest.mark.parametrize(
+    "line", ["Budget 2026", "Report of the treasurer", "How the crane was repaired", "Roads and speed"]
+)
+def test_other_short_lines_are_headings(line: str) -> None:
+    blocks = plain.parse(f"Board\n\nIt met.\n\n{line}\n\nThe chair closed the meeting.\n").blocks
+    assert blocks[2].kind is BlockKind.HEADING
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["A", "A ", " " * 50 + "A", "A:\n", ".", '."', "\f", "a\n\f", "12\n", "- \n", "The quick brown fox jumps over\n\f"],
+)
+def test_long_lines_and_many_take_time_as_long_as_they_are(unit: str) -> None:
+    text = f"A{unit * (200_000 // len(unit))}1"
+    started = time.process_time()
+    plain.parse(text)
+    assert time.process_time() - started < 10
 
 
 def test_the_examples_of_the_module_hold() -> None:
     assert doctest.testmod(plain).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("1) Kitchen\nTea costs 2 euros.\n2) Yard\na) Carts go left.\nb) Vans go right.", ["1) Kitchen", "2) Yard"]),
+        ("4. BOATS\na) Oars are kept in the loft.\nb) Sails are dried first.", ["4. BOATS"]),
+        ("Rules\n\n2. Moorings\n(i) They are let by the year.\n(ii) They may not be sublet.", ["Rules", "2. Moorings"]),
+        ("1. Moorings\nare let by the year.\n", []),
+    ],
+)
+def test_a_numbered_line_above_a_lettered_list_is_a_heading(text: str, headings: list[str]) -> None:
+    blocks = plain.parse(text).blocks
+
+    assert [text[block.start : block.end].strip() for block in blocks if block.kind is BlockKind.HEADING] == headings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The clerk, Mrs. Brandt, closed the hearing at 9.15 p.m. on\n"
+        "Friday and thanked Dr. Moss, Prof. Hale and Mr. Coe, who\n"
+        "had come on foot.",
+        "The chair, Mr. Olsen, opened the meeting at 7.30 p.m. on\n"
+        "Tuesday and welcomed Prof. Dr. Haas, Cllr. Boyle and Ms. Ng,"
+        " who\nhad come by train.",
+        "Before the long sum-\nmer the har-\nbour board met in the old, much-\nloved customs house.",
+        "Der Vor-\nstand tagt im Rat-\nhaus, und die Mit-\nglieder kommen.",
+        "The board sat in the\nloft till one. It was\ncold and everyone in\nit wore a thick coat.",
+        "We all went to the\npier. The crane was\nred and did not\nmove at all.",
+    ],
+)
+def test_a_paragraph_is_whole_however_it_was_wrapped(text: str) -> None:
+    assert paragraphs(text) == [text]
+    assert paragraphs(f"It met.\n\n{text}\n\nIt rose at ten.") == ["It met.", text, "It rose at ten."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Whole milk, 2 litres\nBrown bread, sliced\nButter from Lund.",
+        "rope for the pier\npaint for the hull\na key for the shed",
+        "Lights on\nDoors open",
+        "The crane is up.\nThe rope is down.\nThe hull is wet.",
+    ],
+)
+def test_short_lines_that_say_one_thing_each_stay_apart(text: str) -> None:
+    assert paragraphs(text) == text.split("\n")

@@ -40,6 +40,7 @@ def test_a_citation_says_what_was_cited_and_where_it_stands(client: TestClient) 
         ],
         "url": f"/v1/citations/{citation}",
         "cited": place,
+        "source": "unchanged",
     }
 
 
@@ -130,3 +131,20 @@ def test_what_became_of_a_citation_is_told_after_an_edit(documents: Path, index:
     assert looked_up[edited]["location"] == looked_up[edited]["cited"]["location"]
     assert "successor" not in looked_up[gone]
     assert "successor" not in looked_up[kept]
+
+
+def test_a_citation_says_if_its_file_has_changed_or_is_gone_since_the_snapshot(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The pool opens in May.\n")
+    (documents / "b.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    with serve(documents, index) as client:
+        citation = get_document(client, "a.txt")["passages"][0]["citation"]
+        assert look_up(client, citation)["source"] == "unchanged"
+        (documents / "a.txt").write_text("The pool opens in June.\n")
+        assert look_up(client, citation)["source"] == "changed"
+        (documents / "a.txt").unlink()
+        looked_up = look_up(client, citation)
+        assert (looked_up["status"], looked_up["source"]) == ("current", "missing")
+        assert client.post("/v1/citations/lookup", json={"citations": [citation]}).json()["citations"] == [looked_up]

@@ -1,5 +1,6 @@
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -27,6 +28,7 @@ def test_all_documents_are_listed_by_id(client: TestClient, corpus: Path) -> Non
         "minutes/A%C3%B1o%202025%20%E2%80%93%20Z%C3%BCrich.md",
         "minutes%2FA%C3%B1o%202025%20%E2%80%93%20Z%C3%BCrich.md",
         "minutes/Año 2025 – Zürich.md",
+        "minutes/An\u0303o 2025 – Zu\u0308rich.md",
     ],
 )
 def test_a_document_is_found_however_its_id_is_escaped(client: TestClient, path: str) -> None:
@@ -46,6 +48,61 @@ def test_a_document_is_found_however_its_id_is_escaped(client: TestClient, path:
             {"start": 44, "end": 84, "line": 3, "paragraph": 2, "section": "Budget"},
         ),
     ]
+
+
+def test_documents_are_listed_a_few_at_a_time(client: TestClient) -> None:
+    everything = client.get("/v1/documents").json()
+    listed, cursor = [], ""
+    for _ in range(3):
+        answer = client.get("/v1/documents", params={"limit": 1, "cursor": cursor}).json()
+        listed += answer["documents"]
+        cursor = answer.get("next", "")
+    assert (listed, cursor) == (everything["documents"], "")
+    assert "next" not in everything
+
+
+def test_a_document_is_read_by_stretches_of_whole_passages(client: TestClient) -> None:
+    whole = get_document(client, "meeting.txt")
+    assert (whole["from"], whole["to"], whole["length"]) == (0, len(whole["text"]), len(whole["text"]))
+    assert whole["passage_count"] == 48
+    assert "next" not in whole
+
+    def stretch(start: int, limit: int) -> dict[str, Any]:
+        answer = client.get("/v1/documents/meeting.txt", params={"from": start, "limit": limit}).json()
+        assert isinstance(answer, dict)
+        return answer
+
+    start: int | None = 0
+    texts, passages = [], []
+    while start is not None:
+        answer = stretch(start, 1_000)
+        assert (answer["from"], answer["to"], answer["length"]) == (start, start + len(answer["text"]), whole["length"])
+        assert len(answer["text"]) <= 1_000
+        texts.append(answer["text"])
+        passages += answer["passages"]
+        start = answer.get("next")
+    assert len(texts) == 3
+    assert ("".join(texts), passages) == (whole["text"], whole["passages"])
+    inside = stretch(140, 1)
+    assert (inside["from"], inside["to"], inside["passages"]) == (129, 175, whole["passages"][1:2])
+    assert stretch(10**30, 5)["passages"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/v1/documents?limit=0", "query.limit"),
+        ("/v1/documents?limit=10001", "query.limit"),
+        ("/v1/documents/meeting.txt?from=-1", "query.from"),
+        ("/v1/documents/meeting.txt?from=x", "query.from"),
+        ("/v1/documents/meeting.txt?limit=0", "query.limit"),
+        ("/v1/documents/meeting.txt?limit=1000001", "query.limit"),
+        ("/v1/documents/meeting.txt?start=5", "query.(unknown field)"),
+    ],
+)
+def test_a_stretch_that_cannot_be_is_refused(client: TestClient, path: str, location: str) -> None:
+    problem = assert_problem(client.get(path), 422)
+    assert [field["location"] for field in problem["errors"]] == [location]
 
 
 def test_brackets_and_percent_signs_in_an_id_are_only_characters(client: TestClient) -> None:

@@ -1,4 +1,5 @@
 import multiprocessing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from fastapi.testclient import TestClient
 from sourceline.index.snapshot import build_lock
 from tests.conftest import Rebuild
 from tests.support.api import assert_problem, serve, wait_until
+from tests.support.texts import FORMATS_READ
 
 
 def state(client: TestClient) -> dict[str, Any]:
@@ -27,11 +29,12 @@ def rebuilt(client: TestClient) -> dict[str, Any]:
 def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.md").write_text("# Bridge\n\nThe bridge opens on Monday. It is made of oak.\n")
     (documents / "empty.txt").write_text("\n")
-    (documents / "scan.pdf").touch()
+    (documents / "scan.png").touch()
     report = rebuild(documents, index)
     with serve(documents, index) as client:
         served = client.get("/v1/index").json()
     created, tokens = served["snapshot"].pop("created"), served["snapshot"].pop("tokens")
+    checked = datetime.fromisoformat(served["changes"].pop("checked"))
     assert served == {
         "snapshot": {
             "id": report.snapshot,
@@ -41,13 +44,42 @@ def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, 
             "passages": 3,
             "rows": 2,
             "skipped": {"empty.txt": "there is no text in it"},
-            "ignored": {"scan.pdf": "its format is not read; these are: .md, .txt"},
+            "ignored": {"scan.png": "its format is not read"},
         },
+        "changes": {"total": 0, "added": [], "changed": [], "removed": []},
         "reranker": "reader",
         "rebuild": {"state": "idle"},
     }
+    assert timedelta(0) <= datetime.now(UTC) - checked < timedelta(minutes=1)
     assert report.snapshot.endswith(created.replace("-", "").replace(":", "").replace("+0000", "Z"))
     assert tokens == 13
+
+
+def changes(client: TestClient) -> dict[str, Any]:
+    found = client.get("/v1/index").json()["changes"]
+    assert isinstance(found, dict)
+    return {name: value for name, value in found.items() if name != "checked"}
+
+
+def test_what_has_changed_since_the_snapshot_is_named(documents: Path, index: Path, rebuild: Rebuild) -> None:
+    for name in ("a", "b", "c"):
+        (documents / f"{name}.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    (documents / "b.txt").unlink()
+    (documents / "d.txt").write_text("New.\n")
+    with serve(documents, index) as client:
+        assert changes(client) == {"total": 3, "added": ["d.txt"], "changed": ["a.txt"], "removed": ["b.txt"]}
+        documents.rename(documents.with_name("away"))
+        wait_until(lambda: "error" in changes(client))
+        error = f"no documents folder at {documents}: create it, or name another with --documents"
+        assert changes(client) == {"error": error}
+        documents.with_name("away").rename(documents)
+        for number in range(150):
+            (documents / f"new{number:03}.txt").write_text("New.\n")
+        wait_until(lambda: changes(client).get("total") == 153)
+        assert changes(client)["added"] == ["d.txt", *(f"new{number:03}.txt" for number in range(99))]
+        assert (changes(client)["changed"], changes(client)["removed"]) == (["a.txt"], ["b.txt"])
 
 
 def test_that_nothing_reads_is_said(client: TestClient) -> None:
@@ -89,6 +121,7 @@ def test_a_rebuild_is_accepted_refused_while_it_runs_and_served_when_it_ends(
             "chunks": 2,
             "encoded": 2,
             "seconds": 0,
+            "warnings": [],
         }
         wait_until(lambda: snapshot(client) == report["snapshot"])
         assert snapshot(client) > before
@@ -111,7 +144,7 @@ def test_a_rebuild_that_fails_says_why_and_what_was_served_is_served(
         failed = rebuilt(client)
         assert (failed["state"], failed["error"]) == (
             "failed",
-            f"no document in {documents} can be read: it is empty; these formats are read: .md, .txt",
+            f"no document in {documents} can be read: it is empty; these formats are read: {FORMATS_READ}",
         )
         assert "report" not in failed
         assert snapshot(client) == before

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from sourceline.config import Settings
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics
 from sourceline.server.rebuilds import Rebuilds
@@ -25,6 +26,12 @@ async def _metrics(request: Request) -> Metrics:
     return metrics
 
 
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
 LiveIndexDependency = Annotated[LiveIndex, Depends(_live_index)]
 RebuildsDependency = Annotated[Rebuilds, Depends(_rebuilds)]
+SettingsDependency = Annotated[Settings, Depends(_settings)]
 MetricsDependency = Annotated[Metrics, Depends(_metrics)]

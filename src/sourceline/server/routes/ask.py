@@ -1,7 +1,7 @@
 """Questions."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
@@ -11,7 +11,7 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from sourceline.api import Index
 from sourceline.errors import QuestionError
 from sourceline.server.errors import blame_field, problems
-from sourceline.server.models import AskQuery, AskRequest, AskResponse, BatchRequest, BatchResponse, Filters
+from sourceline.server.models import AskFilters, AskQuery, AskRequest, AskResponse, BatchRequest, BatchResponse, Limits
 from sourceline.server.routes import LiveIndexDependency
 from sourceline.types import Mode
 
@@ -24,7 +24,7 @@ async def ask(body: AskRequest, live_index: LiveIndexDependency) -> AskResponse:
     """Return the passages that answer a question, best first."""
     with blame_field("body.question"):
         return await run_in_threadpool(
-            _answer, live_index.index, body.question, body.k, _patterns(body.filters), body.mode, body.explain
+            _answer, live_index.index, body.question, body.k, _limits(body.filters), body.mode, body.explain
         )
 
 
@@ -36,7 +36,7 @@ async def ask_by_link(
     with blame_field("query.question"):
         _require_utf8(request.scope["query_string"])
         return await run_in_threadpool(
-            _answer, live_index.index, query.question, query.k, query.document, query.mode, query.explain
+            _answer, live_index.index, query.question, query.k, query.limits(), query.mode, query.explain
         )
 
 
@@ -48,14 +48,14 @@ async def ask_batch(body: BatchRequest, live_index: LiveIndexDependency) -> Batc
     return BatchResponse(answers=[answer async for answer in answers])
 
 
-def _answer(index: Index, question: str, k: int, documents: Sequence[str], mode: Mode, explain: bool) -> AskResponse:
+def _answer(index: Index, question: str, k: int, limits: Limits, mode: Mode, explain: bool) -> AskResponse:
     started = time.perf_counter()
-    answer = index.ask(question, k, documents, mode)
+    answer = index.ask(question, k, mode=mode, **limits)
     return AskResponse.from_answer(answer, _milliseconds_since(started), explain)
 
 
 def _answer_each(index: Index, body: BatchRequest) -> Iterator[AskResponse]:
-    answers = index.ask_many(body.questions, body.k, _patterns(body.filters), body.mode)
+    answers = index.ask_many(body.questions, body.k, mode=body.mode, **_limits(body.filters))
     for number in range(len(body.questions)):
         started = time.perf_counter()
         with blame_field(f"body.questions.{number}"):
@@ -63,8 +63,8 @@ def _answer_each(index: Index, body: BatchRequest) -> Iterator[AskResponse]:
         yield AskResponse.from_answer(answer, _milliseconds_since(started), body.explain)
 
 
-def _patterns(filters: Filters | None) -> Sequence[str]:
-    return filters.documents if filters else ()
+def _limits(filters: AskFilters | None) -> Limits:
+    return filters.limits() if filters else Limits(documents=(), speakers=(), after=None, before=None)
 
 
 def _milliseconds_since(started: float) -> float:

@@ -14,18 +14,35 @@ export function currentState() {
     q: params.get("q")?.trim() ?? "",
     k: Number.isInteger(k) && k >= 1 && k <= MAX_K ? k : DEFAULT_K,
     mode: params.get("mode") === FAST ? FAST : READ,
+    filters: {
+      documents: params.getAll("documents").filter(Boolean),
+      speakers: params.getAll("speakers").filter(Boolean),
+      after: dateOf(params.get("after")),
+      before: dateOf(params.get("before")),
+    },
     cite: params.get("cite"),
     document: params.get("document"),
     view: params.get("view") === "documents" ? "documents" : null,
   };
 }
 
+const dateOf = (text) => (/^\d{4}-\d\d-\d\d$/.test(text ?? "") ? text : null);
+
+/** Return the filters that are set, as the API takes them; undefined if there is none. */
+export function activeFilters(filters = {}) {
+  const active = Object.entries(filters).filter(([, value]) => value?.length);
+  return active.length ? Object.fromEntries(active) : undefined;
+}
+
 /** Return the address of a state; what is empty or the default is left out. */
-export function addressOf({ q, k, mode, cite, document, view }) {
+export function addressOf({ q, k, mode, filters, cite, document, view }) {
   const params = new URLSearchParams();
   if (q) params.set("q", q);
   if (q && k && k !== DEFAULT_K) params.set("k", k);
   if (q && mode === FAST) params.set("mode", mode);
+  for (const [name, value] of Object.entries((q && activeFilters(filters)) || {})) {
+    for (const each of [value].flat()) params.append(name, each);
+  }
   if (cite) params.set("cite", cite);
   else if (document) params.set("document", document);
   if (view) params.set("view", view);

@@ -10,11 +10,25 @@ const ADVICE = {
   503: "Try again in a moment.",
 };
 
-export const ask = (question, k, mode, signal) => call("/v1/ask", { body: { question, k, mode }, signal });
+export const ask = (body, signal) => call("/v1/ask", { body, signal });
 export const citation = (id, signal) => call(`/v1/citations/${encodeURIComponent(id)}`, { signal });
-export const documents = (signal) => call("/v1/documents", { signal });
-export function readDocument(id, signal) {
-  return call(`/v1/documents/${id.split("/").map(encodeURIComponent).join("/")}`, { signal });
+
+/** Return all documents, however many. */
+export async function documents(signal) {
+  const all = [];
+  for (let cursor = ""; cursor !== undefined; ) {
+    const query = new URLSearchParams({ limit: 10_000, cursor });
+    const { documents: listed, next } = await call(`/v1/documents?${query}`, { signal });
+    all.push(...listed);
+    cursor = next;
+  }
+  return all;
+}
+
+/** Return a stretch of a document. */
+export function readDocument(id, from, limit, signal) {
+  const path = id.split("/").map(encodeURIComponent).join("/");
+  return call(`/v1/documents/${path}?${new URLSearchParams({ from, limit })}`, { signal });
 }
 export const index = (signal) => call("/v1/index", { signal });
 export const rebuild = () => call("/v1/index/rebuild", { method: "POST" });

@@ -13,8 +13,23 @@ const STATUS = {
 
 /** Return "line 3, page 2, Speaker, 10:02, section “Budget”", as far as it is known. */
 export function describeLocation({ line, page, speaker, time, section }) {
-  const parts = [`line ${line}`, page && `page ${page}`, speaker, time, section && `section “${section}”`];
+  const parts = [
+    `line ${line}`, page && `page ${page}`, speaker, time && describeTime(time), section && `section “${section}”`];
   return parts.filter(Boolean).join(", ");
+}
+
+/** Return a time of a recording as players show it: 0:49, 1:02:03. */
+export function describeTime({ start }) {
+  const [hours, minutes, seconds] = [start / 3600, (start % 3600) / 60, start % 60].map(Math.floor);
+  const padded = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${padded(minutes)}:${padded(seconds)}` : `${minutes}:${padded(seconds)}`;
+}
+
+/** Return the day that a document is of, behind a dot, if it is known. */
+export function describeDate(date) {
+  if (!date) return [];
+  const day = new Date(`${date}T00:00`).toLocaleDateString("en", { dateStyle: "long" });
+  return [" · ", make("time", { datetime: date }, day)];
 }
 
 /** Return: “quote” — Title (id), line 3. Cited 2026-11-24. And the link. */

@@ -3,6 +3,7 @@
 import { addressOf, refresh } from "./address.js";
 import { forget as forgetAnswers } from "./answers.js";
 import * as api from "./api.js";
+import { describeDate } from "./citation.js";
 import { counted, find, make, showStatus, showToast } from "./dom.js";
 
 const MAX_LISTED = 500;
@@ -13,7 +14,7 @@ export async function show(signal) {
   forgetAnswers();
   showStatus("");
   find("#answers").replaceChildren();
-  const [{ documents }, index] = await Promise.all([api.documents(signal), api.index(signal)]);
+  const [documents, index] = await Promise.all([api.documents(signal), api.index(signal)]);
   const section = make("div", { id: "index" });
   find("#answers").replaceChildren(
     make("h2", {}, "Index"), section, make("h2", {}, "Documents"), ...documentList(documents));
@@ -107,6 +108,6 @@ function documentList(documents) {
   return [make("p", {}, make("label", { for: "filter" }, "Filter by title or name "), filter), matches, list];
 }
 
-const documentItem = ({ id, title, passages }) => make("li", {},
+const documentItem = ({ id, title, date, passages }) => make("li", {},
   make("a", { href: addressOf({ document: id }) }, make("bdi", {}, title)), " ",
-  make("span", { class: "source" }, make("bdi", {}, id), ` · ${counted(passages, "passage")}`));
+  make("span", { class: "source" }, make("bdi", {}, id), ...describeDate(date), ` · ${counted(passages, "passage")}`));

@@ -17,16 +17,15 @@ export function make(tag, properties = {}, ...children) {
 /** Create an element for text of a document, which takes its direction from its own letters. */
 export const makeQuote = (tag, properties, ...children) => make(tag, { dir: "auto", ...properties }, ...children);
 
-/** Return text.slice for offsets in code points, as the API has them; JavaScript counts UTF-16 units. */
-export function codePointSlicer(text) {
-  if (!/[\ud800-\udfff]/.test(text)) return (start, end) => text.slice(start, end);
+/** Return a function from offsets in code points, as the API has them, to those in UTF-16 units, as JavaScript has. */
+export function unitCounter(text) {
+  if (!/[\ud800-\udfff]/.test(text)) return (offset) => offset;
   let [points, units] = [0, 0]; // the last offset that was converted: most callers move forward
-  function toUnits(offset) {
+  return (offset) => {
     if (offset < points) [points, units] = [0, 0];
     for (; points < offset && units < text.length; points += 1) units += text.codePointAt(units) > 0xffff ? 2 : 1;
     return units;
-  }
-  return (start, end) => text.slice(toUnits(start), end === undefined ? undefined : toUnits(end));
+  };
 }
 
 /** Show the outcome of a request; screen readers announce it. */

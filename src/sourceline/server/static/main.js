@@ -4,6 +4,7 @@ import { FAST, READ, addressOf, currentState, go, onStateChange } from "./addres
 import * as answers from "./answers.js";
 import * as documents from "./documents.js";
 import { find, showStatus, withProgress } from "./dom.js";
+import * as filters from "./filters.js";
 import * as keyboard from "./keyboard.js";
 import * as reader from "./reader.js";
 
@@ -18,6 +19,7 @@ async function show() {
   history.scrollRestoration = state.cite || state.document ? "manual" : "auto";
   if (find("#question").value.trim() !== state.q) find("#question").value = state.q;
   find("#fast").checked = state.mode === FAST;
+  filters.show(state.filters);
   document.title = [state.q || (state.view && "Documents"), "Sourceline"].filter(Boolean).join(" – ");
   const results = await withProgress(Promise.allSettled([showMain(state, signal), reader.show(state, signal)]));
   if (signal.aborted) return;
@@ -56,10 +58,14 @@ find("#ask").addEventListener("submit", (event) => {
   answers.forget(); // so that the same question is asked again
   reader.forget();
   const q = find("#question").value.trim();
-  if (q) go(addressOf({ q, mode: find("#fast").checked ? FAST : READ }));
+  if (q) go(addressOf({ q, mode: find("#fast").checked ? FAST : READ, filters: filters.read() }));
 });
 // A question that is answered is asked again in the other mode.
 find("#fast").addEventListener("change", () => {
+  if (currentState().q && find("#question").value.trim()) find("#ask").requestSubmit();
+});
+find("#filter-clear").addEventListener("click", () => {
+  filters.clear();
   if (currentState().q && find("#question").value.trim()) find("#ask").requestSubmit();
 });
 document.addEventListener("click", follow);

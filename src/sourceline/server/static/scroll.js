@@ -29,9 +29,13 @@ export function letGo() {
   held = null;
 }
 
+/** Return what scrolls the document in the pane: the pane, or on a narrow screen the window. */
+export const scrollerOf = (pane) =>
+  getComputedStyle(pane).overflowY === "visible" ? document.scrollingElement : pane;
+
 function bringIntoView(pane, element) {
   const screen = { top: 0, bottom: window.innerHeight };
-  if (getComputedStyle(pane).overflowY === "visible") { // the window scrolls the document
+  if (scrollerOf(pane) !== pane) {
     scrollBy(document.scrollingElement, overshoot(element, screen));
     return;
   }
@@ -54,11 +58,11 @@ function overshoot(element, box) {
   return top - box.top - place;
 }
 
-function visiblePart(pane, screen) {
+export function visiblePart(pane, screen = { top: 0, bottom: window.innerHeight }) {
   const { top, bottom } = pane.getBoundingClientRect();
   return { top: Math.max(top, screen.top), bottom: Math.min(bottom, screen.bottom) };
 }
 
-function scrollBy(scroller, pixels) {
+export function scrollBy(scroller, pixels) {
   if (Math.abs(pixels) >= 1) scroller.scrollBy({ top: pixels, behavior: "instant" });
 }

@@ -35,7 +35,7 @@ def test_a_hostile_document_is_shown_as_text(page: Page) -> None:
 
 def test_a_hostile_heading_is_shown_as_text(page: Page) -> None:
     ask(page, "When does the harbour office open?")
-    expect(page.locator(".answer .title").first).to_contain_text("<script>alert('text')</script>")
+    expect(page.locator(".answer .title").first).to_contain_text("alert('text')</script><img src=x onerror=alert(1)>")
     expect(page.locator(".answer .source").first).to_contain_text("javascript:alert(3)")
     require_nothing_parsed(page)
 

@@ -38,6 +38,7 @@ def answers(index: Path) -> dict[str, Any]:
     for citation in citations.values():
         del citation["source"]
         for place in filter(None, (citation["cited"], citation["now"])):
+            assert place["passage"].pop("gaps") == []
             location = place["passage"]["location"]
             assert [location.pop(name) for name in ("page", "speaker", "time", "columns")] == [None, None, None, []]
     return citations

@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -14,7 +15,7 @@ from sourceline.api import Index
 from sourceline.config import load_settings
 from sourceline.errors import ClosedError
 from sourceline.server.app import create_app
-from sourceline.types import Answer, Mode
+from sourceline.types import Answer
 from tests.support.api import client_of
 
 
@@ -26,13 +27,13 @@ def test_a_process_works_on_its_share_of_the_cores_and_one_more_and_answers_all(
     most: list[int] = [0]
     counting, ask = threading.Lock(), Index.ask
 
-    def counted(index: Index, question: str, k: int, documents: tuple[str, ...], mode: Mode) -> Answer:
+    def counted(index: Index, question: str, k: int, **limits: Any) -> Answer:
         with counting:
             active[0] += 1
             most[0] = max(most[0], active[0])
         time.sleep(0.05)  # so that they meet
         try:
-            return ask(index, question, k, documents, mode)
+            return ask(index, question, k, **limits)
         finally:
             with counting:
                 active[0] -= 1

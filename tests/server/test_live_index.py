@@ -128,7 +128,7 @@ def test_an_id_that_is_not_current_is_looked_up_in_the_newest_snapshot(bridge: S
 def test_an_app_without_an_index_or_reranker_or_with_another_model_is_refused(bridge: Settings, tmp_path: Path) -> None:
     with pytest.raises(NoSnapshotError, match="sourceline rebuild-index"):
         create_app(load_settings(documents=bridge.documents, index=tmp_path / "none"))
-    with pytest.raises(ModelError, match=r"has no \.safetensors weights"):
+    with pytest.raises(ModelError, match=r"there is no config\.json in it"):
         create_app(load_settings(index=bridge.index, reranker=str(tmp_path)))
     for other in ({"model": "another/model"}, {"backend": Backend.TORCH}):
         with pytest.raises(MismatchError, match="sourceline rebuild-index"):

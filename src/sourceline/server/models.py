@@ -245,9 +245,11 @@ class AskQuery(_Model):
     document: list[DocumentPattern] = Field(
         [], max_length=MAX_PATTERNS, description="As `filters.documents`; repeatable.", examples=[["meeting*"]]
     )
-    speaker: list[Speaker] = Field([], max_length=MAX_PATTERNS, description="As `filters.speakers`; repeatable.")
-    after: Day | None = Field(None, description="As `filters.after`.")
-    before: Day | None = Field(None, description="As `filters.before`.")
+    speaker: list[Speaker] = Field(
+        [], max_length=MAX_PATTERNS, description="As `filters.speakers`; repeatable.", examples=[["Bo Lind"]]
+    )
+    after: Day | None = Field(None, description="As `filters.after`.", examples=["2026-03-04"])
+    before: Day | None = Field(None, description="As `filters.before`.", examples=["2027-01-01"])
     mode: AskMode = Mode.READ
     explain: Explain = False
 

@@ -73,7 +73,8 @@ def test_a_document_is_added_replaced_and_removed_and_the_index_follows(bridge: 
 
         removed = client.delete("/v1/documents/2026/b.md")
         assert removed.status_code == 202
-        assert (removed.json()["edit"], removed.json()["rebuild"]["state"]) == ("removed", "running")
+        assert removed.json()["edit"] == "removed"
+        assert removed.json()["rebuild"]["state"] in ("running", "queued")  # as the one before has ended or not
         wait_until(lambda: client.get("/v1/documents/2026/b.md").status_code == 404)
     assert contents(bridge) == {"a.txt": b"The bridge opens on Sunday.\n"}
 

@@ -216,7 +216,7 @@ def test_a_question_in_the_text_ranks_below_what_follows_it(ask: Ask, text: str,
 
 
 COMMENTS = (
-    "# Minutes\n\n<!-- TODO template: write here who was elected treasurer -->\n\n"
+    "# Minutes\n\n<!-- Template: write here who was elected treasurer -->\n\n"
     "Ilse Kern takes over the purse from Bo Lind.\n\n<!--\nDRAFT, not agreed: the fee rises to 90 euros.\n-->\n\n"
     "The fee stays at 60 euros.\n"
 )

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,10 @@ class Watched:
             return self.failures.pop(0)()
         self.builds.append(contents(self.documents))
         return True
+
+    def has_told(self, count: int) -> bool:
+        """Return whether so many things were told."""
+        return len(self.told) == count
 
     def wait_for(self, files: dict[str, bytes]) -> None:
         """Wait until a build has read just these files."""
@@ -125,7 +130,7 @@ def test_a_folder_that_vanishes_is_told_once_and_watched_again_when_it_is_back(
             documents.rename(away)
             if pace is NOTIFIED:  # for which a share that is unmounted gives no notice
                 watched.watcher._notices = None
-            wait_until(lambda told=told: len(watched.told) == told + 1)  # type: ignore[misc]
+            wait_until(partial(watched.has_told, told + 1))
             time.sleep(5 * pace.soon)
             away.rename(documents)
             (documents / "a.txt").write_text(f"Back {told}.")

@@ -29,8 +29,8 @@ PAGES = [
 ]
 
 
-def parse(*pages: list[tuple[int, int, str, str]], **kwargs: str) -> ParsedFile:
-    return pdf.parse(pdf_of(*(page_of(page) for page in pages), **kwargs))  # type: ignore[arg-type]
+def parse(*pages: list[tuple[int, int, str, str]], title: str = "") -> ParsedFile:
+    return pdf.parse(pdf_of(*(page_of(page) for page in pages), title=title))
 
 
 def report() -> ParsedFile:

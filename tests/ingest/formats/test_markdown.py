@@ -3,7 +3,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sourceline.ingest.formats import markdown
@@ -260,6 +260,7 @@ def test_nesting_without_end_is_not_followed(marker: str) -> None:
 
 @settings(deadline=None, max_examples=400)
 @given(texts)
+@example("\x1c\nA")
 def test_blocks_are_in_order_do_not_overlap_and_hold_text(text: str) -> None:
     blocks = markdown.parse(text).blocks
 

@@ -357,7 +357,8 @@ class _Reader:
             begin, stands, words = self._line_start(number), self._line(number), line.strip()
             # A line ends as it does in the source, but for the hashes that close a heading.
             at = stands.find(words, stands.find(behind) + len(behind)) if behind else len(stands.rstrip()) - len(words)
-            positions.append(begin + at - (len(line) - len(line.lstrip())))
+            indent = len(line) - len(line.lstrip()) if words else 0  # of white space that the parser takes for text
+            positions.append(begin + at - indent)
         return _Content(token.content, starts, positions)
 
     def _line_start(self, number: int) -> int:

@@ -479,7 +479,7 @@ def test_citations_of_earlier_builds_are_looked_up(built: Path, documents: Path)
 
 
 def test_a_damaged_record_of_citations_is_an_error(built: Path) -> None:
-    (built / "ledger.sqlite").write_bytes(b"damaged" * 1_000)
+    (built / "ledger.jsonl").write_bytes(b"damaged" * 1_000)
     with Index.open(built, lazy=True) as index:
         with pytest.raises(LedgerError):
             index.check_citations()

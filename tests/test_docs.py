@@ -27,15 +27,17 @@ import typer
 
 import sourceline
 from sourceline import Index, SourcelineError, errors
+from sourceline.citations.ledger import Resolution, recover_ledger
 from sourceline.cli.main import app
 from sourceline.config import Settings
 from sourceline.index.bm25 import COMMON_WORDS_ABOVE
 from sourceline.index.dense import APPROXIMATE_ABOVE
-from sourceline.index.snapshot import FORMAT, MANIFEST, SNAPSHOTS, Manifest
+from sourceline.index.snapshot import FORMAT, MANIFEST, SNAPSHOTS, LedgerExtent, Manifest
 from sourceline.indexing.cache import ChunkCache
 from sourceline.indexing.config import COMPACT_ABOVE
 from sourceline.ingest.formats import FORMATS
 from sourceline.types import CitationStatus
+from tests.support.index_folder import ledger_lines
 from tests.support.pages import (
     ROOT,
     Block,
@@ -362,13 +364,13 @@ def test_every_file_of_the_index_folder_is_described_and_no_other(served: tuple[
     # While a build runs there is the cache; SQLite's own files come and go.
     names = {path.name for path in served[1].iterdir() if not re.search(r"-(wal|shm)$", path.name)}
     assert names <= described
-    assert described - names <= {"cache", "watch.lock"}
+    assert described - names <= {"cache", "watch.lock", "ledger.sqlite.old"}
 
 
 def test_every_table_of_the_databases_is_described(seed_index: Path, tmp_path: Path) -> None:
     with ChunkCache(tmp_path):
         (snapshot,) = (seed_index / SNAPSHOTS).iterdir()
-        databases = [snapshot / "passages.sqlite", seed_index / "ledger.sqlite", tmp_path / "chunks.sqlite"]
+        databases = [snapshot / "passages.sqlite", tmp_path / "chunks.sqlite"]
         described = {line for block in INDEX_FORMAT.blocks[1:] for line in block.text.splitlines()}
         assert described == {line for database in databases for line in table_lines(database)}
 
@@ -382,7 +384,17 @@ def table_lines(database: Path) -> Iterator[str]:
 
 
 def test_every_field_of_the_manifest_is_described() -> None:
-    assert {field.name for field in fields(Manifest)} - set(INDEX_FORMAT.codes) == set()
+    names = {field.name for described in (Manifest, LedgerExtent) for field in fields(described)}
+    assert names - set(INDEX_FORMAT.codes) == set()
+
+
+def test_every_field_of_the_ledger_is_described(seed_index: Path, tmp_path: Path) -> None:
+    ledger = recover_ledger(tmp_path, None)
+    ledger.append("00000001", [], [Resolution("a", CitationStatus.REMOVED, None)])
+    lines = [*ledger_lines(seed_index), *ledger_lines(tmp_path)]
+    (table,) = INDEX_FORMAT.tables("a line with")
+    assert set(table.codes()) == {"issued", "gone", "build"}
+    assert {field for line in lines for field in line} - set(INDEX_FORMAT.codes) == set()
 
 
 def test_the_format_that_is_described_is_the_one_that_is_written() -> None:

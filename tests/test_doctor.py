@@ -97,12 +97,12 @@ def test_a_damaged_index_is_reported_and_left_as_it_is(documents: Path, index: P
 
 
 def test_a_damaged_encoder_or_record_of_citations(documents: Path, index: Path, snapshot: str) -> None:
-    (index / "ledger.sqlite").write_bytes(b"this is no database, " * 500)
+    (index / "ledger.jsonl").write_bytes(b"this is no database, " * 500)
     for file in (index / "encoders").glob("*/*.onnx"):
         file.unlink()
     found_problems = problems(examined(documents, index))
     assert set(found_problems) == {"encoder", "citations"}
-    assert str(index / "ledger.sqlite") in found_problems["citations"]
+    assert str(index / "ledger.jsonl") in found_problems["citations"]
     assert "sourceline rebuild-index" in found_problems["encoder"]
 
 

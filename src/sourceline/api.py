@@ -11,11 +11,21 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
-from sourceline.citations.ledger import Ledger
+from sourceline.citations.ledger import Ledger, open_ledger
 from sourceline.citations.lookup import look_up
 from sourceline.encoders.base import Encoder, Reranker, RerankerInput
 from sourceline.errors import BuildRunningError, ClosedError, CorpusError, MismatchError, UnknownDocumentError
-from sourceline.index.snapshot import LOCK, REBUILD, Manifest, Snapshot, build_lock, current_id, open_current
+from sourceline.index.snapshot import (
+    LOCK,
+    REBUILD,
+    Manifest,
+    Snapshot,
+    build_lock,
+    current_id,
+    is_built,
+    open_current,
+    published_id,
+)
 from sourceline.ingest.changes import FolderComparison, FolderRecord
 from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
 from sourceline.search.searcher import Searcher
@@ -76,7 +86,6 @@ class Index:
         self._path, self._model, self._backend, self._reranker_name = path, model, backend, reranker
         self._threshold, self._connections = threshold, connections
         self._documents = documents
-        self._ledger = Ledger(path)
         self._refreshing = threading.Lock()  # never taken to answer a question
         self._opening_encoder = threading.Lock()
         self._reranker: Reranker | None = None
@@ -181,7 +190,7 @@ class Index:
         Raises:
             SnapshotError: it cannot be read.
         """
-        return current_id(Path(path)) is not None
+        return is_built(Path(path))
 
     @staticmethod
     def is_building(path: str | PathLike[str]) -> bool:
@@ -306,7 +315,7 @@ class Index:
             LedgerError: the record of citations cannot be read.
         """
         view = self._require_open()
-        looked_up = look_up(citation, view.snapshot.passages, self._ledger)
+        looked_up = look_up(citation, view.snapshot.passages, view.ledger)
         if not source or looked_up.now is None:
             return looked_up
         return replace(looked_up, source=self._source(view, looked_up.now.passage.document_id))
@@ -380,12 +389,12 @@ class Index:
         )
 
     def check_citations(self) -> int:
-        """Read the whole record of citations; return how many were issued.
+        """Read the record of citations of the snapshot that is served; return how many were issued.
 
         Raises:
             LedgerError: it is damaged.
         """
-        return self._ledger.check()
+        return self._require_open().ledger.check()
 
     def refresh(self) -> bool:
         """Switch to the current snapshot, if it is another than the one that is served; return whether it was.
@@ -442,7 +451,8 @@ class Index:
         # Not the other way round: a model that cannot be exported is run by sentence-transformers.
         if self._backend is Backend.TORCH and manifest.backend != Backend.TORCH:
             raise MismatchError(f"snapshot {snapshot.id} was not built with the torch backend: {REBUILD}")
-        return _View(snapshot)
+        published = published_id(self._path)
+        return _View(snapshot, open_ledger(self._path, snapshot.folder, manifest.ledger, published))
 
     def _searcher(self, view: "_View", encoder: Encoder | None = None) -> Searcher:
         """Return the Searcher of a snapshot; ``encoder`` is one that is open already."""
@@ -476,10 +486,10 @@ class Index:
 
 
 class _View:
-    """A snapshot and, once a question was asked, its Searcher."""
+    """A snapshot, its ledger and, once a question was asked, its Searcher."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, ledger: Ledger) -> None:
+        self.snapshot, self.ledger = snapshot, ledger
         self.searcher: Searcher | None = None
         self._comparison: FolderComparison | None = None
         self._record_read = False

@@ -1,8 +1,6 @@
 import re
 import shutil
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sourceline.citations.ledger import FILE
 from sourceline.errors import LedgerError, UnknownCitationError
 from sourceline.ids import citation_id, exact_citation_id
 from sourceline.indexing.builder import build
@@ -30,28 +29,6 @@ from tests.support.citation_stories import (
     VOTED,
     Story,
 )
-
-# Makes a ledger what version 1 of Sourceline would have written.
-TO_VERSION_1 = """
-ALTER TABLE issued RENAME COLUMN snapshot TO generation;
-ALTER TABLE issued RENAME COLUMN prefix TO before;
-ALTER TABLE issued RENAME COLUMN suffix TO after;
-ALTER TABLE issued DROP COLUMN context_before;
-ALTER TABLE issued DROP COLUMN context_after;
-DROP INDEX issued_form;
-CREATE INDEX issued_text ON issued (text_hash);
-ALTER TABLE issued DROP COLUMN page;
-ALTER TABLE issued DROP COLUMN speaker;
-ALTER TABLE issued DROP COLUMN time_start;
-ALTER TABLE issued DROP COLUMN time_end;
-ALTER TABLE issued DROP COLUMN columns;
-ALTER TABLE issued DROP COLUMN form_hash;
-ALTER TABLE resolutions RENAME COLUMN snapshot TO generation;
-ALTER TABLE resolutions RENAME TO fates;
-DROP INDEX resolutions_citation;
-CREATE INDEX fates_citation ON fates (citation);
-PRAGMA user_version = 0;
-"""
 
 
 @pytest.fixture
@@ -161,21 +138,21 @@ def test_an_id_that_was_never_issued_is_unknown(archive: Archive, id_: str) -> N
         archive.look_up(id_)
 
 
-def test_without_a_ledger_what_is_in_the_snapshot_resolves_and_the_rest_is_unknown(archive: Archive) -> None:
+def test_without_its_ledger_what_is_in_the_snapshot_resolves_and_the_rest_is_an_error(archive: Archive) -> None:
     archive.publish({"a.txt": REPORT})
-    (archive.index / "ledger.sqlite").unlink()
+    (archive.index / FILE).unlink()
 
     assert archive.outcome("a.txt", GREW) == ("current", "a.txt", GREW)
-    with pytest.raises(UnknownCitationError):
+    with pytest.raises(LedgerError, match=r"ledger\.jsonl, is missing: restore it from a backup"):
         archive.look_up("x")
 
 
 def test_a_damaged_ledger_is_an_error_and_not_an_unknown_citation(archive: Archive) -> None:
     archive.publish({"a.txt": REPORT})
-    (archive.index / "ledger.sqlite").write_bytes(b"damaged" * 1_000)
+    (archive.index / FILE).write_bytes(b"damaged" * 1_000)
 
     assert archive.outcome("a.txt", GREW) == ("current", "a.txt", GREW)
-    with pytest.raises(LedgerError, match="cannot be used"):
+    with pytest.raises(LedgerError, match="is damaged"):
         archive.look_up("x")
 
 
@@ -195,25 +172,6 @@ def test_ids_are_the_same_after_a_rebuild_and_with_another_encoder(archive: Arch
     assert archive.snapshot().manifest.backend == "torch"
     assert archive.passages() == first
     assert {archive.look_up(passage.id).status for passage in first} == {CitationStatus.CURRENT}
-
-
-def test_citations_of_an_index_of_version_1_resolve_after_the_next_build(archive: Archive) -> None:
-    archive.publish({"a.txt": REPORT, "b.txt": f"{JOINED} {VOTED}"})
-    archive.publish({"a.txt": EDITED, "b.txt": f"{JOINED} {VOTED}"})
-    archive.forget_snapshots()
-    with closing(sqlite3.connect(archive.index / "ledger.sqlite")) as connection:
-        connection.executescript(TO_VERSION_1)
-    (archive.index / "generations" / "00000002-20250101T000000Z").mkdir(parents=True)
-    (archive.index / "CURRENT").write_text("00000002-20250101T000000Z\n")
-
-    archive.publish({"a.txt": EDITED, "c.txt": f"{JOINED} Other things are here."})
-
-    assert archive.outcome("a.txt", MET) == ("current", "a.txt", MET)
-    assert archive.outcome("a.txt", GREW) == ("changed", "a.txt", MORE)
-    assert archive.outcome("a.txt", MORE) == ("current", "a.txt", MORE)
-    assert archive.outcome("b.txt", JOINED) == ("moved", "c.txt", JOINED)
-    assert archive.outcome("b.txt", VOTED) == "removed"
-    assert not (archive.index / "generations").exists()
 
 
 sentences = st.lists(st.sampled_from([GREW, MORE, THANKS, "Yes.", "The council met on Monday."]), max_size=4)
@@ -270,8 +228,7 @@ def test_what_was_cited_with_its_label_stays_current_when_a_newer_version_cuts_t
         passage = Passage(id_, "call.txt", ordinal, *line.span(), line.group(), Location(ordinal + 1, ordinal + 1))
         cited.append(PassageInContext(passage, "call", Context(), "", ""))
         counts[line.group()] += 1
-    archive.documents.parent.joinpath("index").mkdir(exist_ok=True)
-    archive.ledger.record("00000001-20261126T000000Z", cited, ())
+    archive.ledger.append("00000001-20261126T000000Z", cited, ())
     archive.publish({"call.txt": text})
 
     for old in cited:

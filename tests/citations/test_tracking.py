@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sourceline.citations import tracking
-from sourceline.citations.ledger import Ledger, Resolution
+from sourceline.citations.ledger import Ledger, Resolution, recover_ledger
 from sourceline.citations.tracking import (
     NEAR,
     latest_successor,
@@ -204,20 +204,18 @@ def document_of_successor(document_id: str, store: PassageStore, ledger: Ledger)
 def test_the_latest_successor_is_the_first_of_the_chain_that_is_in_the_snapshot(
     store: PassageStore, tmp_path: Path
 ) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.record("s2", [], [moved("a.txt", "x.txt")])
+    ledger = recover_ledger(tmp_path, None).append("s2", [], [moved("a.txt", "x.txt")])
     assert document_of_successor("a.txt", store, ledger) is None
 
-    ledger.record("s3", [], [moved("x.txt", "c.txt")])
+    ledger = ledger.append("s3", [], [moved("x.txt", "c.txt")])
     assert document_of_successor("a.txt", store, ledger) == "c.txt"
 
 
 def test_an_id_of_the_chain_that_came_back_is_the_latest_successor_though_it_was_gone_once(
     store: PassageStore, tmp_path: Path
 ) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.record("s2", [], [moved("a.txt", "b.txt")])
-    ledger.record("s3", [], [moved("b.txt", "c.txt")])
+    ledger = recover_ledger(tmp_path, None).append("s2", [], [moved("a.txt", "b.txt")])
+    ledger = ledger.append("s3", [], [moved("b.txt", "c.txt")])
 
     assert document_of_successor("a.txt", store, ledger) == "b.txt"
 
@@ -225,11 +223,10 @@ def test_an_id_of_the_chain_that_came_back_is_the_latest_successor_though_it_was
 def test_a_chain_that_turns_in_a_circle_outside_the_snapshot_has_no_successor(
     store: PassageStore, tmp_path: Path
 ) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.record("s2", [], [moved("x.txt", "y.txt"), moved("y.txt", "x.txt"), moved("a.txt", "x.txt")])
+    ledger = recover_ledger(tmp_path, None).append("s2", [], [moved("x.txt", "y.txt"), moved("y.txt", "x.txt"), moved("a.txt", "x.txt")])
     assert document_of_successor("a.txt", store, ledger) is None
 
-    ledger.record("s3", [], [moved("y.txt", "b.txt")])
+    ledger = ledger.append("s3", [], [moved("y.txt", "b.txt")])
     assert document_of_successor("a.txt", store, ledger) == "b.txt"
 
 

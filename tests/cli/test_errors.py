@@ -115,7 +115,7 @@ def test_a_settings_file_that_cannot_be_used(sourceline: Command, tmp_path: Path
 def test_a_damaged_ledger(sourceline: Command, documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
-    (index / "ledger.sqlite").write_bytes(b"this is no database, " * 500)
+    (index / "ledger.jsonl").write_bytes(b"this is no database, " * 500)
     outcome = sourceline("cite", "neverissued", "--index", index)
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.startswith("sourceline: the record of citations, ")

@@ -16,17 +16,19 @@ from sourceline.encoders.base import Encoder
 from sourceline.errors import BuildError, DamagedError, MismatchError, NoSnapshotError, SnapshotError
 from sourceline.index.snapshot import (
     CURRENT,
+    FIRST_ID,
     FORMAT,
     MANIFEST,
     SNAPSHOTS,
     current_id,
     file_table,
+    is_built,
     next_id,
     open_current,
     open_snapshot,
+    published_id,
     read_manifest,
     require_encoder,
-    unpublished_ids,
     write_manifest,
 )
 from sourceline.types import DEFAULT_MODEL
@@ -65,7 +67,7 @@ def test_the_manifest_describes_the_snapshot_and_every_file(
     manifest = snapshot.manifest
 
     assert snapshot.id == manifest.id == current_id(index) == snapshot_names(index)[0]
-    assert manifest.format == FORMAT == 8
+    assert manifest.format == FORMAT == 9
     assert (manifest.model, manifest.backend) == (DEFAULT_MODEL, "onnx")
     assert (manifest.fingerprint, manifest.dim) == (encoder.fingerprint, 384)
     assert (manifest.codec, len(manifest.config)) == ("pq", 16)
@@ -203,7 +205,7 @@ def test_a_snapshot_that_was_never_published_is_neither_served_nor_in_the_way(
 ) -> None:
     first, second = snapshot_names(built)
     (built / CURRENT).write_text(f"{first}\n")
-    assert unpublished_ids(built) == [second]
+    assert published_id(built) == first
     assert current_texts(built) == FIRST
 
     shutil.rmtree(built / SNAPSHOTS / first / "bm25")
@@ -229,10 +231,11 @@ def test_without_fallback_a_damaged_snapshot_is_an_error_and_nothing_is_changed(
 
 def test_what_was_published_is_unknown_if_current_names_no_snapshot(built: Path) -> None:
     (built / CURRENT).write_text("00000000-20200101T000000Z\n")
-    assert unpublished_ids(built) == []
+    assert published_id(built) is None
 
     (built / CURRENT).unlink()
-    assert unpublished_ids(built) == snapshot_names(built)
+    assert published_id(built) is None
+    assert is_built(built)
 
 
 def test_an_index_folder_without_a_snapshot_says_how_to_build_one(tmp_path: Path) -> None:
@@ -243,21 +246,22 @@ def test_an_index_folder_without_a_snapshot_says_how_to_build_one(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("current", "folders", "number"),
+    ("current", "recorded", "folders", "number"),
     [
-        (None, [], 1),
-        ("00000007-20260101T000000Z", [], 8),
-        ("00000007-20260101T000000Z", ["00000009-20260101T000000Z"], 10),
-        ("00000001-20260101T000000Z", ["00000003-20260101T000000Z.damaged"], 4),
-        ("garbage", ["²²²²²²²²", "x"], 1),
+        (None, None, [], 1),
+        ("00000007-20260101T000000Z", None, [], 8),
+        ("00000007-20260101T000000Z", None, ["00000009-20260101T000000Z"], 10),
+        ("00000001-20260101T000000Z", None, ["00000003-20260101T000000Z.damaged"], 4),
+        ("00000001-20260101T000000Z", "00000005-20260101T000000Z", [], 6),
+        ("garbage", FIRST_ID, ["²²²²²²²²", "x"], 1),
     ],
 )
 def test_the_next_id_sorts_behind_every_snapshot_that_was_ever_there(
-    tmp_path: Path, current: str | None, folders: list[str], number: int
+    tmp_path: Path, current: str | None, recorded: str | None, folders: list[str], number: int
 ) -> None:
     if current is not None:
         (tmp_path / CURRENT).write_text(f"{current}\n", "utf-8")
     for name in folders:
         (tmp_path / SNAPSHOTS / name).mkdir(parents=True)
 
-    assert next_id(tmp_path, "20260102T000000Z") == f"{number:08d}-20260102T000000Z"
+    assert next_id(tmp_path, "20260102T000000Z", recorded) == f"{number:08d}-20260102T000000Z"

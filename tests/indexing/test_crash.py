@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sourceline.citations.ledger import Ledger
-from sourceline.citations.lookup import look_up
 from sourceline.errors import NoSnapshotError, UnknownCitationError
 from sourceline.ids import citation_id
 from sourceline.index.snapshot import open_current
 from sourceline.indexing.builder import build
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
-from tests.support.index_folder import copy_index, current_texts, leftovers, put
-from tests.support.killed_builds import PUBLISH, killed_builds, run_python, sample, steps_of
+from tests.support.index_folder import cite, copy_index, current_texts, leftovers, put
+from tests.support.killed_builds import killed_builds, published_after, run_python, sample, steps_of, whole_after
 
 OLD = {
     "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks badly.\n",
@@ -51,7 +49,7 @@ build(Path(sys.argv[1]), Path(sys.argv[2]), DEFAULT_MODEL)
 
 def status(index: Path, document: str, text: str) -> str:
     try:
-        citation = look_up(citation_id(document, text, 0), open_current(index).passages, Ledger(index))
+        citation = cite(index, citation_id(document, text, 0))
     except UnknownCitationError:
         return "unknown"
     assert citation.cited.passage.text == text
@@ -93,8 +91,8 @@ def test_a_first_build_killed_before_any_step_leaves_no_snapshot_or_the_new_one(
     numbers = sample(steps, but=WRITERS)
     with killed_builds() as build_killed, ThreadPoolExecutor(os.cpu_count()) as pool:
         states = list(pool.map(kill_before, numbers))
-    published = steps.index(PUBLISH)
-    assert states == ["none" if number <= published else "new" for number in numbers]
+    # Without a snapshot before, the whole one is served, as if CURRENT was lost.
+    assert states == ["none" if number <= whole_after(steps) else "new" for number in numbers]
 
 
 def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_snapshot(
@@ -119,8 +117,7 @@ def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_snap
     numbers = sample(steps)
     with killed_builds() as build_killed, ThreadPoolExecutor(os.cpu_count()) as pool:
         states = list(pool.map(kill_before, numbers))
-    published = steps.index(PUBLISH)
-    assert states == ["old" if number <= published else "new" for number in numbers]
+    assert states == ["old" if number <= published_after(steps) else "new" for number in numbers]
 
 
 def test_a_first_build_killed_while_it_exports_leaves_nothing_that_the_next_one_does_not_remove(

@@ -12,7 +12,7 @@ from sourceline.errors import BuildError, DamagedError
 from sourceline.index.dense import DenseIndex
 from sourceline.index.multivector import BFLOAT16, EncodedChunk, open_codec
 from sourceline.index.row_filter import RowFilter
-from sourceline.index.snapshot import CURRENT, MANIFEST, Snapshot, open_current, open_snapshot
+from sourceline.index.snapshot import CURRENT, MANIFEST, LedgerExtent, Snapshot, open_current, open_snapshot
 from sourceline.indexing import builder
 from sourceline.indexing.config import ResolvedConfig
 from sourceline.indexing.writer import SnapshotWriter, check_snapshot
@@ -41,15 +41,23 @@ def chunk(*passages: Sequence[int], seed: int = 0) -> EncodedChunk:
     return made_up_chunk(passages, CODEC, DIM, seed)
 
 
+def finish(
+    writer: SnapshotWriter, skipped: dict[str, str] | None = None, ignored: dict[str, str] | None = None
+) -> str:
+    """Write the rest of a snapshot, beside an empty ledger; return its id."""
+    writer.write()
+    return writer.write_manifest(skipped or {}, ignored or {}, LedgerExtent("", "", 0, ""))
+
+
 def test_a_written_snapshot_gives_back_its_documents_chunks_and_counts(index: Path, encoder: Encoder) -> None:
     minutes = ChunkedDocument(MINUTES, split_passages(MINUTES), (), None)
     press = ChunkedDocument(PRESS, split_passages(PRESS), (), None)
     chunks = [(b"first", chunk([1, 2], [3])), (b"second", chunk([4, 5, 6], seed=1)), (b"third", chunk([1], seed=2))]
     before = datetime.now(UTC)
-    with SnapshotWriter(index, encoder, CONFIG, None) as writer:
+    with SnapshotWriter(index, encoder, CONFIG, None, None) as writer:
         writer.add(minutes, chunks[:2], chunk([7, 8], seed=3))
         writer.add(press, chunks[2:], chunk([9], seed=4))
-        snapshot_id = writer.write({"c.txt": "there is no text in it"}, {"d.jpg": "its format is not read"})
+        snapshot_id = finish(writer, {"c.txt": "there is no text in it"}, {"d.jpg": "its format is not read"})
         assert writer.chunks == 3
     snapshot = check_snapshot(index, snapshot_id)
 
@@ -76,15 +84,15 @@ def test_documents_copied_from_the_snapshot_before_keep_their_chunks_and_titles(
     documents = [chunked("One. Two.\n", "a.txt"), chunked("Three.\n", "b.txt"), chunked("Four.\n", "c.txt")]
     chunks = [chunk([1, 2], [3], seed=1), chunk([4], seed=2), chunk([5], seed=3)]
     titles = [chunk([number], seed=number) for number in (7, 8, 9)]
-    with SnapshotWriter(index, encoder, CONFIG, None) as writer:
+    with SnapshotWriter(index, encoder, CONFIG, None, None) as writer:
         for number in range(3):
             writer.add(documents[number], [(b"%d" % number, chunks[number])], titles[number])
-        before = open_snapshot(index, writer.write({}, {}))
+        before = open_snapshot(index, finish(writer))
     new = chunked("New.\n", "aa.txt")
-    with SnapshotWriter(index, encoder, CONFIG, before) as writer:
+    with SnapshotWriter(index, encoder, CONFIG, before, None) as writer:
         writer.add(new, [(b"new", chunk([6], seed=4))], titles[0])
         writer.copy_from_before(before.passages.documents[1:])
-        snapshot = check_snapshot(index, writer.write({}, {}))
+        snapshot = check_snapshot(index, finish(writer))
 
     def chunk_of(key: bytes, opened: Snapshot) -> EncodedChunk:
         rows = opened.passages.chunk(key)
@@ -101,7 +109,7 @@ def test_documents_copied_from_the_snapshot_before_keep_their_chunks_and_titles(
 
 
 def test_a_snapshot_that_was_not_finished_has_no_manifest_and_does_not_open(index: Path, encoder: Encoder) -> None:
-    with SnapshotWriter(index, encoder, CONFIG, None) as writer:
+    with SnapshotWriter(index, encoder, CONFIG, None, None) as writer:
         writer.add(chunked("One.\n", "a.txt"), [(b"one", chunk([1]))], chunk([2]))
 
     with pytest.raises(DamagedError, match=MANIFEST):
@@ -113,7 +121,7 @@ def test_a_passage_that_is_not_verbatim_is_refused(index: Path, encoder: Encoder
     passages = (whole.passages[0], replace(whole.passages[1], text="It snows."))
 
     with (
-        SnapshotWriter(index, encoder, CONFIG, None) as writer,
+        SnapshotWriter(index, encoder, CONFIG, None, None) as writer,
         pytest.raises(BuildError, match=r"^a\.txt: a passage is not verbatim; this is a defect of Sourceline$"),
     ):
         writer.add(replace(whole, passages=passages), [(b"one", chunk([1], [2]))], chunk([3]))

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sourceline.citations.ledger import Ledger
 from sourceline.citations.lookup import look_up
 from sourceline.indexing.builder import build
 from sourceline.types import DEFAULT_MODEL, CitationStatus, Context, Filters, Verdict
@@ -74,7 +73,7 @@ def test_the_citation_of_a_heading_is_tracked_like_any_other(publish: Publish, l
     before = {passage.text: passage for passage in all_passages(publish({"b.md": MARKDOWN}).snapshot.passages)}
     (publish.documents / "b.md").unlink()
     searcher = publish({"c.md": later})
-    citation = look_up(before["The bridge"].id, searcher.snapshot.passages, Ledger(publish.index))
+    citation = cite(publish.index, before["The bridge"].id)
     assert (citation.status, citation.cited.passage) == (CitationStatus.MOVED, before["The bridge"])
     assert citation.cited.passage.heading
     assert citation.now
@@ -105,5 +104,5 @@ def test_every_passage_but_headings_is_an_answer_and_every_id_resolves(
         shown = [citation for hit in hits for citation in (hit.passage.id, *hit.also)]
         assert sorted(shown) == sorted(passage.id for passage in passages if not passage.heading)
         for passage in passages:
-            citation = look_up(passage.id, searcher.snapshot.passages, Ledger(index))
+            citation = cite(index, passage.id)
             assert (citation.status, citation.cited.passage) == (CitationStatus.CURRENT, passage)

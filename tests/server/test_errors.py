@@ -287,7 +287,7 @@ def test_what_cannot_be_answered_now_says_when_to_come_back(documents: Path, ind
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
     with serve(documents, index) as client:
-        (index / "ledger.sqlite").write_bytes(b"this is no database, " * 500)
+        (index / "ledger.jsonl").write_bytes(b"this is no database, " * 500)
         response = client.get(f"/v1/citations/{SENT}")
     problem = assert_problem(response, 503, SENT)
     assert "record of citations" in problem["detail"]

@@ -3,12 +3,13 @@
 import shutil
 from pathlib import Path
 
-from sourceline.citations.ledger import Ledger
+from sourceline.citations.ledger import Ledger, recover_ledger
 from sourceline.citations.lookup import look_up
 from sourceline.ids import citation_id
-from sourceline.index.snapshot import Snapshot, open_current
+from sourceline.index.snapshot import Snapshot, is_built, open_current
 from sourceline.types import BuildReport, Citation, Passage
 from tests.conftest import Rebuild
+from tests.support.index_folder import ledger_of
 
 
 class Archive:
@@ -17,7 +18,6 @@ class Archive:
     def __init__(self, documents: Path, index: Path, rebuild: Rebuild) -> None:
         self.documents = documents
         self.index = index
-        self.ledger = Ledger(index)
         self._rebuild = rebuild
 
     def publish(self, files: dict[str, str]) -> BuildReport:
@@ -33,6 +33,11 @@ class Archive:
         """Delete what can be built anew; the ledger stays."""
         shutil.rmtree(self.index / "snapshots")
         (self.index / "CURRENT").unlink()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger for the snapshot that would be served; before there is one, that in which nothing is recorded."""
+        return ledger_of(self.index) if is_built(self.index) else recover_ledger(self.index, None)
 
     def snapshot(self) -> Snapshot:
         return open_current(self.index)

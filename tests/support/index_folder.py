@@ -1,13 +1,20 @@
 """An index folder and its documents: writing, building, copying, and what is in them."""
 
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+from sourceline.citations.ledger import FILE as LEDGER
+from sourceline.citations.ledger import Ledger, open_ledger
+from sourceline.citations.lookup import look_up
+from sourceline.citations.older_ledger import FILE as OLD_LEDGER
 from sourceline.index.snapshot import CURRENT, MANIFEST, SNAPSHOTS, Snapshot, open_current, read_manifest
+from sourceline.types import Citation
 from tests.conftest import Rebuild
 
-BUILT = {CURRENT, SNAPSHOTS, "build.lock", "cache", "encoders", "ledger.sqlite"}
+BUILT = {CURRENT, SNAPSHOTS, "build.lock", "cache", "encoders", LEDGER, f"{OLD_LEDGER}.old"}
 # Tantivy writes it into a snapshot that is opened.
 LOCK_OF_READERS = "bm25/.tantivy-meta.lock"
 
@@ -43,6 +50,22 @@ def current_texts(index: Path) -> dict[str, str]:
 def texts_of(snapshot: Snapshot) -> dict[str, str]:
     """Return the texts of a snapshot's documents, by id."""
     return {entry.id: snapshot.passages.text_of(entry) for entry in snapshot.passages.documents}
+
+
+def ledger_of(index: Path) -> Ledger:
+    """Return the ledger for the snapshot that would be served."""
+    snapshot = open_current(index)
+    return open_ledger(index, snapshot.folder, snapshot.manifest.ledger)
+
+
+def ledger_lines(index: Path) -> list[dict[str, Any]]:
+    """Return what stands in the ledger's file, line by line."""
+    return [json.loads(line) for line in (index / LEDGER).read_bytes().splitlines()]
+
+
+def cite(index: Path, citation: str) -> Citation:
+    """Look a citation up in the snapshot that would be served."""
+    return look_up(citation, open_current(index).passages, ledger_of(index))
 
 
 def snapshot_names(index: Path) -> list[str]:

@@ -23,17 +23,18 @@ from sourceline.types import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[2]
 MODULE = "tests.support.killed_builds"
-PUBLISH = "durable.replace: replace"  # the step before which the old snapshot is served, and after which the new one
-FILES = {"mkdir", "write", "tofile", "fsync", "rename", "replace", "unlink", "rmdir"}
+# The step that ends the manifest of a snapshot, which is whole then, and the one that publishes it.
+REPLACE = "durable.replace: replace"
+FILES = {"mkdir", "write", "truncate", "tofile", "fsync", "rename", "replace", "unlink", "rmdir"}
 INDEXES = {"write_index", "add_document", "commit", "wait_merging_threads"}
 DATABASES = {"execute", "executemany", "executescript", "commit", "__exit__", "close"}
 # Where statements are executed that only read.
 READS = {
     "cache.get",
-    "ledger.issued",
-    "ledger.resolution",
-    "ledger.successors",
-    "ledger.with_texts",
+    "older_ledger._open",
+    "older_ledger._version",
+    "older_ledger.issued",
+    "older_ledger.resolutions",
     "passage_store.__init__",
     "passage_store._of_document",
     "passage_store._select",
@@ -129,8 +130,21 @@ def steps_of(documents: Path, index: Path) -> list[str]:
 
 
 def sample(steps: Sequence[str], but: tuple[str, ...] = ()) -> list[int]:
-    """Return the numbers of the steps to die before: the first of each name, and the one after publishing."""
-    return sorted({*(steps.index(name) for name in steps if not name.startswith(but)), steps.index(PUBLISH) + 1})
+    """Return the numbers of the steps to die before: the first of each name, and around the end and publishing."""
+    numbers = {steps.index(name) for name in steps if not name.startswith(but)}
+    for step in (whole_after(steps), published_after(steps)):
+        numbers |= {step, step + 1}
+    return sorted(numbers)
+
+
+def whole_after(steps: Sequence[str]) -> int:
+    """Return the step after which the new snapshot is whole."""
+    return steps.index(REPLACE)
+
+
+def published_after(steps: Sequence[str]) -> int:
+    """Return the step before which the old snapshot is served, and after which the new one."""
+    return steps.index(REPLACE, whole_after(steps) + 1)
 
 
 if __name__ == "__main__":

@@ -1,101 +1,52 @@
 """The record of every citation ever issued. Append-only; lives outside the snapshots; never forgets.
 
-One SQLite file in write-ahead mode, so that lookups never wait for a build. ``issued`` has one row for each id, as it
-was when the id was first issued. ``resolutions`` has one row each time a build found an id gone: the newest one holds,
-and only while the id is not in the snapshot that is served (a sentence can come back).
+It is one file, ``ledger.jsonl``. A line of JSON says that a citation was issued, as it was then, or what became of one
+that a build found gone; a line ends what each build recorded. Every line carries a checksum, every end one over all
+that stands before it. The manifest of a snapshot names the part of the file that belongs to it (``LedgerExtent``), so
+that what a build appended is seen only once its snapshot is published. ``ledger_lines.npy`` and ``ledger_forms.npy`` in
+the snapshot say where the lines of a citation, and those of a text, are.
 """
 
+import hashlib
 import json
-import sqlite3
+import os
+import uuid
+import weakref
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sourceline.durable import sync
 from sourceline.errors import LedgerError
-from sourceline.ids import form_hash, text_hash
+from sourceline.ids import form_hash
+from sourceline.index.snapshot import LedgerExtent
 from sourceline.text import nfc, same_but_typography
 from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext, Time
 
-FILE = "ledger.sqlite"
-# In SQLite's user_version. Also to be raised, with an upgrade of ``form_hash``, if ``plain_typography`` changes.
-VERSION = 3
-_SCHEMA = f"""
-CREATE TABLE issued (
-    id TEXT PRIMARY KEY, snapshot TEXT NOT NULL, document TEXT NOT NULL, title TEXT NOT NULL,
-    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
-    line INTEGER NOT NULL, paragraph INTEGER NOT NULL, section TEXT,
-    text TEXT NOT NULL, prefix TEXT NOT NULL, suffix TEXT NOT NULL, text_hash INTEGER NOT NULL,
-    heading INTEGER NOT NULL DEFAULT 0,
-    context_before TEXT NOT NULL DEFAULT '', context_after TEXT NOT NULL DEFAULT '',
-    page INTEGER, speaker TEXT, time_start REAL, time_end REAL, columns TEXT, form_hash INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE INDEX issued_form ON issued (form_hash);
-CREATE TABLE resolutions (
-    number INTEGER PRIMARY KEY, citation TEXT NOT NULL, snapshot TEXT NOT NULL, status TEXT NOT NULL, successor TEXT
-);
-CREATE INDEX resolutions_citation ON resolutions (citation);
-PRAGMA user_version = {VERSION};
-"""
-# From version 1 (user_version 0), whose ``before`` and ``after`` were characters.
-_FROM_1 = (
-    "ALTER TABLE issued RENAME COLUMN generation TO snapshot",
-    "ALTER TABLE issued RENAME COLUMN before TO prefix",
-    "ALTER TABLE issued RENAME COLUMN after TO suffix",
-    "ALTER TABLE issued ADD COLUMN context_before TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE issued ADD COLUMN context_after TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE fates RENAME TO resolutions",
-    "ALTER TABLE resolutions RENAME COLUMN generation TO snapshot",
-    "DROP INDEX fates_citation",
-    "CREATE INDEX resolutions_citation ON resolutions (citation)",
-)
-# From version 2, which found texts again only if they were the same in every character.
-_FROM_2 = (
-    "ALTER TABLE issued ADD COLUMN page INTEGER",
-    "ALTER TABLE issued ADD COLUMN speaker TEXT",
-    "ALTER TABLE issued ADD COLUMN time_start REAL",
-    "ALTER TABLE issued ADD COLUMN time_end REAL",
-    "ALTER TABLE issued ADD COLUMN columns TEXT",
-    "ALTER TABLE issued ADD COLUMN form_hash INTEGER NOT NULL DEFAULT 0",
-    # What is no text is damage, which is found when the row is read.
-    "UPDATE issued SET form_hash = form_hash(text) WHERE typeof(text) = 'text'",
-    "DROP INDEX issued_text",
-    "CREATE INDEX issued_form ON issued (form_hash)",
-    f"PRAGMA user_version = {VERSION}",
-)
-# Of each citation in the chain the successor that the newest build named. UNION stops at a cycle.
-_SUCCESSORS = """
-WITH RECURSIVE chain (id) AS (
-    VALUES (?)
-    UNION
-    SELECT (SELECT successor FROM resolutions WHERE citation = chain.id ORDER BY number DESC LIMIT 1) FROM chain
-    WHERE chain.id IS NOT NULL
-)
-SELECT id FROM chain WHERE id IS NOT NULL
-"""
-_LATEST_SUCCESSOR = """
-SELECT id, (SELECT successor FROM resolutions WHERE citation = id ORDER BY number DESC LIMIT 1) AS successor FROM issued
-"""
-_FOUND_GONE = "SELECT citation FROM resolutions"
-# Columns by name, so that a damaged ledger that lacks one fails loudly.
-_ISSUED = """
-SELECT id, document, title, ordinal, start, end, line, paragraph, section, text, prefix, suffix, text_hash, heading,
-    context_before, context_after, page, speaker, time_start, time_end, columns, form_hash
-FROM issued
-"""
-_INSERT = """
-INSERT OR IGNORE INTO issued (
-    id, snapshot, document, title, ordinal, start, end, line, paragraph, section, text, prefix, suffix, text_hash,
-    heading, context_before, context_after, page, speaker, time_start, time_end, columns, form_hash
-) VALUES (
-    :id, :snapshot, :document, :title, :ordinal, :start, :end, :line, :paragraph, :section, :text, :prefix, :suffix,
-    :text_hash, :heading, :context_before, :context_after, :page, :speaker, :time_start, :time_end, :columns, :form_hash
-)
-"""
-_BATCH = 500
+FILE = "ledger.jsonl"
+LINES, FORMS = "ledger_lines.npy", "ledger_forms.npy"  # in a snapshot
+# Also to be raised, with a way to read older ones, if ``plain_typography`` changes, on which ``form_hash`` depends.
+VERSION = 4
+_ID_CHARACTERS = 16
+# Where the lines of each citation are, in the order of ids and then of the file; ``gone`` tells one that a build found
+# gone from one that was issued.
+_LINES = np.dtype([("id", f"S{_ID_CHARACTERS}"), ("start", "<u8"), ("length", "<u4"), ("gone", "?")])
+# Where the citations of each text are, whatever its typography.
+_FORMS = np.dtype([("form", "<i8"), ("start", "<u8"), ("length", "<u4")])
+_SUM = ',"sum":"'  # what is in front of the checksum of a line, which is the last thing in it
+_SUM_DIGITS = 16
+_BATCH = 10_000
 _RESTORE = "restore it from a backup"
+_LINE_DIFFERS = "a line is not as it was written"
+
+Lines = NDArray[np.void]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +63,24 @@ class Resolution:
 
 
 class Ledger:
-    """The record of citations of one index folder."""
+    """The record of citations as it is for one snapshot. Safe to read from many threads.
 
-    def __init__(self, index: Path) -> None:
-        self._path = index / FILE
+    What cannot be read is noticed when it is needed: an index answers questions without its ledger.
+    """
 
-    def exists(self) -> bool:
-        """Return whether a citation was ever recorded."""
-        return self._path.exists()
-
-    def record(self, snapshot: str, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]) -> None:
-        """Append what a build issues and what it found gone, in one transaction, flushed to the disk.
-
-        An id that was issued before keeps its first row. To be called before the snapshot is published: an id that a
-        reader can see must be in the ledger.
-
-        Raises:
-            LedgerError: the ledger cannot be written; nothing was.
-        """
-        with self._open(writable=True) as connection, connection:
-            connection.executemany(_INSERT, (_issued_row(p, snapshot) for p in issued))
-            connection.executemany(
-                "INSERT INTO resolutions (citation, snapshot, status, successor) VALUES (?, ?, ?, ?)",
-                ((r.citation, snapshot, r.status.value, r.successor) for r in resolutions),
-            )
+    def __init__(self, path: Path, extent: LedgerExtent | None, lines: Lines, forms: Lines, fault: str = "") -> None:
+        """For ``open_ledger``, ``recover_ledger`` and ``append``. Without an ``extent``, nothing was recorded."""
+        self._path, self.extent, self._lines, self._forms, self._fault = path, extent, lines, forms, fault
+        self._later: dict[str, tuple[int, int]] = {}
+        self._origins: dict[str, str] = {}
+        self._file = -1
+        if extent and not fault:
+            try:
+                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                self._fault = _unreadable(path, error)
+            else:
+                weakref.finalize(self, os.close, self._file)
 
     def issued(self, citation: str) -> PassageInContext | None:
         """Return a citation as it was when first issued; None if it never was.
@@ -143,9 +88,11 @@ class Ledger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        with self._open() as connection:
-            row = connection.execute(f"{_ISSUED} WHERE id = ?", (citation,)).fetchone()
-        return None if row is None else _issued(row)
+        for line in self._lines_of(citation):
+            if not line["gone"]:
+                return _issued(self._read(line["start"], line["length"]))
+        at = self._later.get(citation)
+        return _issued(self._read(*at)) if at else None
 
     def resolution(self, citation: str) -> Resolution | None:
         """Return what the newest build that found this id gone says of it.
@@ -153,23 +100,32 @@ class Ledger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        query = "SELECT status, successor FROM resolutions WHERE citation = ? ORDER BY number DESC LIMIT 1"
-        with self._open() as connection:
-            row = connection.execute(query, (citation,)).fetchone()
-        if row is None:
+        lines = self._lines_of(citation)
+        if not len(lines) or not lines[-1]["gone"]:
             return None
-        if row["status"] not in {*CitationStatus}:
-            raise LedgerError(f"{self._path} is damaged: {citation} has no status: {_RESTORE}")
-        return Resolution(citation, CitationStatus(row["status"]), row["successor"])
+        body = self._read(lines[-1]["start"], lines[-1]["length"])
+        return Resolution(citation, CitationStatus(body["status"]), body["successor"])
 
     def successors(self, citation: str) -> list[str]:
-        """Return the chain of successors of a citation, by the newest resolution of each.
+        """Return the chain of successors of a citation, by the newest resolution of each; it ends at a cycle.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        with self._open() as connection:
-            return [row["id"] for row in connection.execute(_SUCCESSORS, (citation,))][1:]
+        chain = {citation: None}
+        while (step := self.resolution(citation)) and step.successor and step.successor not in chain:
+            citation = step.successor
+            chain[citation] = None
+        return list(chain)[1:]
+
+    def origin(self, citation: str) -> str | None:
+        """Return what a citation came of that only a newer snapshot holds, which is damaged; None for any other.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._require()
+        return self._origins.get(citation)
 
     def with_texts(self, texts: Iterable[str]) -> Iterator[PassageInContext]:
         """Yield every citation ever issued for one of these texts, whatever its typography.
@@ -177,19 +133,18 @@ class Ledger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
+        self._require()
         by_form: dict[int, list[str]] = defaultdict(list)
         for text in dict.fromkeys(texts):
             by_form[form_hash(text)].append(text)
-        forms = list(by_form)
-        with self._open() as connection:
-            for start in range(0, len(forms), _BATCH):
-                batch = forms[start : start + _BATCH]
-                placeholders = ",".join("?" * len(batch))
-                query = f"{_ISSUED} WHERE form_hash IN ({placeholders}) ORDER BY id"
-                for row in connection.execute(query, batch):
-                    cited = _issued(row)
-                    if any(same_but_typography(cited.passage.text, text) for text in by_form[row["form_hash"]]):
-                        yield cited
+        wanted = np.array(sorted(by_form), dtype=np.int64)
+        known = np.ascontiguousarray(self._forms["form"])
+        firsts, lasts = np.searchsorted(known, wanted), np.searchsorted(known, wanted, side="right")
+        for form, first, last in zip(wanted.tolist(), firsts, lasts, strict=True):
+            for line in self._forms[first:last]:
+                cited = _issued(self._read(line["start"], line["length"]))
+                if any(same_but_typography(cited.passage.text, text) for text in by_form[form]):
+                    yield cited
 
     def latest_successors(self, citations: Sequence[str]) -> dict[str, str | None]:
         """Return those of these ids that were issued, each with the successor that the newest resolution names.
@@ -197,13 +152,9 @@ class Ledger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        successors: dict[str, str | None] = {}
-        with self._open() as connection:
-            for start in range(0, len(citations), _BATCH):
-                batch = citations[start : start + _BATCH]
-                rows = connection.execute(f"{_LATEST_SUCCESSOR} WHERE id IN ({','.join('?' * len(batch))})", batch)
-                successors |= {row["id"]: row["successor"] for row in rows}
-        return successors
+        known = self._known(citations)
+        steps = {citation: self.resolution(citation) for citation in citations if citation in known}
+        return {citation: step.successor if step else None for citation, step in steps.items()}
 
     def standing(self) -> dict[str, list[PassageInContext]]:
         """Return the citations that no build found gone, by document and in their order there.
@@ -211,136 +162,378 @@ class Ledger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        documents: dict[str, list[PassageInContext]] = defaultdict(list)
-        with self._open() as connection:
-            for row in connection.execute(f"{_ISSUED} WHERE id NOT IN ({_FOUND_GONE}) ORDER BY document, ordinal, id"):
-                documents[nfc(row["document"])].append(_issued(row))
-        return documents
+        self._require()
+        gone = set(self._lines["id"][self._lines["gone"]].tolist())
+        return self._by_document(line for line in self._lines if not line["gone"] and line["id"] not in gone)
+
+    def issued_since(self, extent: LedgerExtent) -> dict[str, list[PassageInContext]]:
+        """Return what was first issued after this part of the ledger, by document and in order.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._require()
+        return self._by_document(self._lines[~self._lines["gone"] & (self._lines["start"] >= extent.bytes)])
 
     def check(self) -> int:
-        """Read the whole file; return the number of citations.
+        """Read all that belongs to the snapshot; return the number of citations.
 
         Raises:
             LedgerError: it is damaged.
         """
-        with self._open() as connection:
-            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-            if verdict != "ok":
-                raise LedgerError(f"{self._path} is damaged: {verdict}: {_RESTORE}")
-            return sum(1 for _ in map(_issued, connection.execute(_ISSUED)))
+        self._require()
+        if not self.extent:
+            return 0
+        whole = _scan(self._path, self.extent.snapshot)
+        if whole.extent != self.extent or not (_same(whole.lines, self._lines) and _same(whole.forms, self._forms)):
+            raise LedgerError(_damaged(self._path, "it is not as the snapshot has it"))
+        for line in whole.lines[~whole.lines["gone"]]:
+            _issued(self._read(line["start"], line["length"]))
+        return int(np.count_nonzero(~whole.lines["gone"]))
 
-    @contextmanager
-    def _open(self, writable: bool = False) -> Iterator[sqlite3.Connection]:
-        """Open a connection for one operation; an index without a ledger reads as an empty one."""
-        exists = self._path.exists()
-        try:
-            if writable and not exists:
-                self._create()
-            with closing(sqlite3.connect(self._path if writable or exists else ":memory:", timeout=10)) as connection:
-                connection.row_factory = sqlite3.Row
-                if not writable and not exists:
-                    connection.executescript(_SCHEMA)
-                _upgrade(connection)  # first, so that nothing else is written to a file that is no ledger
-                if writable:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.execute("PRAGMA synchronous = FULL")
-                yield connection
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it read
-            raise LedgerError(f"the record of citations, {self._path}, cannot be used: {error}") from error
+    def append(self, snapshot: str, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]) -> "Ledger":
+        """Record what a build issues and what it found gone, flushed to the disk; return the ledger with that.
 
-    def _create(self) -> None:
-        """Create an empty ledger atomically: one without its tables is damaged, not half made by a crash."""
-        new = self._path.with_name(f".{FILE}.new")
+        An id that was issued before keeps its first line. What an earlier build appended that was not published is
+        overwritten. To be called by one build at a time, before its snapshot is published: readers see nothing of it
+        until then.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written; nothing was recorded.
+        """
+        self._require()
         try:
-            new.unlink(missing_ok=True)
-            with closing(sqlite3.connect(new)) as connection:
-                connection.executescript(f"PRAGMA journal_mode = OFF; {_SCHEMA}")
-            sync(new)
-            new.replace(self._path)
-            sync(self._path.parent)
+            extent, rows = self._append(snapshot, issued, resolutions)
         except OSError as error:
-            raise LedgerError(f"the record of citations, {self._path}, cannot be made: {error.strerror}") from error
+            raise LedgerError(
+                f"the record of citations, {self._path}, cannot be written: {error.strerror}"
+            ) from error
+        return Ledger(self._path, extent, *rows.sorted_into(self._lines, self._forms))
+
+    def save(self, folder: Path) -> None:
+        """Write what a snapshot needs to find lines."""
+        np.save(folder / LINES, self._lines, allow_pickle=False)
+        np.save(folder / FORMS, self._forms, allow_pickle=False)
+
+    def _append(
+        self, snapshot: str, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]
+    ) -> tuple[LedgerExtent, "_Rows"]:
+        rows = _Rows()
+        with self._path.open("r+b" if self.extent else "wb") as file:
+            if self.extent:
+                start, ledger, digest = self.extent.bytes, self.extent.ledger, bytes.fromhex(self.extent.digest)
+                file.truncate(start)
+                file.seek(start)
+            else:
+                ledger, digest = uuid.uuid4().hex, b""
+                start = file.write(_line({"ledger": ledger, "version": VERSION}))
+            hashed = hashlib.sha256(digest)
+            for body in self._bodies(issued, resolutions):
+                line = _line(body)
+                hashed.update(line)
+                rows.add(body, start, len(line))
+                start += file.write(line)
+            end = {"build": snapshot, "lines": rows.count, "digest": hashed.hexdigest()}
+            start += file.write(_line(end))
+            file.flush()
+            os.fsync(file.fileno())
+        if not self.extent:
+            sync(self._path.parent)
+        return LedgerExtent(ledger, snapshot, start, hashed.hexdigest()), rows
+
+    def _bodies(
+        self, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]
+    ) -> Iterator[dict[str, Any]]:
+        new: set[str] = set()
+        remaining = iter(issued)
+        while batch := list(islice(remaining, _BATCH)):
+            known = self._known([cited.passage.id for cited in batch])
+            for cited in batch:
+                if cited.passage.id not in known and cited.passage.id not in new:
+                    new.add(cited.passage.id)
+                    yield _issued_body(cited)
+        for resolution in resolutions:
+            yield {"gone": resolution.citation, "status": resolution.status.value, "successor": resolution.successor}
+
+    def _by_document(self, lines: Iterable[Any]) -> dict[str, list[PassageInContext]]:
+        documents: dict[str, list[PassageInContext]] = defaultdict(list)
+        for line in lines:
+            cited = _issued(self._read(line["start"], line["length"]))
+            documents[nfc(cited.passage.document_id)].append(cited)
+        for passages in documents.values():
+            passages.sort(key=lambda cited: (cited.passage.document_id, cited.passage.ordinal, cited.passage.id))
+        return documents
+
+    def _lines_of(self, citation: str) -> Lines:
+        self._require()
+        if len(citation) > _ID_CHARACTERS or not citation.isascii():
+            return self._lines[:0]
+        key = citation.encode()
+        first = last = bisect_left(self._lines, key, key=_id_of)
+        while last < len(self._lines) and _id_of(self._lines[last]) == key:
+            last += 1
+        return self._lines[first:last]
+
+    def _known(self, citations: Sequence[str]) -> set[str]:
+        """Return those of these ids that were issued."""
+        self._require()
+        issued = np.ascontiguousarray(self._lines["id"][~self._lines["gone"]])
+        wanted = np.array([citation.encode() for citation in citations], dtype="S")
+        if not len(issued) or not len(wanted):
+            return set()
+        at = np.minimum(np.searchsorted(issued, wanted), len(issued) - 1)
+        return {citation for citation, same in zip(citations, issued[at] == wanted, strict=True) if same}
+
+    def _read(self, start: int, length: int) -> dict[str, Any]:
+        try:
+            line = os.pread(self._file, int(length), int(start))
+        except OSError as error:
+            raise LedgerError(_unreadable(self._path, error)) from error
+        body = _body(line)
+        if body is None:
+            raise LedgerError(_damaged(self._path, _LINE_DIFFERS))
+        return body
+
+    def _require(self) -> None:
+        if self._fault:
+            raise LedgerError(self._fault)
+
+    def _see_later(self, published: str) -> None:
+        """Know the ids that newer snapshots up to this one issued, which were published and are not served."""
+        assert self.extent
+        whole = _scan(self._path, published)
+        for line in whole.lines[whole.lines["start"] >= self.extent.bytes]:
+            if line["gone"]:
+                body = self._read(line["start"], line["length"])
+                if body["successor"]:
+                    self._origins[body["successor"]] = body["gone"]
+            else:
+                self._later[line["id"].decode()] = line["start"], line["length"]
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a ledger of an older version to this one's tables, in one transaction."""
-    if _version(connection) > VERSION:
+def open_ledger(index: Path, folder: Path, extent: LedgerExtent, published: str | None = None) -> Ledger:
+    """Open the ledger for a snapshot, whose folder this is.
+
+    Args:
+        index: the index folder.
+        folder: the snapshot's.
+        extent: the part of the ledger that belongs to it.
+        published: the newest snapshot, if it is damaged and this one is served in its place: ids that were given out
+            since then are known, but what became of others is not believed.
+    """
+    path = index / FILE
+    fault = _find_fault(path, extent)
+    lines, forms = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (LINES, FORMS))
+    ledger = Ledger(path, extent, lines, forms, fault)
+    if published and published > extent.snapshot and not fault:
+        try:
+            ledger._see_later(published)
+        except LedgerError as error:
+            ledger._fault = str(error)
+    return ledger
+
+
+def recover_ledger(index: Path, published: str | None) -> Ledger:
+    """Read the ledger without a snapshot that says what belongs to it, as far as the build of the one ``published``.
+
+    Without one, it is read as far as the last build that ended. An index without a ledger has an empty one.
+
+    Raises:
+        LedgerError: it is damaged, or cannot be read.
+    """
+    path = index / FILE
+    whole = _scan(path, published) if path.exists() else _Scan(None, _EMPTY_LINES, _EMPTY_FORMS)
+    return Ledger(path, whole.extent, whole.lines, whole.forms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    extent: LedgerExtent | None
+    lines: Lines
+    forms: Lines
+
+
+class _Rows:
+    """Where new lines are, in the order of the file."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lines: list[tuple[bytes, int, int, bool]] = []
+        self._forms: list[tuple[int, int, int]] = []
+        self._packed: list[tuple[Lines, Lines]] = []  # tuples take ten times as much memory
+
+    def add(self, body: dict[str, Any], start: int, length: int) -> None:
+        self.count += 1
+        if "gone" in body:
+            self._lines.append((body["gone"].encode(), start, length, True))
+        else:
+            self._lines.append((body["issued"].encode(), start, length, False))
+            self._forms.append((form_hash(body["text"]), start, length))
+        if len(self._lines) == _BATCH:
+            self._pack()
+
+    def sorted_into(self, lines: Lines, forms: Lines) -> tuple[Lines, Lines]:
+        """Return these lines and forms with the new ones behind them, in the order of the first field, then as here."""
+        self._pack()
+        all_lines = np.concatenate([lines, *(packed for packed, _ in self._packed)])
+        all_forms = np.concatenate([forms, *(packed for _, packed in self._packed)])
+        by_id, by_form = (np.argsort(keys, kind="stable") for keys in (all_lines["id"], all_forms["form"]))
+        return all_lines[by_id], all_forms[by_form]
+
+    def _pack(self) -> None:
+        self._packed.append((np.array(self._lines, dtype=_LINES), np.array(self._forms, dtype=_FORMS)))
+        self._lines, self._forms = [], []
+
+
+_EMPTY_LINES: Lines = np.empty(0, dtype=_LINES)
+_EMPTY_FORMS: Lines = np.empty(0, dtype=_FORMS)
+
+
+def _scan(path: Path, published: str | None) -> _Scan:
+    """Read the ledger line by line, up to the end of the build of this snapshot, or of the last one.
+
+    Lines that are not as they were written are what an interrupted build left, unless an end stands behind them.
+
+    Raises:
+        LedgerError: it is damaged, cannot be read, or the build of that snapshot is not in it.
+    """
+    lines, forms = _EMPTY_LINES, _EMPTY_FORMS
+    extent: LedgerExtent | None = None
+    rows, damaged = _Rows(), False
+    try:
+        with path.open("rb") as file:
+            header = file.readline()
+            ledger = _body(header)
+            hashed, start = hashlib.sha256(), len(header)
+            for line in file:
+                body = _body(line)
+                if body and "build" in body:
+                    if published is not None and body["build"] > published:
+                        break
+                    if damaged or ledger is None or body["digest"] != hashed.hexdigest():
+                        raise LedgerError(_damaged(path, _LINE_DIFFERS))
+                    start += len(line)
+                    extent = LedgerExtent(ledger["ledger"], body["build"], start, body["digest"])
+                    lines, forms = rows.sorted_into(lines, forms)
+                    hashed, rows = hashlib.sha256(bytes.fromhex(body["digest"])), _Rows()
+                    continue
+                if body is None:
+                    damaged = True
+                else:
+                    rows.add(body, start, len(line))
+                hashed.update(line)
+                start += len(line)
+    except OSError as error:
+        raise LedgerError(_unreadable(path, error)) from error
+    if ledger and ledger.get("version") != VERSION:
         raise LedgerError("the record of citations is of a newer version of Sourceline: use that, or another index")
-    if _version(connection) >= VERSION:
-        return
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        if _version(connection) >= VERSION:
-            return  # another process was faster
-        if "heading" not in {row["name"] for row in connection.execute("PRAGMA table_info (issued)")}:
-            connection.execute("ALTER TABLE issued ADD COLUMN heading INTEGER NOT NULL DEFAULT 0")
-        connection.create_function("form_hash", 1, form_hash, deterministic=True)
-        for statement in (*(_FROM_1 if _version(connection) == 0 else ()), *_FROM_2):
-            connection.execute(statement)
+    if published is not None and extent and extent.snapshot != published:
+        raise LedgerError(_damaged(path, f"what was recorded for snapshot {published} is missing"))
+    return _Scan(extent, lines, forms)
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+def _find_fault(path: Path, extent: LedgerExtent) -> str:
+    """Return why a file is not the ledger of which a snapshot has this part; nothing if it is, as far as it is seen."""
+    try:
+        with path.open("rb") as file:
+            header = _body(file.readline())
+            file.seek(max(0, extent.bytes - 512))
+            end = _body(file.read(extent.bytes - file.tell()).splitlines(keepends=True)[-1])
+    except FileNotFoundError:
+        return f"the record of citations, {path}, is missing: {_RESTORE}"
+    except OSError as error:
+        return _unreadable(path, error)
+    except IndexError:
+        return _damaged(path, "it is shorter than it was")
+    if header and header.get("ledger") != extent.ledger:
+        return f"{path} is not the record of citations of this index: {_RESTORE}"
+    if not header or not end or (end.get("build"), end.get("digest")) != (extent.snapshot, extent.digest):
+        return _damaged(path, "it does not end as the snapshot has it")
+    return ""
 
 
-def _issued_row(cited: PassageInContext, snapshot: str) -> dict[str, str | int | float | None]:
+def _damaged(path: Path, reason: str) -> str:
+    return f"the record of citations, {path}, is damaged: {reason}: {_RESTORE}"
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"the record of citations, {path}, cannot be read: {error.strerror}"
+
+
+def _line(body: dict[str, Any]) -> bytes:
+    """Return a line of the ledger: JSON, with a checksum of the rest as its last value."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+    return text + f'{_SUM}{_checksum(text)}"}}\n'.encode()
+
+
+def _body(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None if it is not as it was written."""
+    end = len(line) - len(_SUM) - _SUM_DIGITS - len('"}\n')
+    text = line[: max(0, end)]
+    if line[len(text) :] != f'{_SUM}{_checksum(text)}"}}\n'.encode():
+        return None
+    body = json.loads(text + b"}")
+    assert isinstance(body, dict)
+    return body
+
+
+def _checksum(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:_SUM_DIGITS]
+
+
+def _same(rows: Lines, others: Lines) -> bool:
+    return rows.dtype == others.dtype and bool(np.array_equal(rows, others))
+
+
+def _id_of(line: np.void) -> bytes:
+    identifier = line["id"]
+    assert isinstance(identifier, bytes)
+    return identifier
+
+
+def _issued_body(cited: PassageInContext) -> dict[str, Any]:
     passage, location = cited.passage, cited.passage.location
     return {
-        "id": passage.id,
-        "snapshot": snapshot,
+        "issued": passage.id,
         "document": passage.document_id,
         "title": cited.title,
         "ordinal": passage.ordinal,
         "start": passage.start,
         "end": passage.end,
+        "text": passage.text,
+        "heading": passage.heading,
+        "before": cited.context.before,
+        "after": cited.context.after,
+        "prefix": cited.prefix,
+        "suffix": cited.suffix,
         "line": location.line,
         "paragraph": location.paragraph,
         "section": location.section,
-        "text": passage.text,
-        "prefix": cited.prefix,
-        "suffix": cited.suffix,
-        "text_hash": text_hash(passage.text),
-        "heading": passage.heading,
-        "context_before": cited.context.before,
-        "context_after": cited.context.after,
         "page": location.page,
         "speaker": location.speaker,
-        "time_start": location.time.start if location.time else None,
-        "time_end": location.time.end if location.time else None,
-        "columns": json.dumps(location.columns, ensure_ascii=False) if location.columns else None,
-        "form_hash": form_hash(passage.text),
+        "time": [location.time.start, location.time.end] if location.time else None,
+        "columns": location.columns,
     }
 
 
-def _issued(row: sqlite3.Row) -> PassageInContext:
-    text = row["text"]
-    if not isinstance(text, str) or text_hash(text) != row["text_hash"]:
-        raise LedgerError(
-            f"the record of citations is damaged: the text of {row['id']} is not as it was cited: {_RESTORE}"
-        )
-    try:
-        columns = tuple(map(str, json.loads(row["columns"] or "[]")))
-    except (ValueError, TypeError) as error:
-        raise LedgerError(
-            f"the record of citations is damaged: the place of {row['id']} is not as it was cited: {_RESTORE}"
-        ) from error
+def _issued(body: dict[str, Any]) -> PassageInContext:
     passage = Passage(
-        id=row["id"],
-        document_id=row["document"],
-        ordinal=row["ordinal"],
-        start=row["start"],
-        end=row["end"],
-        text=text,
+        id=body["issued"],
+        document_id=body["document"],
+        ordinal=body["ordinal"],
+        start=body["start"],
+        end=body["end"],
+        text=body["text"],
         location=Location(
-            line=row["line"],
-            paragraph=row["paragraph"],
-            section=row["section"],
-            page=row["page"],
-            speaker=row["speaker"],
-            time=None if row["time_start"] is None else Time(row["time_start"], row["time_end"]),
-            columns=columns,
+            line=body["line"],
+            paragraph=body["paragraph"],
+            section=body["section"],
+            page=body["page"],
+            speaker=body["speaker"],
+            time=Time(*body["time"]) if body["time"] else None,
+            columns=tuple(body["columns"]),
         ),
-        heading=row["heading"] == 1,
+        heading=body["heading"],
     )
-    context = Context(row["context_before"], row["context_after"])
-    return PassageInContext(passage, row["title"], context, row["prefix"], row["suffix"])
+    context = Context(body["before"], body["after"])
+    return PassageInContext(passage, body["title"], context, body["prefix"], body["suffix"])

@@ -25,7 +25,7 @@ def look_up(citation: str, passages: PassageStore, ledger: Ledger) -> Citation:
     cited = ledger.issued(citation)
     if cited is None:
         raise UnknownCitationError(_NEVER_ISSUED)
-    now = latest_successor(citation, passages, ledger)
+    now = latest_successor(citation, passages, ledger) or _origin(citation, passages, ledger)
     stands = now is not None and _changed_id_alone(citation, now.passage.id, ledger)
     if now is None and ledger.resolution(citation) is None:
         now, stands = _same_text_now(cited, passages)
@@ -38,9 +38,17 @@ def look_up(citation: str, passages: PassageStore, ledger: Ledger) -> Citation:
     return Citation(citation, CitationStatus.CHANGED, cited, now, similarity(cited.passage.text, now.passage.text))
 
 
+def _origin(citation: str, passages: PassageStore, ledger: Ledger) -> PassageInContext | None:
+    """Return what the sentence was before the newest snapshot, if that is damaged and this is the one before."""
+    origin = ledger.origin(citation)
+    return passages.find([origin]) if origin else None
+
+
 def _changed_id_alone(citation: str, now: str, ledger: Ledger) -> bool:
     """Return whether the sentence stands as cited and only its id is another, ``now``."""
     chain = [citation, *ledger.successors(citation)]
+    if now not in chain:
+        return False
     steps = (ledger.resolution(id_) for id_ in chain[: chain.index(now)])
     return all(step is not None and step.status is CitationStatus.CURRENT for step in steps)
 

@@ -21,36 +21,51 @@ SIMILAR, SIMILAR_IN_PLACE = 0.5, 0.34
 NEAR = 50
 
 
-def record_citations(ledger: Ledger, before: Snapshot | None, after: Snapshot) -> None:
+def record_citations(ledger: Ledger, before: Snapshot | None, after: PassageStore, snapshot: str) -> Ledger:
     """Issue the passages that are new in ``after`` and record what became of those that are gone.
 
     Only documents whose bytes changed are compared.
 
+    Args:
+        ledger: as it was published; what nothing was recorded in was lost, or the index is new.
+        before: the snapshot before.
+        after: the passages of the one that is being built.
+        snapshot: its id.
+
+    Returns:
+        The ledger for the new snapshot.
+
     Raises:
         LedgerError: the ledger cannot be read or written; nothing was recorded.
     """
-    if before is None and not ledger.exists():
-        # Nothing can have been lost, so nothing needs comparing: the passages are read document by document.
-        passages = (passage for entry in after.passages.documents for passage in after.passages.in_context(entry))
-        ledger.record(after.id, passages, ())
-        return
     old_entries = {entry.id: entry for entry in before.passages.documents} if before else {}
-    new_entries = {entry.id: entry for entry in after.passages.documents}
+    new_entries = {entry.id: entry for entry in after.documents}
+    # Issued by a newer snapshot, which is damaged now.
+    later = ledger.issued_since(before.manifest.ledger) if before else {}
     touched = [
         id_
         for id_ in {**old_entries, **new_entries}
         if id_ not in old_entries or id_ not in new_entries or _differ(old_entries[id_], new_entries[id_])
     ]
+    if not ledger.extent:
+        stores = [*([before.passages] if before else []), after]
+        everything = (p for store in stores for entry in store.documents for p in store.in_context(entry))
+        if not before:  # nothing can have been lost, so nothing needs comparing
+            return ledger.append(snapshot, everything, ())
     if before:
         old = {id_: before.passages.in_context(old_entries[id_]) for id_ in touched if id_ in old_entries}
+        for id_, passages in later.items():
+            known = old.get(id_, [])
+            ids = {passage.passage.id for passage in known}
+            both = [*known, *(passage for passage in passages if passage.passage.id not in ids)]
+            old[id_] = sorted(both, key=lambda passage: passage.passage.ordinal)
     else:  # in an older format, or lost
         old = ledger.standing()
-    new = {id_: after.passages.in_context(new_entries[id_]) for id_ in touched if id_ in new_entries}
+    new = {id_: after.in_context(new_entries[id_]) for id_ in {*touched, *later} if id_ in new_entries}
     old_ids = {passage.passage.id for document in old.values() for passage in document}
     appeared = [p for document in new.values() for p in document if p.passage.id not in old_ids]
-    # The old ones too, in case the ledger was lost: they must be known before anything is said of them.
-    issued = [*(passage for document in old.values() for passage in document), *appeared]
-    ledger.record(after.id, issued, list(_resolutions(ledger, after.passages, old, new, appeared)))
+    resolutions = list(_resolutions(ledger, after, old, new, appeared))
+    return ledger.append(snapshot, appeared if ledger.extent else everything, resolutions)
 
 
 def latest_successor(citation: str, passages: PassageStore, ledger: Ledger) -> PassageInContext | None:

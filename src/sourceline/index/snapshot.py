@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 # To be raised with any change of the files, and of how text is split: citations are compared by document, and one whose
 # bytes are the same is taken to hold the same passages.
-FORMAT = 8
+FORMAT = 9
 CURRENT = "CURRENT"
 LOCK = "build.lock"
 SNAPSHOTS = "snapshots"
@@ -40,9 +40,23 @@ SNAPSHOTS_BEFORE_FORMAT_6 = "generations"
 MANIFEST = "manifest.json"
 HEAD = "ranking_head.safetensors"
 DAMAGED = ".damaged"  # the suffix of a folder that was set aside
+FIRST_ID = "00000000"  # sorts in front of all others
 REBUILD = "run `sourceline rebuild-index`"
 # Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
 _NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerExtent:
+    """The part of a ledger that belongs to a snapshot: up to the end of what the build of ``snapshot`` recorded.
+
+    ``ledger`` is the id of the ledger, ``bytes`` the length of the part, and ``digest`` a hash of it.
+    """
+
+    ledger: str
+    snapshot: str
+    bytes: int
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,8 @@ class Manifest:
 
     ``rows`` counts the passages that can answer, all but the headings; ``codec`` says how token vectors are kept;
     ``config`` is a hash of everything but the text that the encoded chunks depend on; ``skipped`` and ``ignored`` hold
-    the files that were left out, with the reason; ``files`` is name -> (bytes, SHA-256).
+    the files that were left out, with the reason; ``ledger`` is the part of the record of citations that belongs to it;
+    ``files`` is name -> (bytes, SHA-256).
     """
 
     format: int
@@ -69,6 +84,7 @@ class Manifest:
     tokens: int
     skipped: dict[str, str]
     ignored: dict[str, str]
+    ledger: LedgerExtent
     files: dict[str, tuple[int, str]]
 
 
@@ -177,7 +193,13 @@ def open_current(index: Path, connections: int = 1, fallback: bool = True) -> Sn
     while True:
         current = current_id(index)
         if current is None:
-            raise NoSnapshotError(f"there is no index in {index} yet: {REBUILD}")
+            if not snapshot_ids(index):
+                raise NoSnapshotError(f"there is no index in {index} yet: {REBUILD}")
+            lost = DamagedError(f"{index / CURRENT} is missing: {REBUILD}")
+            if not fallback:
+                raise lost
+            log.error("%s", lost)
+            return _open_before(index, "", connections, lost)
         try:
             return open_snapshot(index, current, connections)
         except SnapshotError as error:
@@ -207,18 +229,32 @@ def _open_before(index: Path, damaged: str, connections: int, damage: DamagedErr
     raise damage
 
 
-def unpublished_ids(index: Path) -> list[str]:
-    """Return the ids of snapshots that ``CURRENT`` never named, which interrupted builds left."""
-    published = current_id(index)
-    if published is None:
-        return snapshot_ids(index)
-    current_exists = _exists_or_set_aside(index, published)
-    return [snapshot_id for snapshot_id in snapshot_ids(index) if current_exists and snapshot_id > published]
+def is_built(index: Path) -> bool:
+    """Return whether a snapshot was published, be it damaged now.
+
+    Raises:
+        SnapshotError: it cannot be read.
+    """
+    return current_id(index) is not None or bool(snapshot_ids(index))
+
+
+def published_id(index: Path) -> str | None:
+    """Return the newest id that was published; None if ``CURRENT`` is missing or damaged, which tells it."""
+    current = current_id(index)
+    return current if current is not None and _exists_or_set_aside(index, current) else None
 
 
 def snapshot_ids(index: Path) -> list[str]:
-    """Return the ids of all snapshots on the disk, oldest first, published or not, without those set aside."""
-    return [name for name in folder_names(index) if not name.endswith(DAMAGED)]
+    """Return the ids of the snapshots on the disk whose build has written all, oldest first, without those set aside.
+
+    The newest one may not be published.
+    """
+    return [name for name in folder_names(index) if not name.endswith(DAMAGED) and _was_written(index, name)]
+
+
+def interrupted_ids(index: Path) -> list[str]:
+    """Return the ids of the snapshots whose build was interrupted, or is running."""
+    return [name for name in folder_names(index) if not name.endswith(DAMAGED) and not _was_written(index, name)]
 
 
 def folder_names(index: Path) -> list[str]:
@@ -228,6 +264,11 @@ def folder_names(index: Path) -> list[str]:
         SnapshotError: they cannot be listed.
     """
     return _subfolders(index / SNAPSHOTS)
+
+
+def _was_written(index: Path, snapshot_id: str) -> bool:
+    # Whatever stands in its place: what cannot be read is damage.
+    return os.path.lexists(index / SNAPSHOTS / snapshot_id / MANIFEST)
 
 
 def _old_folder_names(index: Path) -> list[str]:
@@ -241,9 +282,9 @@ def _subfolders(folder: Path) -> list[str]:
         raise SnapshotError(f"cannot read {folder}: {error.strerror}") from error
 
 
-def next_id(index: Path, timestamp: str) -> str:
-    """Return an id that sorts behind every snapshot that ever stood in this folder's ``CURRENT``."""
-    used = [current_id(index), *folder_names(index), *_old_folder_names(index)]
+def next_id(index: Path, timestamp: str, recorded: str | None) -> str:
+    """Return an id that sorts behind every snapshot of this folder, and behind what its ledger was recorded for."""
+    used = [current_id(index), recorded, *folder_names(index), *_old_folder_names(index)]
     number = max((int(name[:8]) for name in used if name and name[:8].isdecimal()), default=0) + 1
     return f"{number:08d}-{timestamp}"
 
@@ -297,8 +338,8 @@ def file_table(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str, tup
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, with a checksum over itself, as the last file of a snapshot; flush all to the disk."""
-    (folder / MANIFEST).write_text(_manifest_text(asdict(manifest)), "utf-8")
     sync_tree(folder)
+    replace(folder / MANIFEST, _manifest_text(asdict(manifest)))
     sync(folder.parent)  # which holds its name
 
 
@@ -317,6 +358,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError("its checksum differs")
         if body["format"] != FORMAT:
             raise MismatchError(f"snapshot {folder.name} is in format {body['format']}, not {FORMAT}: {REBUILD}")
+        body["ledger"] = LedgerExtent(**body["ledger"])
         body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
         manifest = Manifest(**body)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

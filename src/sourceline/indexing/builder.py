@@ -12,7 +12,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from sourceline.citations.ledger import Ledger
+from sourceline.citations import ledger as ledgers
+from sourceline.citations.ledger import Ledger, open_ledger, recover_ledger
+from sourceline.citations.older_ledger import OlderLedger
 from sourceline.citations.tracking import record_citations
 from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Float32, Int64, l2_normalize
 from sourceline.encoders.hub import Model, find_model
@@ -29,7 +31,7 @@ from sourceline.errors import (
 )
 from sourceline.index import snapshot as snapshots
 from sourceline.index.multivector import NO_TOKEN, Codec, EncodedChunk
-from sourceline.index.passage_store import DocumentEntry
+from sourceline.index.passage_store import DocumentEntry, PassageStore
 from sourceline.index.snapshot import Snapshot
 from sourceline.indexing.cache import ChunkCache
 from sourceline.indexing.config import DEFAULT_CONFIG, IndexConfig, ResolvedConfig, resolve
@@ -83,24 +85,31 @@ def build(
     try:
         with snapshots.build_lock(index):
             source, encoder, before = _open(backend, model, index)
-            _discard_unpublished(index)
+            _discard(index, snapshots.interrupted_ids(index))
+            warnings: list[str] = []
+            ledger = _open_ledger(index, before, warnings)
             scan = scan_folder(documents, max_document_bytes)
             resolved = resolve(config, encoder, source, sum(file.size for file in scan.files))
             reusable = before if before and before.manifest.config == resolved.digest else None
             skipped = dict(scan.skipped)
-            with _discarding_on_failure(index), SnapshotWriter(index, encoder, resolved, reusable) as writer:
+            recorded = ledger.extent.snapshot if ledger.extent else None
+            with _writing(index, SnapshotWriter(index, encoder, resolved, reusable, recorded)) as writer:
                 with ChunkCache(index / CACHE) as cache, DocumentReader(documents) as reader:
                     builder = IncrementalBuilder(reader, config, resolved, encoder, cache, reusable)
                     builder.write(scan, writer, skipped, progress)
                     writer.record(_record(documents, max_document_bytes, scan))
-                    after = check_snapshot(index, writer.write(skipped, scan.ignored))
-                # In this order: an id that a reader can see must be in the ledger. What a crash leaves between the two
-                # is recorded again by the next build.
-                record_citations(Ledger(index), before, after)
+                writer.write()
+                # What is appended to the ledger is part of a snapshot only by its manifest, and seen once that is
+                # published. What a crash leaves in between is overwritten by the next build.
+                passages = PassageStore(writer.folder, connections=1)
+                ledger = record_citations(ledger, before, passages, writer.folder.name)
+                ledger.save(writer.folder)
+                assert ledger.extent
+                after = check_snapshot(index, writer.write_manifest(skipped, scan.ignored, ledger.extent))
                 snapshots.publish(index, after.id)
             _tidy(index, after, before)
-            warnings = _warn_of_empty_folders(documents, before, after, scan)
-            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started, warnings)
+            warnings += _warn_of_empty_folders(documents, before, after, scan)
+            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started, tuple(warnings))
     except (OSError, sqlite3.Error, RuntimeError, ValueError, SnapshotError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
@@ -313,18 +322,40 @@ def _open_before(index: Path) -> Snapshot | None:
         return None
 
 
+def _open_ledger(index: Path, before: Snapshot | None, warnings: list[str]) -> Ledger:
+    """Return the ledger as it was published."""
+    published = snapshots.published_id(index)
+    if (index / ledgers.FILE).exists():
+        if before and before.id == published:
+            return open_ledger(index, before.folder, before.manifest.ledger)
+        return recover_ledger(index, published)
+    ledger = recover_ledger(index, published)
+    older = OlderLedger(index, published)
+    if older.exists():
+        # In a step of its own, so that what is recorded next finds it. Sorts in front of any snapshot.
+        return ledger.append(published or snapshots.FIRST_ID, older.issued(), older.resolutions())
+    if before:
+        warnings.append(
+            f"{index / ledgers.FILE}, the record of citations, is missing, and a new one was begun: of citations given "
+            "out before, only those of the snapshot before are known. If you have a backup, restore it"
+        )
+    return ledger
+
+
 @contextmanager
-def _discarding_on_failure(index: Path) -> Iterator[None]:
+def _writing(index: Path, writer: SnapshotWriter) -> Iterator[SnapshotWriter]:
+    """Close the writer; if the build fails, remove what it wrote: a full disk above all needs its space back."""
     try:
-        yield
+        with writer:
+            yield writer
     except BaseException:
-        _discard_unpublished(index)  # a full disk above all needs its space back
+        if snapshots.current_id(index) != writer.folder.name:  # publishing can fail when it is done
+            shutil.rmtree(writer.folder, ignore_errors=True)
         raise
 
 
-def _discard_unpublished(index: Path) -> None:
-    """Remove the snapshots of interrupted builds."""
-    for snapshot_id in snapshots.unpublished_ids(index):
+def _discard(index: Path, snapshot_ids: Sequence[str]) -> None:
+    for snapshot_id in snapshot_ids:
         shutil.rmtree(index / snapshots.SNAPSHOTS / snapshot_id, ignore_errors=True)
 
 
@@ -342,6 +373,7 @@ def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
         # Everything in the cache is in the snapshot; what is in an older format is of no use any more.
         for folder in (*unused, index / CACHE, index / snapshots.SNAPSHOTS_BEFORE_FORMAT_6):
             shutil.rmtree(folder, ignore_errors=True)
+        OlderLedger(index, current.id).set_aside()
     except (OSError, SnapshotError) as error:
         log.warning("snapshot %s is published; what it does not need could not all be removed: %s", current.id, error)
 

@@ -20,6 +20,7 @@ from sourceline.index.snapshot import (
     FORMAT,
     HEAD,
     SNAPSHOTS,
+    LedgerExtent,
     Manifest,
     Snapshot,
     file_table,
@@ -35,19 +36,29 @@ from sourceline.ingest.chunking import ChunkedDocument
 class SnapshotWriter:
     """Writes documents in order, each new or copied from the snapshot before. Nothing is published yet."""
 
-    def __init__(self, index: Path, encoder: Encoder, config: ResolvedConfig, before: Snapshot | None) -> None:
-        """Create the folder; ``before`` is a snapshot of the same config."""
+    def __init__(
+        self, index: Path, encoder: Encoder, config: ResolvedConfig, before: Snapshot | None, recorded: str | None
+    ) -> None:
+        """Create the folder.
+
+        Args:
+            index: the index folder.
+            encoder: what encodes.
+            config: what the files depend on.
+            before: a snapshot of the same config, to copy from.
+            recorded: the newest snapshot for which the ledger was written.
+        """
         self._now = datetime.now(UTC)
-        self._folder = index / SNAPSHOTS / next_id(index, f"{self._now:%Y%m%dT%H%M%SZ}")
-        self._folder.mkdir(parents=True)
+        self.folder = index / SNAPSHOTS / next_id(index, f"{self._now:%Y%m%dT%H%M%SZ}", recorded)
+        self.folder.mkdir(parents=True)
         self._encoder, self._config, self._before = encoder, config, before
-        self._documents = self._passages = self._rows = self.chunks = 0
+        self._documents = self._passages = self._rows = self._token_count = self.chunks = 0
         with ExitStack() as stack:
             dense, folder = (before.dense, before.folder) if before else (None, None)
-            self._dense = stack.enter_context(DenseWriter(self._folder, encoder.dim, dense, config.compact))
-            self._tokens = stack.enter_context(MultiVectorWriter(self._folder, encoder.vocabulary))
-            self._store = stack.enter_context(PassageStoreWriter(self._folder, folder))
-            self._bm25 = stack.enter_context(BM25Writer(self._folder))
+            self._dense = stack.enter_context(DenseWriter(self.folder, encoder.dim, dense, config.compact))
+            self._tokens = stack.enter_context(MultiVectorWriter(self.folder, encoder.vocabulary))
+            self._store = stack.enter_context(PassageStoreWriter(self.folder, folder))
+            self._bm25 = stack.enter_context(BM25Writer(self.folder))
             self._files = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -96,18 +107,21 @@ class SnapshotWriter:
 
     def record(self, record: FolderRecord) -> None:
         """Keep what the documents folder looked like."""
-        record.write(self._folder)
+        record.write(self.folder)
 
-    def write(self, skipped: dict[str, str], ignored: dict[str, str]) -> str:
-        """Finish all files, the manifest last; return the snapshot's id."""
-        tokens = self._tokens.write()
-        write_ranking_head(self._folder / HEAD, self._config.head)
+    def write(self) -> None:
+        """Finish all files but the manifest."""
+        self._token_count = self._tokens.write()
+        write_ranking_head(self.folder / HEAD, self._config.head)
         self._dense.write()
         self._bm25.write()
         self._store.write()
+
+    def write_manifest(self, skipped: dict[str, str], ignored: dict[str, str], ledger: LedgerExtent) -> str:
+        """Write the manifest, with which the snapshot is whole; return the snapshot's id."""
         manifest = Manifest(
             format=FORMAT,
-            id=self._folder.name,
+            id=self.folder.name,
             created=self._now.isoformat(timespec="seconds"),
             model=self._encoder.model,
             backend=backend_of(self._encoder).value,
@@ -118,13 +132,14 @@ class SnapshotWriter:
             documents=self._documents,
             passages=self._passages,
             rows=self._rows,
-            tokens=tokens,
+            tokens=self._token_count,
             skipped=skipped,
             ignored=ignored,
-            files=file_table(self._folder, self._tokens.hashed()),
+            ledger=ledger,
+            files=file_table(self.folder, self._tokens.hashed()),
         )
-        write_manifest(self._folder, manifest)
-        return self._folder.name
+        write_manifest(self.folder, manifest)
+        return self.folder.name
 
 
 def check_snapshot(index: Path, snapshot_id: str) -> Snapshot:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sourceline.api import Index
 from sourceline.config import Settings
-from sourceline.errors import SourcelineError
+from sourceline.errors import SourcelineError, UnknownCitationError
 from sourceline.server.folder import CheckedChanges, FolderThread, LatestChanges
 from sourceline.types import Citation, CitationStatus
 
@@ -72,8 +72,12 @@ class LiveIndex:
 
     def cite(self, citation: str) -> Citation:
         """Look a citation up as ``Index.cite`` does, also one of a snapshot that was published a moment ago."""
-        result = self.index.cite(citation, source=False)
-        if result.status is not CitationStatus.CURRENT:
+        try:
+            result = self.index.cite(citation, source=False)
+            is_current = result.status is CitationStatus.CURRENT
+        except UnknownCitationError:
+            is_current = False
+        if not is_current:
             self.refresh()
             result = self.index.cite(citation, source=False)
         if result.now is None:

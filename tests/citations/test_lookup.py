@@ -19,14 +19,12 @@ from tests.support.citation_stories import (
     CLOSED,
     EDITED,
     GREW,
-    JOINED,
     LESS,
     MET,
     MORE,
     REPORT,
     STORIES,
     THANKS,
-    VOTED,
     Story,
 )
 

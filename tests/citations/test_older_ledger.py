@@ -80,7 +80,9 @@ ISSUED = [
     PassageInContext(
         passage("zhiyzuiwnpkr56wq", "a.txt", 3, "One is here.", Location(2, 1, "S")), "A", Context("B", "C"), "»\t", "x"
     ),
-    PassageInContext(passage("onamvjq3xrouc4y3", "a.txt", 4, "The bridge", Location(3, 2), True), "A", Context(), "", ""),
+    PassageInContext(
+        passage("onamvjq3xrouc4y3", "a.txt", 4, "The bridge", Location(3, 2), True), "A", Context(), "", ""
+    ),
     PassageInContext(
         passage(
             "aaaamvjq3xrouc4y",
@@ -173,7 +175,10 @@ def test_there_may_be_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("UPDATE issued SET text = 'Another.' WHERE ordinal = 4", "the text of onamvjq3xrouc4y3 is not as it was cited"),
+        (
+            "UPDATE issued SET text = 'Another.' WHERE ordinal = 4",
+            "the text of onamvjq3xrouc4y3 is not as it was cited",
+        ),
         ("UPDATE issued SET text = x'00ff' WHERE ordinal = 4", "the text of onamvjq3xrouc4y3 is not as it was cited"),
         ("UPDATE issued SET columns = '[1, 2'", "is damaged"),
         ("UPDATE resolutions SET status = 'lost'", "zhiyzuiwnpkr56wq has no status"),

@@ -223,7 +223,9 @@ def test_an_id_of_the_chain_that_came_back_is_the_latest_successor_though_it_was
 def test_a_chain_that_turns_in_a_circle_outside_the_snapshot_has_no_successor(
     store: PassageStore, tmp_path: Path
 ) -> None:
-    ledger = recover_ledger(tmp_path, None).append("s2", [], [moved("x.txt", "y.txt"), moved("y.txt", "x.txt"), moved("a.txt", "x.txt")])
+    ledger = recover_ledger(tmp_path, None).append(
+        "s2", [], [moved("x.txt", "y.txt"), moved("y.txt", "x.txt"), moved("a.txt", "x.txt")]
+    )
     assert document_of_successor("a.txt", store, ledger) is None
 
     ledger = ledger.append("s3", [], [moved("y.txt", "b.txt")])

@@ -39,8 +39,8 @@ from tests.support.index_folder import (
     cite,
     copy_index,
     current_texts,
-    leftovers,
     ledger_of,
+    leftovers,
     put,
     snapshot_names,
 )

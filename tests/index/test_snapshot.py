@@ -83,6 +83,8 @@ def test_the_manifest_describes_the_snapshot_and_every_file(
     assert {name for name in manifest.files if not name.startswith("bm25/")} == {
         "dense.faiss",
         "files.json",
+        "ledger_forms.npy",
+        "ledger_lines.npy",
         "passages.sqlite",
         "ranking_head.safetensors",
         "tokens.codes",
@@ -133,7 +135,7 @@ def test_a_snapshot_in_another_format_is_refused_left_alone_and_replaced_by_a_bu
     names = snapshot_names(built)
     rewrite_manifest(built / SNAPSHOTS / names[1], format=99)
 
-    with pytest.raises(MismatchError, match=f"snapshot {names[1]} is in format 99, not 8: run `sourceline rebuild-"):
+    with pytest.raises(MismatchError, match=f"snapshot {names[1]} is in format 99, not 9: run `sourceline rebuild-"):
         open_current(built)
     assert snapshot_names(built) == names
 

@@ -24,7 +24,7 @@ from sourceline.indexing import builder
 from sourceline.indexing.builder import build
 from sourceline.types import DEFAULT_MODEL, Citation, PassageInContext
 from tests.conftest import Rebuild
-from tests.support.index_folder import contents, copy_index, leftovers, ledger_lines, ledger_of, put, snapshot_names
+from tests.support.index_folder import contents, copy_index, ledger_lines, ledger_of, leftovers, put, snapshot_names
 from tests.support.killed_builds import killed_builds, published_after, sample, steps_of
 
 FIXTURE = Path(__file__).parent / "index_of_format_5"

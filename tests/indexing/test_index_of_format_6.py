@@ -13,7 +13,7 @@ from sourceline.citations.older_ledger import OlderLedger
 from sourceline.errors import MismatchError
 from sourceline.index.snapshot import FORMAT, current_id, open_current, read_manifest
 from tests.conftest import Rebuild
-from tests.support.index_folder import contents, copy_index, leftovers, snapshot_names
+from tests.support.index_folder import contents, copy_index, ledger_of, leftovers, snapshot_names
 
 FIXTURE = Path(__file__).parent / "index_of_format_6"
 DOCUMENTS = FIXTURE / "documents"

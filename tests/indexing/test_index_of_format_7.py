@@ -2,10 +2,8 @@
 
 import json
 import shutil
-import sqlite3
 import unicodedata
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +135,9 @@ def test_a_rebuild_records_once_which_ids_became_which(old: Path, documents: Pat
     assert after[: len(before)] == before
     renamed = {(citation, successor) for citation, _, successor in after[len(before) :]}
     assert (old_id("minutes.txt", CRANE), citation_id("minutes.txt", CRANE, 0)) in renamed
-    assert [status for _, status, _ in after[len(before) :]] == ["current"] * 11 + ["moved"]  # what moved before, once more
+    assert [status for _, status, _ in after[len(before) :]] == ["current"] * 11 + [
+        "moved"
+    ]  # what moved before, once more
     assert gone(old) == after
 
 

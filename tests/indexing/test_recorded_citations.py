@@ -1,5 +1,6 @@
 """What builds record in the ledger."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from sourceline.api import Index
 from sourceline.citations.ledger import FILE, Resolution
 from sourceline.errors import LedgerError, UnknownCitationError
 from sourceline.ids import citation_id
+from sourceline.indexing.writer import SnapshotWriter
 from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext
 from tests.conftest import Rebuild
 from tests.support.archive import Archive
@@ -144,7 +146,7 @@ def damage_newest(archive: Archive) -> None:
 def test_where_the_snapshot_before_is_served_a_citation_has_the_status_that_it_has_in_that(archive: Archive) -> None:
     archive.publish({"a.txt": f"One is here now. {TRADE}"})
     archive.publish({"b.txt": f"One is here now. {TRADE}"})
-    archive.publish({"c.txt": f"Nothing of it is here. {TRADE_EDITED}"})
+    archive.publish({"c.txt": f"One is here now. {TRADE_EDITED} Nothing of it was told."})
     damage_newest(archive)
 
     with Index.open(archive.index, lazy=True) as index:
@@ -152,14 +154,14 @@ def test_where_the_snapshot_before_is_served_a_citation_has_the_status_that_it_h
         current = index.cite(citation_id("b.txt", TRADE, 0))
         # Given out by the snapshot that is damaged.
         edited = index.cite(citation_id("c.txt", TRADE_EDITED, 0))
-        new = index.cite(citation_id("c.txt", "Nothing of it is here.", 0))
+        new = index.cite(citation_id("c.txt", "Nothing of it was told.", 0))
         with pytest.raises(UnknownCitationError):
             index.cite(citation_id("c.txt", TRADE, 0))
 
     assert (moved.status, moved.now) == (CitationStatus.MOVED, current.now)
     assert current.status is CitationStatus.CURRENT
     assert (edited.status, edited.now) == (CitationStatus.CHANGED, current.now)
-    assert (new.status, new.cited.passage.text) == (CitationStatus.REMOVED, "Nothing of it is here.")
+    assert (new.status, new.cited.passage.text) == (CitationStatus.REMOVED, "Nothing of it was told.")
 
 
 def test_a_build_after_a_fallback_knows_what_the_damaged_snapshot_gave_out(archive: Archive) -> None:
@@ -173,6 +175,25 @@ def test_a_build_after_a_fallback_knows_what_the_damaged_snapshot_gave_out(archi
     assert archive.outcome("a.txt", TRADE_EDITED) == now
     assert archive.outcome("a.txt", "It rained all day.") == "removed"
     assert archive.ledger.check() == 5
+
+
+def test_what_a_first_build_recorded_that_was_killed_is_not_kept(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SnapshotWriter, "write_manifest", die)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            archive.publish({"c.txt": TRADE})
+    assert [line["issued"] for line in lines(archive, "issued")] == [citation_id("c.txt", TRADE, 0)]
+
+    archive.publish({"b.txt": TRADE})
+    with pytest.raises(UnknownCitationError):
+        archive.look_up(citation_id("c.txt", TRADE, 0))
+    assert [line["issued"] for line in lines(archive, "issued")] == [citation_id("b.txt", TRADE, 0)]
 
 
 def test_what_a_build_recorded_that_was_not_published_is_neither_seen_nor_kept(

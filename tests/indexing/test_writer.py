@@ -41,9 +41,7 @@ def chunk(*passages: Sequence[int], seed: int = 0) -> EncodedChunk:
     return made_up_chunk(passages, CODEC, DIM, seed)
 
 
-def finish(
-    writer: SnapshotWriter, skipped: dict[str, str] | None = None, ignored: dict[str, str] | None = None
-) -> str:
+def finish(writer: SnapshotWriter, skipped: dict[str, str] | None = None, ignored: dict[str, str] | None = None) -> str:
     """Write the rest of a snapshot, beside an empty ledger; return its id."""
     writer.write()
     return writer.write_manifest(skipped or {}, ignored or {}, LedgerExtent("", "", 0, ""))

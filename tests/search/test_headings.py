@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sourceline.citations.lookup import look_up
 from sourceline.indexing.builder import build
 from sourceline.types import DEFAULT_MODEL, CitationStatus, Context, Filters, Verdict
+from tests.support.index_folder import cite
 from tests.support.publishing import Publish, all_passages, open_searcher
 
 MINUTES = "Minutes of the council\n\nThe roof leaks.\n\nThe bridge\n\nIt opens on Monday. It is made of oak.\n"
@@ -72,7 +72,7 @@ def test_a_document_of_headings_alone_is_listed_and_stands_in_the_way_of_no_othe
 def test_the_citation_of_a_heading_is_tracked_like_any_other(publish: Publish, later: str) -> None:
     before = {passage.text: passage for passage in all_passages(publish({"b.md": MARKDOWN}).snapshot.passages)}
     (publish.documents / "b.md").unlink()
-    searcher = publish({"c.md": later})
+    publish({"c.md": later})
     citation = cite(publish.index, before["The bridge"].id)
     assert (citation.status, citation.cited.passage) == (CitationStatus.MOVED, before["The bridge"])
     assert citation.cited.passage.heading

@@ -14,7 +14,7 @@ import uuid
 import weakref
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -205,9 +205,7 @@ class Ledger:
         try:
             extent, rows = self._append(snapshot, issued, resolutions)
         except OSError as error:
-            raise LedgerError(
-                f"the record of citations, {self._path}, cannot be written: {error.strerror}"
-            ) from error
+            raise LedgerError(f"the record of citations, {self._path}, cannot be written: {error.strerror}") from error
         return Ledger(self._path, extent, *rows.sorted_into(self._lines, self._forms))
 
     def save(self, folder: Path) -> None:
@@ -333,16 +331,19 @@ def open_ledger(index: Path, folder: Path, extent: LedgerExtent, published: str 
     return ledger
 
 
-def recover_ledger(index: Path, published: str | None) -> Ledger:
-    """Read the ledger without a snapshot that says what belongs to it, as far as the build of the one ``published``.
+def recover_ledger(index: Path, published: str | None, interrupted: Collection[str] = ()) -> Ledger:
+    """Read the ledger without a snapshot that says what belongs to it. An index without a ledger has an empty one.
 
-    Without one, it is read as far as the last build that ended. An index without a ledger has an empty one.
+    Args:
+        index: the index folder.
+        published: the newest snapshot that was; if that is not known, all builds that ended are taken for published,
+        interrupted: but not those of these snapshots, which are not whole.
 
     Raises:
         LedgerError: it is damaged, or cannot be read.
     """
     path = index / FILE
-    whole = _scan(path, published) if path.exists() else _Scan(None, _EMPTY_LINES, _EMPTY_FORMS)
+    whole = _scan(path, published, interrupted) if path.exists() else _Scan(None, _EMPTY_LINES, _EMPTY_FORMS)
     return Ledger(path, whole.extent, whole.lines, whole.forms)
 
 
@@ -389,8 +390,8 @@ _EMPTY_LINES: Lines = np.empty(0, dtype=_LINES)
 _EMPTY_FORMS: Lines = np.empty(0, dtype=_FORMS)
 
 
-def _scan(path: Path, published: str | None) -> _Scan:
-    """Read the ledger line by line, up to the end of the build of this snapshot, or of the last one.
+def _scan(path: Path, published: str | None, interrupted: Collection[str] = ()) -> _Scan:
+    """Read the ledger line by line, up to the end of the build of this snapshot, or of the last one not interrupted.
 
     Lines that are not as they were written are what an interrupted build left, unless an end stands behind them.
 
@@ -408,7 +409,7 @@ def _scan(path: Path, published: str | None) -> _Scan:
             for line in file:
                 body = _body(line)
                 if body and "build" in body:
-                    if published is not None and body["build"] > published:
+                    if body["build"] in interrupted or (published is not None and body["build"] > published):
                         break
                     if damaged or ledger is None or body["digest"] != hashed.hexdigest():
                         raise LedgerError(_damaged(path, _LINE_DIFFERS))

@@ -73,8 +73,8 @@ class OlderLedger:
                 if _version(connection) > _LATEST_VERSION:
                     raise LedgerError(f"{self._path} is of another version of Sourceline: use that, or another index")
                 yield connection
-        except (sqlite3.Error, UnicodeDecodeError, KeyError, IndexError) as error:
-            # UnicodeDecodeError: SQLite quotes what it read. IndexError: a column is missing.
+        except (sqlite3.Error, ValueError, KeyError, IndexError) as error:
+            # ValueError: SQLite quotes bytes that are no text, or columns are no JSON. Others: a column is missing.
             raise LedgerError(f"{self._path} is damaged: {error}: {_RESTORE}") from error
 
 

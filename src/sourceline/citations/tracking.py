@@ -3,7 +3,7 @@
 import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from difflib import SequenceMatcher
 
 from sourceline.citations.ledger import Ledger, Resolution
@@ -54,18 +54,27 @@ def record_citations(ledger: Ledger, before: Snapshot | None, after: PassageStor
             return ledger.append(snapshot, everything, ())
     if before:
         old = {id_: before.passages.in_context(old_entries[id_]) for id_ in touched if id_ in old_entries}
-        for id_, passages in later.items():
-            known = old.get(id_, [])
-            ids = {passage.passage.id for passage in known}
-            both = [*known, *(passage for passage in passages if passage.passage.id not in ids)]
-            old[id_] = sorted(both, key=lambda passage: passage.passage.ordinal)
     else:  # in an older format, or lost
         old = ledger.standing()
     new = {id_: after.in_context(new_entries[id_]) for id_ in {*touched, *later} if id_ in new_entries}
-    old_ids = {passage.passage.id for document in old.values() for passage in document}
-    appeared = [p for document in new.values() for p in document if p.passage.id not in old_ids]
+    appeared = _appeared(old, new)
     resolutions = list(_resolutions(ledger, after, old, new, appeared))
+    if later:
+        ids = _ids(later)
+        also = _resolutions(ledger, after, later, new, _appeared(later, new))
+        resolutions += [resolution for resolution in also if resolution.citation in ids]
     return ledger.append(snapshot, appeared if ledger.extent else everything, resolutions)
+
+
+def _appeared(
+    old: Mapping[str, Sequence[PassageInContext]], new: Mapping[str, Sequence[PassageInContext]]
+) -> list[PassageInContext]:
+    ids = _ids(old)
+    return [passage for document in new.values() for passage in document if passage.passage.id not in ids]
+
+
+def _ids(documents: Mapping[str, Sequence[PassageInContext]]) -> set[str]:
+    return {passage.passage.id for document in documents.values() for passage in document}
 
 
 def latest_successor(citation: str, passages: PassageStore, ledger: Ledger) -> PassageInContext | None:

@@ -85,9 +85,10 @@ def build(
     try:
         with snapshots.build_lock(index):
             source, encoder, before = _open(backend, model, index)
-            _discard(index, snapshots.interrupted_ids(index))
             warnings: list[str] = []
-            ledger = _open_ledger(index, before, warnings)
+            interrupted = snapshots.interrupted_ids(index)
+            ledger = _open_ledger(index, before, interrupted, warnings)
+            _discard(index, interrupted)
             scan = scan_folder(documents, max_document_bytes)
             resolved = resolve(config, encoder, source, sum(file.size for file in scan.files))
             reusable = before if before and before.manifest.config == resolved.digest else None
@@ -322,15 +323,15 @@ def _open_before(index: Path) -> Snapshot | None:
         return None
 
 
-def _open_ledger(index: Path, before: Snapshot | None, warnings: list[str]) -> Ledger:
+def _open_ledger(index: Path, before: Snapshot | None, interrupted: Sequence[str], warnings: list[str]) -> Ledger:
     """Return the ledger as it was published."""
     published = snapshots.published_id(index)
     if (index / ledgers.FILE).exists():
         if before and before.id == published:
             return open_ledger(index, before.folder, before.manifest.ledger)
-        return recover_ledger(index, published)
+        return recover_ledger(index, published, interrupted)
     ledger = recover_ledger(index, published)
-    older = OlderLedger(index, published)
+    older = OlderLedger(index, None if before else published)  # beside a snapshot of now it is that of another index
     if older.exists():
         # In a step of its own, so that what is recorded next finds it. Sorts in front of any snapshot.
         return ledger.append(published or snapshots.FIRST_ID, older.issued(), older.resolutions())

@@ -120,7 +120,7 @@ class Index:
             BuildRunningError: another build of this index is running.
             CorpusError: there are no documents.
             ModelError: the model cannot be used.
-            LedgerError: the citations could not be recorded.
+            LedgerError: the record of citations is damaged.
             BuildError: anything else that stopped the build. What was served before is untouched.
         """
         from sourceline.indexing.builder import build  # a server that answers does not import the builder

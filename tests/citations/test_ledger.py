@@ -38,11 +38,6 @@ def cited(
     return PassageInContext(passage, title, Context("Before it.", "After it."), prefix, "After.")
 
 
-def empty(index: Path) -> Ledger:
-    """Return the ledger of an index in which nothing was recorded."""
-    return recover_ledger(index, None)
-
-
 def reopened(ledger: Ledger, index: Path) -> Ledger:
     """Return the ledger as a reader opens it, who has the snapshot's files and its manifest."""
     ledger.save(index)
@@ -56,7 +51,7 @@ def bodies(index: Path) -> list[dict[str, object]]:
 
 
 def test_an_index_without_a_ledger_reads_as_one_that_issued_nothing(tmp_path: Path) -> None:
-    ledger = empty(tmp_path)
+    ledger = recover_ledger(tmp_path, None)
 
     assert ledger.extent is None
     assert ledger.issued("x") is None
@@ -72,7 +67,7 @@ def test_an_index_without_a_ledger_reads_as_one_that_issued_nothing(tmp_path: Pa
 def test_a_citation_is_read_as_it_was_issued(tmp_path: Path) -> None:
     rich = cited("Café\r\n\u202e👍 \u2028x", "ü/é.md", 2, prefix="»\t")
     bare = PassageInContext(Passage("id", "b.txt", 0, 0, 2, "B.", Location(1, 1)), "B", Context(), "", "")
-    recorded = empty(tmp_path).append("s1", [rich, bare], [])
+    recorded = recover_ledger(tmp_path, None).append("s1", [rich, bare], [])
 
     for ledger in (recorded, reopened(recorded, tmp_path), recover_ledger(tmp_path, None)):
         assert ledger.issued(rich.passage.id) == rich
@@ -85,20 +80,20 @@ def test_a_citation_is_read_as_it_was_issued(tmp_path: Path) -> None:
 def test_a_heading_is_read_as_a_heading(tmp_path: Path) -> None:
     heading = cited("The bridge", heading=True)
 
-    assert empty(tmp_path).append("s1", [heading], []).issued(heading.passage.id) == heading
+    assert recover_ledger(tmp_path, None).append("s1", [heading], []).issued(heading.passage.id) == heading
 
 
 def test_an_id_that_was_issued_before_keeps_its_first_line(tmp_path: Path) -> None:
     first, again = cited("One.", prefix="Old."), cited("One.", prefix="New.", title="Other")
 
-    ledger = empty(tmp_path).append("s1", [first, again], []).append("s2", [again], [])
+    ledger = recover_ledger(tmp_path, None).append("s1", [first, again], []).append("s2", [again], [])
 
     assert ledger.issued(first.passage.id) == first
     assert ledger.check() == 1
 
 
 def test_the_file_is_json_line_by_line(tmp_path: Path) -> None:
-    ledger = empty(tmp_path).append("s1", [cited("Café.")], [])
+    ledger = recover_ledger(tmp_path, None).append("s1", [cited("Café.")], [])
     ledger = ledger.append("s2", [], [Resolution("a", MOVED, "b"), Resolution("b", REMOVED, None)])
 
     assert ledger.extent
@@ -114,7 +109,9 @@ def test_the_file_is_json_line_by_line(tmp_path: Path) -> None:
 
 
 def test_the_newest_resolution_holds(tmp_path: Path) -> None:
-    ledger = empty(tmp_path).append("s2", [], [Resolution("a", MOVED, "b"), Resolution("b", REMOVED, None)])
+    ledger = recover_ledger(tmp_path, None).append(
+        "s2", [], [Resolution("a", MOVED, "b"), Resolution("b", REMOVED, None)]
+    )
     ledger = ledger.append("s3", [], [Resolution("a", CHANGED, "c")])
 
     assert ledger.resolution("a") == Resolution("a", CHANGED, "c")
@@ -123,7 +120,7 @@ def test_the_newest_resolution_holds(tmp_path: Path) -> None:
 
 
 def test_successors_are_followed_to_the_end_of_the_chain(tmp_path: Path) -> None:
-    ledger = empty(tmp_path).append("s2", [], [Resolution("a", MOVED, "b"), Resolution("x", MOVED, "y")])
+    ledger = recover_ledger(tmp_path, None).append("s2", [], [Resolution("a", MOVED, "b"), Resolution("x", MOVED, "y")])
     ledger = ledger.append("s3", [], [Resolution("b", CHANGED, "c")])
     ledger = ledger.append("s4", [], [Resolution("c", REMOVED, None)])
 
@@ -134,7 +131,7 @@ def test_successors_are_followed_to_the_end_of_the_chain(tmp_path: Path) -> None
 
 
 def test_each_step_of_a_chain_is_the_one_that_the_newest_build_named(tmp_path: Path) -> None:
-    ledger = empty(tmp_path).append("s2", [], [Resolution("a", MOVED, "b"), Resolution("b", MOVED, "c")])
+    ledger = recover_ledger(tmp_path, None).append("s2", [], [Resolution("a", MOVED, "b"), Resolution("b", MOVED, "c")])
     ledger = ledger.append("s3", [], [Resolution("b", CHANGED, "d"), Resolution("d", MOVED, "e")])
     assert ledger.successors("a") == ["b", "d", "e"]
 
@@ -147,7 +144,7 @@ def test_each_step_of_a_chain_is_the_one_that_the_newest_build_named(tmp_path: P
 
 def test_a_chain_goes_on_behind_an_id_that_came_back(tmp_path: Path) -> None:
     # b was gone, stood in the snapshot again, and went once more: what stands in a snapshot is not for the ledger.
-    ledger = empty(tmp_path).append("s2", [], [Resolution("a", MOVED, "b")])
+    ledger = recover_ledger(tmp_path, None).append("s2", [], [Resolution("a", MOVED, "b")])
     ledger = ledger.append("s3", [], [Resolution("b", MOVED, "c")])
     ledger = ledger.append("s4", [], [Resolution("c", MOVED, "b")])
     assert ledger.successors("a") == ["b", "c"]
@@ -160,7 +157,7 @@ def test_a_chain_goes_on_behind_an_id_that_came_back(tmp_path: Path) -> None:
 def test_a_chain_that_turns_in_a_circle_ends(tmp_path: Path) -> None:
     circle = [Resolution("a", MOVED, "b"), Resolution("b", MOVED, "c"), Resolution("c", MOVED, "a")]
     others = [Resolution("x", MOVED, "b"), Resolution("self", MOVED, "self")]
-    ledger = empty(tmp_path).append("s2", [], [*circle, *others])
+    ledger = recover_ledger(tmp_path, None).append("s2", [], [*circle, *others])
 
     assert ledger.successors("a") == ["b", "c"]
     assert ledger.successors("x") == ["b", "c", "a"]
@@ -168,7 +165,9 @@ def test_a_chain_that_turns_in_a_circle_ends(tmp_path: Path) -> None:
 
 
 def test_a_chain_of_thousands_is_followed_in_order(tmp_path: Path) -> None:
-    ledger = empty(tmp_path).append("s2", [], [Resolution(f"{at}", MOVED, f"{at + 1}") for at in range(5_000)])
+    ledger = recover_ledger(tmp_path, None).append(
+        "s2", [], [Resolution(f"{at}", MOVED, f"{at + 1}") for at in range(5_000)]
+    )
 
     assert ledger.successors("0") == [f"{at}" for at in range(1, 5_001)]
 
@@ -183,7 +182,7 @@ def test_where_a_sentence_stood_is_kept_with_its_page_speaker_time_and_columns(t
         PassageInContext(Passage(f"id{n}", "a", n, 0, 2, "A.", place), "A", Context(), "", "")
         for n, place in enumerate(locations)
     ]
-    ledger = empty(tmp_path).append("s1", issued, [])
+    ledger = recover_ledger(tmp_path, None).append("s1", issued, [])
 
     assert [ledger.issued(f"id{n}") for n in range(3)] == issued
 
@@ -191,7 +190,7 @@ def test_where_a_sentence_stood_is_kept_with_its_page_speaker_time_and_columns(t
 def test_a_citation_is_found_by_its_text_whatever_its_typography(tmp_path: Path) -> None:
     same = [cited(text, f"{n}.txt") for n, text in enumerate(["Don’t\r\ngo.", "Don't go.", "Don't\u00a0go."])]
     others = [cited("Do not go."), cited("don't go."), cited("Re-sign."), cited("Re-\nform.")]
-    ledger = empty(tmp_path).append("s1", [*same, *others], [])
+    ledger = recover_ledger(tmp_path, None).append("s1", [*same, *others], [])
 
     assert {c.passage.text for c in ledger.with_texts(["Don‘t go."])} == {c.passage.text for c in same}
     assert [c.passage.text for c in ledger.with_texts(["Reform.", "Resign."])] == ["Re-\nform."]
@@ -200,7 +199,9 @@ def test_a_citation_is_found_by_its_text_whatever_its_typography(tmp_path: Path)
 def test_citations_that_no_build_found_gone_are_given_by_document_in_order(tmp_path: Path) -> None:
     one, two, cafe, gone = cited("One."), cited("Two."), cited("Un.", "cafe\u0301.txt"), cited("Gone.")
     two = replace(two, passage=replace(two.passage, ordinal=0))
-    ledger = empty(tmp_path).append("s1", [one, two, cafe, gone], [Resolution(gone.passage.id, REMOVED, None)])
+    ledger = recover_ledger(tmp_path, None).append(
+        "s1", [one, two, cafe, gone], [Resolution(gone.passage.id, REMOVED, None)]
+    )
 
     assert ledger.standing() == {"a.txt": [two, one], "caf\u00e9.txt": [cafe]}
     assert ledger.latest_successors([one.passage.id, gone.passage.id, "never"]) == dict.fromkeys(
@@ -211,7 +212,7 @@ def test_citations_that_no_build_found_gone_are_given_by_document_in_order(tmp_p
 def test_every_citation_of_exactly_these_texts_is_returned(tmp_path: Path) -> None:
     same = [cited(f"Sentence {number}.", document) for number in range(1_200) for document in ("a.txt", "b.txt")]
     others = [cited(text) for text in ("Sentence 1", "sentence 1.", "Sentence 1 .", "Sentence 1200.")]
-    ledger = empty(tmp_path).append("s1", [*same, *others], [])
+    ledger = recover_ledger(tmp_path, None).append("s1", [*same, *others], [])
 
     citations = list(ledger.with_texts([f"Sentence {number}." for number in range(1_200)] + ["Nobody said this."]))
 
@@ -219,14 +220,14 @@ def test_every_citation_of_exactly_these_texts_is_returned(tmp_path: Path) -> No
 
 
 def test_a_text_that_is_named_twice_gives_each_citation_once(tmp_path: Path) -> None:
-    ledger = empty(tmp_path).append("s1", [cited("One.")], [])
+    ledger = recover_ledger(tmp_path, None).append("s1", [cited("One.")], [])
 
     assert list(ledger.with_texts(["One."] * 1_100)) == [cited("One.")]
 
 
 def test_more_citations_than_are_kept_as_tuples_are_all_found(tmp_path: Path) -> None:
     issued = [cited(f"Sentence {number}.") for number in range(20_001)]
-    ledger = empty(tmp_path).append("s1", issued, [Resolution(issued[-1].passage.id, REMOVED, None)])
+    ledger = recover_ledger(tmp_path, None).append("s1", issued, [Resolution(issued[-1].passage.id, REMOVED, None)])
 
     assert ledger.check() == 20_001
     assert all(ledger.issued(c.passage.id) == c for c in issued[::1_000])
@@ -235,7 +236,7 @@ def test_more_citations_than_are_kept_as_tuples_are_all_found(tmp_path: Path) ->
 
 def test_what_an_unpublished_build_appended_is_not_seen_and_the_next_build_overwrites_it(tmp_path: Path) -> None:
     one, two, three = cited("One."), cited("Two."), cited("Three.")
-    published = empty(tmp_path).append("s1", [one], [])
+    published = recover_ledger(tmp_path, None).append("s1", [one], [])
     reader = reopened(published, tmp_path)
     published.append("s2", [two], [Resolution(one.passage.id, REMOVED, None)])
 
@@ -251,7 +252,7 @@ def test_what_an_unpublished_build_appended_is_not_seen_and_the_next_build_overw
 
 
 def test_a_record_that_is_interrupted_is_not_seen(tmp_path: Path) -> None:
-    ledger = empty(tmp_path).append("s1", [cited("One.")], [])
+    ledger = recover_ledger(tmp_path, None).append("s1", [cited("One.")], [])
 
     def interrupted() -> Iterator[Resolution]:
         yield Resolution("a", REMOVED, None)
@@ -268,17 +269,17 @@ def test_a_record_that_is_interrupted_is_not_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 40, -1])
 def test_a_file_that_was_begun_and_holds_no_build_is_begun_again(tmp_path: Path, length: int) -> None:
-    empty(tmp_path).append("s1", [cited("One.")], [])
+    recover_ledger(tmp_path, None).append("s1", [cited("One.")], [])
     begun = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(begun[:length])
 
-    assert empty(tmp_path).append("s1", [cited("Two.")], []).check() == 1
+    assert recover_ledger(tmp_path, None).append("s1", [cited("Two.")], []).check() == 1
     assert [body.get("text") for body in bodies(tmp_path)] == [None, "Two.", None]
 
 
 def test_of_newer_snapshots_that_are_not_served_the_ids_are_known_but_nothing_else_is_believed(tmp_path: Path) -> None:
     one, two, three = cited("One."), cited("Two."), cited("Three.")
-    served = empty(tmp_path).append("s1", [one], [])
+    served = recover_ledger(tmp_path, None).append("s1", [one], [])
     newer = served.append("s2", [two], [Resolution(one.passage.id, CHANGED, two.passage.id)])
     newer.append("s3", [three], [])
     served.save(tmp_path)
@@ -323,7 +324,7 @@ def reads(ledger: Ledger) -> list[Callable[[], object]]:
 def test_a_file_that_is_not_the_ledger_of_the_snapshot_is_an_error_whatever_is_asked(
     tmp_path: Path, damage: Callable[[Path], object], message: str
 ) -> None:
-    recorded = empty(tmp_path).append("s1", [cited("One.")], [])
+    recorded = recover_ledger(tmp_path, None).append("s1", [cited("One.")], [])
     recorded.save(tmp_path)
     assert recorded.extent
     damage(tmp_path / FILE)
@@ -335,9 +336,9 @@ def test_a_file_that_is_not_the_ledger_of_the_snapshot_is_an_error_whatever_is_a
 
 
 def test_the_ledger_of_another_index_is_an_error(tmp_path: Path) -> None:
-    recorded = empty(tmp_path).append("s1", [cited("One.")], [])
+    recorded = recover_ledger(tmp_path, None).append("s1", [cited("One.")], [])
     (tmp_path / FILE).unlink()
-    empty(tmp_path).append("s1", [cited("One.")], [])
+    recover_ledger(tmp_path, None).append("s1", [cited("One.")], [])
 
     for read in reads(reopened(recorded, tmp_path)):
         with pytest.raises(LedgerError, match=r"ledger\.jsonl is not the record of citations of this index: restore"):
@@ -345,7 +346,7 @@ def test_the_ledger_of_another_index_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_an_earlier_time_is_an_error(tmp_path: Path) -> None:
-    earlier = empty(tmp_path).append("s1", [cited("One.")], [])
+    earlier = recover_ledger(tmp_path, None).append("s1", [cited("One.")], [])
     copy = (tmp_path / FILE).read_bytes()
     later = earlier.append("s2", [cited("Two.")], [])
     (tmp_path / FILE).write_bytes(copy)
@@ -356,7 +357,7 @@ def test_a_copy_of_an_earlier_time_is_an_error(tmp_path: Path) -> None:
 
 def test_any_flipped_bit_is_noticed_when_it_matters_and_by_the_check(tmp_path: Path) -> None:
     one, two = cited("One.", prefix="»"), cited("Two.")
-    recorded = empty(tmp_path).append("s1", [one], [])
+    recorded = recover_ledger(tmp_path, None).append("s1", [one], [])
     recorded = recorded.append("s2", [two], [Resolution(one.passage.id, CHANGED, two.passage.id)])
     recorded.save(tmp_path)
     assert recorded.extent
@@ -379,7 +380,7 @@ def test_any_flipped_bit_is_noticed_when_it_matters_and_by_the_check(tmp_path: P
 
 
 def test_a_check_finds_that_a_line_was_replaced_by_another_whole_one(tmp_path: Path) -> None:
-    recorded = empty(tmp_path).append("s1", [cited("One."), cited("Two.")], [])
+    recorded = recover_ledger(tmp_path, None).append("s1", [cited("One."), cited("Two.")], [])
     lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
     (tmp_path / FILE).write_bytes(b"".join([lines[0], lines[2], lines[1], lines[3]]))
 
@@ -389,7 +390,7 @@ def test_a_check_finds_that_a_line_was_replaced_by_another_whole_one(tmp_path: P
 
 @pytest.mark.parametrize("name", [LINES, FORMS])
 def test_a_check_finds_that_the_snapshot_has_other_places(tmp_path: Path, name: str) -> None:
-    recorded = empty(tmp_path).append("s1", [cited("One."), cited("Two.")], [])
+    recorded = recover_ledger(tmp_path, None).append("s1", [cited("One."), cited("Two.")], [])
     recorded.save(tmp_path)
     np.save(tmp_path / name, np.load(tmp_path / name)[:1])
     assert recorded.extent
@@ -402,22 +403,22 @@ def test_a_folder_in_the_place_of_the_ledger_is_an_error(tmp_path: Path) -> None
     (tmp_path / FILE).mkdir()
 
     with pytest.raises(LedgerError, match=r"ledger\.jsonl, cannot be read: Is a directory"):
-        empty(tmp_path)
+        recover_ledger(tmp_path, None)
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("sourceline.citations.ledger.VERSION", VERSION + 1)
-        empty(tmp_path).append("s1", [], [])
+        recover_ledger(tmp_path, None).append("s1", [], [])
     before = (tmp_path / FILE).read_bytes()
 
     with pytest.raises(LedgerError, match="is of a newer version of Sourceline"):
-        empty(tmp_path)
+        recover_ledger(tmp_path, None)
     assert (tmp_path / FILE).read_bytes() == before
 
 
 def test_an_extent_that_ends_in_the_middle_of_a_line_is_an_error(tmp_path: Path) -> None:
-    recorded = empty(tmp_path).append("s1", [cited("One.")], [])
+    recorded = recover_ledger(tmp_path, None).append("s1", [cited("One.")], [])
     recorded.save(tmp_path)
     assert recorded.extent
     extent = LedgerExtent(recorded.extent.ledger, "s1", recorded.extent.bytes - 5, recorded.extent.digest)
@@ -443,7 +444,7 @@ resolutions = st.builds(
 def test_the_ledger_is_only_ever_added_to(builds: list[tuple[list[PassageInContext], list[Resolution]]]) -> None:
     with TemporaryDirectory() as folder:
         index = Path(folder)
-        ledger = empty(index).append("s", [], [])
+        ledger = recover_ledger(index, None).append("s", [], [])
         first: dict[str, PassageInContext] = {}
         newest: dict[str, Resolution] = {}
         for number, (issued, resolved) in enumerate(builds):

@@ -156,8 +156,17 @@ def test_everything_is_on_the_disk_before_it_is_published(
     put(documents, NEW)
     snapshot = index / "snapshots" / rebuild(documents, index).snapshot
 
-    written = {path for path in snapshot.rglob("*") if path.name != ".tantivy-meta.lock"}
-    order = [snapshot / "manifest.json", snapshot, snapshot.parent, index / ".CURRENT.new", index / "CURRENT"]
-    assert written <= {*events[: events.index(snapshot)]}
-    assert sorted(map(events.index, order)) == list(map(events.index, order))
+    written = {path for path in snapshot.rglob("*") if path.name not in (".tantivy-meta.lock", "manifest.json")}
+    order = [
+        index / "ledger.jsonl",
+        snapshot / ".manifest.json.new",
+        snapshot / "manifest.json",
+        snapshot,
+        snapshot.parent,
+        index / ".CURRENT.new",
+        index / "CURRENT",
+    ]
+    assert written <= {*events[: events.index(snapshot / ".manifest.json.new")]}
+    last = {path: number for number, path in enumerate(events)}
+    assert sorted(last[path] for path in order) == [last[path] for path in order]
     assert events[-2:] == [index / "CURRENT", index]

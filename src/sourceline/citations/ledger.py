@@ -199,13 +199,11 @@ class Ledger:
         until then.
 
         Raises:
-            LedgerError: the ledger cannot be read or written; nothing was recorded.
+            LedgerError: the ledger cannot be read; nothing was recorded.
+            OSError: it cannot be written; nothing was recorded.
         """
         self._require()
-        try:
-            extent, rows = self._append(snapshot, issued, resolutions)
-        except OSError as error:
-            raise LedgerError(f"the record of citations, {self._path}, cannot be written: {error.strerror}") from error
+        extent, rows = self._append(snapshot, issued, resolutions)
         return Ledger(self._path, extent, *rows.sorted_into(self._lines, self._forms))
 
     def save(self, folder: Path) -> None:
@@ -343,8 +341,15 @@ def recover_ledger(index: Path, published: str | None, interrupted: Collection[s
         LedgerError: it is damaged, or cannot be read.
     """
     path = index / FILE
-    whole = _scan(path, published, interrupted) if path.exists() else _Scan(None, _EMPTY_LINES, _EMPTY_FORMS)
+    if not path.exists():
+        return empty_ledger(index)
+    whole = _scan(path, published, interrupted)
     return Ledger(path, whole.extent, whole.lines, whole.forms)
+
+
+def empty_ledger(index: Path) -> Ledger:
+    """Return a ledger in which nothing is recorded; whatever file there is will be overwritten."""
+    return Ledger(index / FILE, None, _EMPTY_LINES, _EMPTY_FORMS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ def record_citations(ledger: Ledger, before: Snapshot | None, after: PassageStor
         The ledger for the new snapshot.
 
     Raises:
-        LedgerError: the ledger cannot be read or written; nothing was recorded.
+        LedgerError: the ledger cannot be read; nothing was recorded.
+        OSError: it cannot be written; nothing was recorded.
     """
     old_entries = {entry.id: entry for entry in before.passages.documents} if before else {}
     new_entries = {entry.id: entry for entry in after.documents}

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from sourceline.citations import ledger as ledgers
-from sourceline.citations.ledger import Ledger, open_ledger, recover_ledger
+from sourceline.citations.ledger import Ledger, empty_ledger, open_ledger, recover_ledger
 from sourceline.citations.older_ledger import OlderLedger
 from sourceline.citations.tracking import record_citations
 from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Float32, Int64, l2_normalize
@@ -77,7 +77,7 @@ def build(
         BuildRunningError: another build holds the lock.
         CorpusError: there are no documents.
         ModelError: the model cannot be used.
-        LedgerError: the citations could not be recorded.
+        LedgerError: the record of citations is damaged.
         BuildError: anything else that stopped the build. What was served before is untouched.
     """
     started = time.monotonic()
@@ -87,14 +87,17 @@ def build(
             source, encoder, before = _open(backend, model, index)
             warnings: list[str] = []
             interrupted = snapshots.interrupted_ids(index)
-            ledger = _open_ledger(index, before, interrupted, warnings)
+            ledger = _open_ledger(index, before, interrupted)
             _discard(index, interrupted)
             scan = scan_folder(documents, max_document_bytes)
             resolved = resolve(config, encoder, source, sum(file.size for file in scan.files))
             reusable = before if before and before.manifest.config == resolved.digest else None
             skipped = dict(scan.skipped)
             recorded = ledger.extent.snapshot if ledger.extent else None
-            with _writing(index, SnapshotWriter(index, encoder, resolved, reusable, recorded)) as writer:
+            with (
+                _discarding_on_failure(index),
+                SnapshotWriter(index, encoder, resolved, reusable, recorded) as writer,
+            ):
                 with ChunkCache(index / CACHE) as cache, DocumentReader(documents) as reader:
                     builder = IncrementalBuilder(reader, config, resolved, encoder, cache, reusable)
                     builder.write(scan, writer, skipped, progress)
@@ -103,6 +106,8 @@ def build(
                 # What is appended to the ledger is part of a snapshot only by its manifest, and seen once that is
                 # published. What a crash leaves in between is overwritten by the next build.
                 passages = PassageStore(writer.folder, connections=1)
+                if not ledger.extent:
+                    ledger = _begin_ledger(index, before, ledger, warnings)
                 ledger = record_citations(ledger, before, passages, writer.folder.name)
                 ledger.save(writer.folder)
                 assert ledger.extent
@@ -323,35 +328,40 @@ def _open_before(index: Path) -> Snapshot | None:
         return None
 
 
-def _open_ledger(index: Path, before: Snapshot | None, interrupted: Sequence[str], warnings: list[str]) -> Ledger:
-    """Return the ledger as it was published."""
+def _open_ledger(index: Path, before: Snapshot | None, interrupted: Sequence[str]) -> Ledger:
+    """Return the ledger as it was published; ``interrupted`` are the snapshots whose build was."""
     published = snapshots.published_id(index)
-    if (index / ledgers.FILE).exists():
-        if before and before.id == published:
-            return open_ledger(index, before.folder, before.manifest.ledger)
-        return recover_ledger(index, published, interrupted)
-    ledger = recover_ledger(index, published)
-    older = OlderLedger(index, None if before else published)  # beside a snapshot of now it is that of another index
+    if not before and OlderLedger(index, None).exists():
+        return empty_ledger(index)  # what is there was begun by a build that did not publish
+    if before and before.id == published and (index / ledgers.FILE).exists():
+        return open_ledger(index, before.folder, before.manifest.ledger)
+    return recover_ledger(index, published, interrupted)
+
+
+def _begin_ledger(index: Path, before: Snapshot | None, empty: Ledger, warnings: list[str]) -> Ledger:
+    """Return the ledger of an index that has none, with what one of an older version holds."""
+    older = OlderLedger(index, None if before else snapshots.published_id(index))
     if older.exists():
         # In a step of its own, so that what is recorded next finds it. Sorts in front of any snapshot.
-        return ledger.append(published or snapshots.FIRST_ID, older.issued(), older.resolutions())
+        recorded_for = snapshots.published_id(index) or snapshots.FIRST_ID
+        return empty.append(recorded_for, older.issued(), older.resolutions())
     if before:
         warnings.append(
             f"{index / ledgers.FILE}, the record of citations, is missing, and a new one was begun: of citations given "
             "out before, only those of the snapshot before are known. If you have a backup, restore it"
         )
-    return ledger
+    return empty
 
 
 @contextmanager
-def _writing(index: Path, writer: SnapshotWriter) -> Iterator[SnapshotWriter]:
-    """Close the writer; if the build fails, remove what it wrote: a full disk above all needs its space back."""
+def _discarding_on_failure(index: Path) -> Iterator[None]:
+    """Remove what a build that fails has written of a snapshot: a full disk above all needs its space back."""
+    before = snapshots.folder_names(index)
     try:
-        with writer:
-            yield writer
+        yield
     except BaseException:
-        if snapshots.current_id(index) != writer.folder.name:  # publishing can fail when it is done
-            shutil.rmtree(writer.folder, ignore_errors=True)
+        kept = {*before, snapshots.current_id(index)}  # publishing can fail when it is done
+        _discard(index, [name for name in snapshots.folder_names(index) if name not in kept])
         raise
 
 

@@ -1,6 +1,7 @@
 """The front door: build an index, open it, ask, look citations up."""
 
 import logging
+import os
 import sys
 import threading
 from bisect import bisect_right
@@ -13,20 +14,21 @@ from typing import Self
 
 from sourceline.citations.ledger import Ledger, open_ledger
 from sourceline.citations.lookup import look_up
+from sourceline.durable import is_locked
 from sourceline.encoders.base import Encoder, Reranker, RerankerInput
-from sourceline.errors import BuildRunningError, ClosedError, CorpusError, MismatchError, UnknownDocumentError
+from sourceline.errors import ClosedError, CorpusError, MismatchError, UnknownDocumentError
 from sourceline.index.snapshot import (
     LOCK,
     REBUILD,
     Manifest,
     Snapshot,
-    build_lock,
     current_id,
     is_built,
     open_current,
     published_id,
 )
 from sourceline.ingest.changes import FolderComparison, FolderRecord
+from sourceline.limits import require_limits
 from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
 from sourceline.search.searcher import Searcher
 from sourceline.text import nfc
@@ -92,6 +94,7 @@ class Index:
         self._reranker_opened = False
         self._current: str | None = None  # what CURRENT named when a snapshot was last opened
         self._view: _View | None = None
+        self._process = os.getpid()
 
     @classmethod
     def build(
@@ -103,6 +106,7 @@ class Index:
         backend: Backend = Backend.ONNX,
         progress: Callable[[BuildProgress], None] = lambda _: None,
         max_document_bytes: int = MAX_DOCUMENT_BYTES,
+        follow_links: bool = False,
     ) -> BuildReport:
         """Read a folder of documents, encode what is new, and publish a new snapshot of the index at ``path``.
 
@@ -115,6 +119,7 @@ class Index:
             backend: what runs it.
             progress: called as documents are encoded.
             max_document_bytes: a larger file is skipped.
+            follow_links: whether links that lead out of the folder are read.
 
         Raises:
             BuildRunningError: another build of this index is running.
@@ -123,10 +128,17 @@ class Index:
             LedgerError: the record of citations is damaged.
             BuildError: anything else that stopped the build. What was served before is untouched.
         """
+        require_limits(Path(path))
         from sourceline.indexing.builder import build  # a server that answers does not import the builder
 
         return build(
-            Path(documents), Path(path), model, Backend(backend), progress, max_document_bytes=max_document_bytes
+            Path(documents),
+            Path(path),
+            model,
+            Backend(backend),
+            progress,
+            max_document_bytes=max_document_bytes,
+            follow_links=follow_links,
         )
 
     @classmethod
@@ -195,16 +207,12 @@ class Index:
     @staticmethod
     def is_building(path: str | PathLike[str]) -> bool:
         """Return whether a build of the index at ``path`` is running, in whichever process."""
-        if not (Path(path) / LOCK).exists():  # do not create it
-            return False
-        try:
-            with build_lock(Path(path)):
-                return False
-        except BuildRunningError:
-            return True
+        return is_locked(Path(path) / LOCK)
 
     @staticmethod
-    def scan(documents: str | PathLike[str], max_document_bytes: int = MAX_DOCUMENT_BYTES) -> FolderContents:
+    def scan(
+        documents: str | PathLike[str], max_document_bytes: int = MAX_DOCUMENT_BYTES, follow_links: bool = False
+    ) -> FolderContents:
         """Return which files of a folder would be in an index, and which would be left out, with the reason.
 
         Raises:
@@ -212,7 +220,7 @@ class Index:
         """
         from sourceline.ingest.loader import list_documents
 
-        return list_documents(Path(documents), max_document_bytes)
+        return list_documents(Path(documents), max_document_bytes, follow_links)
 
     @staticmethod
     def locate_model(name: str) -> Path:
@@ -403,6 +411,7 @@ class Index:
             SnapshotError: it cannot be served. The one before goes on being served.
             ModelError: its encoder cannot be opened.
         """
+        self._require_open()  # before the lock, which may be held for ever in a forked process
         with self._refreshing:
             view = self._require_open()
             current = current_id(self._path)
@@ -417,6 +426,8 @@ class Index:
 
     def close(self) -> None:
         """Let go of all files once the calls that have begun are done. May be called twice."""
+        if self._process != os.getpid():  # a lock may have been held when this process was forked
+            return
         with self._refreshing:  # refresh would reopen it
             self._view = None
         with self._opening_encoder:  # also for a question that has begun
@@ -434,6 +445,10 @@ class Index:
         view = self._view
         if view is None:
             raise ClosedError(f"the index {self._path} was closed")
+        if self._process != os.getpid():  # FAISS and ONNX Runtime would wait for threads that a fork does not copy
+            raise ClosedError(
+                f"the index {self._path} was opened before this process was forked: open it in each process"
+            )
         return view
 
     def _source(self, view: "_View", document_id: str) -> SourceStatus | None:

@@ -32,13 +32,14 @@ def examine(
     backend: Backend,
     reranker: str,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
+    follow_links: bool = False,
 ) -> Iterator[Finding]:
     """Check everything that an answer depends on. Nothing is changed."""
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
     yield _check("model", lambda: _find_model(model))
     yield _check("reranker", lambda: _try_reranker(reranker))
-    yield from _check_documents(documents, max_document_bytes)
+    yield from _check_documents(documents, max_document_bytes, follow_links)
     try:
         index = Index.open(path, reranker=NO_RERANKER, lazy=True, fallback=False, documents=documents)
     except SourcelineError as error:
@@ -78,9 +79,9 @@ def _check(subject: str, describe: Callable[[], str]) -> Finding:
         return Finding(subject, False, str(error))
 
 
-def _check_documents(folder: Path, max_document_bytes: int) -> Iterator[Finding]:
+def _check_documents(folder: Path, max_document_bytes: int, follow_links: bool) -> Iterator[Finding]:
     try:
-        contents = Index.scan(folder, max_document_bytes)
+        contents = Index.scan(folder, max_document_bytes, follow_links)
     except SourcelineError as error:
         yield Finding("documents", False, str(error))
         return

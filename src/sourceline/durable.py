@@ -1,12 +1,20 @@
-"""Files that survive a crash whole: checksums, fsync, replacement by rename, locks."""
+"""Files that survive a crash whole: checksums, fsync, replacement by rename, locks. What is read is a regular file."""
 
 import errno
+import fcntl
 import hashlib
 import os
+import re
+import shutil
+import sqlite3
+import stat
+import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 
 from sourceline.errors import BuildRunningError
@@ -14,6 +22,18 @@ from sourceline.errors import BuildRunningError
 _FLUSH_BYTES = 16 << 20  # flushed to the disk after every so many bytes
 _READ_BYTES = 1 << 18
 _MAX_PENDING = 64  # pieces that may wait in memory to be written
+# What a library says of an error of the system that it tells in words alone, or what SQLite's codes are.
+_TOLD_BY_SQLITE = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+}
+_TOLD = {os.strerror(number): number for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EFBIG)}
+# What is said of a write that ended early: by numpy, FAISS and tantivy's threads.
+_CUT_SHORT = re.compile(r"requested and \d+ written|write error|writer was killed")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_MOMENT = 60  # seconds between the making of a temporary folder and the lock on it, at the very most
+_NEARLY_FULL = 1 << 20  # bytes that are free
 
 
 def sha256(path: Path) -> str:
@@ -22,8 +42,35 @@ def sha256(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file to be read. Anything but a regular file is refused: a pipe would be waited for, a device obeyed.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Return the text of a small regular file in UTF-8.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+        UnicodeDecodeError: it is not UTF-8, and ``errors`` is strict.
+    """
+    with open_regular(path) as file:
+        return file.read().decode(errors=errors)
 
 
 class HashedFile:
@@ -119,6 +166,86 @@ def replace(path: Path, text: str) -> None:
     sync(path.parent)
 
 
+def explain_failure(error: BaseException, folder: Path, needed: int | None = None) -> str:
+    """Return what failed where files are written into a folder, and what to do: about the disk, memory or limits.
+
+    Args:
+        error: by Python, or by a library that tells the system's error in words.
+        folder: where it was written.
+        needed: about how many bytes there should be room for, if that is known.
+    """
+    match _number_of(error, folder):
+        case errno.ENOSPC | errno.EDQUOT:
+            about = f", and about {_megabytes(needed)} are needed" if needed else ""
+            free = (
+                f"{_megabytes(shutil.disk_usage(folder).free)} are free now{about}" if folder.exists() else "it is full"
+            )
+            advice = f"there is no room left on the file system of {folder} ({free}): make room there"
+        case errno.EIO:
+            advice = f"the disk of {folder} fails: see the system's log, and move the folder to a sound disk"
+        case errno.EMFILE | errno.ENFILE:
+            advice = "too many files are open: raise the limit (`ulimit -n`)"
+        case errno.EFBIG:
+            advice = f"a file in {folder} would be larger than may be: raise the limit (`ulimit -f`)"
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            advice = f"{folder} cannot be written: change its permissions or its mount"
+        case errno.ENOMEM:
+            advice = "there is not enough memory: raise the limit (`ulimit -v`, or the container's), or free some"
+        case _:
+            return str(error)
+    return f"{advice} ({error})" if str(error) else advice
+
+
+def _number_of(error: BaseException, folder: Path) -> int | None:
+    """Return the number of the system's error behind an error, if it is told."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
+    text = str(error)
+    if number := next((number for words, number in _TOLD.items() if words in text), None):
+        return number
+    if code := _TOLD_BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF):
+        return code
+    if _CUT_SHORT.search(text) and folder.exists() and shutil.disk_usage(folder).free < _NEARLY_FULL:
+        return errno.ENOSPC
+    return None
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+@contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """Yield a new temporary folder, removed at the end; remove those of processes that were killed before theirs.
+
+    Its process holds a lock on it, which the system frees however the process ends.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with suppress(OSError):  # another user's, or removed a moment ago
+            if time.time() - left.lstat().st_mtime > _MOMENT and not _is_folder_locked(left):
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+        descriptor = os.open(name, _FOLDER)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
+
+
+def _is_folder_locked(folder: Path) -> bool:
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def file_lock(path: Path, message: str) -> Iterator[None]:
     """Hold a lock file. The system frees it when the process ends, however it ends.
@@ -140,3 +267,19 @@ def file_lock(path: Path, message: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock file, also where it cannot be written. It is not created.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    try:
+        with open_regular(path) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

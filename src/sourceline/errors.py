@@ -19,7 +19,7 @@
     ├── UnknownCitationError      an id that was never issued
     ├── UnknownDocumentError      a document that is not in the index
     ├── EditError                 a document that cannot be written or removed as asked
-    ├── ClosedError               an index that was closed
+    ├── ClosedError               an index that was closed, or opened before the process was forked
     ├── DatasetError              a labelled set that cannot be scored
     └── ResultsError              a file of results that cannot be read, compared with or written
 """
@@ -94,7 +94,7 @@ class EditError(SourcelineError):
 
 
 class ClosedError(SourcelineError):
-    """An index that was closed."""
+    """An index that was closed, or opened before the process was forked."""
 
 
 class DatasetError(SourcelineError):

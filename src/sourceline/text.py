@@ -1,5 +1,6 @@
 """Text that is compared, and text that a terminal may show."""
 
+import json
 import logging
 import re
 import unicodedata
@@ -119,6 +120,14 @@ def has_cut_word(text: str) -> bool:
 def printable(text: str) -> str:
     """Return the text with each control character, which a terminal would obey, replaced by a blank."""
     return "".join(character if character.isprintable() or character in _KEPT else " " for character in text)
+
+
+def escape_json(text: str) -> str:
+    """Return JSON that says the same with each character escaped that a terminal would obey or not show."""
+    return "".join(
+        character if character.isprintable() or character in _KEPT else json.dumps(character)[1:-1]
+        for character in text
+    )
 
 
 def one_line(text: str) -> str:

@@ -219,7 +219,7 @@ def after_the_scan(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object
     ("spoil", "reason"),
     [
         (Path.unlink, "it cannot be read: No such file or directory"),
-        (become_a_folder, "it cannot be read: Is a directory"),
+        (become_a_folder, "it is not a regular file"),
         (become_a_loop, "it cannot be read: Too many levels of symbolic links"),
         (become_a_pipe, "it is not a regular file"),
         (hold("Trams: à".encode()[:-1]), "it is not UTF-8: byte 7 is 0xc3; save it as UTF-8"),

@@ -23,11 +23,11 @@ def write(path: Path, text: str, seconds_ago: float = 0) -> None:
     os.utime(path, ns=(when, when))
 
 
-def record(folder: Path, later: int = 0, max_bytes: int = 1_000) -> FolderRecord:
+def record(folder: Path, later: int = 0, max_bytes: int = 1_000, follow_links: bool = False) -> FolderRecord:
     """Return what a build would record that began so many nanoseconds later."""
-    scan = scan_folder(folder, max_bytes)
+    scan = scan_folder(folder, max_bytes, follow_links)
     read = {file.document_id: RecordedFile(file.sha256, file.stamp) for file in scan.files if file.stamp}
-    return FolderRecord(folder, scan.started + later, max_bytes, dict.fromkeys(scan.skipped) | read)
+    return FolderRecord(folder, scan.started + later, max_bytes, dict.fromkeys(scan.skipped) | read, follow_links)
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were read, in order."""
     names: list[str] = []
 
-    def listed(path: Path, max_bytes: int | None = None) -> object:
+    def listed(path: Path, max_bytes: int, within: Path | None) -> object:
         names.append(path.name)
-        return files.hash_file(path, max_bytes)
+        return files.hash_file(path, max_bytes, within)
 
     monkeypatch.setattr(changes, "hash_file", listed)
     return names
@@ -181,3 +181,32 @@ def test_a_file_is_found_whose_name_has_its_accents_apart(documents: Path) -> No
     assert comparison.changes() == FolderChanges((), ("café.txt",), ())
     apart.unlink()
     assert comparison.source("café.txt") is SourceStatus.MISSING
+
+
+def test_what_is_behind_a_link_out_of_the_folder_is_compared_only_if_the_build_read_it(
+    documents: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / "outside.txt", "One.")
+    write(documents / "inside.txt", "One.")
+    (documents / "a.txt").symlink_to("inside.txt")
+    (documents / "b.txt").symlink_to(tmp_path / "outside.txt")
+    without, following = (FolderComparison(documents, record(documents, 0, 1_000, on)) for on in (False, True))
+    assert without.source("b.txt") is None
+    assert following.source("b.txt") is SourceStatus.UNCHANGED
+
+    write(tmp_path / "outside.txt", "Two!")
+    write(documents / "inside.txt", "Two!")
+
+    assert without.changes() == FolderChanges((), ("a.txt", "inside.txt"), ())
+    assert following.changes() == FolderChanges((), ("a.txt", "b.txt", "inside.txt"), ())
+
+
+def test_a_document_that_becomes_a_link_out_of_the_folder_is_gone(documents: Path, tmp_path: Path) -> None:
+    write(documents / "a.txt", "One.")
+    comparison = FolderComparison(documents, record(documents))
+
+    (documents / "a.txt").rename(tmp_path / "a.txt")
+    (documents / "a.txt").symlink_to(tmp_path / "a.txt")
+
+    assert comparison.source("a.txt") is SourceStatus.MISSING
+    assert comparison.changes() == FolderChanges((), (), ("a.txt",))

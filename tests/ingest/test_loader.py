@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.ingest.files import FileStamp
 from sourceline.ingest.loader import (
+    DocumentReader,
     FolderScan,
     SourceFile,
     list_documents,
@@ -231,7 +232,7 @@ def test_what_is_not_a_readable_file_is_skipped_and_the_rest_is_read(documents: 
     os.mkfifo(documents / "fifo.txt")  # with no writer: opened the usual way, it would wait for ever
     (documents / "dangling.txt").symlink_to("nowhere")
     (documents / "loop.txt").symlink_to("loop.txt")
-    (documents / "device.txt").symlink_to("/dev/zero")
+    os.mknod(documents / "device.txt", stat.S_IFSOCK | 0o600)
     os.mknod(documents / "socket.txt", stat.S_IFSOCK | 0o600)
     write(documents, "folder.txt/inside.txt", text="Inside.")
     (documents / "link.txt").symlink_to("folder.txt/inside.txt")
@@ -252,6 +253,66 @@ def test_what_is_not_a_readable_file_is_skipped_and_the_rest_is_read(documents: 
     assert list_documents(documents) == FolderContents(("folder.txt/inside.txt", "link.txt"), scan.skipped, {})
 
 
+def test_a_link_that_leads_out_of_the_folder_is_read_only_if_that_is_wanted(documents: Path, tmp_path: Path) -> None:
+    write(tmp_path, "secret/key.txt", "documents-too/a.txt", text="Outside.")
+    write(documents, "2026/inside.txt", text="Inside.")
+    (documents / "absolute.txt").symlink_to(documents / "2026/inside.txt")
+    (documents / "2026/up.txt").symlink_to("../2026/inside.txt")
+    (documents / "key.txt").symlink_to(tmp_path / "secret/key.txt")
+    (documents / "2026/beside.txt").symlink_to("../../documents-too/a.txt")  # not below, though it begins like it
+    (documents / "over.txt").symlink_to("key.txt")
+    (documents / "zero.txt").symlink_to("/dev/zero")
+    link = tmp_path / "link"
+    link.symlink_to(documents)
+
+    for folder in (documents, link):
+        scan = scan_folder(folder)
+        assert ids(scan) == ["2026/inside.txt", "2026/up.txt", "absolute.txt"]
+        assert scan.skipped == {}
+        reason = "it is a link that leads out of the folder, and follow_links is off"
+        assert scan.ignored == dict.fromkeys(["2026/beside.txt", "key.txt", "over.txt", "zero.txt"], reason)
+        assert sorted(look_at_folder(folder, follow_links=False).files) == ids(scan)
+        with pytest.raises(DocumentError, match=reason):  # it became one after the scan
+            read_document(folder, "key.txt")
+
+    scan = scan_folder(documents, follow_links=True)
+    assert ids(scan) == ["2026/beside.txt", "2026/inside.txt", "2026/up.txt", "absolute.txt", "key.txt", "over.txt"]
+    assert (scan.skipped, scan.ignored) == ({"zero.txt": "it is not a regular file"}, {})
+    with DocumentReader(documents, follow_links=True) as reader:
+        assert reader.read("key.txt").text == "Outside."
+
+
+def test_what_is_no_regular_file_is_not_even_opened(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(documents / "fifo.txt")
+    os.mknod(documents / "socket.txt", stat.S_IFSOCK | 0o600)
+    (documents / "device.txt").symlink_to("/dev/zero")
+    monkeypatch.setattr("sourceline.ingest.files.os.open", None)
+
+    scan = scan_folder(documents, follow_links=True)
+
+    assert scan.skipped == dict.fromkeys(["device.txt", "fifo.txt", "socket.txt"], "it is not a regular file")
+
+
+def test_of_a_file_that_grows_while_it_is_read_is_taken_what_it_held_at_first(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(documents, "log.txt", text="One. ")
+    stamp_of = FileStamp.of
+
+    def grow(status: os.stat_result) -> FileStamp:
+        with (documents / "log.txt").open("a") as file:
+            file.write("More. " * 100_000)
+        return stamp_of(status)
+
+    monkeypatch.setattr(FileStamp, "of", grow)
+    file = scan_folder(documents, max_bytes=10).files[0]
+
+    assert (file.size, file.sha256) == (5, hashlib.sha256(b"One. ").hexdigest())
+    with DocumentReader(documents, max_bytes=10_000_000) as reader:
+        size = (documents / "log.txt").stat().st_size
+        assert len(reader.read("log.txt").text) == size < (documents / "log.txt").stat().st_size
+
+
 def test_a_file_that_is_too_large_is_skipped_and_not_read(documents: Path) -> None:
     (documents / "fits.txt").write_bytes(b"x" * 1_000)
     with (documents / "huge.txt").open("wb") as file:
@@ -266,6 +327,8 @@ def test_a_file_that_is_too_large_is_skipped_and_not_read(documents: Path) -> No
         "huge.txt": "it is too large: 1,099,511,627,776 bytes; max_document_bytes is 999",
     }
     assert list_documents(documents).documents == ("fits.txt",)
+    with pytest.raises(DocumentError, match="it is too large: 1,099,511,627,776 bytes"):  # it grew after the scan
+        read_document(documents, "huge.txt")
 
 
 def test_a_look_at_a_folder_opens_no_file_and_sees_those_that_a_scan_would(
@@ -290,7 +353,7 @@ def test_a_look_at_a_folder_opens_no_file_and_sees_those_that_a_scan_would(
 def test_reading_a_folder_or_nothing_is_a_document_error(documents: Path) -> None:
     (documents / "x.txt").mkdir()
 
-    with pytest.raises(DocumentError, match="it cannot be read: Is a directory"):
+    with pytest.raises(DocumentError, match="it is not a regular file"):
         read_document(documents, "x.txt")
     with pytest.raises(DocumentError, match="it cannot be read: No such file"):
         read_document(documents, "y.txt")
@@ -305,6 +368,17 @@ def test_names_that_are_not_utf8_are_skipped_each_under_a_name_of_its_own(docume
     assert ids(scan) == ["\u00e1.txt"]
     assert scan.skipped == {r"a\udce9.txt": "its name is not UTF-8", r"a\udcff.txt": "its name is not UTF-8"}
     assert scan.ignored == {r"a\udcff.png": OTHER_FORMAT}
+
+
+def test_names_with_control_characters_are_skipped_and_told_on_one_line(documents: Path) -> None:
+    write(documents, "a\nskipped b.txt", "\x1b[2J.md", "c\x85/d.txt", "e\t.png", "f\u202e.txt")
+
+    scan = scan_folder(documents)
+
+    assert ids(scan) == ["f\u202e.txt"]  # which is not a control character, and shown as a blank
+    reason = "its name has control characters: rename it"
+    assert scan.skipped == dict.fromkeys([r"\x1b[2J.md", r"a\nskipped b.txt", r"c\x85/d.txt"], reason)
+    assert scan.ignored == {r"e\t.png": OTHER_FORMAT}
 
 
 @settings(deadline=None)

@@ -18,7 +18,7 @@ import typer
 from sourceline import __version__
 from sourceline.config import Settings, load_settings
 from sourceline.errors import BuildRunningError, CorpusError, SourcelineError
-from sourceline.text import log_to_stderr, one_line
+from sourceline.text import escape_json, log_to_stderr, one_line
 from sourceline.types import Backend, Mode
 
 if TYPE_CHECKING:  # rich is imported when something is shown
@@ -47,6 +47,9 @@ def main() -> None:
         app(args=globals_first(sys.argv[1:]), prog_name="sourceline")
     except SourcelineError as error:
         _print_error(error)
+        sys.exit(1)
+    except MemoryError:
+        _print_error("there is not enough memory: raise the limit (`ulimit -v`, or the container's), or free some")
         sys.exit(1)
 
 
@@ -152,6 +155,9 @@ def rebuild_index(
 
 
 def _rebuild(settings: Settings, as_json: bool) -> "BuildReport":
+    from sourceline.limits import require_limits
+
+    require_limits(settings.index)  # before libraries are imported that a low limit makes crash
     from sourceline.api import Index
     from sourceline.cli import render
 
@@ -163,9 +169,10 @@ def _rebuild(settings: Settings, as_json: bool) -> "BuildReport":
             backend=settings.backend,
             progress=lambda state: show("encoding", state.done, state.total),
             max_document_bytes=settings.max_document_bytes,
+            follow_links=settings.follow_links,
         )
     if as_json:
-        out().print_json(json.dumps(asdict(report)))
+        _print_json(json.dumps(asdict(report)))
     else:
         out().print(render.report(report), markup=False, soft_wrap=True)
     return report
@@ -194,6 +201,13 @@ def _keep_rebuilding(settings: Settings, as_json: bool) -> NoReturn:
     except KeyboardInterrupt:
         pass
     sys.exit(128 + signal.SIGINT)
+
+
+def _print_json(text: str) -> None:
+    from rich.highlighter import JSONHighlighter
+
+    indented = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    out().print(JSONHighlighter()(escape_json(indented)), soft_wrap=True)
 
 
 def _print_error(error: object) -> None:
@@ -244,7 +258,7 @@ def ask(
         from sourceline.server.models import AskResponse
 
         response = AskResponse.from_answer(answer, took_ms, explain)
-        out().print_json(response.model_dump_json(exclude_none=True))
+        _print_json(response.model_dump_json(exclude_none=True))
     else:
         out().print(render.answer(answer, explain, out().is_terminal), soft_wrap=not out().is_terminal)
 
@@ -265,7 +279,7 @@ def cite(
     if as_json:
         from sourceline.server.models import CitationResponse
 
-        out().print_json(CitationResponse.from_citation(looked_up).model_dump_json(exclude_none=True))
+        _print_json(CitationResponse.from_citation(looked_up).model_dump_json(exclude_none=True))
     else:
         out().print(render.citation(looked_up), soft_wrap=not out().is_terminal)
 
@@ -288,7 +302,7 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
         more = {"skipped": snapshot.skipped, "ignored": snapshot.ignored}
         if changes is not None:
             more["changes"] = asdict(changes)
-        out().print_json(json.dumps(asdict(listed) | more, default=str))
+        _print_json(json.dumps(asdict(listed) | more, default=str))
     else:
         out().print(render.documents(listed, snapshot, changes), markup=False, soft_wrap=True)
 
@@ -376,6 +390,7 @@ def doctor(context: typer.Context) -> None:
             settings.backend,
             settings.reranker,
             settings.max_document_bytes,
+            settings.follow_links,
         )
     )
     for finding in findings:

@@ -49,6 +49,7 @@ PROBES = (
     "Speaker one: shall we begin? Speaker two: yes, the first item is the repair of the town hall's roof. "
     "Speaker one: the estimate came back higher than we had planned for, so we have to choose what to delay.",
 )
+_SCRATCH = ".exporting-"
 # SmoothQuant's alpha: how much of the inputs' scale moves into the weights. Of .5 to .9, .7 to .75 measured best.
 _ALPHA = 0.75
 
@@ -64,7 +65,9 @@ def export_model(model: Model, target: Path) -> EncoderCard:
         ModelError: the model cannot be exported, or not even fp32 agrees with the original.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".exporting-") as scratch:
+    for left in target.parent.glob(f"{_SCRATCH}*"):  # by an export that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_SCRATCH) as scratch, _temporary_files_in(Path(scratch)):
         fp32, int8 = Path(scratch) / "fp32", Path(scratch) / "int8"
         max_tokens = _export_fp32(model.folder, fp32)
         int8.mkdir()
@@ -103,9 +106,22 @@ def _export_fp32(folder: Path, target: Path) -> int:
     try:
         with torch.no_grad():
             write_onnx(_single_text(network.cpu(), texts), {INPUT: texts[1]}, "states", target / MODEL_FILE)
+    except OSError:  # a full disk is no fault of the model
+        raise
     except Exception as error:  # tracing runs the model's own code, which may raise anything; its cause is handed on
         raise ModelError(f"the model in {folder} cannot be exported: {error}") from error
     return max_tokens
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let temporary files be made in a folder: the quantiser's would be left in the system's if this is killed."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def write_onnx(module: nn.Module, inputs: dict[str, torch.Tensor], output: str, target: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from sourceline.durable import sha256
+from sourceline.durable import read_text, sha256
 from sourceline.encoders.base import (
     EncoderInput,
     Encoding,
@@ -151,7 +151,7 @@ def read_card(folder: Path) -> EncoderCard:
         ModelError: there is none, or it differs from what was written.
     """
     try:
-        body = json.loads((folder / CARD_FILE).read_text("utf-8"))
+        body = json.loads(read_text(folder / CARD_FILE))
         if body.pop("checksum") != _checksum(body):
             raise ValueError("its checksum differs")
         return EncoderCard(**body)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from sourceline.durable import sha256
+from sourceline.durable import read_text, sha256
 from sourceline.encoders.base import Float32, Int64, Reranker, RerankerInput, tokenize
 from sourceline.encoders.onnx import INPUT, MODEL_FILE, TOKENIZER_FILE, open_session
 from sourceline.errors import ModelError
@@ -43,7 +43,7 @@ class OnnxReranker:
             ModelError: it is missing or differs from what was exported.
         """
         try:
-            expected = json.loads((folder / CARD_FILE).read_text("utf-8"))["sha256"]
+            expected = json.loads(read_text(folder / CARD_FILE))["sha256"]
             hashes = {name: sha256(folder / name) for name in (MODEL_FILE, TOKENIZER_FILE)}
             if hashes != expected:
                 raise ValueError("a file differs")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sourceline.durable import scratch_folder
 from sourceline.encoders.base import Reranker
 from sourceline.encoders.load import ENCODERS, open_encoder
 from sourceline.encoders.reranker import CrossEncoderReranker, open_reranker
@@ -90,8 +91,7 @@ def evaluate(
     reads = open_reranker(reranker)
     remembering = RememberingReranker(reads) if reads else None
     stock = CrossEncoderReranker(cross_encoder_name) if cross_encoder_name else None
-    with tempfile.TemporaryDirectory(prefix="sourceline-evaluate-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder("sourceline-evaluate-") as folder:
         if (index / ENCODERS).is_dir():
             shutil.copytree(index / ENCODERS, folder / ENCODERS)
 

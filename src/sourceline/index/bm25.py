@@ -4,8 +4,11 @@ A sentence is found by the name of who says it as well, a table's row by the nam
 """
 
 import math
+import os
+import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -36,6 +39,7 @@ _SCHEMA = (
     .build()
 )
 _WRITER_BYTES = 256_000_000
+_LOCKS, _READING_LOCK = ".tantivy-", ".tantivy-meta.lock"  # the lock files of tantivy, and the one that a reader takes
 # A filter of more documents than this is applied to what is found: 5,000 documents as terms take 115 ms, 256 take 5.
 MAX_DOCUMENTS = 256
 # Above so many passages, a word that stands in more than this share of them finds no candidates: "the" decides nothing,
@@ -78,8 +82,12 @@ class BM25Writer:
         """Commit, and leave only the files that belong to the index."""
         self._writer.commit()
         self._writer.wait_merging_threads()
-        for lock in self._folder.glob(".tantivy-*.lock"):
-            lock.unlink()
+        mode = self._folder.stat().st_mode & 0o666
+        for file in self._folder.iterdir():
+            if file.name.startswith(_LOCKS):
+                file.unlink()
+            else:
+                file.chmod(mode)  # as the umask says: tantivy lets nobody else read some of its files
 
 
 class BM25Index:
@@ -90,10 +98,12 @@ class BM25Index:
 
         Raises:
             ValueError: tantivy cannot read it.
+            OSError: it is on a file system that cannot be written, and there is no room for temporary files.
         """
-        index = tantivy.Index.open(str(folder / FOLDER))
-        index.register_tokenizer("english", _ANALYZER)
-        self._searcher = index.searcher()
+        with _lockable(folder / FOLDER) as path:
+            index = tantivy.Index.open(str(path))
+            index.register_tokenizer("english", _ANALYZER)
+            self._searcher = index.searcher()
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -147,6 +157,32 @@ class BM25Index:
         rows = self._searcher.fast_field_values("row", [address for _, address in hits])
         scored = [ScoredRow(int(row or 0), float(score)) for (score, _), row in zip(hits, rows, strict=True)]
         return sorted(scored, key=lambda hit: (-hit.score, hit.row))
+
+
+@contextmanager
+def _lockable(folder: Path) -> Iterator[Path]:
+    """Yield a folder with the files of an index in which tantivy can make its lock file, which it does even to read.
+
+    That is the index's own, or, if it cannot be written (a read-only mount, another user's), one of links to its files.
+    Once tantivy has them open, the links are needed no more.
+    """
+    if _can_lock(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="sourceline-links-") as links:
+        for file in folder.absolute().iterdir():
+            if not file.name.startswith(_LOCKS):
+                (Path(links) / file.name).symlink_to(file)
+        yield Path(links)
+
+
+def _can_lock(folder: Path) -> bool:
+    # The lock file is there from the build on, so that a full disk is no obstacle.
+    try:
+        os.close(os.open(folder / _READING_LOCK, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666))
+    except OSError:
+        return False
+    return True
 
 
 def _composed(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from sourceline.durable import file_lock, replace, sha256, sync, sync_tree
+from sourceline.durable import file_lock, read_text, replace, sha256, sync, sync_tree
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.ranking_head import RankingHead, read_ranking_head
 from sourceline.errors import DamagedError, MismatchError, ModelError, NoSnapshotError, SnapshotError
@@ -133,7 +133,7 @@ def current_id(index: Path) -> str | None:
         SnapshotError: it cannot be read.
     """
     try:
-        return (index / CURRENT).read_text("utf-8", errors="replace").strip()
+        return read_text(index / CURRENT, errors="replace").strip()
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -351,7 +351,7 @@ def read_manifest(folder: Path) -> Manifest:
         MismatchError: it was written in another format.
     """
     try:
-        text = (folder / MANIFEST).read_text("utf-8")
+        text = read_text(folder / MANIFEST)
         body = json.loads(text)
         del body["checksum"]
         if text != _manifest_text(body):

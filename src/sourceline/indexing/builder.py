@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from sourceline import durable
 from sourceline.citations import ledger as ledgers
 from sourceline.citations.ledger import Ledger, empty_ledger, open_ledger, recover_ledger
 from sourceline.citations.older_ledger import OlderLedger
@@ -70,6 +71,7 @@ def build(
     progress: Callable[[BuildProgress], None] = lambda _: None,
     config: IndexConfig = DEFAULT_CONFIG,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
+    follow_links: bool = False,
 ) -> BuildReport:
     """Read the documents, encode what is new, and publish a new snapshot. Safe beside running readers.
 
@@ -89,7 +91,7 @@ def build(
             interrupted = snapshots.interrupted_ids(index)
             ledger = _open_ledger(index, before, interrupted)
             _discard(index, interrupted)
-            scan = scan_folder(documents, max_document_bytes)
+            scan = scan_folder(documents, max_document_bytes, follow_links)
             resolved = resolve(config, encoder, source, sum(file.size for file in scan.files))
             reusable = before if before and before.manifest.config == resolved.digest else None
             skipped = dict(scan.skipped)
@@ -98,10 +100,11 @@ def build(
                 _discarding_on_failure(index),
                 SnapshotWriter(index, encoder, resolved, reusable, recorded) as writer,
             ):
-                with ChunkCache(index / CACHE) as cache, DocumentReader(documents) as reader:
+                reading = DocumentReader(documents, max_document_bytes, follow_links)
+                with ChunkCache(index / CACHE) as cache, reading as reader:
                     builder = IncrementalBuilder(reader, config, resolved, encoder, cache, reusable)
                     builder.write(scan, writer, skipped, progress)
-                    writer.record(_record(documents, max_document_bytes, scan))
+                    writer.record(_record(documents, max_document_bytes, follow_links, scan))
                 writer.write()
                 # What is appended to the ledger is part of a snapshot only by its manifest, and seen once that is
                 # published. What a crash leaves in between is overwritten by the next build.
@@ -116,10 +119,11 @@ def build(
             _tidy(index, after, before)
             warnings += _warn_of_empty_folders(documents, before, after, scan)
             return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started, tuple(warnings))
-    except (OSError, sqlite3.Error, RuntimeError, ValueError, SnapshotError) as error:
+    except (OSError, sqlite3.Error, RuntimeError, ValueError, MemoryError, SnapshotError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
-        raise BuildError(f"the build stopped, what was served before is untouched: {error}") from error
+        reason = durable.explain_failure(error, index, _published_bytes(index))
+        raise BuildError(f"the build stopped, what was served before is untouched: {reason}") from error
 
 
 class IncrementalBuilder:
@@ -365,6 +369,16 @@ def _discarding_on_failure(index: Path) -> Iterator[None]:
         raise
 
 
+def _published_bytes(index: Path) -> int | None:
+    """Return the size of the snapshot that is served; None if there is none, or that cannot be told."""
+    try:
+        current = snapshots.current_id(index)
+        manifest = snapshots.read_manifest(index / snapshots.SNAPSHOTS / current) if current else None
+    except SnapshotError:
+        return None
+    return sum(size for size, _ in manifest.files.values()) if manifest else None
+
+
 def _discard(index: Path, snapshot_ids: Sequence[str]) -> None:
     for snapshot_id in snapshot_ids:
         shutil.rmtree(index / snapshots.SNAPSHOTS / snapshot_id, ignore_errors=True)
@@ -389,12 +403,11 @@ def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
         log.warning("snapshot %s is published; what it does not need could not all be removed: %s", current.id, error)
 
 
-def _record(documents: Path, max_document_bytes: int, scan: FolderScan) -> FolderRecord:
+def _record(documents: Path, max_document_bytes: int, follow_links: bool, scan: FolderScan) -> FolderRecord:
     """Return what the snapshot keeps of the folder so that changes are noticed later."""
     read = {file.document_id: RecordedFile(file.sha256, file.stamp) for file in scan.files if file.stamp}
-    return FolderRecord(
-        documents.absolute(), scan.started, max_document_bytes, dict.fromkeys(map(nfc, scan.skipped)) | read
-    )
+    files = dict.fromkeys(map(nfc, scan.skipped)) | read
+    return FolderRecord(documents.absolute(), scan.started, max_document_bytes, files, follow_links)
 
 
 def _warn_of_empty_folders(

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sourceline.durable import read_text
 from sourceline.errors import DocumentError
-from sourceline.ingest.files import FileStamp, hash_file
+from sourceline.ingest.files import FileStamp, hash_file, leads_outside
 from sourceline.types import FolderChanges, SourceStatus
 
 FILE = "files.json"
@@ -34,14 +35,15 @@ class RecordedFile:
 class FolderRecord:
     """The files of a documents folder as a build read them, by id; None for one that could not be read.
 
-    ``folder`` is its absolute path, ``started`` when reading began, in nanoseconds since the epoch, and ``max_bytes``
-    the size above which files were skipped.
+    ``folder`` is its absolute path, ``started`` when reading began, in nanoseconds since the epoch, ``max_bytes`` the
+    size above which files were skipped, and ``follow_links`` whether links that lead out of the folder were read.
     """
 
     folder: Path
     started: int
     max_bytes: int
     files: dict[str, RecordedFile | None]
+    follow_links: bool = False
 
     def write(self, snapshot: Path) -> None:
         """Write it into the folder of a snapshot."""
@@ -49,21 +51,27 @@ class FolderRecord:
             id_: [file.sha256, file.stamp.size, file.stamp.modified, file.stamp.changed] if file else None
             for id_, file in self.files.items()
         }
-        body = {"folder": str(self.folder), "started": self.started, "max_bytes": self.max_bytes, "files": files}
+        body = {
+            "folder": str(self.folder),
+            "started": self.started,
+            "max_bytes": self.max_bytes,
+            "follow_links": self.follow_links,
+            "files": files,
+        }
         (snapshot / FILE).write_text(json.dumps(body), "ascii")
 
     @classmethod
     def read(cls, snapshot: Path) -> Self | None:
         """Read that of a snapshot; None if it has none, or was removed by a build."""
         try:
-            body = json.loads((snapshot / FILE).read_text("ascii"))
+            body = json.loads(read_text(snapshot / FILE))
         except FileNotFoundError:
             return None
         files = {
             id_: RecordedFile(values[0], FileStamp(*values[1:])) if values else None
             for id_, values in body["files"].items()
         }
-        return cls(Path(body["folder"]), body["started"], body["max_bytes"], files)
+        return cls(Path(body["folder"]), body["started"], body["max_bytes"], files, body.get("follow_links", False))
 
 
 class FolderComparison:
@@ -75,6 +83,7 @@ class FolderComparison:
     def __init__(self, folder: Path, record: FolderRecord) -> None:
         """Take what is compared; ``folder`` may be another than the one that was recorded, such as a copy."""
         self._folder, self._record = folder, record
+        self._within = None if record.follow_links else folder
         self._hashes: dict[str, RecordedFile] = {}
 
     def changes(self) -> FolderChanges:
@@ -85,7 +94,7 @@ class FolderComparison:
         """
         from sourceline.ingest.loader import look_at_folder  # and all formats, which looking citations up does not need
 
-        files, recorded = look_at_folder(self._folder).files, self._record.files
+        files, recorded = look_at_folder(self._folder, self._record.follow_links).files, self._record.files
         added, changed = [], []
         for id_ in sorted(files):
             before = recorded.get(id_)
@@ -105,8 +114,11 @@ class FolderComparison:
         before = self._record.files.get(document_id)
         if before is None or not self._folder.is_dir():
             return None
+        path = self._path(document_id)
+        if self._within and leads_outside(path, self._within):
+            return SourceStatus.MISSING
         try:
-            stamp = FileStamp.of(self._path(document_id).stat())
+            stamp = FileStamp.of(path.stat())
         except (FileNotFoundError, NotADirectoryError):
             return SourceStatus.MISSING
         except OSError:
@@ -130,7 +142,7 @@ class FolderComparison:
             return known.sha256
         now = time.time_ns()
         try:
-            sha256, stamp = hash_file(self._path(document_id), self._record.max_bytes)
+            sha256, stamp = hash_file(self._path(document_id), self._record.max_bytes, self._within)
         except DocumentError:  # a build will say why
             return None
         if stamp.is_older_than(now - TICK):

@@ -4,15 +4,21 @@ import errno
 import hashlib
 import os
 import stat
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
+from sourceline.durable import open_regular
 from sourceline.errors import CorpusError, DocumentError
 
 NOT_REGULAR = "it is not a regular file"
+LEADS_OUTSIDE = "it is a link that leads out of the folder, and follow_links is off"
 # Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
 PROCESS_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +39,71 @@ class FileStamp:
         return max(self.modified, self.changed) < moment
 
 
-def read_file(path: Path, max_bytes: int | None = None) -> tuple[bytes, FileStamp]:
+def read_file(path: Path, max_bytes: int, within: Path | None) -> tuple[bytes, FileStamp]:
     """Return a file's bytes, and its stamp when they were read.
 
+    Args:
+        path: the file.
+        max_bytes: a larger one is refused by its size. Of one that grows meanwhile, what it held at first is read.
+        within: the folder out of which no link may lead; None is any.
+
     Raises:
-        DocumentError: it is no regular file, is larger than ``max_bytes``, or cannot be read.
+        DocumentError: it is no regular file, too large, elsewhere, or cannot be read.
         CorpusError: no file can be read just now.
     """
+    with _opened(path, max_bytes, within) as (file, stamp):
+        return file.read(stamp.size), stamp
+
+
+def hash_file(path: Path, max_bytes: int, within: Path | None) -> tuple[str, FileStamp]:
+    """Return the SHA-256 of what ``read_file`` would return, and the stamp; raises as that does."""
+    digest = hashlib.sha256()
+    with _opened(path, max_bytes, within) as (file, stamp):
+        remaining = stamp.size
+        while remaining and (piece := file.read(min(remaining, _PIECE))):
+            digest.update(piece)
+            remaining -= len(piece)
+    return digest.hexdigest(), stamp
+
+
+@contextmanager
+def _opened(path: Path, max_bytes: int, within: Path | None) -> Iterator[tuple[BinaryIO, FileStamp]]:
     try:
-        # Opened without blocking, so that a pipe without a writer cannot hang the build.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise DocumentError(NOT_REGULAR)
-            if max_bytes is not None and status.st_size > max_bytes:
-                raise DocumentError(f"it is too large: {status.st_size:,} bytes; max_document_bytes is {max_bytes:,}")
-            return file.read(), FileStamp.of(status)
+        if within is not None and leads_outside(path, within):
+            raise DocumentError(LEADS_OUTSIDE)
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a device can already do something
+            raise DocumentError(NOT_REGULAR)
+        with open_regular(path) as file:
+            stamp = FileStamp.of(os.fstat(file.fileno()))
+            if stamp.size > max_bytes:
+                raise DocumentError(f"it is too large: {stamp.size:,} bytes; max_document_bytes is {max_bytes:,}")
+            yield file, stamp
     except OSError as error:
         if error.errno in PROCESS_ERRORS:
             raise CorpusError(f"cannot read {path}: {error.strerror}") from error
         raise DocumentError(_why_not(path, error)) from error
 
 
-def hash_file(path: Path, max_bytes: int | None = None) -> tuple[str, FileStamp]:
-    """Return the SHA-256 of a file's bytes, and its stamp when they were read; raises as ``read_file`` does."""
-    data, stamp = read_file(path, max_bytes)
-    return hashlib.sha256(data).hexdigest(), stamp
+def leads_outside(path: Path, folder: Path) -> bool:
+    """Return whether a path below a folder leads out of it over links."""
+    root = os.path.realpath(folder)
+    return not os.path.realpath(path).startswith(f"{root.rstrip(os.sep)}{os.sep}")
 
 
 def displayed(name: str) -> str:
-    """Return a name as text, even if it is not UTF-8."""
-    return name.encode(errors="backslashreplace").decode()
+    """Return a name as text on one line, even if it is not UTF-8 or has control characters."""
+    text = name.encode(errors="backslashreplace").decode()
+    return "".join(ascii(character)[1:-1] if is_control(character) else character for character in text)
+
+
+def is_control(character: str) -> bool:
+    """Return whether a character is a control character, such as a line end."""
+    return unicodedata.category(character) == "Cc"
 
 
 def _why_not(path: Path, error: OSError) -> str:
     """Return why a file cannot be read; what the system says of some is no help."""
-    if error.errno == errno.ENXIO:  # a socket
+    if error.errno in (errno.EINVAL, errno.ENXIO):  # what open_regular refuses; a socket
         return NOT_REGULAR
     if error.errno == errno.ENOENT and path.is_symlink():
         return "it is a link to a file that is not there"

@@ -13,7 +13,16 @@ from typing import Self
 
 from sourceline.errors import CorpusError, DocumentError
 from sourceline.ingest.dates import HEAD_LINES, date_of_chat, date_of_head, date_of_path
-from sourceline.ingest.files import PROCESS_ERRORS, FileStamp, displayed, read_file
+from sourceline.ingest.files import (
+    LEADS_OUTSIDE,
+    PROCESS_ERRORS,
+    FileStamp,
+    displayed,
+    hash_file,
+    is_control,
+    leads_outside,
+    read_file,
+)
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.isolation import IsolatedParser
 from sourceline.ingest.sentences import split_passages
@@ -75,8 +84,10 @@ def require_folder(folder: Path) -> None:
         raise CorpusError(f"no documents folder at {folder}: create it, or name another with --documents")
 
 
-def scan_folder(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderScan:
+def scan_folder(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES, follow_links: bool = False) -> FolderScan:
     """Look at every file below ``folder`` and hash those that can be read and are no larger than ``max_bytes``.
+
+    A link to a file is read as that file. If ``follow_links`` is not set, one that leads out of the folder is ignored.
 
     Raises:
         CorpusError: the folder is missing, or no file can be read just now.
@@ -88,23 +99,25 @@ def scan_folder(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderScan
     ignored: dict[str, str] = {}
     # A name that is the document's id itself comes first, and another that means the same is left out.
     for document_id, _, name in sorted(
-        (nfc(name), name != nfc(name), name) for name in _walk(folder, skipped, ignored, {})
+        (nfc(name), name != nfc(name), name) for name in _walk(folder, skipped, ignored, {}, follow_links)
     ):
         try:
             name.encode()
+            if any(map(is_control, name)):
+                raise DocumentError("its name has control characters: rename it")
             if files and files[-1].document_id == document_id:
                 raise DocumentError("another file has the same name, with accents encoded in another way: rename one")
-            data, stamp = read_file(folder / name, max_bytes)
-            files.append(SourceFile(document_id, name, len(data), hashlib.sha256(data).hexdigest(), stamp))
+            sha256, stamp = hash_file(folder / name, max_bytes, None if follow_links else folder)
+            files.append(SourceFile(document_id, name, stamp.size, sha256, stamp))
         except UnicodeEncodeError:
             skipped[displayed(name)] = "its name is not UTF-8"
         except DocumentError as error:
-            skipped[name] = str(error)
+            skipped[displayed(name)] = str(error)
     return FolderScan(tuple(files), skipped, dict(sorted(ignored.items())), started)
 
 
-def look_at_folder(folder: Path) -> FolderLook:
-    """Look at every file below ``folder`` without opening any.
+def look_at_folder(folder: Path, follow_links: bool = True) -> FolderLook:
+    """Look at every file below ``folder`` without opening any; ``follow_links`` is as for ``scan_folder``.
 
     Raises:
         CorpusError: the folder is missing or cannot be listed.
@@ -112,7 +125,7 @@ def look_at_folder(folder: Path) -> FolderLook:
     require_folder(folder)
     folders: dict[Path, tuple[int, int]] = {}
     files: dict[str, FileStamp | None] = {}
-    for name in _walk(folder, {}, {}, folders):
+    for name in _walk(folder, {}, {}, folders, follow_links):
         document_id = nfc(displayed(name))
         try:
             files[document_id] = FileStamp.of((folder / name).stat())
@@ -124,11 +137,12 @@ def look_at_folder(folder: Path) -> FolderLook:
 class DocumentReader:
     """Reads the files of a documents folder; those of isolated formats in a child process, which ``close`` ends.
 
-    For one thread at a time.
+    ``max_bytes`` and ``follow_links`` are as for ``scan_folder``. For one thread at a time.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES, follow_links: bool = False) -> None:
         self.folder = folder
+        self._max_bytes, self._within = max_bytes, None if follow_links else folder
         self._isolated = IsolatedParser()
 
     def __enter__(self) -> Self:
@@ -151,7 +165,7 @@ class DocumentReader:
             CorpusError: no file can be read just now.
         """
         document_id = nfc(name)
-        data, _ = read_file(self.folder / name)
+        data, _ = read_file(self.folder / name, self._max_bytes, self._within)
         suffix = Path(document_id).suffix.lower()
         file_format = FORMATS[suffix]
         parsed = self._isolated.parse(suffix, data) if file_format.isolated else file_format.parse(data)
@@ -178,16 +192,18 @@ def _head(parsed: ParsedFile) -> Iterator[str]:
     return itertools.islice(filter(str.strip, lines), HEAD_LINES)
 
 
-def list_documents(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderContents:
+def list_documents(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES, follow_links: bool = False) -> FolderContents:
     """Read every file below ``folder``; return the ids of those that are documents, and what is left out.
+
+    The arguments are as for ``scan_folder``.
 
     Raises:
         CorpusError: the folder is missing, or no file can be read just now.
     """
-    scan = scan_folder(folder, max_bytes)
+    scan = scan_folder(folder, max_bytes, follow_links)
     skipped = dict(scan.skipped)
     documents = []
-    with DocumentReader(folder) as reader:
+    with DocumentReader(folder, max_bytes, follow_links) as reader:
         for file in scan.files:
             try:
                 document = reader.read(file.name)
@@ -200,7 +216,11 @@ def list_documents(folder: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> FolderC
 
 
 def _walk(
-    folder: Path, skipped: dict[str, str], ignored: dict[str, str], listed: dict[Path, tuple[int, int]]
+    folder: Path,
+    skipped: dict[str, str],
+    ignored: dict[str, str],
+    listed: dict[Path, tuple[int, int]],
+    follow_links: bool,
 ) -> Iterator[str]:
     """Yield the ids of all files in a known format; note the reasons for everything else, and the folders."""
 
@@ -225,8 +245,11 @@ def _walk(
             folders.remove(name)
             ignored[displayed(f"{below}{name}/")] = reason
         for name in files:
+            path = Path(parent, name)
             if reason := _why_not_read(name):
                 ignored[displayed(below + name)] = reason
+            elif not follow_links and path.is_symlink() and leads_outside(path, folder):
+                ignored[displayed(below + name)] = LEADS_OUTSIDE
             else:
                 yield below + name
 

@@ -53,7 +53,11 @@ class StatusFile:
         """Return how the last rebuild went, or how far it is."""
         status = self._read()
         # Read again: if it has changed since, its process was still alive.
-        if status.state is RebuildState.RUNNING and not self._is_locked() and self._read() == status:
+        if (
+            status.state is RebuildState.RUNNING
+            and not durable.is_locked(self._index / LOCK)
+            and self._read() == status
+        ):
             error = "the server's process that had started it ended"
             return status.model_copy(update={"state": RebuildState.FAILED, "error": error})
         return status
@@ -67,13 +71,6 @@ class StatusFile:
             return RebuildStatus.model_validate_json((self._index / STATUS_FILE).read_bytes())
         except (FileNotFoundError, ValidationError):  # none yet, or of another version
             return RebuildStatus()
-
-    def _is_locked(self) -> bool:
-        try:
-            with self.lock():
-                return False
-        except BuildRunningError:
-            return True
 
 
 class Rebuilds:
@@ -213,6 +210,7 @@ def _build(sender: Connection, settings: Settings) -> None:
                 backend=settings.backend,
                 progress=sender.send,
                 max_document_bytes=settings.max_document_bytes,
+                follow_links=settings.follow_links,
             )
             sender.send(report)
         except SourcelineError as error:

@@ -7,7 +7,6 @@ import resource
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from sourceline.api import Index
 from sourceline.config import Settings, is_loopback
+from sourceline.durable import scratch_folder
 from sourceline.errors import BuildError, SettingsError, SourcelineError, WorkerError
 from sourceline.server.live_index import LiveIndex
 from sourceline.text import log_to_stderr
@@ -161,8 +161,8 @@ def serve_with_workers(settings: Settings, listener: socket.socket) -> None:
     """
     from sourceline.server.metrics import FOLDER_VARIABLE  # slow to import, and `start` did it
 
-    with tempfile.TemporaryDirectory(prefix="sourceline-") as folder:
-        os.environ[FOLDER_VARIABLE] = folder
+    with scratch_folder("sourceline-serve-") as folder:
+        os.environ[FOLDER_VARIABLE] = str(folder)
         keep_running(settings.workers, partial(_serve, settings, listener))
 
 

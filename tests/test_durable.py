@@ -1,16 +1,32 @@
 import errno
 import hashlib
 import os
+import re
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from sourceline import durable
-from sourceline.durable import HashedFile, file_lock, replace, sha256, sync, sync_tree
+from sourceline.durable import (
+    HashedFile,
+    explain_failure,
+    file_lock,
+    is_locked,
+    open_regular,
+    read_text,
+    replace,
+    scratch_folder,
+    sha256,
+    sync,
+    sync_tree,
+)
 from sourceline.errors import BuildRunningError
 
 LOCK_IN_A_PROCESS = """
@@ -187,3 +203,97 @@ def test_the_system_frees_the_lock_of_a_process_that_was_killed(tmp_path: Path) 
         process.kill()
     with file_lock(path, "busy"):
         pass
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+
+    for name in ("pipe", "device"):
+        for read in (open_regular, read_text, sha256):
+            with pytest.raises(OSError, match="it is no regular file"):
+                read(tmp_path / name)
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
+    (tmp_path / "a").write_bytes(b"a\xff\n")
+    assert read_text(tmp_path / "a", errors="replace") == "a\ufffd\n"
+
+
+def test_whether_a_lock_is_held_is_told_without_taking_or_making_it(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path / "lock")
+    assert not (tmp_path / "lock").exists()
+    with file_lock(tmp_path / "lock", "busy"):
+        assert is_locked(tmp_path / "lock")
+    assert not is_locked(tmp_path / "lock")
+
+
+KILLED_WITH_A_SCRATCH_FOLDER = """
+import os
+from sourceline.durable import scratch_folder
+with scratch_folder("left-") as folder:
+    (folder / "file").write_text("x")
+    print(folder, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_temporary_folder_that_a_killed_process_left_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", KILLED_WITH_A_SCRATCH_FOLDER]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    left = Path(process.stdout.strip())
+    assert list(tmp_path.iterdir()) == [left]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    with scratch_folder("left-") as first:
+        assert left.exists()  # it may have been made a moment ago, and not be locked yet
+        long_ago = time.time() - 1_000
+        for folder in (left, first):
+            os.utime(folder, (long_ago, long_ago))
+        with scratch_folder("left-") as second:
+            assert sorted(tmp_path.iterdir()) == sorted([first, second])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "there is no room left on the file system of FOLDER ("),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "there is no room left on the file system of FOLDER ("),
+        (
+            RuntimeError("Error in write_index: write error in d.faiss: 1 != 8 (No space left on device)"),
+            "there is no room left on the file system of FOLDER (",
+        ),
+        (
+            ValueError("An IO error occurred: 'No space left on device (os error 28)'"),
+            "there is no room left on the file system of FOLDER (",
+        ),
+        (OSError(errno.EIO, "Input/output error"), "the disk of FOLDER fails: "),
+        (OSError(errno.EMFILE, "Too many open files"), "too many files are open: raise the limit (`ulimit -n`)"),
+        (ValueError("'Too many open files (os error 24)'"), "too many files are open: raise the limit (`ulimit -n`)"),
+        (OSError(errno.EFBIG, "File too large"), "a file in FOLDER would be larger than may be"),
+        (OSError(errno.EROFS, "Read-only file system"), "FOLDER cannot be written: change its permissions"),
+        (MemoryError(), "there is not enough memory: raise the limit"),
+    ],
+)
+def test_a_failure_of_the_system_is_told_with_what_to_do(tmp_path: Path, error: Exception, told: str) -> None:
+    for folder in (tmp_path, tmp_path / "not/made/yet"):
+        explained = explain_failure(error, folder, 2_500_000)
+        assert explained.startswith(told.replace("FOLDER", str(folder)))
+        assert explained.endswith(f" ({error})" if str(error) else "free some")
+        if "no room" in told:
+            assert re.search(r"\([\d,]+\.\d MB are free now, and about 2\.5 MB are needed\): make room", explained)
+
+
+def test_a_full_disk_that_sqlite_tells_of_is_one_and_other_errors_are_told_as_they_are(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "a")
+    connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(sqlite3.OperationalError) as full:
+        connection.execute("CREATE TABLE a (b)")
+    connection.close()
+
+    assert explain_failure(full.value, tmp_path).startswith("there is no room left on the file system of")
+    assert explain_failure(ValueError("odd"), tmp_path) == "odd"
+    assert explain_failure(OSError(3, "5 requested and 3 written"), tmp_path) == "[Errno 3] 5 requested and 3 written"

@@ -53,13 +53,13 @@ def open_regular(path: Path) -> BufferedReader:
         OSError: it cannot be opened, or is no regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def read_text(path: Path, errors: str = "strict") -> str:
@@ -174,13 +174,14 @@ def explain_failure(error: BaseException, folder: Path, needed: int | None = Non
         folder: where it was written.
         needed: about how many bytes there should be room for, if that is known.
     """
-    match _number_of(error, folder):
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    match _number_of(error, existing):
         case errno.ENOSPC | errno.EDQUOT:
             about = f", and about {_megabytes(needed)} are needed" if needed else ""
-            free = (
-                f"{_megabytes(shutil.disk_usage(folder).free)} are free now{about}" if folder.exists() else "it is full"
+            free = _megabytes(shutil.disk_usage(existing).free)
+            advice = (
+                f"there is no room left on the file system of {folder} ({free} are free now{about}): make room there"
             )
-            advice = f"there is no room left on the file system of {folder} ({free}): make room there"
         case errno.EIO:
             advice = f"the disk of {folder} fails: see the system's log, and move the folder to a sound disk"
         case errno.EMFILE | errno.ENFILE:
@@ -207,7 +208,7 @@ def _number_of(error: BaseException, folder: Path) -> int | None:
         return number
     if code := _TOLD_BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF):
         return code
-    if _CUT_SHORT.search(text) and folder.exists() and shutil.disk_usage(folder).free < _NEARLY_FULL:
+    if _CUT_SHORT.search(text) and shutil.disk_usage(folder).free < _NEARLY_FULL:
         return errno.ENOSPC
     return None
 

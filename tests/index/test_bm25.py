@@ -1,4 +1,8 @@
 import math
+import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +254,57 @@ def test_filters_find_what_passes_whether_by_terms_or_afterwards(
         passing = [row for row in unfiltered if row in row_filter]
         for n in (1, 5, 300):
             assert rows(index, "council", n, row_filter) == passing[:n]
+
+
+OPEN_READ_ONLY = """
+import os, sys, tempfile
+from pathlib import Path
+from sourceline.index.bm25 import BM25Index
+index = BM25Index(Path(sys.argv[1]))
+print([hit.row for hit in index.search("council", 3, None)], os.listdir(tempfile.gettempdir()))
+"""
+MOUNT_READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && ! touch "$0/x" 2>&- && exec "$@"'
+
+
+def test_an_index_is_opened_where_nothing_can_be_written_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder, scratch = tmp_path / "index", tmp_path / "scratch"
+    folder.mkdir()
+    scratch.mkdir()
+    write_and_open(folder, SENTENCES)
+    before = sorted(os.listdir(folder / FOLDER))
+    run = [sys.executable, "-c", OPEN_READ_ONLY, folder]
+    command = ["unshare", "--mount", "sh", "-c", MOUNT_READ_ONLY, folder, *run]
+    try:
+        subprocess.run(["unshare", "--mount", "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this user may not mount")
+
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    assert process.stdout == "[2, 0, 4] []\n", process.stderr
+    assert sorted(os.listdir(folder / FOLDER)) == before
+
+
+@pytest.mark.parametrize("in_the_way", [os.mkfifo, os.mkdir])
+def test_what_stands_in_the_place_of_the_lock_file_is_no_obstacle(tmp_path: Path, in_the_way: object) -> None:
+    write_and_open(tmp_path, SENTENCES)
+    lock = tmp_path / FOLDER / ".tantivy-meta.lock"
+    lock.unlink()
+    assert callable(in_the_way)
+    in_the_way(lock)
+
+    assert [hit.row for hit in BM25Index(tmp_path).search("council", 3, None)] == [2, 0, 4]
+    assert not stat.S_ISREG(lock.stat().st_mode)
+
+
+def test_the_files_have_the_modes_of_the_umask(tmp_path: Path) -> None:
+    umask = os.umask(0o027)
+    try:
+        write_and_open(tmp_path, SENTENCES)
+    finally:
+        os.umask(umask)
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / FOLDER).iterdir()}
+    assert {"meta.json", ".managed.json"} < modes.keys()
+    assert set(modes.values()) == {0o640}

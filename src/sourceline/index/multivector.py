@@ -32,6 +32,9 @@ CODES, IDS, STARTS, OFFSETS, IDF = "tokens.codes", "tokens.ids", "tokens.starts"
 NO_TOKEN = 0xFFFFFFFF
 # bfloat16 is the upper half of float32, so that decoding is a shift: FAISS takes a twelfth of its time for float16.
 BFLOAT16, PQ, INT8 = "bfloat16", "pq", "int8"
+# A smaller file is read: a mapped one that is truncated meanwhile ends the process (SIGBUS). Larger ones are mapped, so
+# that processes share them.
+_IN_MEMORY = 4 << 20
 _NO_VECTORS = np.zeros((0, 0), dtype=np.float16)
 
 
@@ -232,7 +235,7 @@ class MultiVectorIndex:
     """The token vectors of one snapshot."""
 
     def __init__(self, folder: Path, codec: Codec) -> None:
-        """Map the files. Their checksums must have been verified."""
+        """Read the files, map the large ones. Their checksums must have been verified."""
         self._folder = folder
         self._offsets = np.fromfile(folder / OFFSETS, dtype="<i8")
         self._starts: UInt16 = _map(folder / STARTS, "<u2", 1)[:, 0]
@@ -281,7 +284,7 @@ class MultiVectorIndex:
 
 
 def _map(path: Path, dtype: str, columns: int) -> npt.NDArray[Any]:
-    if not path.stat().st_size:  # an empty file cannot be mapped
-        return np.zeros((0, columns), dtype=dtype)
+    if path.stat().st_size <= _IN_MEMORY:
+        return np.fromfile(path, dtype).reshape(-1, columns)
     # A plain view of the map: numpy's own subclass makes each access slower.
     return np.asarray(np.memmap(path, dtype=dtype, mode="r")).reshape(-1, columns)

@@ -2,8 +2,10 @@ import doctest
 import hashlib
 import logging
 import math
+import os
 import shutil
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -803,3 +805,28 @@ def test_of_a_snapshot_without_a_record_of_its_files_nothing_is_told(documents: 
         passage = opened.document("a.txt").passages[0]
         assert opened.changes() is None
         assert opened.cite(passage.id).source is None
+
+
+def test_an_index_that_was_open_before_a_fork_says_so_instead_of_hanging(built: Path) -> None:
+    with Index.open(built) as index:
+        index.ask(QUESTION, 1)
+        reading, writing = os.pipe()
+        with warnings.catch_warnings():  # Python 3.12 warns of a fork beside threads, for the reason that is tested
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            told = []
+            for use in (lambda: index.ask(QUESTION, 1), index.documents, index.refresh):
+                try:
+                    use()
+                except ClosedError as error:
+                    told.append(str(error))
+            index.close()  # has nothing to do
+            os.write(writing, "\n".join(told).encode())
+            os._exit(0)
+        os.close(writing)
+        os.waitpid(child, 0)
+        with open(reading, encoding="utf-8") as pipe:
+            told = pipe.read().split("\n")
+        assert told == [f"the index {built} was opened before a fork: open it in each process"] * 3
+        assert index.ask(QUESTION, 1).hits[0].passage.text == BRIDGE

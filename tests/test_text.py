@@ -1,4 +1,5 @@
 import doctest
+import json
 import logging
 import unicodedata
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from sourceline import text as module
 from sourceline.text import (
     PrintableFormatter,
+    escape_json,
     normalize_text,
     one_line,
     plain_typography,
@@ -142,3 +144,13 @@ def test_the_log_keeps_its_lines_and_nothing_in_it_is_obeyed_by_the_terminal() -
 
 def test_the_examples_of_the_module_hold() -> None:
     assert doctest.testmod(module).failed == 0
+
+
+def test_json_says_the_same_with_nothing_in_it_that_a_terminal_obeys() -> None:
+    value = {"text": "é 水 \u202e\u2066 \x9b31m \x1b[2J \U000e0041 \u200d \u2028 👍", "a\x85": [1, None]}
+
+    escaped = escape_json(json.dumps(value, indent=1, ensure_ascii=False))
+
+    assert json.loads(escaped) == value
+    assert "é 水 " + r"\u202e\u2066 \u009b31m \u001b[2J \udb40\udc41 " + "\u200d " + r"\u2028" + " 👍" in escaped
+    assert all(character.isprintable() or character in "\n\u200d" for character in escaped)

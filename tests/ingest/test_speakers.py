@@ -393,3 +393,8 @@ def test_a_sentence_runs_over_the_stamps_between_its_words(end: str) -> None:
     assert first[:2] == (None, (4, 12))
     assert first[2] == f"The water drops by a foot{end}[00:09.500 --> 00:12.000]  every hour."
     assert second == (None, (12, 15), "It rains.")
+
+
+def test_a_line_of_nothing_but_marks_of_quotation_is_read_at_once() -> None:
+    for line in (">" * 500, "> " * 500, ">" * 40 + " Anna", "- " * 500):
+        assert spoken(f"{line}\nAnna: {FRIDAY}\nBo: I looked at it.\n")[-1] == ("Bo", "I looked at it.")

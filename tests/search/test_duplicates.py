@@ -120,3 +120,37 @@ def test_of_many_copies_only_a_few_are_scored(publish: Publish) -> None:
     # The rows that are compared, and their neighbours: at most three for each copy.
     copies = len([row for row in similarities.rows if row < 500])
     assert MAX_DUPLICATES <= copies <= 3 * 2 * MAX_DUPLICATES
+
+
+def doubled_one_by_one(searcher: Searcher, question: str, k: int) -> dict[int, int]:
+    """Return what ``_candidates`` does, searched anew with every width."""
+    query, texts = encode_query(searcher.encoder, question), max(CANDIDATES, k)
+    snapshot, n = searcher.snapshot, texts
+    while True:
+        dense = [hit.row for hit in snapshot.dense.search(query.vector, n, None)]
+        bm25 = [hit.row for hit in snapshot.bm25.search(query.question_part, n, None)]
+        firsts = {row: snapshot.passages.duplicates([row]).get(row, row) for row in {*dense, *bm25}}
+        if len(set(firsts.values())) >= texts or len(dense) < n:
+            kept: dict[int, int] = {}
+            for ranked in (dense, bm25):
+                for first in dict.fromkeys(firsts[row] for row in ranked):
+                    same = [row for row in ranked if firsts[row] == first]
+                    kept |= dict.fromkeys(same[:MAX_DUPLICATES], first)
+            return kept
+        n *= 2
+
+
+def test_a_sentence_repeated_over_and_over_takes_few_searches_and_changes_no_candidate(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [f"On day {number} of the flood nobody left the harbour." for number in range(150)]
+    searcher = publish({"a.txt": "\n".join([BRIDGE] * 1500), "b.txt": "\n".join(days * 2), "c.txt": HARBOUR})
+    for question in (CLOSED, "harbour", "Who left on day 3?"):
+        for k in (1, 100):
+            query = encode_query(searcher.encoder, question)
+            assert searcher._candidates(query, k, None) == doubled_one_by_one(searcher, question, k)
+    searches: list[int] = []
+    search = searcher.snapshot.dense.search
+    monkeypatch.setattr(type(searcher.snapshot.dense), "search", lambda _, *a: (searches.append(a[1]), search(*a))[1])
+    searcher.ask(CLOSED, 1)
+    assert searches == [30, 1920]

@@ -259,6 +259,10 @@ class PassageStore:
         has_duplicates[has_duplicates] = known[at[has_duplicates]] == row_array[has_duplicates]
         return dict(zip(row_array[has_duplicates].tolist(), firsts[at[has_duplicates]].tolist(), strict=True))
 
+    def count_duplicates(self, firsts: Collection[int]) -> int:
+        """Return how many rows say the same as one of these first rows, these included."""
+        return int(np.isin(self._duplicates[:, 1], list(firsts)).sum())
+
     def with_duplicates(self, firsts: Collection[int]) -> list[tuple[int, int, str]]:
         """Return the first row, the row and the id of all passages that say the same as these first rows, in order."""
         query = "SELECT duplicate_of, row, id FROM passages WHERE duplicate_of IN ({})"

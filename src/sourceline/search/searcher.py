@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -181,10 +182,10 @@ class Searcher:
     def _candidates(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> dict[int, int]:
         """Return the rows to score, each with the first row that says the same: itself, if it has no duplicate.
 
-        Widens both searches until enough distinct texts are found, or there are no more.
+        Widens both lists twofold until enough distinct texts are in them, or there are no more.
         """
         snapshot, texts = self.snapshot, max(CANDIDATES, k)
-        n = texts
+        width = n = texts
         while True:
             dense = [scored.row for scored in snapshot.dense.search(query.vector, n, row_filter)]
             bm25 = [scored.row for scored in snapshot.bm25.search(query.question_part, n, row_filter)]
@@ -193,10 +194,17 @@ class Searcher:
             if not (duplicates := snapshot.passages.duplicates(rows)):
                 return first_rows
             first_rows |= duplicates
-            # Every row has a cosine, so that a list that is not full holds them all.
-            if len(set(first_rows.values())) >= texts or len(dense) < n:
-                return {row: first_rows[row] for ranked in (dense, bm25) for row in _few_of_each(ranked, first_rows)}
-            n *= 2
+            while width <= n:
+                ranked = (dense[:width], bm25[:width])
+                # Every row has a cosine, so that a list that is not full holds them all.
+                if len({first_rows[row] for row in chain(*ranked)}) >= texts or len(ranked[0]) < width:
+                    return {row: first_rows[row] for rows in ranked for row in _few_of_each(rows, first_rows)}
+                width *= 2
+            # Searched at once as far as the duplicates of what was found may reach, not with every width anew.
+            wanted = texts + snapshot.passages.count_duplicates(set(duplicates.values()))
+            n = width
+            while n < wanted:
+                n *= 2
 
     def component_scores(self, query: QueryEncoding, ranking: Ranking, k: int) -> list[Scores]:
         """Return the component scores of the first ``k`` of a ranking."""

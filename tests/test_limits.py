@@ -34,7 +34,7 @@ def test_too_little_memory_is_told_with_what_is_needed(
 ) -> None:
     limit(monkeypatch, RLIMIT_AS=2_100_000_000, RLIMIT_DATA=2_100_000_000)
     require_limits(index)
-    with pytest.raises(BuildError, match=r"needs 4,600 MB of address space on 4 cores, and may have 2,100 MB"):
+    with pytest.raises(BuildError, match=r"needs 3,800 MB of address space on 4 cores, and may have 2,100 MB"):
         require_limits(tmp_path / "nowhere")  # the model has to be exported
     limit(monkeypatch, RLIMIT_DATA=2_099_999_999)
     with pytest.raises(BuildError, match=r"needs 2,100 MB .* raise the limit \(`ulimit -d 2050781`\)"):
@@ -57,7 +57,7 @@ def test_a_command_under_a_low_limit_ends_with_one_line_and_what_was_served_stay
 ) -> None:
     put(documents, {"a.txt": "The bridge opens on Monday.\n"})
     snapshot = rebuild(documents, index).snapshot
-    command = ["-m", "sourceline", "rebuild-index", "--documents", documents, "--index", index]
+    command = ["-m", "sourceline", "rebuild-index", "--documents", str(documents), "--index", str(index)]
 
     process = subprocess.run(
         [sys.executable, "-c", UNDER_A_LIMIT, str(megabytes * 1_000_000), *command],

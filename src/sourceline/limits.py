@@ -13,7 +13,7 @@ from sourceline.errors import BuildError
 
 # Measured for a build of any size, and for the export of the default model; both with room to spare. Address space, of
 # which most is never touched: a thread gets 8 MB of stack and an arena of 64 MB.
-BUILD_BYTES, EXPORT_BYTES, CORE_BYTES = 1_500_000_000, 4_000_000_000, 150_000_000
+BUILD_BYTES, EXPORT_BYTES, CORE_BYTES = 1_500_000_000, 3_200_000_000, 150_000_000
 OPEN_FILES = 64
 
 

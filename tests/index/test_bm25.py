@@ -272,8 +272,8 @@ def test_an_index_is_opened_where_nothing_can_be_written_and_leaves_nothing_behi
     scratch.mkdir()
     write_and_open(folder, SENTENCES)
     before = sorted(os.listdir(folder / FOLDER))
-    run = [sys.executable, "-c", OPEN_READ_ONLY, folder]
-    command = ["unshare", "--mount", "sh", "-c", MOUNT_READ_ONLY, folder, *run]
+    run = [sys.executable, "-c", OPEN_READ_ONLY, str(folder)]
+    command = ["unshare", "--mount", "sh", "-c", MOUNT_READ_ONLY, str(folder), *run]
     try:
         subprocess.run(["unshare", "--mount", "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):

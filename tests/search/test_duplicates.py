@@ -4,10 +4,12 @@ import math
 
 import pytest
 
+from sourceline.encoders.base import Float32
 from sourceline.ids import citation_id
+from sourceline.index.row_filter import RowFilter
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import CANDIDATES, MAX_DUPLICATES, Searcher
-from sourceline.types import Answer, Filters
+from sourceline.types import Answer, Filters, ScoredRow
 from tests.support.publishing import Publish
 
 BRIDGE, HURT, HARBOUR = "The bridge was closed on Monday.", "Nobody was hurt.", "The harbour stayed open all week."
@@ -151,6 +153,11 @@ def test_a_sentence_repeated_over_and_over_takes_few_searches_and_changes_no_can
             assert searcher._candidates(query, k, None) == doubled_one_by_one(searcher, question, k)
     searches: list[int] = []
     search = searcher.snapshot.dense.search
-    monkeypatch.setattr(type(searcher.snapshot.dense), "search", lambda _, *a: (searches.append(a[1]), search(*a))[1])
+
+    def counted(_: object, vector: Float32, n: int, row_filter: RowFilter | None) -> list[ScoredRow]:
+        searches.append(n)
+        return search(vector, n, row_filter)
+
+    monkeypatch.setattr(type(searcher.snapshot.dense), "search", counted)
     searcher.ask(CLOSED, 1)
     assert searches == [30, 1920]

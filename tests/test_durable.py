@@ -284,7 +284,9 @@ def test_a_failure_of_the_system_is_told_with_what_to_do(tmp_path: Path, error: 
         assert explained.startswith(told.replace("FOLDER", str(folder)))
         assert explained.endswith(f" ({error})" if str(error) else "free some")
         if "no room" in told:
-            assert re.search(r"\([\d,]+\.\d MB are free now, and about 2\.5 MB are needed\): make room", explained)
+            assert re.search(
+                r"\([\d,]+\.\d MB are free now, and the last time 2\.5 MB were written\): make room", explained
+            )
 
 
 def test_a_full_disk_that_sqlite_tells_of_is_one_and_other_errors_are_told_as_they_are(tmp_path: Path) -> None:

@@ -166,18 +166,18 @@ def replace(path: Path, text: str) -> None:
     sync(path.parent)
 
 
-def explain_failure(error: BaseException, folder: Path, needed: int | None = None) -> str:
+def explain_failure(error: BaseException, folder: Path, before: int | None = None) -> str:
     """Return what failed where files are written into a folder, and what to do: about the disk, memory or limits.
 
     Args:
         error: by Python, or by a library that tells the system's error in words.
         folder: where it was written.
-        needed: about how many bytes there should be room for, if that is known.
+        before: how many bytes were written there the last time, if that is known.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     match _number_of(error, existing):
         case errno.ENOSPC | errno.EDQUOT:
-            about = f", and about {_megabytes(needed)} are needed" if needed else ""
+            about = f", and the last time {_megabytes(before)} were written" if before else ""
             free = _megabytes(shutil.disk_usage(existing).free)
             advice = (
                 f"there is no room left on the file system of {folder} ({free} are free now{about}): make room there"

@@ -129,9 +129,13 @@ def steps_of(documents: Path, index: Path) -> list[str]:
     return steps
 
 
-def sample(steps: Sequence[str], but: tuple[str, ...] = ()) -> list[int]:
-    """Return the numbers of the steps to die before: the first of each name, and around the end and publishing."""
-    numbers = {steps.index(name) for name in steps if not name.startswith(but)}
+def sample(steps: Sequence[str], every: int, but: tuple[str, ...] = ()) -> list[int]:
+    """Return the numbers of the steps to die before: around the end and publishing, and the first of every name.
+
+    Of the latter, only each so manyth one is taken.
+    """
+    firsts = sorted({steps.index(name) for name in steps if not name.startswith(but)})
+    numbers = {*firsts[::every]}
     for step in (whole_after(steps), published_after(steps)):
         numbers |= {step, step + 1}
     return sorted(numbers)

@@ -18,8 +18,10 @@ from sourceline.types import DEFAULT_MODEL, Backend, BuildReport
 SEEDS = Path(__file__).parent.parent / "seeds"
 # Each build flushes some forty files to the disk, which may take longer than all else: in memory it costs nothing.
 IN_MEMORY = Path("/dev/shm")
-if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 4 * 1024**3:
+if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 2 * 1024**3:
     os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
+# Several processes test at once: a thread that waits must not hold a core that another one needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Many tests run the command in a process of its own, which otherwise would compile all modules each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

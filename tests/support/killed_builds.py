@@ -4,6 +4,7 @@ Run as a program, this module builds in a process that kills itself before a giv
 steps. A step is a call into compiled code that writes: to a file, a folder, a database or an index.
 """
 
+import gc
 import json
 import os
 import pathlib
@@ -67,6 +68,8 @@ def build_and_die(documents: Path, index: Path, kill_before: int | None) -> None
                     os.kill(os.getpid(), signal.SIGKILL)
                 steps.append(name)
 
+    # Up to Python 3.11.2, the collector crashes in a generator that is profiled (python/cpython#101975).
+    gc.disable()
     threading.setprofile(profile)
     sys.setprofile(profile)
     build(documents, index, DEFAULT_MODEL)

@@ -10,7 +10,7 @@ serve: .venv/serve.stamp
 	@$(BIN)/sourceline serve
 
 test: .venv/test.stamp
-	@$(BIN)/pytest -q -n 2 --dist loadfile
+	@$(BIN)/pytest -q -n 2 --dist worksteal
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check

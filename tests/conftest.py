@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from sourceline.encoders.load import prepare_encoder
 from sourceline.types import DEFAULT_MODEL, Backend, BuildReport
 
 SEEDS = Path(__file__).parent.parent / "seeds"
+# Each build flushes some forty files to the disk, which may take longer than all else: in memory it costs nothing.
+IN_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 2 * 1024**3:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
+# Several processes test at once: a thread that waits must not hold a core that another one needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Many tests run the command in a process of its own, which otherwise would compile all modules each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -43,10 +50,8 @@ def encoder(exported: Path) -> Encoder:
 
 @pytest.fixture
 def index(tmp_path: Path, exported: Path) -> Path:
-    """An index folder of one's own in which nothing was built yet; the model need not be exported again."""
-    folder = tmp_path / "index"
-    shutil.copytree(exported, folder)
-    return folder
+    """An index folder of one's own in which nothing was built yet. Its exported model is not to be written to."""
+    return shutil.copytree(exported, tmp_path / "index", copy_function=os.link)
 
 
 @pytest.fixture
@@ -66,7 +71,6 @@ def rebuild() -> Rebuild:
 @pytest.fixture(scope="session")
 def seed_index(tmp_path_factory: pytest.TempPathFactory, exported: Path) -> Path:
     """The seed documents, indexed. Not to be written to."""
-    index = tmp_path_factory.mktemp("seeds") / "index"
-    shutil.copytree(exported, index)
+    index = shutil.copytree(exported, tmp_path_factory.mktemp("seeds") / "index", copy_function=os.link)
     Index.build(SEEDS, index)
     return index

@@ -264,6 +264,7 @@ def test_an_index_of_sentence_transformers_is_accepted_where_the_exported_model_
 
 def test_an_encoder_that_is_damaged_or_missing_is_refused_with_the_command_that_mends(built: Path) -> None:
     (model,) = (built / ENCODERS).glob("*/model.onnx")
+    model.unlink()  # other tests' models are the same file
     model.write_bytes(b"damaged")
     with pytest.raises(ModelError, match="is damaged: run `sourceline rebuild-index`"):
         Index.open(built)

@@ -45,7 +45,7 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """The address of a server of the corpus, shared by all tests: nothing may be rebuilt there, and nothing reads."""
     documents, index = (tmp_path_factory.mktemp(name) for name in ("documents", "browser-index"))
     write_corpus(documents)
-    shutil.copytree(exported, index, dirs_exist_ok=True)
+    shutil.copytree(exported, index, dirs_exist_ok=True, copy_function=os.link)
     build(documents, index, DEFAULT_MODEL)
     with listening(create_app(load_settings(documents=documents, index=index, reranker=NO_RERANKER))) as (host, port):
         yield f"http://{host}:{port}"

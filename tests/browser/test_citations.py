@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class Edited:
 @pytest.fixture(scope="module")
 def edited(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edited]:
     documents, index = (tmp_path_factory.mktemp(name) for name in ("edited", "edited-index"))
-    shutil.copytree(exported, index, dirs_exist_ok=True)
+    shutil.copytree(exported, index, dirs_exist_ok=True, copy_function=os.link)
     citations: dict[str, str] = {}
     for files in (BEFORE, AFTER):
         for path in documents.iterdir():

@@ -1,6 +1,5 @@
 """A long document is read by stretches: few elements, and nothing jumps."""
 
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sourceline.ingest.sentences import split_passages
 from sourceline.server.app import create_app
 from sourceline.types import NO_RERANKER, Passage
 from tests.browser.asking import marked
+from tests.support.index_folder import copy_index
 from tests.support.server import listening
 from tests.support.texts import document
 
@@ -24,7 +24,7 @@ from long_document import NAME, make_document, serve_passages
 
 pytestmark = pytest.mark.enable_socket
 
-MEGABYTES = 5
+MEGABYTES = 2
 MAX_NODES = 2_500
 SECTION = """## Section {0}
 
@@ -79,10 +79,10 @@ class Long:
 def long(seed_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Long]:
     folder = tmp_path_factory.mktemp("long")
     index, store = folder / "index", folder / "store"
-    shutil.copytree(seed_index, index)
+    copy_index(seed_index, index)
     store.mkdir()
     whole, passages = make_document(MEGABYTES * 1_000_000)
-    markdown = document("# Sections\n\n" + "".join(SECTION.format(number) for number in range(1_500)), "long.md")
+    markdown = document("# Sections\n\n" + "".join(SECTION.format(number) for number in range(750)), "long.md")
     sections = split_passages(markdown)
     with PassageStoreWriter(store) as writer:
         writer.add(markdown, sections)

@@ -1,5 +1,6 @@
 """Opening an answer shows the cited sentence: whole, in the visible part of its pane, near the upper third."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tests.browser.asking import MET, marked
 from tests.browser.corpus import HOSTILE_NAME
 from tests.conftest import SEEDS
 from tests.support.server import listening
+from tests.support.torture import sizes
 
 pytestmark = pytest.mark.enable_socket
 
@@ -29,6 +31,7 @@ VIEWPORTS: tuple[ViewportSize, ...] = (
 NAMES = [f"{viewport['width']}x{viewport['height']}" for viewport in VIEWPORTS]
 ROUNDING = 1  # pixel
 REPETITIONS = 105  # of the seed report's 48 sentences: 5,040
+each_sentence = sizes("every", 3, 1)
 
 # Waits until a citation's sentence is marked and the page has settled for two frames, and measures where it is.
 MEASURE = """async (citation) => {
@@ -115,14 +118,16 @@ def go_to(page: Page, address: str) -> None:
     page.click(".brand")
 
 
-def ranked_citations(page: Page, address: str) -> list[str | None]:
-    """Ask so that every sentence is an answer; return the citation of each answer that stands in the seed report."""
+def ranked_citations(page: Page, address: str) -> dict[int, str]:
+    """Ask so that every sentence is an answer; return the citations of the seed report's sentences by rank."""
     sentences = citations_in(page, address, "meeting.txt")
     page.goto(f"{address}/?q={quote(MET)}&k=100")
     expect(page.locator(".answer").first).to_be_visible()
     expect(page.locator("#question")).to_be_focused()
     ranked = page.evaluate("[...document.querySelectorAll('.answer')].map((answer) => answer.dataset.citation)")
-    return [citation if citation in sentences else None for citation in ranked]
+    of_report = {rank: citation for rank, citation in enumerate(ranked) if citation in sentences}
+    assert len(of_report) == 48
+    return of_report
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +136,7 @@ def long_document(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     documents, index = (tmp_path_factory.mktemp(name) for name in ("long", "long-index"))
     report = (SEEDS / "meeting.txt").read_text("utf-8").rstrip()
     (documents / "long.txt").write_text(f"{report}\n" * REPETITIONS, "utf-8")
-    shutil.copytree(exported, index, dirs_exist_ok=True)
+    shutil.copytree(exported, index, dirs_exist_ok=True, copy_function=os.link)
     build(documents, index, DEFAULT_MODEL)
     with listening(create_app(load_settings(documents=documents, index=index))) as (host, port):
         yield f"http://{host}:{port}"
@@ -143,49 +148,54 @@ def sized_page(page: Page, request: pytest.FixtureRequest) -> Page:
     return page
 
 
-def test_every_sentence_opened_by_its_link_is_in_view(sized_page: Page, served: str) -> None:
+@each_sentence
+def test_every_sentence_opened_by_its_link_is_in_view(sized_page: Page, served: str, every: int) -> None:
     positions = {}
-    for number, citation in enumerate(citations_in(sized_page, served, "meeting.txt")):
+    for number, citation in enumerate(citations_in(sized_page, served, "meeting.txt")[::every]):
         sized_page.goto(f"{served}/?cite={citation}", wait_until="commit")
-        positions[f"sentence {number}"] = measure(sized_page, citation)
-    assert len(positions) == 48
+        positions[f"sentence {number * every}"] = measure(sized_page, citation)
+    assert len(positions) == 48 // every
     require_in_view(positions)
 
 
-def test_every_sentence_opened_by_a_click_on_its_answer_is_in_view(sized_page: Page, served: str) -> None:
+@each_sentence
+def test_every_sentence_opened_by_a_click_on_its_answer_is_in_view(sized_page: Page, served: str, every: int) -> None:
     positions = {}
-    for rank, citation in enumerate(ranked_citations(sized_page, served)):
-        if citation:
-            sized_page.locator(".answer .open").nth(rank).click()
-            positions[f"answer {rank}"] = measure(sized_page, citation)
-            sized_page.keyboard.press("Escape")  # so that the next one opens the document anew
-    assert len(positions) == 48
+    for rank, citation in [*ranked_citations(sized_page, served).items()][::every]:
+        sized_page.locator(".answer .open").nth(rank).click()
+        positions[f"answer {rank}"] = measure(sized_page, citation)
+        sized_page.keyboard.press("Escape")  # so that the next one opens the document anew
+    assert len(positions) == 48 // every
     require_in_view(positions)
 
 
-def test_every_sentence_opened_by_enter_on_its_answer_is_in_view(sized_page: Page, served: str) -> None:
+@each_sentence
+def test_every_sentence_opened_by_enter_on_its_answer_is_in_view(sized_page: Page, served: str, every: int) -> None:
     positions = {}
-    for rank, citation in enumerate(ranked_citations(sized_page, served)):
-        sized_page.keyboard.press("ArrowDown")
-        if citation:
-            sized_page.keyboard.press("Enter")
-            positions[f"answer {rank}"] = measure(sized_page, citation)
-            sized_page.keyboard.press("Escape")
-    assert len(positions) == 48
+    at = -1
+    for rank, citation in [*ranked_citations(sized_page, served).items()][::every]:
+        for _ in range(at, rank):
+            sized_page.keyboard.press("ArrowDown")
+        at = rank
+        sized_page.keyboard.press("Enter")
+        positions[f"answer {rank}"] = measure(sized_page, citation)
+        sized_page.keyboard.press("Escape")
+    assert len(positions) == 48 // every
     require_in_view(positions)
 
 
-def test_every_sentence_chosen_in_its_document_is_in_view(page: Page, served: str) -> None:
+@each_sentence
+def test_every_sentence_chosen_in_its_document_is_in_view(page: Page, served: str, every: int) -> None:
     sentences = citations_in(page, served, "meeting.txt")
     page.goto(f"{served}/?q={quote(MET)}&cite={sentences[0]}")
     positions = {"opened": measure(page, sentences[0])}
-    for number, citation in enumerate(sentences):
+    for number, citation in [*enumerate(sentences)][::every]:
         if number % 2:
             page.locator("#reader .sentence").nth(number).click()
         else:
             page.locator("#reader .sentence").nth(number).press("Enter")
         positions[f"sentence {number}"] = measure(page, citation)
-    assert len(positions) == 49
+    assert len(positions) == 1 + 48 // every
     require_in_view(positions)
 
 

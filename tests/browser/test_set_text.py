@@ -1,6 +1,7 @@
 """How a document is set: Markdown without its markers, who speaks and when, and where each character stands."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL, NO_RERANKER
 from tests.support.server import listening
 from tests.support.texts import document, texts
+from tests.support.torture import sizes
 
 pytestmark = pytest.mark.enable_socket
 
@@ -76,7 +78,7 @@ SET = """async ({ text, passages, id }) => {
 def plan(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     documents, index = (tmp_path_factory.mktemp(name) for name in ("plan", "plan-index"))
     (documents / "plan.md").write_text(PLAN)
-    shutil.copytree(exported, index, dirs_exist_ok=True)
+    shutil.copytree(exported, index, dirs_exist_ok=True, copy_function=os.link)
     build(documents, index, DEFAULT_MODEL)
     with listening(create_app(load_settings(documents=documents, index=index, reranker=NO_RERANKER))) as (host, port):
         yield f"http://{host}:{port}"
@@ -161,8 +163,9 @@ def test_an_answer_from_markdown_is_set_and_the_words_that_match_are_marked(page
     assert "voted" in voted.locator(".sentence mark").all_text_contents()
 
 
-def test_every_character_and_every_sentence_is_set_once_whatever_the_text(page: Page) -> None:
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@sizes("examples", 100, 300)
+def test_every_character_and_every_sentence_is_set_once_whatever_the_text(page: Page, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(texts | st.just(PLAN), st.sampled_from(["a.md", "a.txt"]))
     def check(text: str, name: str) -> None:
         passages = split_passages(document(text, name))

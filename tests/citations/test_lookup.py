@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 from collections import Counter
@@ -181,7 +182,7 @@ folders = st.dictionaries(st.sampled_from(["a.txt", "b.txt", "c.md"]), sentences
 def test_every_id_ever_issued_resolves_with_a_true_status(exported: Path, states: list[dict[str, list[str]]]) -> None:
     with TemporaryDirectory() as root:
         index, documents = Path(root) / "index", Path(root) / "documents"
-        shutil.copytree(exported, index)
+        shutil.copytree(exported, index, copy_function=os.link)
         documents.mkdir()
         archive = Archive(documents, index, lambda documents, index: build(documents, index, DEFAULT_MODEL))
         issued: dict[str, Passage] = {}

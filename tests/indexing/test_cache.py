@@ -20,6 +20,7 @@ from sourceline.indexing.cache import ChunkCache
 from tests.conftest import Rebuild
 from tests.support.chunks import made_up_chunk, same_chunk
 from tests.support.index_folder import leftovers, put
+from tests.support.torture import sizes
 
 FILE = "chunks.sqlite"
 DIM = 8
@@ -135,13 +136,14 @@ def test_a_folder_in_place_of_the_cache_is_an_error_and_is_not_removed(tmp_path:
     assert (tmp_path / FILE).is_dir()
 
 
-def test_whatever_bit_is_flipped_a_chunk_is_right_or_absent_and_can_be_put_again(tmp_path: Path) -> None:
+@sizes("flips", 40, 200)
+def test_whatever_bit_is_flipped_a_chunk_is_right_or_absent_and_can_be_put_again(tmp_path: Path, flips: int) -> None:
     chunks = {b"key %d" % number: chunk(number % 30 + 1, number) for number in range(60)}
     with ChunkCache(tmp_path) as cache:
         cache.put(chunks.items())
     whole = (tmp_path / FILE).read_bytes()
     positions = random.Random(0)
-    for _ in range(200):
+    for _ in range(flips):
         damaged = bytearray(whole)
         damaged[positions.randrange(len(whole))] ^= 1 << positions.randrange(8)
         (tmp_path / FILE).write_bytes(damaged)

@@ -16,6 +16,7 @@ from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
 from tests.support.index_folder import cite, copy_index, current_texts, leftovers, put
 from tests.support.killed_builds import killed_builds, published_after, run_python, sample, steps_of, whole_after
+from tests.support.torture import sizes
 
 OLD = {
     "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks badly.\n",
@@ -68,8 +69,9 @@ def require_old_or_new(index: Path) -> str:
     return "new" if new else "old"
 
 
+@sizes("every", 4, 1)
 def test_a_first_build_killed_before_any_step_leaves_no_snapshot_or_the_new_one(
-    documents: Path, exported: Path, tmp_path: Path
+    documents: Path, exported: Path, tmp_path: Path, every: int
 ) -> None:
     put(documents, NEW)
 
@@ -88,15 +90,16 @@ def test_a_first_build_killed_before_any_step_leaves_no_snapshot_or_the_new_one(
         return state
 
     steps = steps_of(documents, copy_index(exported, tmp_path / "whole"))
-    numbers = sample(steps, but=WRITERS)
+    numbers = sample(steps, every, but=WRITERS)
     with killed_builds() as build_killed, ThreadPoolExecutor(os.cpu_count()) as pool:
         states = list(pool.map(kill_before, numbers))
     # Without a snapshot before, the whole one is served, as if CURRENT was lost.
     assert states == ["none" if number <= whole_after(steps) else "new" for number in numbers]
 
 
+@sizes("every", 4, 1)
 def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_snapshot(
-    documents: Path, index: Path, rebuild: Rebuild, tmp_path: Path
+    documents: Path, index: Path, rebuild: Rebuild, tmp_path: Path, every: int
 ) -> None:
     for _ in range(2):  # two snapshots, so that the one to come removes one
         put(documents, OLD)
@@ -114,7 +117,7 @@ def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_snap
 
     steps = steps_of(documents, copy_index(index, tmp_path / "whole"))
     assert {step.split(".")[0] for step in steps} >= {*WRITERS, "durable", "writer", "cache", "ledger"}
-    numbers = sample(steps)
+    numbers = sample(steps, every)
     with killed_builds() as build_killed, ThreadPoolExecutor(os.cpu_count()) as pool:
         states = list(pool.map(kill_before, numbers))
     assert states == ["old" if number <= published_after(steps) else "new" for number in numbers]

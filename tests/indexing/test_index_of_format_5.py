@@ -26,6 +26,7 @@ from sourceline.types import DEFAULT_MODEL, Citation, PassageInContext
 from tests.conftest import Rebuild
 from tests.support.index_folder import contents, copy_index, ledger_lines, ledger_of, leftovers, put, snapshot_names
 from tests.support.killed_builds import killed_builds, published_after, sample, steps_of
+from tests.support.torture import sizes
 
 FIXTURE = Path(__file__).parent / "index_of_format_5"
 OLD_DOCUMENTS = FIXTURE / "documents"
@@ -299,12 +300,13 @@ def test_a_build_that_cannot_publish_leaves_an_old_index_beside_the_ledger_that_
     require_that_every_id_resolves_as_before(old)
 
 
+@sizes("every", 4, 1)
 def test_a_rebuild_killed_before_any_step_leaves_an_old_index_or_the_new_snapshot(
-    exported: Path, tmp_path: Path
+    exported: Path, tmp_path: Path, every: int
 ) -> None:
     steps = steps_of(OLD_DOCUMENTS, copy_old_index(exported, tmp_path / "whole"))
     # How the others write does not depend on what was there before, and other tests kill builds in them.
-    numbers = sample(steps, but=WRITERS)
+    numbers = sample(steps, every, but=WRITERS)
     published = published_after(steps)
 
     def kill_before(step: int) -> None:

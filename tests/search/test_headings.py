@@ -1,5 +1,6 @@
 """Headings are context, never answers."""
 
+import os
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -92,7 +93,7 @@ def test_every_passage_but_headings_is_an_answer_and_every_id_resolves(
 ) -> None:
     with TemporaryDirectory() as root:
         index, documents = Path(root) / "index", Path(root) / "documents"
-        shutil.copytree(exported, index)
+        shutil.copytree(exported, index, copy_function=os.link)
         documents.mkdir()
         for name, texts in {"z.md": ["# Always", "Something is here."], **files}.items():
             (documents / name).write_text("\n\n".join(texts))

@@ -1,5 +1,6 @@
 """A server in this process, over a small corpus with awkward names."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def corpus_index(corpus: Path, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus, indexed. Not to be written to."""
-    index = tmp_path_factory.mktemp("corpus-index") / "index"
-    shutil.copytree(exported, index)
+    index = shutil.copytree(exported, tmp_path_factory.mktemp("corpus-index") / "index", copy_function=os.link)
     Index.build(corpus, index)
     return index
 

@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from starlette.types import Receive, Scope, Send
 
 from sourceline.index.snapshot import build_lock
+from tests.support.torture import sizes
 
 ROUTES = [
     ("POST", "/v1/ask"),
@@ -61,11 +62,14 @@ NOT_FITTING = [
 ]
 
 
+@sizes("examples", 40, 200)
 @pytest.mark.parametrize(("method", "path", "mode"), [*FITTING, *NOT_FITTING])
 def test_every_answer_is_one_that_is_documented(
-    api: OpenApiSchema, method: str, path: str, mode: GenerationMode
+    api: OpenApiSchema, method: str, path: str, mode: GenerationMode, examples: int
 ) -> None:
-    @settings(max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(case=api[path][method].as_strategy(generation_mode=mode))
     def answer(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate()

@@ -15,9 +15,8 @@ import pytest
 from sourceline.index.snapshot import current_id
 from tests.conftest import Rebuild
 from tests.support.api import wait_until
+from tests.support.torture import sizes
 
-QUESTIONS = 200
-REBUILDS = 10
 Texts = dict[str, str]
 
 
@@ -78,15 +77,15 @@ def wait_until_served(port: int, snapshot: str) -> None:
 class Asker(threading.Thread):
     """Asks until it is to stop, and at least its share; keeps every answer and every failure."""
 
-    def __init__(self, port: int, stop: threading.Event) -> None:
+    def __init__(self, port: int, share: int, stop: threading.Event) -> None:
         super().__init__()
-        self._port, self._ended = port, stop
+        self._port, self._share, self._ended = port, share, stop
         self.answers: list[dict[str, Any]] = []
         self.failures: list[object] = []
 
     def run(self) -> None:
         questions = ("How much does the bridge cost?", "Who read the minutes?", "How did visitors come?")
-        while len(self.answers) < QUESTIONS // 2 or not self._ended.is_set():
+        while len(self.answers) < self._share or not self._ended.is_set():
             question = questions[len(self.answers) % len(questions)]
             try:
                 status, answer = request(self._port, "POST", "/v1/ask", {"question": question, "k": 10})
@@ -118,18 +117,19 @@ def assert_true_status(citation: dict[str, Any], texts: Texts) -> None:
 
 
 @pytest.mark.enable_socket
+@sizes("rebuilds, questions", (4, 60), (10, 200))
 def test_no_question_fails_and_every_citation_resolves_while_edited_documents_are_rebuilt(
-    documents: Path, index: Path, rebuild: Rebuild
+    documents: Path, index: Path, rebuild: Rebuild, rebuilds: int, questions: int
 ) -> None:
     folders = ["--documents", str(documents), "--index", str(index)]
     write(documents, texts_of_round(0))
     published = {rebuild(documents, index).snapshot: texts_of_round(0)}
     with served(folders) as (process, port):
         stop = threading.Event()
-        askers = [Asker(port, stop), Asker(port, stop)]
+        askers = [Asker(port, questions // 2, stop) for _ in range(2)]
         for asker in askers:
             asker.start()
-        for number in range(1, REBUILDS + 1):
+        for number in range(1, rebuilds + 1):
             write(documents, texts_of_round(number))
             if number % 2:
                 rebuild_over_http(port)
@@ -146,8 +146,8 @@ def test_no_question_fails_and_every_citation_resolves_while_edited_documents_ar
             asker.join()
         answers = [answer for asker in askers for answer in asker.answers]
         assert [failure for asker in askers for failure in asker.failures] == []
-        assert len(answers) >= QUESTIONS
-        assert len(published) == REBUILDS + 1
+        assert len(answers) >= questions
+        assert len(published) == rebuilds + 1
         passages = {passage["citation"]: passage for answer in answers for passage in answer["passages"]}
         for answer in answers:
             for passage in answer["passages"]:
@@ -157,7 +157,7 @@ def test_no_question_fails_and_every_citation_resolves_while_edited_documents_ar
         assert status == 200
         for citation in lookup["citations"]:
             assert citation["text"] == passages[citation["citation"]]["text"]
-            assert_true_status(citation, texts_of_round(REBUILDS))
+            assert_true_status(citation, texts_of_round(rebuilds))
         statuses = {citation["status"] for citation in lookup["citations"]}
         assert statuses == {"current", "moved", "changed", "removed"}
         assert len(os.listdir(f"/proc/{process}/fd")) <= descriptors + 4

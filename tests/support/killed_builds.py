@@ -4,6 +4,7 @@ Run as a program, this module builds in a process that kills itself before a giv
 steps. A step is a call into compiled code that writes: to a file, a folder, a database or an index.
 """
 
+import gc
 import json
 import os
 import pathlib
@@ -67,6 +68,8 @@ def build_and_die(documents: Path, index: Path, kill_before: int | None) -> None
                     os.kill(os.getpid(), signal.SIGKILL)
                 steps.append(name)
 
+    # Up to Python 3.11.2, the collector crashes in a generator that is profiled (python/cpython#101975).
+    gc.disable()
     threading.setprofile(profile)
     sys.setprofile(profile)
     build(documents, index, DEFAULT_MODEL)
@@ -129,9 +132,13 @@ def steps_of(documents: Path, index: Path) -> list[str]:
     return steps
 
 
-def sample(steps: Sequence[str], but: tuple[str, ...] = ()) -> list[int]:
-    """Return the numbers of the steps to die before: the first of each name, and around the end and publishing."""
-    numbers = {steps.index(name) for name in steps if not name.startswith(but)}
+def sample(steps: Sequence[str], every: int, but: tuple[str, ...] = ()) -> list[int]:
+    """Return the numbers of the steps to die before: around the end and publishing, and the first of every name.
+
+    Of the latter, only each so manyth one is taken.
+    """
+    firsts = sorted({steps.index(name) for name in steps if not name.startswith(but)})
+    numbers = {*firsts[::every]}
     for step in (whole_after(steps), published_after(steps)):
         numbers |= {step, step + 1}
     return sorted(numbers)

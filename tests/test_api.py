@@ -829,5 +829,5 @@ def test_an_index_that_was_open_before_a_fork_says_so_instead_of_hanging(built: 
         os.waitpid(child, 0)
         with open(reading, encoding="utf-8") as pipe:
             told = pipe.read().split("\n")
-        assert told == [f"the index {built} was opened before a fork: open it in each process"] * 3
+        assert told == [f"the index {built} was opened before this process was forked: open it in each process"] * 3
         assert index.ask(QUESTION, 1).hits[0].passage.text == BRIDGE

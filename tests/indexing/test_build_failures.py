@@ -208,8 +208,8 @@ def hold(data: bytes) -> Callable[[Path], object]:
 def after_the_scan(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen between the scan of the documents folder and the reading of the documents."""
 
-    def scan(folder: Path, max_bytes: int) -> FolderScan:
-        result = scan_folder(folder, max_bytes)
+    def scan(folder: Path, max_bytes: int, follow_links: bool) -> FolderScan:
+        result = scan_folder(folder, max_bytes, follow_links)
         happens()
         return result
 

@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "sourceline")
-PATIENCE_SECONDS = 60  # for what is to happen soon
+PATIENCE_SECONDS = 120  # for an answer, also of a busy machine
+START_SECONDS = 600  # for a server that may build first
 _ADDRESS = re.compile(r"Sourceline answers at http://127\.0\.0\.1:(\d+)")
 
 
@@ -178,7 +179,7 @@ def start_server(log_file: Path, *arguments: object, before: Sequence[str] = ())
             stdin=subprocess.DEVNULL,
             env=environment(),
         )
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         said = log_file.read_text("utf-8", errors="replace")
         if address := _ADDRESS.search(said):
@@ -188,4 +189,4 @@ def start_server(log_file: Path, *arguments: object, before: Sequence[str] = ())
         time.sleep(0.05)
     process.kill()
     process.wait()
-    raise UnexpectedError(f"the server did not start in {PATIENCE_SECONDS} s: {said.strip()}")
+    raise UnexpectedError(f"the server did not start in {START_SECONDS} s: {said.strip()}")

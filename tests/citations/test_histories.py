@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,13 @@ class Histories(RuleBasedStateMachine):
         self._folder.write()
         self._truth.attempt(self._folder.corpus)
         kept = self._work / "kept"
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, suppress(KilledError):
             die_before(step, patch, lambda: copy(self._index, kept))
-            try:
-                Index.build(self._folder.path, self._index)
-            except KilledError:
-                # Whatever it tidied up on its way out, a process that is killed does not.
-                shutil.rmtree(self._index)
-                kept.rename(self._index)
+            Index.build(self._folder.path, self._index)
+        if kept.exists():
+            # Whatever it tidied up on its way out, a process that is killed does not.
+            shutil.rmtree(self._index)
+            kept.rename(self._index)
         self._check()
 
     @precondition(lambda self: len(self._truth.kept) > 1)

@@ -23,6 +23,7 @@ from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.loader import DocumentReader
 from sourceline.types import ParsedFile
 
+TRACEBACK = "Traceback (most recent call last)"
 EXAMPLES = 200  # before the clock is looked at
 SLOW_SECONDS = 10  # for a file of some KB
 REQUEST_SECONDS = 40  # the server gives a client 30 for a body
@@ -120,8 +121,8 @@ def run(minutes: int, seed_: int, work: Path, encoders: Path) -> Findings:
         describe(served, minutes, seed_, findings)
         if served.process.poll() is not None:
             findings.false.append(f"the server ended with {served.process.returncode}")
-        if "Traceback" in served.log:
-            findings.false.append(f"the server's log has a traceback: {served.log[-500:]}")
+        if TRACEBACK in served.log:
+            findings.false.append(f"the server's log has a traceback: {served.log.split(TRACEBACK)[1][:2_000]}")
     return findings
 
 

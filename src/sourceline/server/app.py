@@ -101,8 +101,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = threads
     # Full collections leave out what lives as long as the process: going through it would stop a request.
     gc.freeze()
-    # A request leaves some forty objects that refer to each other, of asyncio and h11. Those that made for a quick start
-    # would let 50,000 objects pile up before the first of them is freed: memory would grow by 2 kB a request for hours.
+    # A request leaves some forty objects that refer to each other, of asyncio and h11. The thresholds that make for a
+    # quick start would let 50,000 pile up before they are freed: 2 kB a request, which looks like a leak for long.
     gc.set_threshold(*COLLECT_AFTER)
     yield
     if watch:

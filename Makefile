@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve test lint check bench
+.PHONY: serve test lint check bench torture
 
 serve: .venv/serve.stamp
 	@$(BIN)/sourceline serve
@@ -22,6 +22,9 @@ check: test lint
 bench: .venv/test.stamp
 	@$(BIN)/sourceline rebuild-index
 	@$(BIN)/python benchmarks/serving.py
+
+torture: .venv/test.stamp
+	@$(BIN)/python benchmarks/torture.py all
 
 .venv/serve.stamp: pyproject.toml constraints.txt
 	@echo "Installing into .venv; the first time takes some minutes."

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -54,6 +55,20 @@ def test_when_the_app_ends_the_index_is_closed(corpus: Path, corpus_index: Path)
     with pytest.raises(ClosedError):
         app.state.live_index.index.ask("Who?")
     assert client_of(app).get("/readyz").status_code == 503
+
+
+def test_what_requests_leave_does_not_pile_up(corpus: Path, corpus_index: Path) -> None:
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)  # as for the start
+    try:
+        with client_of(create_app(load_settings(documents=corpus, index=corpus_index))) as client:
+            piled_up = []
+            for _ in range(200):
+                assert client.get("/healthz").status_code == 200
+                piled_up.append(gc.get_count()[0])
+    finally:
+        gc.set_threshold(*thresholds)
+    assert max(piled_up) < 2_000
 
 
 def test_importing_the_server_changes_no_library() -> None:

@@ -1,4 +1,7 @@
+import gc
 import logging
+import os
+import weakref
 from pathlib import Path
 
 import pytest
@@ -77,6 +80,35 @@ def test_answers_under_way_keep_the_snapshot_that_they_began_with(bridge: Settin
     assert not (bridge.index / SNAPSHOTS / began).exists()
     assert next(answers).hits[0].passage.text == "The bridge opens on Monday."
     assert first_text(live_index.index) == "The bridge opens on Thursday."
+
+
+def test_nothing_of_a_snapshot_is_kept_once_another_is_served(bridge: Settings, rebuild: Rebuild) -> None:
+    live_index = LiveIndex(bridge)
+    monday = citation_id("a.txt", "The bridge opens on Monday.", 0)
+    assert first_text(live_index.index) == live_index.cite(monday).cited.passage.text
+    live_index.changes()
+    view = live_index.index._view
+    assert view
+    parts = [view, view.searcher, view.snapshot.dense, view.snapshot.bm25, view.snapshot.tokens, view.snapshot.passages]
+    alive, before = [weakref.ref(part) for part in parts], view.snapshot.id
+    del view, parts
+    assert before in open_files()
+    (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    rebuild(bridge.documents, bridge.index)
+    gc.disable()  # what would wait for garbage collection stays for long
+    try:
+        live_index.refresh()
+        assert [part() for part in alive] == [None] * len(alive)
+        wait_until(lambda: before not in open_files())  # tantivy has a thread that lets go of them
+    finally:
+        gc.enable()
+    assert live_index.index.snapshot.id in open_files()
+
+
+def open_files() -> str:
+    """Return the names of all files that this process has open or mapped."""
+    descriptors = [os.readlink(link.path) for link in os.scandir("/proc/self/fd") if os.path.lexists(link.path)]
+    return "\n".join([*descriptors, Path("/proc/self/maps").read_text()])
 
 
 def test_a_damaged_snapshot_does_not_replace_the_one_that_is_served(bridge: Settings, rebuild: Rebuild) -> None:

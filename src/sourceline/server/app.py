@@ -21,6 +21,8 @@ from sourceline.server.routes import ask, citations, documents, index, operation
 from sourceline.server.watch import WatchThread
 
 MAX_BODY_BYTES = 64 * 1024
+# Python's own thresholds of garbage collection, which ``__main__`` raises for the start.
+COLLECT_AFTER = 700, 10, 10
 DESCRIPTION = "Ask a question about your documents; get the exact sentences that answer it, with citations that last."
 TAGS = [
     {"name": "questions", "description": "Ask a question, get the sentences that answer it."},
@@ -99,6 +101,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = threads
     # Full collections leave out what lives as long as the process: going through it would stop a request.
     gc.freeze()
+    # A request leaves some forty objects that refer to each other, of asyncio and h11. The thresholds that make for a
+    # quick start would let 50,000 pile up before they are freed: 2 kB a request, which looks like a leak for long.
+    gc.set_threshold(*COLLECT_AFTER)
     yield
     if watch:
         watch.stop()

@@ -128,6 +128,10 @@ def test_a_file_that_is_no_mail_is_refused() -> None:
         mail.parse(b"The crane is red.\n")
 
 
+def test_an_address_that_ends_too_early_is_shown_as_it_is() -> None:
+    assert mail_of("It leaks.", "From: a@\nSubject: Crane").text.splitlines()[0] == "From: a@"
+
+
 def test_an_attached_mail_is_named_by_its_subject() -> None:
     inner, outer = EmailMessage(), EmailMessage()
     inner["Subject"] = "The old\n rope".replace("\n", "")

@@ -87,7 +87,11 @@ def _header(message: EmailMessage, name: str) -> str | None:
     """Return a header, decoded; it is a string and more."""
     for key, raw in message.raw_items():
         if key.lower() == name.lower():
-            header: str = policy.default.header_fetch_parse(key, str(raw)[:_LONGEST_HEADER])
+            text = str(raw)[:_LONGEST_HEADER]
+            try:
+                header: str = policy.default.header_fetch_parse(key, text)
+            except IndexError:  # Python's parser of addresses looks behind the end of "a@"
+                return _one_line(text)
             return header
     return None
 

@@ -23,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
-import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Page, sync_playwright
 
@@ -32,7 +31,7 @@ from sourceline.config import load_settings
 from sourceline.ids import citation_id
 from sourceline.index.passage_store import PassageStore, PassageStoreWriter
 from sourceline.server.app import create_app
-from sourceline.server.protocol import http_config
+from sourceline.server.protocol import http_server
 from sourceline.types import NO_RERANKER, Document, Location, Passage
 
 NAME = "long.txt"
@@ -128,7 +127,7 @@ def serve_passages(app: FastAPI, folder: Path) -> None:
 @contextmanager
 def listening(app: FastAPI) -> Iterator[int]:
     """Serve an app on a free port, in a thread; yield the port."""
-    server = uvicorn.Server(http_config(app))
+    server = http_server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = Thread(target=server.run, args=([listener],))
         thread.start()

@@ -5,6 +5,7 @@ import pytest
 
 from sourceline.config import Settings, load_settings
 from sourceline.errors import SettingsError
+from sourceline.logs import LogFormat
 from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, Backend
 
 DEFAULTS = {
@@ -19,6 +20,8 @@ DEFAULTS = {
     "workers": 1,
     "capacity": 64,
     "api_key": "",
+    "allowed_origins": "",
+    "log_format": LogFormat.TEXT,
     "watch": False,
     "allow_edits": False,
     "max_document_bytes": 100_000_000,
@@ -37,11 +40,27 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "workers": (2, "3", "4"),
     "capacity": (1, "2", "3"),
     "api_key": ("a", "b", "'c'"),
+    "allowed_origins": ("http://a", "https://b:1 https://c", "'http://[::1]:80'"),
+    "log_format": (LogFormat.TEXT, "json", "'text'"),
     "watch": (True, "True", "'True'"),
     "allow_edits": (True, "True", "'True'"),
     "max_document_bytes": (1, "2", "3"),
     "follow_links": (True, "True", "'True'"),
 }
+
+NO_ORIGINS = [
+    "*",
+    "null",
+    "example.org",
+    "https://example.org/",
+    "https://Example.org",
+    "ftp://a",
+    "https://a,https://b",
+]
+ORIGIN = (
+    "setting allowed_origins: Value error, an origin is written as https://wiki.example.org, in small letters and "
+    "without a path"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +140,8 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
         ("model = 5", "setting model: Input should be a valid string"),
         ("reranker = false", "setting reranker: Input should be a valid string"),
         ("backend = 'other'", "setting backend: Input should be 'onnx' or 'torch'"),
+        ("log_format = 'xml'", "setting log_format: Input should be 'text' or 'json'"),
+        *((f"allowed_origins = '{origin}'", ORIGIN) for origin in NO_ORIGINS),
         ("port 5", "sourceline.toml is not TOML: Expected '=' after a key in a key/value pair (at line 1, column 6)"),
     ],
 )

@@ -28,12 +28,19 @@ HOSTILE = {
     "a/": "no name in it begins with a dot",
     ".a.txt": "no name in it begins with a dot",
     ".git/a.txt": "no name in it begins with a dot",
-    "..\\a.txt": "no control characters and no backslashes",
-    "C:\\a.txt": "no control characters and no backslashes",
-    "a\0.txt": "no control characters and no backslashes",
-    "a\n.txt": "no control characters and no backslashes",
-    "a\x1b[31m.txt": "no control characters and no backslashes",
-    "a\x85.txt": "no control characters and no backslashes",
+    "..\\a.txt": "no backslashes, and nothing that cannot be seen",
+    "C:\\a.txt": "no backslashes, and nothing that cannot be seen",
+    "a\0.txt": "no backslashes, and nothing that cannot be seen",
+    "a\n.txt": "no backslashes, and nothing that cannot be seen",
+    "a\x1b[31m.txt": "no backslashes, and nothing that cannot be seen",
+    "a\x85.txt": "no backslashes, and nothing that cannot be seen",
+    "a\u202etxt.txt": "no backslashes, and nothing that cannot be seen",  # the direction of text
+    "a\u2067.txt": "no backslashes, and nothing that cannot be seen",
+    "a\u200b.txt": "no backslashes, and nothing that cannot be seen",  # zero width
+    "a\u200d.txt": "no backslashes, and nothing that cannot be seen",
+    "\ufeffa.txt": "no backslashes, and nothing that cannot be seen",
+    "a\u00ad.txt": "no backslashes, and nothing that cannot be seen",  # a soft hyphen
+    "a\u2028.txt": "no backslashes, and nothing that cannot be seen",  # a line end
     "a": "the format is not read",
     "txt": "the format is not read",
     "a.exe": "the format is not read",

@@ -1,6 +1,5 @@
 import doctest
 import json
-import logging
 import unicodedata
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from sourceline import text as module
 from sourceline.text import (
-    PrintableFormatter,
     escape_json,
     normalize_text,
     one_line,
@@ -133,13 +131,6 @@ def test_shown_text_has_the_same_length_and_nothing_that_a_terminal_obeys(text: 
     assert all(after in (before, " ") for before, after in zip(text, shown, strict=True))
     assert all(character in "\n\u200c\u200d" or character.isprintable() for character in shown)
     assert one_line(text) == shown.replace("\n", " ")
-
-
-def test_the_log_keeps_its_lines_and_nothing_in_it_is_obeyed_by_the_terminal() -> None:
-    hostile = "\x1b[2J\x1b]0;pwned\x07 \x9b31m\r\x08 \u202e\u2066"
-    record = logging.LogRecord("sourceline", logging.ERROR, "a.py", 1, "no %s\nhere", (hostile,), None)
-    harmless = " [2J ]0;pwned   31m     "
-    assert PrintableFormatter("sourceline: %(message)s").format(record) == f"sourceline: no {harmless}\nhere"
 
 
 def test_the_examples_of_the_module_hold() -> None:

@@ -1,10 +1,11 @@
 """The settings, from the command line, the environment and ``sourceline.toml``. Tests hold CLI and docs to them."""
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,9 +14,25 @@ from pydantic_settings import (
 )
 
 from sourceline.errors import SettingsError
-from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, DEFAULT_THRESHOLD, MAX_DOCUMENT_BYTES, Backend
+from sourceline.logs import LogFormat
+from sourceline.types import (
+    DEFAULT_MODEL,
+    DEFAULT_RERANKER,
+    DEFAULT_THRESHOLD,
+    MAX_DOCUMENT_BYTES,
+    Backend,
+)
 
 FILE = Path("sourceline.toml")
+
+
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
+
+
+def _require_origins(value: str) -> str:
+    if not all(_ORIGIN.fullmatch(origin) for origin in value.split()):
+        raise ValueError("an origin is written as https://wiki.example.org, in small letters and without a path")
+    return value
 
 
 class Settings(BaseSettings):
@@ -36,12 +53,21 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address to listen on; any but loopback needs api_key.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     workers: int = Field(1, ge=1, le=64, description="How many processes answer, each with an encoder of its own.")
-    capacity: int = Field(64, ge=1, description="How many requests a process takes in at once; more are answered 503.")
+    capacity: int = Field(64, ge=1, description="How many questions a process takes in at once; more are answered 503.")
     api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY.")
+    allowed_origins: Annotated[str, AfterValidator(_require_origins)] = Field(
+        "", description="Web pages of these origins, with blanks in between, may use the API from a browser."
+    )
+    log_format: LogFormat = Field(LogFormat.TEXT, description="How the server writes its log: text or json.")
     watch: bool = Field(False, description="Whether the server rebuilds the index when documents change.")
     allow_edits: bool = Field(False, description="Whether documents may be written over HTTP; needs api_key.")
     max_document_bytes: int = Field(MAX_DOCUMENT_BYTES, ge=1, description="A larger file is skipped, or refused.")
     follow_links: bool = Field(False, description="Whether links that lead out of the documents folder are read.")
+
+    @property
+    def origins(self) -> list[str]:
+        """What ``allowed_origins`` lists."""
+        return self.allowed_origins.split()
 
     @classmethod
     def settings_customise_sources(

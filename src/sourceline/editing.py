@@ -14,6 +14,9 @@ from sourceline.errors import CorpusError, EditError, UnknownDocumentError
 
 MAX_ID_CHARACTERS = 1_000
 MAX_NAME_BYTES = 255
+# Control characters, what is written without being seen (zero width, direction of text), and separators of lines: two
+# names could look the same, or one could pretend to be of another format.
+_UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
 _TOO_LONG = f"a document's id has at most {MAX_ID_CHARACTERS:,} characters, each name in it {MAX_NAME_BYTES} bytes"
 # Folders are opened one below the other, none through a link, so that nobody can move the way while it is walked.
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -34,8 +37,8 @@ def require_name(document_id: str) -> str:
     names = id_.split("/")
     if len(id_) > MAX_ID_CHARACTERS or any(len(name.encode()) > MAX_NAME_BYTES for name in names):
         raise EditError(_TOO_LONG)
-    if any(unicodedata.category(character) == "Cc" for character in id_) or "\\" in id_:
-        raise EditError("a document's id holds no control characters and no backslashes")
+    if any(unicodedata.category(character) in _UNSEEN for character in id_) or "\\" in id_:
+        raise EditError("a document's id holds no backslashes, and nothing that cannot be seen or turns text around")
     if any(not name or name.startswith(".") for name in names):
         raise EditError("a document's id is a path below the documents folder, and no name in it begins with a dot")
     if PurePosixPath(id_).suffix.lower() not in FORMATS:

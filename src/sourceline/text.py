@@ -1,7 +1,6 @@
 """Text that is compared, and text that a terminal may show."""
 
 import json
-import logging
 import re
 import unicodedata
 
@@ -142,19 +141,3 @@ def counted(number: int, noun: str) -> str:
     ('1 document', '1,200 documents')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-class PrintableFormatter(logging.Formatter):
-    """Log records without control characters: they may contain file names."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the lines of one record."""
-        return printable(super().format(record))
-
-
-def log_to_stderr() -> None:
-    """Show Sourceline's log on standard error, and other libraries' warnings."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(PrintableFormatter("sourceline: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("sourceline").setLevel(logging.INFO)

@@ -81,7 +81,7 @@ def test_it_builds_goes_on_and_reports_each_build_until_it_is_interrupted(docume
         (documents / "b.txt").write_text("The tower was sold in May.\n")
         command.wait_for("documents: 0 added, 1 changed, 0 unchanged, 1 removed")
         command.process.send_signal(signal.SIGINT)
-        assert command.process.wait(30) == 130
+        assert command.process.wait(30) == 0
     assert sum("it is empty" in line for line in command.printed) == 1
     assert not any("Traceback" in line for line in command.printed)
 
@@ -97,7 +97,7 @@ def test_sigterm_ends_it_at_once_and_a_second_watch_is_refused(
         assert (second.code, second.out) == (1, "")
         assert "sourceline: another process watches the documents" in " ".join(second.err.split())
         command.process.send_signal(signal.SIGTERM)
-        assert command.process.wait(30) == -signal.SIGTERM
+        assert command.process.wait(30) == 0
 
 
 @pytest.mark.parametrize("setting", ["true", "1"])

@@ -146,6 +146,34 @@ def test_any_object_is_answered_or_refused(client: TestClient, fields: dict[str,
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/ask?question=a&k=1&k=2",
+        "/v1/ask?question=a&question=a",
+        "/v1/documents?limit=1&limit=1",
+        "/v1/documents/meeting.txt?from=1&limit=9&from=1",
+        "/v1/index?a=1&a=2",
+    ],
+)
+def test_a_value_given_twice_is_refused(client: TestClient, path: str) -> None:
+    problem = assert_problem(client.get(path), 422)
+    message = "a parameter that takes one value is given more than once"
+    assert problem["errors"] == [{"location": "query", "message": message}]
+
+
+@pytest.mark.parametrize("path", ["/v1/ask?question=a&k=", "/v1/documents?cursor=", "/v1/documents/meeting.txt?from="])
+@pytest.mark.parametrize("value", ["%FF", "%ED%A0%80"])
+def test_a_query_that_is_no_text_is_refused(client: TestClient, path: str, value: str) -> None:
+    problem = assert_problem(client.get(f"{path}{value}"), 422)
+    assert problem["errors"] == [{"location": "query", "message": "the query string is not UTF-8"}]
+
+
+def test_what_may_be_given_several_times_is(client: TestClient) -> None:
+    path = "/v1/ask?question=Who+met+Pezeshkian?&document=none.txt&document=meeting.txt&speaker=a&speaker=b"
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
     "query",
     [
         "",

@@ -1,5 +1,6 @@
 """What happens below the app: slow clients, and bytes that are no request."""
 
+import functools
 import http.client
 import json
 import socket
@@ -41,11 +42,16 @@ def answer_at_length(request: Request) -> Response:
     return Response(LARGE)
 
 
+ROUTES = [
+    Route("/", echo, methods=["GET", "POST", "PUT"]),
+    Route("/wait", wait_a_second),
+    Route("/large", answer_at_length),
+]
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[Address]:
-    methods = ["GET", "POST", "PUT"]
-    routes = [Route("/", echo, methods=methods), Route("/wait", wait_a_second), Route("/large", answer_at_length)]
-    with listening(Starlette(routes=routes)) as address:
+    with listening(Starlette(routes=ROUTES)) as address:
         yield address
 
 
@@ -165,6 +171,18 @@ def test_a_client_that_takes_nothing_of_its_answer_is_left(address: Address, mon
         assert sum(map(len, iter(lambda: connection.recv(65536), b""))) < len(LARGE)
 
 
+def test_a_client_that_takes_next_to_nothing_is_left(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "STALL_BYTES", 25_000_000)
+    with socket.create_connection(address) as connection:
+        connection.sendall(GET.replace(b"/ ", b"/large ", 1))
+        received = 0
+        while part := connection.recv(1_000_000):
+            received += len(part)
+            time.sleep(0.05)  # at most 10 MB until the server looks
+    assert received < len(LARGE)
+
+
 def test_a_client_that_takes_its_answer_slowly_gets_all_of_it(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +216,99 @@ def test_a_request_that_could_be_read_in_two_ways_is_refused_and_so_is_what_foll
     address: Address, sent: bytes
 ) -> None:
     assert_refused(exchange(address, sent + GET), 400)
+
+
+def header(number: int, value: bytes = b"b") -> bytes:
+    return b"X-%d: %s\r\n" % (number, value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"".join(header(number) for number in range(100)),
+        b"".join(header(number) for number in range(20_000)),
+        header(1, b"a" * 33_000),
+        header(1, b"a" * 300_000),
+        b"".join(header(number, b"a" * 1_000) for number in range(40)),
+    ],
+    ids=["101", "20,000", "33 KB", "300 KB", "40 KB"],
+)
+def test_a_head_that_is_too_large_is_refused(address: Address, headers: bytes) -> None:
+    answer = exchange(address, GET[:-2] + headers + b"\r\n")
+    assert_refused(answer, 431)
+    assert b"at most 100 headers and 32,768 bytes" in answer
+
+
+def test_a_head_that_never_ends_is_refused(address: Address) -> None:
+    with socket.create_connection(address) as connection:
+        connection.sendall(GET[:-2] + b"X: ")
+        for _ in range(40):
+            connection.sendall(b"a" * 1_000)
+        assert_refused(b"".join(iter(lambda: connection.recv(65536), b"")), 431)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"".join(header(number) for number in range(99)), header(1, b"a" * 32_000)],
+    ids=["100", "32 KB"],
+)
+def test_a_head_that_is_large_is_read(address: Address, headers: bytes) -> None:
+    with socket.create_connection(address) as connection:
+        connection.sendall(GET[:-2] + headers + b"\r\n")
+        assert connection.recv(65536).endswith(b"answered")
+
+
+def test_beyond_the_limit_the_connection_that_has_waited_longest_makes_room(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(socket.create_connection(address)) for _ in range(3)]
+        waiting[0].sendall(GET)  # answered, so that it has waited for less long than the others
+        assert waiting[0].recv(65536).endswith(b"answered")
+        working = stack.enter_context(socket.create_connection(address))
+        working.sendall(GET.replace(b"/ ", b"/wait ", 1))
+        waiting[2].sendall(GET[:20])  # half a head, which is no request
+        monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 4)
+        for closed in (waiting[1], waiting[2]):
+            new = stack.enter_context(socket.create_connection(address))
+            new.sendall(GET)
+            assert new.recv(65536).endswith(b"answered")
+            assert closed.recv(1) == b""
+        assert working.recv(65536).endswith(b"answered")
+        waiting[0].sendall(GET)
+        assert waiting[0].recv(65536).endswith(b"answered")
+
+
+def test_the_limit_of_connections_leaves_descriptors_for_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, connections in {100: 50, 1_024: 768, 1_000_000: 4_096}.items():
+        monkeypatch.setattr("resource.getrlimit", lambda _, limit=limit: (limit, limit))
+        assert protocol.connection_limit() == connections
+
+
+def test_what_was_sent_before_the_server_stops_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 1)
+    with ExitStack() as stack:
+        with listening(Starlette(routes=ROUTES)) as address:
+            working, idle, half, silent = (stack.enter_context(socket.create_connection(address)) for _ in range(4))
+            working.sendall(GET.replace(b"/ ", b"/wait ", 1))
+            idle.sendall(GET)
+            assert idle.recv(65536).endswith(b"answered")
+            half.sendall(GET[:20])
+            last = stack.enter_context(socket.create_connection(address))
+            last.sendall(GET)
+            stop = stack.enter_context(ThreadPoolExecutor(1)).submit(send_later, idle, half)
+        stop.result()
+        for connection in (working, idle, half, last):
+            answer = b"".join(iter(functools.partial(connection.recv, 65536), b""))
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert answer.endswith(b"answered")
+        assert silent.recv(1) == b""
+
+
+def send_later(idle: socket.socket, half: socket.socket) -> None:
+    time.sleep(0.5)  # the server stops
+    half.sendall(GET[20:])
+    idle.sendall(GET)
 
 
 def test_a_thousand_slow_clients_keep_nobody_waiting(documents: Path, seed_index: Path) -> None:

@@ -1,5 +1,6 @@
 """A server in a process of its own, as people start it."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -103,7 +104,7 @@ def test_sigterm_ends_the_server(documents: Path, index: Path, rebuild: Rebuild)
         half_a_head = socket.create_connection(server.address)
         half_a_head.sendall(b"GET /healthz HTTP/1.1\r\n")
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait() == -signal.SIGTERM
+        assert server.process.wait() == 0
         assert server.process.stderr
         assert "Traceback" not in server.process.stderr.read()
         half_a_head.close()
@@ -134,6 +135,18 @@ def test_a_port_that_is_taken_is_one_line(documents: Path, index: Path) -> None:
     assert error == f"sourceline: cannot serve on 127.0.0.1, port {port}: Address already in use\n"
     assert process.returncode == 1
     assert current_id(index) is None
+
+
+def test_every_line_of_a_log_in_json_is_an_object(documents: Path, index: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start(documents, index, "--port", str(port), "--log-format", "json")
+        _, error = process.communicate()
+    assert process.returncode == 1
+    lines = [json.loads(line) for line in error.splitlines()]
+    assert [(line["level"], line["message"]) for line in lines] == [
+        ("error", f"cannot serve on 127.0.0.1, port {port}: Address already in use")
+    ]
 
 
 def test_a_port_taken_during_the_first_build_is_one_line(documents: Path, index: Path) -> None:

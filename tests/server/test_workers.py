@@ -1,11 +1,13 @@
 """Several processes that serve together, as people start them."""
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,12 +106,6 @@ def test_a_signal_ends_all(server: Running, number: signal.Signals) -> None:
     wait_until(lambda: not any(map(is_alive, [*workers, *builders])))
 
 
-def test_without_the_process_that_started_them_the_workers_end(server: Running) -> None:
-    workers = children(server.process.pid)
-    server.process.kill()
-    wait_until(lambda: not any(map(is_alive, workers)))
-
-
 def test_a_rebuild_is_seen_by_all_and_refused_by_all_while_it_runs(server: Running) -> None:
     accepted = request(server, "POST", "/v1/index/rebuild")
     assert accepted.status_code == 202
@@ -141,9 +137,88 @@ def test_a_rebuild_whose_worker_is_killed_has_failed_and_the_next_one_runs(serve
 
 
 @pytest.mark.parametrize("index", ["none", "killed"])
-def test_workers_that_do_not_live_are_given_up(index: str) -> None:
+def test_workers_that_do_not_live_are_given_up(index: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.support.dying_workers", index]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ended.stdout == "the workers do not stay alive\n"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 1
+    assert ended.stdout == "the workers do not stay alive: 10 died in 120 seconds\n"
     assert "Traceback" not in ended.stderr
-    assert ("sourceline: there is no index in none yet" in ended.stderr) == (index == "none")
+    assert ("ERROR sourceline.server.run: there is no index in none yet" in ended.stderr) == (index == "none")
+    assert not list(tmp_path.glob("sourceline-*"))
+
+
+def test_a_snapshot_that_is_damaged_under_the_workers_is_set_aside_and_the_one_before_is_served(
+    documents: Path, index: Path, rebuild: Rebuild
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    before = rebuild(documents, index).snapshot
+    (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
+    newest = rebuild(documents, index).snapshot
+    with running(documents, index, "--workers", "2") as server:
+        os.truncate(index / "snapshots" / newest / "tokens.codes", 0)
+
+        def texts() -> set[str]:
+            """Ask until nobody dies of it."""
+            try:
+                answers = [ask(server, f"When does the bridge open in {number}?") for number in range(8)]
+            except httpx2.TransportError:
+                return set()
+            return {answer["passages"][0]["text"] for answer in answers if answer["snapshot"] == before}
+
+        wait_until(lambda: texts() == {"The bridge opens on Monday."})
+        assert server.process.poll() is None
+
+
+def ask(server: Running, question: str) -> dict[str, Any]:
+    answer = httpx2.get(server.url + "/v1/ask", params={"question": question}, timeout=60).json()
+    assert isinstance(answer, dict)
+    return answer
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_nothing_is_left_behind_when_the_process_that_started_the_workers_ends(
+    documents: Path, seed_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with running(documents, seed_index, "--workers", "2") as server:
+        wait_until(lambda: len(children(server.process.pid)) == 2)
+        of_each(server, lambda: request(server, "GET", "/readyz"))
+        workers = children(server.process.pid)
+        assert len(list(tmp_path.glob("sourceline-serve-*"))) == 1
+        server.process.send_signal(number)
+        assert server.process.wait() == (0 if number == signal.SIGHUP else -signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, workers)))
+    assert not list(tmp_path.glob("sourceline-*"))
+
+
+def test_sigterm_resets_no_connection(server: Running) -> None:
+    """Clients ask all the time, on new connections and on kept ones, until nobody listens any more."""
+    answered: list[int] = []
+    failed: list[str] = []
+
+    def ask_on(keep: bool) -> None:
+        with closing(http.client.HTTPConnection(*server.address)) as connection:
+            while True:
+                try:
+                    connection.request("GET", "/v1/documents", headers={} if keep else {"Connection": "close"})
+                except ConnectionRefusedError:
+                    return
+                try:
+                    response = connection.getresponse()
+                    response.read()
+                    answered.append(response.status)
+                except OSError as error:
+                    failed.append(repr(error))
+                    return
+
+    clients = [threading.Thread(target=ask_on, args=(number % 2 == 0,)) for number in range(8)]
+    for client in clients:
+        client.start()
+    wait_until(lambda: len(answered) > 100)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait() == 0
+    for client in clients:
+        client.join()
+    assert failed == []
+    assert set(answered) <= {200, 503}

@@ -24,6 +24,7 @@ def main() -> None:
                 serve_with_workers(load_settings(index=Path(sys.argv[1]), workers=2), listener)
     except WorkerError as error:
         print(error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

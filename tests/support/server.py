@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
-from sourceline.server.protocol import http_config
+from sourceline.server.protocol import http_server
 
 Address = tuple[str, int]
 
@@ -66,7 +65,7 @@ def running(documents: Path, index: Path, *more: str) -> Iterator[Running]:
 @contextmanager
 def listening(app: ASGIApp) -> Iterator[Address]:
     """Serve an app in a thread, over the same protocol, until the block ends."""
-    server = uvicorn.Server(http_config(app))
+    server = http_server(app)
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

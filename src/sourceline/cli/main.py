@@ -1,6 +1,7 @@
 """The commands."""
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -11,14 +12,15 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sourceline import __version__
 from sourceline.config import Settings, load_settings
 from sourceline.errors import BuildRunningError, CorpusError, SourcelineError
-from sourceline.text import escape_json, log_to_stderr, one_line
+from sourceline.logs import LogFormat, log_to_stderr
+from sourceline.text import escape_json, one_line
 from sourceline.types import Backend, Mode
 
 if TYPE_CHECKING:  # rich is imported when something is shown
@@ -122,7 +124,7 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.", show_default="8080")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes.", show_default="1")] = None,
-    capacity: Annotated[int | None, typer.Option(min=1, help="Requests taken in at once.", show_default="64")] = None,
+    capacity: Annotated[int | None, typer.Option(min=1, help="Questions taken in at once.", show_default="64")] = None,
     watch: Annotated[
         bool | None, typer.Option("--watch", help="Rebuild the index when documents change.", show_default=False)
     ] = None,
@@ -130,14 +132,30 @@ def serve(
         bool | None,
         typer.Option("--allow-edits", help="Let documents be written over HTTP; needs a key.", show_default=False),
     ] = None,
+    log_format: Annotated[LogFormat | None, typer.Option(help="How the log is written.", show_default="text")] = None,
 ) -> None:
     """Serve the page and the API, after building the index if there is none."""
     settings: Settings = context.obj(
-        host=host, port=port, workers=workers, capacity=capacity, watch=watch, allow_edits=allow_edits
+        host=host,
+        port=port,
+        workers=workers,
+        capacity=capacity,
+        watch=watch,
+        allow_edits=allow_edits,
+        log_format=log_format,
     )
+    log_to_stderr(settings.log_format)
     from sourceline.server.run import run
 
-    run(settings, say=lambda text: typer.echo(one_line(text), err=True))
+    if settings.log_format is LogFormat.TEXT:
+        run(settings, say=lambda text: typer.echo(one_line(text), err=True))
+        return
+    log = logging.getLogger("sourceline")
+    try:
+        run(settings, say=log.info)
+    except SourcelineError as error:
+        log.error("%s", error)
+        raise typer.Exit(1) from error
 
 
 @app.command("rebuild-index")
@@ -178,8 +196,8 @@ def _rebuild(settings: Settings, as_json: bool) -> "BuildReport":
     return report
 
 
-def _keep_rebuilding(settings: Settings, as_json: bool) -> NoReturn:
-    """Rebuild whenever documents change, until Ctrl-C. SIGTERM ends the process as it does any other."""
+def _keep_rebuilding(settings: Settings, as_json: bool) -> None:
+    """Rebuild whenever documents change, until Ctrl-C or SIGTERM, which end it as it was meant to end."""
     from sourceline.watching import Watcher, watch_lock
 
     def rebuild() -> bool:
@@ -192,6 +210,7 @@ def _keep_rebuilding(settings: Settings, as_json: bool) -> NoReturn:
             return False
         return True
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with watch_lock(settings.index):
             with suppress(BuildRunningError):
@@ -200,7 +219,6 @@ def _keep_rebuilding(settings: Settings, as_json: bool) -> NoReturn:
             Watcher(settings.documents, settings.index, rebuild, _print_error, threading.Event()).run()
     except KeyboardInterrupt:
         pass
-    sys.exit(128 + signal.SIGINT)
 
 
 def _print_json(text: str) -> None:

@@ -9,15 +9,22 @@ from typing import Any
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from sourceline import __version__
 from sourceline.config import Settings
 from sourceline.server import errors, models
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics, MetricsMiddleware
-from sourceline.server.middleware import HeadMiddleware, KeyMiddleware, LimitsMiddleware, LoopbackHostMiddleware
+from sourceline.server.middleware import (
+    HeadMiddleware,
+    KeyMiddleware,
+    LimitsMiddleware,
+    LoopbackHostMiddleware,
+    SiteMiddleware,
+)
 from sourceline.server.rebuilds import Rebuilds
-from sourceline.server.routes import ask, citations, documents, index, operations, pages
+from sourceline.server.routes import Threads, ask, citations, documents, index, operations, pages
 from sourceline.server.watch import WatchThread
 
 MAX_BODY_BYTES = 64 * 1024
@@ -57,11 +64,13 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastA
         telemetry={"tracing": False, "metrics": False, "logs": False},
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to an address made of the Host header, which anybody can write
     )
     app.state.settings = settings
     app.state.live_index = live_index or LiveIndex(settings)
     app.state.rebuilds = Rebuilds(settings)
     app.state.metrics = metrics
+    app.state.threads = Threads()
     errors.install(app)
     for routes in (ask, citations, documents, index, operations, pages):
         app.include_router(routes.router)
@@ -95,7 +104,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watch = WatchThread(app.state.settings, app.state.rebuilds) if app.state.settings.watch else None
     if watch:
         watch.start()
-    # A process's share of the cores and one more: more threads would take caches and the interpreter from each other.
+    # Questions: a process's share of the cores and one more. More would take caches and the interpreter from others.
     # With 16 clients on two cores, three threads answer half as much again as forty do.
     threads = (os.cpu_count() or 1) // app.state.settings.workers + 1
     anyio.to_thread.current_default_thread_limiter().total_tokens = threads
@@ -115,12 +124,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
     """Return what a request passes, in this order."""
-    access = (
-        Middleware(KeyMiddleware, api_key=settings.api_key) if settings.api_key else Middleware(LoopbackHostMiddleware)
+    origins = settings.origins
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+        allow_private_network=True,
     )
     return [
         Middleware(HeadMiddleware),
         Middleware(MetricsMiddleware, metrics=metrics),
-        access,
+        *([] if settings.api_key else [Middleware(LoopbackHostMiddleware, allowed_origins=origins)]),
+        Middleware(SiteMiddleware, allowed_origins=origins),
+        *([cors] if origins else []),  # outside of the key, which a browser does not send when it asks for permission
+        *([Middleware(KeyMiddleware, api_key=settings.api_key)] if settings.api_key else []),
         Middleware(LimitsMiddleware, capacity=settings.capacity, max_body_bytes=MAX_BODY_BYTES),
     ]

@@ -33,7 +33,7 @@ _STATUS: tuple[tuple[type[errors.SourcelineError], HTTPStatus], ...] = (
 _EXAMPLES = {
     HTTPStatus.BAD_REQUEST: "the body is not JSON",
     HTTPStatus.UNAUTHORIZED: "send the key: Authorization: Bearer KEY",
-    HTTPStatus.FORBIDDEN: EDITS_FORBIDDEN,
+    HTTPStatus.FORBIDDEN: "a page of another site may not use this: see allowed_origins",
     HTTPStatus.NOT_FOUND: "no document with this id is in the index",
     HTTPStatus.CONFLICT: "a rebuild is running: wait for it to end",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is longer than 65,536 bytes",
@@ -47,9 +47,10 @@ _EXAMPLES = {
 class InvalidFieldError(Exception):
     """A field of a request fits the schema and yet cannot be used."""
 
-    def __init__(self, location: str, message: str) -> None:
+    def __init__(self, location: str, message: str, detail: str = "the request does not fit the schema") -> None:
         super().__init__(message)
         self.problem = FieldProblem(location=location, message=message)
+        self.detail = detail
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def blame_field(location: str) -> Iterator[None]:
     try:
         yield
     except errors.QuestionError as error:
-        raise InvalidFieldError(location, str(error)) from error
+        raise InvalidFieldError(location, str(error), "the question cannot be answered") from error
 
 
 def problem(
@@ -118,7 +119,7 @@ async def _known(_: Request, error: Exception) -> Response:
 
 async def _invalid_field(_: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidFieldError)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the question cannot be answered", fields=[error.problem])
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.detail, fields=[error.problem])
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -72,6 +72,7 @@ class _SnapshotCollector(Collector):
         yield GaugeMetricFamily("sourceline_passages", "Passages that are served.", self._snapshot.passages)
 
 
+LEFT = 499  # as nginx counts a request whose client left before it was answered
 # Any word can be sent as a method, and each would be a label.
 _METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
@@ -88,7 +89,7 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), LEFT
 
         async def send_noting_status(message: Message) -> None:
             nonlocal status
@@ -98,6 +99,9 @@ class MetricsMiddleware:
 
         try:
             await self._app(scope, receive, send_noting_status)
+        except Exception:  # of any kind: it is answered further out
+            status = 500
+            raise
         finally:
             # What is mounted has no route; its prefix stands in root_path.
             route = getattr(scope.get("route"), "path", None) or scope.get("root_path") or "(none)"

@@ -1,9 +1,15 @@
-"""What every request passes before it reaches a route: HEAD, access, limits."""
+"""What every request passes before it reaches a route: HEAD, where it comes from, access, limits."""
 
+import asyncio
 import hmac
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
+from http import HTTPStatus
+from urllib.parse import urlsplit
 
+import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,11 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sourceline.config import is_loopback
 from sourceline.server.errors import problem
 
-# Need no key: the page holds nothing of the documents; it asks for the key and sends it with its requests.
+# The page itself. Needs no key and may be linked: it holds nothing of the documents; it asks for the key and sends it.
 OPEN_PATHS = {"/healthz", "/readyz", "/"}
 OPEN_FOLDER = "/static/"
 # Answered even when the server is full, for those who watch it.
 UNLIMITED_PATHS = {"/healthz", "/readyz", "/metrics"}
+# Kinds whose answers may be megabytes each, kept while a slow client reads them. They have a quarter of the places.
+LARGE_KINDS = {"documents", "citations", "ask/batch"}
+LARGE_SHARE = 4
 
 
 class HeadMiddleware:
@@ -36,18 +45,50 @@ class HeadMiddleware:
         await self._app({**scope, "method": "GET"}, receive, send_without_body)
 
 
+class SiteMiddleware:
+    """Answers 403 to what a page of another site has a browser send, unless its origin is allowed.
+
+    Without it, any page that somebody on this machine looks at could ask questions and start rebuilds. Programs send
+    neither ``Origin`` nor ``Sec-Fetch-Site``, and pass. So does a link that is followed from elsewhere.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_origins: Sequence[str]) -> None:
+        self._app = app
+        self._allowed = {origin.encode() for origin in allowed_origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on if no other site has sent it."""
+        if scope["type"] == "http" and not _is_open(scope) and self._is_foreign(scope):
+            await problem(403, "a page of another site may not use this: see allowed_origins")(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_foreign(self, scope: Scope) -> bool:
+        headers = dict(scope["headers"])
+        origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+        if origin in self._allowed:
+            return False
+        if site is None:  # no browser, an old one, or one that does not trust the address
+            # However the scheme: a proxy in front of the server may speak TLS.
+            return origin is not None and origin.lower().partition(b"://")[2] != headers.get(b"host", b"").lower()
+        if site in (b"same-origin", b"none"):
+            return False
+        follows_link = headers.get(b"sec-fetch-mode") == b"navigate" and headers.get(b"sec-fetch-dest") == b"document"
+        return not (follows_link and scope["method"] == "GET")
+
+
 class KeyMiddleware:
     """Answers 401 to requests without ``Authorization: Bearer KEY``."""
 
     def __init__(self, app: ASGIApp, api_key: str) -> None:
         self._app = app
-        self._expected = f"Bearer {api_key}".encode()
+        self._key = api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if it carries the key or needs none."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and not scope["path"].startswith(OPEN_FOLDER):
-            authorization = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(authorization, self._expected):
+        if scope["type"] == "http" and not _is_open(scope):
+            scheme, _, key = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(key, self._key):
                 refusal = problem(401, "send the key: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
                 await refusal(scope, receive, send)
                 return
@@ -55,59 +96,79 @@ class KeyMiddleware:
 
 
 class LoopbackHostMiddleware:
-    """Answers 421 to requests for another host than this machine.
+    """Answers 421 to requests for another host than this machine, or than that of an origin that is allowed.
 
-    Without it, a page of a site whose name is made to point to 127.0.0.1 (DNS rebinding) could read the documents.
+    Without it, a page of a site whose name is made to point to 127.0.0.1 (DNS rebinding) could read the documents: for
+    the browser, it would be a page of this server.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, allowed_origins: Sequence[str]) -> None:
         self._app = app
+        self._allowed = {urlsplit(origin).netloc.encode() for origin in allowed_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if it is for this machine."""
-        if scope["type"] == "http" and not _is_this_machine(dict(scope["headers"]).get(b"host", b"")):
-            await problem(421, "without an API key only requests to localhost are answered")(scope, receive, send)
-            return
+        if scope["type"] == "http":
+            host = dict(scope["headers"]).get(b"host", b"")
+            if not _is_this_machine(host) and host.lower() not in self._allowed:
+                await problem(421, "without an API key only requests to localhost are answered")(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
 
 class LimitsMiddleware:
-    """Answers 503 to more than ``capacity`` requests at once, and 413 to a body of more than ``max_body_bytes``.
+    """Answers 503 to more than ``capacity`` requests of a kind at once, and 413 to a body of over ``max_body_bytes``.
+
+    Each kind has places of its own (questions, batches of them, citations, documents, edits, the rest), so that none
+    keeps another out.
 
     A request counts once its whole body has arrived, so that slow clients keep nobody out. Starlette's own limit of
     bodies answers in plain text, and only when a route reads the body. PUT is another matter: its route has a limit of
     its own, and reads the body piece by piece.
+
+    When the client leaves, what has not been begun for it is dropped.
     """
 
     def __init__(self, app: ASGIApp, capacity: int, max_body_bytes: int) -> None:
         self._app = app
         self._capacity = capacity
         self._max_body_bytes = max_body_bytes
-        self._active = 0  # only ever changed by the event loop's thread
+        self._active: dict[str, int] = {}  # only ever changed by the event loop's thread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body read, if there is room for it."""
         if scope["type"] != "http" or scope["path"] in UNLIMITED_PATHS:
             await self._app(scope, receive, send)
             return
+        kind, body = _kind(scope), None
         try:
-            self._require_capacity()
+            _require_plain(scope)
+            self._require_place(kind)
             if scope["method"] != "PUT":
-                receive = _replay(await self._read_body(scope, receive), receive)
-                self._require_capacity()
+                body = await self._read_body(scope, receive)
+                self._require_place(kind)
         except HTTPException as error:
             await problem(error.status_code, error.detail, error.headers)(scope, receive, send)
             return
         except ClientDisconnect:
             return
-        self._active += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._active -= 1
+        with self._place(kind):
+            if body is None:
+                await self._app(scope, receive, send)
+            else:
+                await _drop_if_left(self._app, scope, body, receive, send)
 
-    def _require_capacity(self) -> None:
-        if self._active >= self._capacity:
+    @contextmanager
+    def _place(self, kind: str) -> Iterator[None]:
+        self._active[kind] = self._active.get(kind, 0) + 1
+        try:
+            yield
+        finally:
+            self._active[kind] -= 1
+
+    def _require_place(self, kind: str) -> None:
+        places = max(1, self._capacity // LARGE_SHARE) if kind in LARGE_KINDS else self._capacity
+        if self._active.get(kind, 0) >= places:
             raise HTTPException(503, "the server is busy: try again in a moment", {"Retry-After": "1"})
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
@@ -128,15 +189,36 @@ class LimitsMiddleware:
         return bytes(body)
 
 
-@lru_cache(maxsize=64)  # a client sends the same one with each request
-def _is_this_machine(host: bytes) -> bool:
-    name = re.sub(r":\d*$", "", host.decode("latin-1")).strip("[]").lower()
-    return is_loopback(name) or name.endswith(".localhost")
+def _is_open(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a receive() that replays the body, which was read already, then passes on what comes after it."""
-    replayed = False
+def _kind(scope: Scope) -> str:
+    """Return the kind of a request. Many questions at once are not of the kind of one."""
+    path: str = scope["path"]
+    if path.startswith("/v1/documents"):
+        return "edits" if scope["method"] in ("PUT", "DELETE") else "documents"
+    return next((kind for kind in ("ask/batch", "ask", "citations") if path.startswith(f"/v1/{kind}")), "")
+
+
+def _require_plain(scope: Scope) -> None:
+    """Refuse a path that no route can mean, and a body that would have to be unpacked first.
+
+    Patterns of routes end before a line end, so that they would take ``/v1/documents/a.txt%0A`` for ``a.txt``.
+    """
+    if "\n" in scope["path"]:
+        raise HTTPException(404, HTTPStatus.NOT_FOUND.phrase)
+    if dict(scope["headers"]).get(b"content-encoding", b"identity").lower() != b"identity":
+        raise HTTPException(415, "send the body as it is, without Content-Encoding")
+
+
+async def _drop_if_left(app: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+    """Pass a request on whose body was read already; if its client leaves before the answer begins, cancel it.
+
+    What waits for a thread is not begun then; a thread that runs is waited for, so that there are never more of them.
+    """
+    left, replayed = anyio.CancelScope(), False
 
     async def receive_again() -> Message:
         nonlocal replayed
@@ -145,4 +227,24 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return receive_again
+    async def cancel_when_left() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.cancel()
+
+    async def send_to_the_end(answer: Message) -> None:
+        watch.cancel()  # what is left to do is to send
+        await send(answer)
+
+    watch = asyncio.create_task(cancel_when_left())
+    try:
+        with left:
+            await app(scope, receive_again, send_to_the_end)
+    finally:
+        watch.cancel()
+
+
+@lru_cache(maxsize=64)  # a client sends the same one with each request
+def _is_this_machine(host: bytes) -> bool:
+    name = re.sub(r":\d*$", "", host.decode("latin-1")).strip("[]").lower()
+    return is_loopback(name) or name.endswith(".localhost")

@@ -1,7 +1,9 @@
-"""Uvicorn's HTTP/1.1, with deadlines for slow clients and stricter about what it accepts."""
+"""Uvicorn's HTTP/1.1, with deadlines for slow clients, stricter about what it accepts, and ending without a reset."""
 
 import asyncio
-from collections.abc import Sequence
+import resource
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
@@ -9,6 +11,7 @@ from typing import Any, cast
 import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -18,25 +21,66 @@ from sourceline.server.errors import problem
 # The body of PUT is a document, which may be large: each piece of it has that time, as long as it is not answered.
 HEAD_SECONDS = 10
 BODY_SECONDS = 30
-# How long a connection is kept between two requests, and while a client reads nothing of its answer.
+# The head of a request. The longest that is of use asks a question of 2,000 characters in a link: 24,000 bytes where
+# each character is four bytes, escaped. Browsers send some 20 headers, proxies add a few.
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
+# How long a connection is kept between two requests.
 IDLE_SECONDS = 30
+# How much a client must read of its answer in how long: an answer may be megabytes, which are kept until it has them.
 STALL_SECONDS = 30
-# How long running requests may take to end when the server stops.
+STALL_BYTES = 64 * 1024
+# How many connections a process keeps, each some 20 KB. Beyond them, the one that has waited longest makes room.
+MAX_CONNECTIONS = 4_096
+# Descriptors that are left for everything else: files of the index, a new snapshot beside the old one, a rebuild.
+RESERVED_DESCRIPTORS = 256
+# When the server stops: how long running requests may take to end, and how long a connection without one is kept, so
+# that a request that is on its way is still answered.
 STOP_SECONDS = 5
+LINGER_SECONDS = 0.5
 
 
-def http_config(app: ASGIApp) -> uvicorn.Config:
-    """Return how uvicorn is to serve an app."""
-    return uvicorn.Config(
+def http_server(app: ASGIApp) -> "DrainingServer":
+    """Return what serves an app."""
+    config = uvicorn.Config(
         app,
         http=StrictProtocol,
         ws="none",
-        log_level="warning",
+        # To Sourceline's own log. What uvicorn warns of is requests that are no HTTP, which anybody can send in masses.
+        log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
     )
+    return DrainingServer(config)
+
+
+class DrainingServer(uvicorn.Server):
+    """Answers what has been sent before it stops: closing a connection with bytes that were not read would reset it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in the connections that wait to be accepted, then listen no more and end as uvicorn does."""
+        waiting = [connection for listener in sockets or () for connection in _accept_all(listener)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> "StrictProtocol":
+        return StrictProtocol(self.config, self.server_state, self.lifespan.state)
+
+
+def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
+    with suppress(OSError):  # there is none left
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 class StrictProtocol(H11Protocol):
@@ -50,7 +94,10 @@ class StrictProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn: _StrictConnection = _StrictConnection(h11.SERVER)
+        self.conn: _StrictConnection = _StrictConnection(h11.SERVER, MAX_HEAD_BYTES)
+        self._stopping = self._refused = False
+        # Since when the client has had the word: it is to send a request, or the rest of one.
+        self.waits_since: float | None = None
         # The client's state, the request before, if any, and the piece of a document.
         self._awaited: tuple[object, object, object] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -59,15 +106,26 @@ class StrictProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Await the first head."""
         super().connection_made(cast(asyncio.Transport, transport))  # what asyncio gives to stream protocols
+        self.waits_since = self.loop.time()
         self._set_deadline()
+        if len(self.connections) > connection_limit():
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Await what comes next."""
+        if self._refused:
+            return
         super().data_received(data)
+        if self.cycle and not self.cycle.response_complete:
+            if self._stopping:
+                self._make_last()
+            if self.conn.their_state is not h11.SEND_BODY:
+                self.waits_since = None
         self._set_deadline()
 
     def on_response_complete(self) -> None:
         """Await the next head, if it has begun to arrive."""
+        self.waits_since = self.loop.time()
         super().on_response_complete()
         self._set_deadline()
 
@@ -77,6 +135,20 @@ class StrictProtocol(H11Protocol):
         for timer in (self._deadline, self._stall_check):
             if timer:
                 timer.cancel()
+
+    def shutdown(self) -> None:
+        """Close the connection once it is answered; without a request, after a moment in which one may arrive."""
+        self._stopping = True
+        if self.cycle and not self.cycle.response_complete:
+            self._make_last()
+        else:
+            self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, also if its client has not read the end of the last answer."""
+        super().timeout_keep_alive_handler()
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         """Check after a while whether the client has read anything of its answer."""
@@ -91,7 +163,27 @@ class StrictProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP. Uvicorn would answer in plain text."""
-        self._refuse(HTTPStatus.BAD_REQUEST, "this is not a valid HTTP request")
+        if self.conn.is_head_too_large:
+            detail = f"the head of a request has at most {MAX_HEADERS} headers and {MAX_HEAD_BYTES:,} bytes"
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is not a valid HTTP request")
+
+    def _make_last(self) -> None:
+        """Close the connection behind the answer that is due, and say so in it, as if the client had asked for that."""
+        self.cycle.keep_alive = False
+        if CLOSE_HEADER not in self.cycle.scope["headers"]:
+            self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
+
+    def _close_if_idle(self) -> None:
+        if not self.cycle or self.cycle.response_complete:
+            self.transport.close()
+
+    def _make_room(self) -> None:
+        """Close the connection that has waited longest for its client to send a request."""
+        waiting = ((since, other) for other in self.connections if (since := getattr(other, "waits_since", None)))
+        _, longest = min(waiting, key=lambda each: each[0], default=(None, self))
+        longest.transport.abort()
 
     def _set_deadline(self) -> None:
         """Set the time for what the client is to send next, unless it is running already."""
@@ -118,13 +210,18 @@ class StrictProtocol(H11Protocol):
 
     def _check_stall(self, unsent_before: int) -> None:
         unsent = self.transport.get_write_buffer_size()
-        if unsent < unsent_before:
+        if unsent <= unsent_before - STALL_BYTES:
             self._check_later(unsent)
         else:
             self.transport.abort()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer with a problem, unless an answer has begun, and close the connection."""
+        """Answer with a problem, unless an answer has begun, and close the connection.
+
+        What the client still sends is read and dropped for a moment: else the system would reset the connection, and
+        the client might not see the answer.
+        """
+        self._refused = True
         refusal = problem(status, detail, {"Connection": "close"})
         headers = self.server_state.default_headers + refusal.raw_headers
         response = h11.Response(status_code=status, headers=headers, reason=status.phrase)
@@ -132,17 +229,28 @@ class StrictProtocol(H11Protocol):
             for event in (response, h11.Data(data=bytes(refusal.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.write(b"".join(self.conn.held_head))
-        self.transport.close()
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def connection_limit() -> int:
+    """Return how many connections this process keeps: few enough to leave descriptors for everything else."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MAX_CONNECTIONS, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2))
 
 
 class _StrictConnection(h11.Connection):
-    """Refuses a request that gives its length in two ways: a proxy in front of the server may trust the other.
+    """Refuses a head that is too large, and a request that gives its length in two ways.
+
+    A proxy in front of the server may trust the other length.
 
     The head of an answer is held until its body comes, so that both are one write: each is a system call, and a chance
     for another thread to take the interpreter.
     """
 
     held_head: Sequence[bytes] = ()
+    is_head_too_large = False
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
         written = super().send_with_data_passthrough(event)
@@ -153,7 +261,20 @@ class _StrictConnection(h11.Connection):
         return written
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        event = super().next_event()
-        if isinstance(event, h11.Request) and {b"content-length", b"transfer-encoding"} <= dict(event.headers).keys():
-            raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
+        awaits_head = self.their_state is h11.IDLE
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.is_head_too_large = awaits_head and error.error_status_hint == 431
+            raise
+        if isinstance(event, h11.Request):
+            self._check_head(event)
         return event
+
+    def _check_head(self, request: h11.Request) -> None:
+        size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+        if size > MAX_HEAD_BYTES or len(request.headers) > MAX_HEADERS:
+            self.is_head_too_large = True
+            raise h11.RemoteProtocolError("the head is too large")
+        if {b"content-length", b"transfer-encoding"} <= dict(request.headers).keys():
+            raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")

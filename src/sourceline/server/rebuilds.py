@@ -20,6 +20,7 @@ from sourceline import durable
 from sourceline.api import Index
 from sourceline.config import Settings
 from sourceline.errors import BuildError, BuildRunningError, SourcelineError
+from sourceline.logs import log_to_stderr
 from sourceline.server.models import RebuildState, RebuildStatus
 from sourceline.types import BuildProgress, BuildReport
 
@@ -199,6 +200,7 @@ class Rebuilds:
 
 def _build(sender: Connection, settings: Settings) -> None:
     """Build, in the child, and report to the parent."""
+    log_to_stderr(settings.log_format)
     os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which then ends this process
     with sender, suppress(BrokenPipeError):  # the server was killed: nobody listens

@@ -4,36 +4,42 @@ import logging
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sourceline.api import Index
 from sourceline.config import Settings, is_loopback
 from sourceline.durable import scratch_folder
 from sourceline.errors import BuildError, SettingsError, SourcelineError, WorkerError
+from sourceline.logs import log_to_stderr
 from sourceline.server.live_index import LiveIndex
-from sourceline.text import log_to_stderr
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
 log = logging.getLogger(__name__)
 
-# A worker that ends this young would end again: after so many in a row for each worker, no other is started.
-YOUNG_SECONDS = 10
-MAX_YOUNG = 3
+# When so many workers, for each that is to run, have died in so many seconds, no other is started. One may die while it
+# opens the index, or at a request that comes only then, so that its age says nothing.
+MAX_DEATHS = 5
+DEATHS_SECONDS = 120
 # How soon a signal is passed on. That a worker ended is noticed at once.
 SIGNAL_SECONDS = 0.2
+# How long a worker may take to end: its requests have five seconds, then it closes the index and ends a rebuild.
+END_SECONDS = 15
 
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:
@@ -47,6 +53,8 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     """
     _require_key(settings)
     _raise_descriptor_limit()
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal is gone: end as on SIGTERM
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     with _bind(settings) as listener:
         if not Index.exists(settings.index):
             say(f"Building the index of {settings.documents}; the first time also exports the model.")
@@ -60,7 +68,17 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             del server  # each worker has its own
             serve_with_workers(settings, listener)
         else:
-            server.run(sockets=[listener])
+            _run(server, listener)
+
+
+def _run(server: "Server", listener: socket.socket) -> None:
+    """Serve until a signal says to stop, and return: to stop as it was told is no failure.
+
+    Uvicorn stops for signals of its own accord, then raises them once more for whoever handled them before.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    server.run(sockets=[listener])
 
 
 def start(settings: Settings) -> "Server":
@@ -75,12 +93,10 @@ def start(settings: Settings) -> "Server":
     """
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(LiveIndex, settings)
-        from uvicorn import Server
-
         from sourceline.server.app import create_app
-        from sourceline.server.protocol import http_config
+        from sourceline.server.protocol import http_server
 
-        return Server(http_config(create_app(settings, opening.result())))
+        return http_server(create_app(settings, opening.result()))
 
 
 def _require_key(settings: Settings) -> None:
@@ -163,10 +179,11 @@ def serve_with_workers(settings: Settings, listener: socket.socket) -> None:
 
     with scratch_folder("sourceline-serve-") as folder:
         os.environ[FOLDER_VARIABLE] = str(folder)
-        keep_running(settings.workers, partial(_serve, settings, listener))
+        # The workers hold the port as well: what is connected when they stop is theirs alone, and they answer it.
+        keep_running(settings.workers, partial(_serve, settings, listener, folder), listener.close)
 
 
-def keep_running(count: int, work: Callable[[], None]) -> None:
+def keep_running(count: int, work: Callable[[], None], before_stop: Callable[[], None] = lambda: None) -> None:
     """Keep ``count`` processes running until a signal says to stop; then stop them and wait for them.
 
     Uvicorn's own supervisor asks each worker for a sign of life instead, and stands still while one does not answer.
@@ -178,44 +195,56 @@ def keep_running(count: int, work: Callable[[], None]) -> None:
     signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: signals.append(number))
-    started: dict[SpawnProcess, float] = {}
-    died_young = 0  # in a row
+    running: list[SpawnProcess] = []
+    deaths: deque[float] = deque(maxlen=MAX_DEATHS * count)
     try:
         while not signals:
-            if died_young >= MAX_YOUNG * count:
-                raise WorkerError("the workers do not stay alive")
-            while len(started) < count:
+            if len(deaths) == deaths.maxlen and time.monotonic() - deaths[0] < DEATHS_SECONDS:
+                raise WorkerError(f"the workers do not stay alive: {len(deaths)} died in {DEATHS_SECONDS} seconds")
+            while len(running) < count:
                 worker = context.Process(target=work)
                 worker.start()
-                started[worker] = time.monotonic()
-            wait([worker.sentinel for worker in started], SIGNAL_SECONDS)
-            for worker in [worker for worker in started if not worker.is_alive()]:
-                age = time.monotonic() - started.pop(worker)
-                died_young = died_young + 1 if age < YOUNG_SECONDS else 0
+                running.append(worker)
+            wait([worker.sentinel for worker in running], SIGNAL_SECONDS)
+            for worker in [worker for worker in running if not worker.is_alive()]:
+                running.remove(worker)
+                deaths.append(time.monotonic())
                 log.warning("worker %s ended with code %s", worker.pid, worker.exitcode)
     finally:
-        for worker in started:
+        before_stop()
+        for worker in running:
             worker.terminate()
-        for worker in started:
-            worker.join()
+        give_up = time.monotonic() + END_SECONDS
+        for worker in running:
+            worker.join(max(0, give_up - time.monotonic()))
+            if worker.is_alive():
+                log.warning("worker %s does not end, and is killed", worker.pid)
+                worker.kill()
+                worker.join()
 
 
-def _serve(settings: Settings, listener: socket.socket) -> None:
+def _serve(settings: Settings, listener: socket.socket, folder: Path) -> None:
     """Serve, in a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process that started it, which ends this one
-    log_to_stderr()
-    threading.Thread(target=_end_with_parent, name="parent-watcher", daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGHUP):  # they reach the process that started it, which ends this one
+        signal.signal(number, signal.SIG_IGN)
+    log_to_stderr(settings.log_format)
+    parent = multiprocessing.parent_process()
+    assert parent
+    threading.Thread(target=_end_with, args=(parent,), name="parent-watcher", daemon=True).start()
     try:
         server = start(settings)
     except SourcelineError as error:
         log.error("%s", error)
         sys.exit(1)
-    server.run(sockets=[listener])
+    _run(server, listener)
+    if not parent.is_alive():  # it was killed, and cannot clean up
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     """End this worker when the process that started it is killed: it would keep the port."""
-    parent = multiprocessing.parent_process()
-    assert parent
     parent.join()
+    log.error("the process that had started worker %s was killed: it ends", os.getpid())
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(END_SECONDS)
+    os._exit(1)  # it stands still

@@ -131,6 +131,20 @@ def test_a_document_that_is_too_large_is_refused_whether_its_length_is_declared_
     assert contents(bridge) == {"a.txt": b"x" * 1_000, "b.txt": b"x" * 600 + b"y" * 400}
 
 
+def test_an_empty_document_is_refused(bridge: Path, client: TestClient) -> None:
+    for body in (b"", iter([b"", b""])):
+        problem = assert_problem(client.put("/v1/documents/a.txt", content=body), 422)
+        assert problem["detail"] == "the body is empty: to remove the document, send DELETE"
+    assert contents(bridge) == {"a.txt": BRIDGE}
+
+
+def test_a_packed_document_is_refused(bridge: Path, client: TestClient) -> None:
+    for encoding, status in {"gzip": 415, "br": 415, "identity, gzip": 415, "identity": 202}.items():
+        response = client.put("/v1/documents/b.txt", content=TOWER, headers={"content-encoding": encoding})
+        assert response.status_code == status
+        assert contents(bridge).get("b.txt") == (TOWER if status == 202 else None)
+
+
 def test_other_bodies_are_no_longer_than_before(client: TestClient) -> None:
     assert_problem(client.post("/v1/ask", content=b" " * 70_000, headers={"content-type": "application/json"}), 413)
     assert_problem(client.request("DELETE", "/v1/documents/a.txt", content=b" " * 70_000), 413)

@@ -1,10 +1,18 @@
 """The routes, a file for each subject, and what they depend on: what ``create_app`` put into the app's state."""
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import parse_qsl
 
-from fastapi import Depends, Request
+import anyio.to_thread
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
+from starlette.responses import Response
 
 from sourceline.config import Settings
+from sourceline.server.errors import InvalidFieldError, problems
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics
 from sourceline.server.rebuilds import Rebuilds
@@ -35,3 +43,62 @@ LiveIndexDependency = Annotated[LiveIndex, Depends(_live_index)]
 RebuildsDependency = Annotated[Rebuilds, Depends(_rebuilds)]
 SettingsDependency = Annotated[Settings, Depends(_settings)]
 MetricsDependency = Annotated[Metrics, Depends(_metrics)]
+
+
+# Threads
+
+
+class Threads:
+    """The threads of an app for all but single questions, some for each kind, so that none keeps another waiting.
+
+    Questions have anyio's own. What is done here holds the interpreter, so that more threads would do no more.
+    """
+
+    def __init__(self) -> None:
+        self.batches, self.citations, self.documents, self.index = (CapacityLimiter(1) for _ in range(4))
+        self.edits = CapacityLimiter(4)  # which wait for the disk
+
+
+async def _threads(request: Request) -> Threads:
+    threads: Threads = request.app.state.threads
+    return threads
+
+
+ThreadsDependency = Annotated[Threads, Depends(_threads)]
+
+
+async def answer_in_thread(
+    threads: CapacityLimiter, answer: Callable[[], BaseModel], exclude_defaults: bool = False
+) -> Response:
+    """Return an answer that a thread makes and writes as JSON: FastAPI would write megabytes in the event loop."""
+
+    def write() -> str:
+        return answer().model_dump_json(exclude_none=True, exclude_defaults=exclude_defaults)
+
+    return Response(await anyio.to_thread.run_sync(write, limiter=threads), media_type="application/json")
+
+
+# Queries
+
+REPEATABLE = {"document", "speaker"}
+
+
+async def check_query(request: Request) -> None:
+    """Refuse a query string that could be read in two ways: bytes that are no text, a value given twice.
+
+    Raises:
+        InvalidFieldError: for such a query.
+    """
+    try:
+        query = parse_qsl(request.scope["query_string"].decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:  # Starlette would put U+FFFD in their place
+        raise InvalidFieldError("query", "the query string is not UTF-8") from error
+    given = Counter(name for name, _ in query)
+    if any(times > 1 and name not in REPEATABLE for name, times in given.items()):
+        raise InvalidFieldError("query", "a parameter that takes one value is given more than once")
+
+
+def api_router(tag: str) -> APIRouter:
+    """Return a router of the API: what its routes have in common."""
+    responses = problems(401, 403, 413, 415, 421, 422, 503)
+    return APIRouter(tags=[tag], responses=responses, dependencies=[Depends(check_query)])

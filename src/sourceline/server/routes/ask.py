@@ -3,23 +3,22 @@
 import time
 from collections.abc import Iterator
 from typing import Annotated
-from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import Response
 
 from sourceline.api import Index
-from sourceline.errors import QuestionError
 from sourceline.server.errors import blame_field, problems
 from sourceline.server.models import AskFilters, AskQuery, AskRequest, AskResponse, BatchRequest, BatchResponse, Limits
-from sourceline.server.routes import LiveIndexDependency
+from sourceline.server.routes import LiveIndexDependency, ThreadsDependency, answer_in_thread, api_router
 from sourceline.types import Mode
 
-router = APIRouter(tags=["questions"], responses=problems(401, 413, 421, 422, 503))
+router = api_router("questions")
 
 
-# Coroutines, unlike other routes: FastAPI runs a function in a thread and then validates its result in a second one.
-@router.post("/v1/ask", response_model_exclude_none=True, responses=problems(400, 415))
+# Coroutines: FastAPI runs a function in a thread and then validates its result in a second one.
+@router.post("/v1/ask", response_model_exclude_none=True, responses=problems(400))
 async def ask(body: AskRequest, live_index: LiveIndexDependency) -> AskResponse:
     """Return the passages that answer a question, best first."""
     with blame_field("body.question"):
@@ -29,23 +28,20 @@ async def ask(body: AskRequest, live_index: LiveIndexDependency) -> AskResponse:
 
 
 @router.get("/v1/ask", response_model_exclude_none=True)
-async def ask_by_link(
-    request: Request, query: Annotated[AskQuery, Query()], live_index: LiveIndexDependency
-) -> AskResponse:
+async def ask_by_link(query: Annotated[AskQuery, Query()], live_index: LiveIndexDependency) -> AskResponse:
     """Return the same for a question in the query string."""
     with blame_field("query.question"):
-        _require_utf8(request.scope["query_string"])
         return await run_in_threadpool(
             _answer, live_index.index, query.question, query.k, query.limits(), query.mode, query.explain
         )
 
 
-@router.post("/v1/ask/batch", response_model_exclude_none=True, responses=problems(400, 415))
-async def ask_batch(body: BatchRequest, live_index: LiveIndexDependency) -> BatchResponse:
+@router.post("/v1/ask/batch", response_model=BatchResponse, responses=problems(400))
+async def ask_batch(body: BatchRequest, live_index: LiveIndexDependency, threads: ThreadsDependency) -> Response:
     """Answer up to 100 questions. If one cannot be asked, none is answered."""
     # A thread for one question at a time, so that other requests get their turn in between.
-    answers = iterate_in_threadpool(_answer_each(live_index.index, body))
-    return BatchResponse(answers=[answer async for answer in answers])
+    answers = [answer async for answer in iterate_in_threadpool(_answer_each(live_index.index, body))]
+    return await answer_in_thread(threads.batches, lambda: BatchResponse(answers=answers))
 
 
 def _answer(index: Index, question: str, k: int, limits: Limits, mode: Mode, explain: bool) -> AskResponse:
@@ -69,11 +65,3 @@ def _limits(filters: AskFilters | None) -> Limits:
 
 def _milliseconds_since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
-
-
-def _require_utf8(query: bytes) -> None:
-    """Refuse bytes that are no text; Starlette would put U+FFFD in their place."""
-    try:
-        unquote_to_bytes(query).decode()
-    except UnicodeDecodeError as error:
-        raise QuestionError("the query string is not UTF-8") from error

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
-from starlette.concurrency import run_in_threadpool
+import anyio.to_thread
+from fastapi import Path, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from sourceline.config import Settings
 from sourceline.editing import DocumentFile, remove_document, require_name
@@ -18,32 +19,51 @@ from sourceline.server.models import (
     ListQuery,
     StretchQuery,
 )
-from sourceline.server.routes import LiveIndexDependency, RebuildsDependency, SettingsDependency
+from sourceline.server.routes import (
+    LiveIndexDependency,
+    RebuildsDependency,
+    SettingsDependency,
+    ThreadsDependency,
+    answer_in_thread,
+    api_router,
+)
 
-router = APIRouter(tags=["documents"], responses=problems(401, 421, 422, 503))
+router = api_router("documents")
 
 DocumentId = Annotated[str, Path(description="The id of a document; it may hold slashes.", examples=["meeting.txt"])]
 
 
-@router.get("/v1/documents", response_model_exclude_defaults=True)
-def list_documents(live_index: LiveIndexDependency, query: Annotated[ListQuery, Query()]) -> DocumentsResponse:
+@router.get("/v1/documents", response_model=DocumentsResponse)
+async def list_documents(
+    live_index: LiveIndexDependency, query: Annotated[ListQuery, Query()], threads: ThreadsDependency
+) -> Response:
     """Return the documents of the index, by id."""
-    return DocumentsResponse.from_list(live_index.index.documents(query.limit, query.cursor))
+    return await answer_in_thread(
+        threads.documents,
+        lambda: DocumentsResponse.from_list(live_index.index.documents(query.limit, query.cursor)),
+        exclude_defaults=True,
+    )
 
 
-@router.get("/v1/documents/{document:path}", response_model_exclude_none=True, responses=problems(404))
-def get_document(
-    document: DocumentId, live_index: LiveIndexDependency, query: Annotated[StretchQuery, Query()]
-) -> DocumentResponse:
+@router.get("/v1/documents/{document:path}", response_model=DocumentResponse, responses=problems(404))
+async def get_document(
+    document: DocumentId,
+    live_index: LiveIndexDependency,
+    query: Annotated[StretchQuery, Query()],
+    threads: ThreadsDependency,
+) -> Response:
     """Return a document's text with its passages and their citations, by stretches if it is long."""
-    return DocumentResponse.from_document(live_index.index.document(document, query.start, query.limit))
+    return await answer_in_thread(
+        threads.documents,
+        lambda: DocumentResponse.from_document(live_index.index.document(document, query.start, query.limit)),
+    )
 
 
 @router.put(
     "/v1/documents/{document:path}",
     status_code=202,
     response_model_exclude_none=True,
-    responses=problems(400, 403, 413),
+    responses=problems(400),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -55,7 +75,11 @@ def get_document(
     },
 )
 async def put_document(
-    document: DocumentId, request: Request, settings: SettingsDependency, rebuilds: RebuildsDependency
+    document: DocumentId,
+    request: Request,
+    settings: SettingsDependency,
+    rebuilds: RebuildsDependency,
+    threads: ThreadsDependency,
 ) -> EditResponse:
     """Add or replace a file of the documents folder; the rebuild that follows takes it into the index."""
     _require_edits_allowed(settings)
@@ -63,18 +87,21 @@ async def put_document(
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > settings.max_document_bytes:
         raise too_large
-    with await run_in_threadpool(DocumentFile, settings.documents, document) as file:
+    run, limiter = anyio.to_thread.run_sync, threads.edits
+    with await run(DocumentFile, settings.documents, document, limiter=limiter) as file:
         size = 0
         try:
             async for piece in request.stream():
                 size += len(piece)
                 if size > settings.max_document_bytes:
                     raise too_large
-                await run_in_threadpool(file.write, piece)
+                await run(file.write, piece, limiter=limiter)
         except ClientDisconnect as error:
             raise HTTPException(400, "the body ended too early") from error
-        await run_in_threadpool(file.publish)
-    status = await run_in_threadpool(rebuilds.request)
+        if not size:
+            raise HTTPException(422, "the body is empty: to remove the document, send DELETE")
+        await run(file.publish, limiter=limiter)
+    status = await run(rebuilds.request, limiter=limiter)
     return EditResponse(document=file.id, edit=Edit.REPLACED if file.replaces else Edit.ADDED, rebuild=status)
 
 
@@ -82,13 +109,19 @@ async def put_document(
     "/v1/documents/{document:path}",
     status_code=202,
     response_model_exclude_none=True,
-    responses=problems(403, 404, 413),
+    responses=problems(404),
 )
-def delete_document(document: DocumentId, settings: SettingsDependency, rebuilds: RebuildsDependency) -> EditResponse:
+async def delete_document(
+    document: DocumentId, settings: SettingsDependency, rebuilds: RebuildsDependency, threads: ThreadsDependency
+) -> EditResponse:
     """Remove a file of the documents folder; the rebuild that follows takes it out of the index."""
     _require_edits_allowed(settings)
-    remove_document(settings.documents, document)
-    return EditResponse(document=require_name(document), edit=Edit.REMOVED, rebuild=rebuilds.request())
+
+    def remove() -> EditResponse:  # as one: the client may leave in between
+        remove_document(settings.documents, document)
+        return EditResponse(document=require_name(document), edit=Edit.REMOVED, rebuild=rebuilds.request())
+
+    return await anyio.to_thread.run_sync(remove, limiter=threads.edits)
 
 
 def _require_edits_allowed(settings: Settings) -> None:

@@ -1,23 +1,38 @@
 """The index: what is served, and rebuilding it."""
 
-from fastapi import APIRouter
+import anyio.to_thread
+from starlette.responses import Response
 
 from sourceline.server.errors import problems
+from sourceline.server.live_index import LiveIndex
 from sourceline.server.models import Changes, IndexResponse, RebuildStatus
-from sourceline.server.routes import LiveIndexDependency, RebuildsDependency
+from sourceline.server.rebuilds import Rebuilds
+from sourceline.server.routes import (
+    LiveIndexDependency,
+    RebuildsDependency,
+    ThreadsDependency,
+    answer_in_thread,
+    api_router,
+)
 
-router = APIRouter(tags=["index"], responses=problems(401, 421, 503))
+router = api_router("index")
 
 
-@router.get("/v1/index", response_model_exclude_none=True)
-def get_index(live_index: LiveIndexDependency, rebuilds: RebuildsDependency) -> IndexResponse:
+@router.get("/v1/index", response_model=IndexResponse)
+async def get_index(
+    live_index: LiveIndexDependency, rebuilds: RebuildsDependency, threads: ThreadsDependency
+) -> Response:
     """Return the snapshot that is served, what was left out of it, how the documents differ, and the last rebuild."""
+    return await answer_in_thread(threads.index, lambda: _describe(live_index, rebuilds))
+
+
+@router.post("/v1/index/rebuild", status_code=202, response_model_exclude_none=True, responses=problems(409))
+async def rebuild_index(rebuilds: RebuildsDependency, threads: ThreadsDependency) -> RebuildStatus:
+    """Start a rebuild in a process of its own; follow it at `/v1/index`."""
+    return await anyio.to_thread.run_sync(rebuilds.start, limiter=threads.index)
+
+
+def _describe(live_index: LiveIndex, rebuilds: Rebuilds) -> IndexResponse:
     index, known = live_index.index, live_index.changes()
     changes = Changes.from_changes(known.changes, known.checked, known.error) if known else None
     return IndexResponse(snapshot=index.snapshot, changes=changes, reranker=index.reranker, rebuild=rebuilds.status)
-
-
-@router.post("/v1/index/rebuild", status_code=202, response_model_exclude_none=True, responses=problems(409, 413))
-def rebuild_index(rebuilds: RebuildsDependency) -> RebuildStatus:
-    """Start a rebuild in a process of its own; follow it at `/v1/index`."""
-    return rebuilds.start()

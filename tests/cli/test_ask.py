@@ -171,14 +171,14 @@ def test_a_question_that_begins_with_a_dash_stands_behind_two(
 def test_markup_and_control_characters_are_shown_as_text(
     sourceline: Command, documents: Path, index: Path, rebuild: Rebuild
 ) -> None:
-    (documents / "\x1b[32m[bold]x\n.md").write_text(
+    (documents / "[bold]x.md").write_text(
         "# [red]Title\x1b[31m[/red]\n\nThe [red]budget[/red] of \x1b]0;pwned\x07 Ostrava \x9b2J grew by [9] percent.\n"
     )
     rebuild(documents, index)
     question = "How much did the [red]budget[/] \x1b[31m grow?"
     outcome = sourceline("ask", question, "-k", "1", "--index", index)
     assert outcome.out.splitlines()[2] == "1. The [red]budget[/red] of  ]0;pwned  Ostrava  2J grew by [9] percent."
-    assert outcome.out.splitlines()[3].startswith("   [red]Title [31m[/red] ·  [32m[bold]x .md, line 3 · ")
+    assert outcome.out.splitlines()[3].startswith("   [red]Title [31m[/red] · [bold]x.md, line 3 · ")
     assert not set(outcome.out) & set("\x1b\x07\x9b")
     printed = sourceline("ask", question, "-k", "1", "--index", index, "--json")
     assert "\x1b" not in printed.out
@@ -187,7 +187,7 @@ def test_markup_and_control_characters_are_shown_as_text(
     assert passage["text"] == "The [red]budget[/red] of \x1b]0;pwned\x07 Ostrava \x9b2J grew by [9] percent."
     assert sourceline("cite", passage["citation"], "--index", index).out.splitlines()[1:] == [
         "The [red]budget[/red] of  ]0;pwned  Ostrava  2J grew by [9] percent.",
-        "  cited from [red]Title [31m[/red] ·  [32m[bold]x .md, line 3",
+        "  cited from [red]Title [31m[/red] · [bold]x.md, line 3",
     ]
 
 

@@ -36,7 +36,7 @@ def test_problems_are_named_with_exit_code_1(sourceline: Command, documents: Pat
     assert (outcome.code, outcome.err) == (1, "")
     assert [line for line in outcome.out.splitlines() if not line.startswith("ok  ")] == [
         f"BAD documents: 0 can be read in {documents}",
-        "BAD document  [31m[red]a .txt: there is no text in it",
+        r"BAD document \x1b[31m[red]a\n.txt: its name has control characters: rename it",
         f"BAD index: there is no index in {index} yet: run `sourceline rebuild-index`",
     ]
 

@@ -39,13 +39,13 @@ def test_files_that_have_changed_since_are_named(
         listed = sourceline("documents", "--index", index, *chosen)
         assert listed.code == 0
         assert listed.out.splitlines()[3:] == [
-            "added since:  [31mc.txt",
+            r"added since: \x1b[31mc.txt",
             "changed since: a.txt",
             "removed since: b.txt",
             "run `sourceline rebuild-index` to take that into the index",
         ]
         as_json = sourceline("documents", "--index", index, *chosen, "--json").json()
-        assert as_json["changes"] == {"added": ["\x1b[31mc.txt"], "changed": ["a.txt"], "removed": ["b.txt"]}
+        assert as_json["changes"] == {"added": [r"\x1b[31mc.txt"], "changed": ["a.txt"], "removed": ["b.txt"]}
 
 
 def test_without_the_folder_documents_are_listed_all_the_same(

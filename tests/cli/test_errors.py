@@ -63,8 +63,8 @@ def test_no_documents(sourceline: Command, index: Path, tmp_path: Path) -> None:
     )
     (tmp_path / "empty" / "\x1b[31ma\nb.txt").write_bytes(b"\xff")
     unreadable = sourceline("rebuild-index", "--documents", "empty", "--index", index)
-    reason = "it is not UTF-8: byte 0 is 0xff; save it as UTF-8"
-    message = f"no document in empty can be read:  [31ma b.txt: {reason}; these formats are read: {FORMATS_READ}"
+    name, reason = r"\x1b[31ma\nb.txt", "its name has control characters: rename it"
+    message = f"no document in empty can be read: {name}: {reason}; these formats are read: {FORMATS_READ}"
     assert (unreadable.code, unreadable.out, unreadable.err) == (1, "", one_line(message))
     assert not (index / "CURRENT").exists()
 

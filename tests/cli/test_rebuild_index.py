@@ -51,9 +51,9 @@ def test_files_that_are_left_out_are_listed_and_the_rest_is_published(
     assert outcome.out.splitlines()[1:] == [
         "documents: 1 added, 0 changed, 0 unchanged, 0 removed, 2 skipped",
         "chunks: 1 of 1 encoded",
-        "skipped  [31m[red]b .txt: there is no text in it",
+        r"skipped \x1b[31m[red]b\n.txt: its name has control characters: rename it",
         "skipped c.txt: it is not UTF-8: byte 8 is 0xe8; save it as UTF-8",
-        "not read  [31md.png: its format is not read",
+        r"not read \x1b[31md.png: its format is not read",
     ]
     answer = sourceline("ask", "When does the bridge open?", "--index", index, "--json").json()
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."

@@ -43,7 +43,7 @@ def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Pa
         assert client.get("/readyz").json() == {"status": "ok"}
     assert server.lines[:-1] == [
         f"Building the index of {documents}; the first time also exports the model.",
-        "skipped  [31mempty.txt: there is no text in it",
+        r"skipped \x1b[31mempty.txt: its name has control characters: rename it",
     ]
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."
     assert answer["snapshot"] == current_id(index)

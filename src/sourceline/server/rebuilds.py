@@ -107,10 +107,11 @@ class Rebuilds:
                 self._file.write(status)
                 receiver = self._spawn()
                 lock = stack.pop_all()  # from here on the follower holds it
-                self._follower = threading.Thread(
+                follower = threading.Thread(
                     target=self._follow, args=(receiver, status, lock), name="rebuild-follower", daemon=True
                 )
-                self._follower.start()
+                follower.start()
+                self._follower = follower  # only now: another thread may wait for it
                 return status
         except OSError as error:
             raise BuildError(f"the rebuild could not be started: {error}") from error

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from sourceline.doctor import Finding, examine
+from sourceline.doctor import examine
 from sourceline.index.snapshot import SNAPSHOTS
-from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, NO_RERANKER, Backend
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, NO_RERANKER, Backend, Finding
 from tests.conftest import Rebuild
 
 

@@ -22,6 +22,7 @@ DEFAULTS = {
     "watch": False,
     "allow_edits": False,
     "max_document_bytes": 100_000_000,
+    "scrub": 24,
 }
 # For each setting: as the command line gives it, as the environment and the file write it.
 SOURCES: dict[str, tuple[object, str, str]] = {
@@ -39,6 +40,7 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "watch": (True, "True", "'True'"),
     "allow_edits": (True, "True", "'True'"),
     "max_document_bytes": (1, "2", "3"),
+    "scrub": (1, "2", "0.5"),
 }
 
 

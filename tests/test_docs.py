@@ -270,7 +270,7 @@ def test_every_setting_is_documented() -> None:
     (table,) = OPERATIONS.tables("name")
     rows = []
     for name, field in Settings.model_fields.items():
-        flag = "–" if name in ("api_key", "max_document_bytes") else f"`--{name.replace('_', '-')}`"
+        flag = "–" if name in ("api_key", "max_document_bytes", "scrub") else f"`--{name.replace('_', '-')}`"
         default = str(getattr(field.default, "value", field.default))
         default = default.lower() if isinstance(field.default, bool) else default
         rows.append([f"`{name}`", flag, f"`SOURCELINE_{name.upper()}`", f"`{default}`" if default else "–"])

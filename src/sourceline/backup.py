@@ -381,12 +381,12 @@ def _extract(archive: BinaryIO, file: Path, card: Card, target: Path) -> None:
 
 def _require_whole(staged: Path, file: Path, card: Card) -> None:
     """Verify what was written as a reader of the index would, and that it is all and nothing else."""
-    names = []
+    sizes = {}
     for checked in check_files(staged, card.snapshot):
         if checked.fault:
             raise BackupError(f"{file} does not hold a whole index: {checked.fault}")
-        names.append(checked.name)
-    if sorted(names) != sorted(card.members):
+        sizes[checked.name] = checked.bytes
+    if sizes != {name: size for name, (size, _) in card.members.items()}:
         raise BackupError(f"{file} does not hold a whole index: it has other files than its snapshot")
 
 
@@ -432,8 +432,8 @@ def _place(index: Path, staged: Path, manifest: Manifest, is_there: bool, aside:
         if aside and (index / snapshot).exists():  # it is damaged
             (index / snapshot).rename(aside / snapshot)
         (staged / snapshot).rename(index / snapshot)
-    for folder in (index / ENCODERS, index / SNAPSHOTS, index):
-        sync(folder)
+    for path in (index / ENCODERS, index / SNAPSHOTS, index):
+        sync(path)
 
 
 def _has_encoder(index: Path, manifest: Manifest) -> bool:

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     watch: bool = Field(False, description="Whether the server rebuilds the index when documents change.")
     allow_edits: bool = Field(False, description="Whether documents may be written over HTTP; needs api_key.")
     max_document_bytes: int = Field(MAX_DOCUMENT_BYTES, ge=1, description="A larger file is skipped, or refused.")
+    scrub: float = Field(24, ge=0, description="Hours between rounds that read the index again; 0 is never.")
 
     @classmethod
     def settings_customise_sources(

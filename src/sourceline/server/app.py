@@ -18,6 +18,7 @@ from sourceline.server.metrics import Metrics, MetricsMiddleware
 from sourceline.server.middleware import HeadMiddleware, KeyMiddleware, LimitsMiddleware, LoopbackHostMiddleware
 from sourceline.server.rebuilds import Rebuilds
 from sourceline.server.routes import ask, citations, documents, index, operations, pages
+from sourceline.server.scrub import ScrubThread
 from sourceline.server.watch import WatchThread
 
 MAX_BODY_BYTES = 64 * 1024
@@ -93,6 +94,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watch = WatchThread(app.state.settings, app.state.rebuilds) if app.state.settings.watch else None
     if watch:
         watch.start()
+    scrub = (
+        ScrubThread(app.state.settings, app.state.live_index, app.state.metrics) if app.state.settings.scrub else None
+    )
+    if scrub:
+        scrub.start()
     # A process's share of the cores and one more: more threads would take caches and the interpreter from each other.
     # With 16 clients on two cores, three threads answer half as much again as forty do.
     threads = (os.cpu_count() or 1) // app.state.settings.workers + 1
@@ -100,6 +106,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Full collections leave out what lives as long as the process: going through it would stop a request.
     gc.freeze()
     yield
+    if scrub:
+        scrub.stop()
     if watch:
         watch.stop()
     app.state.rebuilds.stop()

@@ -447,7 +447,7 @@ def test_another_snapshot_of_the_same_id_is_not_replaced(own: Path, archive: Pat
     folder = own / SNAPSHOTS / served_id(own)
     write_manifest(folder, dataclasses.replace(read_manifest(folder), created="2000-01-01T00:00:00+00:00"))
     before = without_lock(own)
-    with pytest.raises(BackupError, match="holds another snapshot .*: restore into another folder"):
+    with pytest.raises(BackupError, match=r"holds another snapshot .*: restore into another folder"):
         Index.restore(archive, own, replace=True)
     assert without_lock(own) == before
 

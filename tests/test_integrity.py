@@ -9,7 +9,7 @@ from sourceline.api import Index
 from sourceline.citations.ledger import FILE as LEDGER
 from sourceline.citations.ledger import ExtentCheck, open_ledger
 from sourceline.errors import LedgerError
-from sourceline.index.snapshot import SNAPSHOTS, LedgerExtent, open_snapshot
+from sourceline.index.snapshot import MANIFEST, SNAPSHOTS, LedgerExtent, open_snapshot
 from sourceline.integrity import check_contents, check_files
 from sourceline.types import Finding
 from tests.support.index_folder import copy_index, put, snapshot_names
@@ -73,18 +73,29 @@ def test_every_file_is_read_and_each_damage_is_named(own: Path) -> None:
         assert next(file.name for file in checked if file.name.startswith("encoders")).endswith("/encoder.json")
         assert sum(file.name.startswith(f"{SNAPSHOTS}/{snapshot}/") for file in checked) == len(checked) - 4
         assert checked[-1].name == LEDGER
-    for file in checked:
-        path = own / file.name
-        whole = path.read_bytes()
-        path.unlink()  # it may be a link
-        for damaged in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), None):
-            if damaged is not None:
-                path.write_bytes(damaged)
-            faults = {other.name: other.fault for other in check_files(own, newer) if other.fault}
-            assert faults.keys() == {file.name}
-            assert ("sourceline restore" if file.name == LEDGER else "sourceline rebuild-index") in faults[file.name]
-            path.unlink(missing_ok=True)
-        path.write_bytes(whole)
+    card = next(file.name for file in checked if file.name.startswith("encoders"))
+    manifest = f"{SNAPSHOTS}/{newer}/{MANIFEST}"
+    listed = {file.name for file in checked} - {card, manifest}
+    for names in (listed, {card}, {manifest}):  # the latter two list the others
+        wholes = {name: (own / name).read_bytes() for name in names}
+        for damage in (flip, Path.unlink):
+            for name in names:
+                damage(own / name)
+            faults = {file.name: file.fault for file in check_files(own, newer) if file.fault}
+            assert faults.keys() == names
+            for name, fault in faults.items():
+                assert ("sourceline restore" if name == LEDGER else "sourceline rebuild-index") in fault
+        for name, whole in wholes.items():
+            (own / name).write_bytes(whole)
+    assert not any(file.fault for file in check_files(own, newer))
+
+
+def flip(path: Path) -> None:
+    """Flip a bit in the middle of a file, which may be a link."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(data)
 
 
 def findings(index: Path) -> dict[str, Finding]:

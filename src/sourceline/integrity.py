@@ -75,7 +75,7 @@ def encoder_parts(index: Path, manifest: Manifest) -> list[Part]:
 
     Raises:
         ModelError: what lists them is missing or damaged.
-        OSError: one is missing.
+        OSError: what lists them cannot be read.
     """
     if manifest.backend == Backend.TORCH:
         return []
@@ -83,9 +83,16 @@ def encoder_parts(index: Path, manifest: Manifest) -> list[Part]:
     digests = {CARD_FILE: sha256(folder / CARD_FILE), **read_card(folder).sha256}
     damaged = f"the exported model in {folder} is damaged: {REBUILD}"
     return [
-        Part(f"{ENCODERS}/{folder.name}/{name}", folder / name, (folder / name).stat().st_size, digest, damaged)
+        Part(f"{ENCODERS}/{folder.name}/{name}", folder / name, _size(folder / name), digest, damaged)
         for name, digest in digests.items()
     ]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # whoever reads it is told
+        return 0
 
 
 def ledger_part(index: Path, manifest: Manifest) -> Part:

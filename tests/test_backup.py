@@ -284,7 +284,7 @@ def rewritten(
     target: Path,
     change: Callable[[dict[str, bytes]], dict[str, bytes]] = lambda members: members,
     header: Callable[[tarfile.TarInfo], tarfile.TarInfo] = lambda member: member,
-    **card: Any,
+    card: dict[str, Any] | None = None,
 ) -> Path:
     """Write an archive with other members, other headers, or another card, all with checksums that fit."""
     with archive.open("rb") as file:
@@ -294,7 +294,7 @@ def rewritten(
             members[name] = members.get(name, b"") + block
     members = change(members)
     table = {name: (len(data), sha256(data).hexdigest()) for name, data in members.items()}
-    new = dataclasses.replace(old, members=table, **card)
+    new = dataclasses.replace(old, members=table, **card or {})
     text = new.text()
     with target.open("wb") as out:
         out.write(backup._header(backup.CARD, len(text), new) + text + backup._padding(len(text)))
@@ -325,7 +325,7 @@ def test_an_archive_that_leads_elsewhere_is_refused(archive: Path, tmp_path: Pat
             Index.restore(file, index)
     for snapshot in ("../x", "x", "00000001-2026/..", ""):
         with pytest.raises(BackupError, match=r"backup\.json, is damaged"):
-            Index.restore(rewritten(archive, file, snapshot=snapshot), index)
+            Index.restore(rewritten(archive, file, card={"snapshot": snapshot}), index)
     assert not index.exists()
     assert not list(tmp_path.rglob("evil"))
 
@@ -363,8 +363,9 @@ def test_an_archive_holds_all_that_its_snapshot_needs_and_nothing_else(archive: 
 
 
 def test_a_backup_of_another_format_says_what_to_do(archive: Path, tmp_path: Path) -> None:
-    for other in ({"format": 2}, {"index_format": 8}):
-        file = rewritten(archive, tmp_path / "other.tar", version="7.1.0", **other)
+    others: list[dict[str, Any]] = [{"format": 2}, {"index_format": 8}]
+    for other in others:
+        file = rewritten(archive, tmp_path / "other.tar", card={"version": "7.1.0"} | other)
         with pytest.raises(BackupError) as raised:
             Index.restore(file, tmp_path / "index")
         assert str(raised.value) == (

@@ -40,7 +40,7 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "watch": (True, "True", "'True'"),
     "allow_edits": (True, "True", "'True'"),
     "max_document_bytes": (1, "2", "3"),
-    "scrub": (1, "2", "0.5"),
+    "scrub": (1.5, "2.5", "0.5"),
 }
 
 

@@ -142,7 +142,7 @@ def test_nothing_is_changed(documents: Path, index: Path, snapshot: str) -> None
 def test_a_deep_check_reads_everything_and_changes_nothing(documents: Path, index: Path, snapshot: str) -> None:
     before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
     findings = {f.subject: f for f in examine(documents, index, DEFAULT_MODEL, Backend.ONNX, NO_RERANKER, deep=True)}
-    assert list(findings)[-5:] == ["search", "document texts", "passages", "issued", f"files of {snapshot}"]
+    assert list(findings)[-5:] == ["search", "documents of the index", "passages", "issued", f"files of {snapshot}"]
     assert problems(findings) == {}
     assert findings["issued"].detail == "2 passages are in the ledger with the same text"
     assert {path: path.read_bytes() for path in index.rglob("*") if path.is_file()} == before

@@ -23,7 +23,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, exported: Path) -> Path:
     shutil.copytree(exported, folder / "index")
     put(folder / "documents", {"a.txt": "It opens on Monday.\nIt opens on Monday.\n"})
     Index.build(folder / "documents", folder / "index")
-    put(folder / "documents", {"a.txt": "It opens on Monday.\nIt opens on Monday.\n", "b.txt": "# Head\n\nIt rains.\n"})
+    put(folder / "documents", {"a.txt": "It opens on Monday.\nIt opens on Monday.\n", "b.md": "# Head\n\nIt rains.\n"})
     Index.build(folder / "documents", folder / "index")
     return folder / "index"
 
@@ -107,7 +107,7 @@ def findings(index: Path) -> dict[str, Finding]:
 def test_what_stands_in_a_whole_index_agrees(built: Path) -> None:
     assert {subject: (finding.ok, finding.detail) for subject, finding in findings(built).items()} == {
         "search": (True, "3 rows in each part; finds each of 3 passages that it was searched for"),
-        "document texts": (True, "2 documents as long as their passages say"),
+        "documents of the index": (True, "2 documents have all their passages"),
         "passages": (True, "4 passages stand in their documents, in order, with the ids of their texts"),
         "issued": (True, "4 passages are in the ledger with the same text"),
     }
@@ -124,8 +124,8 @@ def test_what_stands_in_a_whole_index_agrees(built: Path) -> None:
             {"passages": "2 of 4 passages do not", "issued": "1 of 4 passages do not"},  # the other is the first now
         ),
         ("UPDATE documents SET tail = '' WHERE number = 0", {}),  # white space
-        ("UPDATE passages SET gap = gap || 'x' WHERE number = 1", {"passages": "1 of 4", "document texts": "1 of 2"}),
-        ("DELETE FROM passages WHERE number = 0", {"passages": "there are 3 of 4", "document texts": "1 of 2"}),
+        ("UPDATE passages SET gap = gap || 'x' WHERE number = 1", {"passages": "1 of 4"}),
+        ("DELETE FROM passages WHERE number = 0", {"passages": "there are 3 of 4", "documents of the index": "1 of 2"}),
     ],
 )
 def test_what_does_not_agree_is_counted(own: Path, statement: str, wrong: dict[str, str]) -> None:

@@ -1,9 +1,8 @@
 """Whether an index is as it was written: each file that a snapshot needs, and what stands in them."""
 
 import hashlib
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -196,22 +195,22 @@ def check_contents(snapshot: Snapshot, ledger: Ledger) -> Iterator[Finding]:
     documents, passages, issued = _Count("document"), _Count("passage"), _Count("passage")
     for entry in snapshot.passages.documents:
         # Of one document at a time: a million sentences take no more memory than the longest document.
-        stretch = snapshot.passages.stretch(entry, 0, sys.maxsize)
-        documents.add(len(stretch.text) == stretch.length and len(stretch.passages) == len(entry.numbers), entry.id)
-        for passage, as_written in _each_as_written(entry, stretch.passages, stretch.text):
+        text, held = snapshot.passages.text_of(entry), snapshot.passages.of_document(entry)
+        documents.add(len(held) == len(entry.numbers), entry.id)
+        for passage, as_written in _each_as_written(entry, held, text):
             passages.add(as_written, passage.id)
             if not issued.stopped:
                 try:
                     issued.add(_was_issued(passage, ledger), passage.id)
                 except LedgerError as error:
                     issued.stopped = str(error)
-    yield documents.finding("document texts", "as long as their passages say", REBUILD)
+    yield documents.finding("documents of the index", "have all their passages", REBUILD)
     passages.require(snapshot.manifest.passages)
     yield passages.finding("passages", "stand in their documents, in order, with the ids of their texts", REBUILD)
     yield issued.finding("issued", "are in the ledger with the same text", RESTORE)
 
 
-def _each_as_written(entry: DocumentEntry, passages: tuple[Passage, ...], text: str) -> Iterator[tuple[Passage, bool]]:
+def _each_as_written(entry: DocumentEntry, passages: Sequence[Passage], text: str) -> Iterator[tuple[Passage, bool]]:
     """Yield the passages of a document, and whether each is verbatim, in its place, and has the id of its text."""
     occurrences: Counter[str] = Counter()
     end = 0

@@ -54,7 +54,12 @@ def test_a_round_reads_the_snapshot_its_encoder_and_the_ledger(settings: Setting
         if name.startswith((LEDGER, f"{SNAPSHOTS}/{newest}/", "encoders/")) and not name.endswith(".lock")
     }
     waited: list[float] = []
-    scrub = Scrub(settings, lambda seconds: bool(waited.append(seconds)))
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        return False
+
+    scrub = Scrub(settings, wait)
     assert scrub.metric("scrub_finished_timestamp_seconds") == 0
     scrub.thread.round()
     assert scrub.metric("scrubbed_files_total") == len(read)
@@ -142,9 +147,9 @@ def test_the_server_scrubs_in_one_process_and_stops_in_the_middle(
         wait_until(lambda: never not in client.get("/metrics").text)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     lock = tmp_path / "scrub.lock"
-    waiting = Scrub(settings)
+    waits = iter([False, False, True])
+    waiting = Scrub(settings, lambda _: next(waits))
     with file_lock(lock, "held"):
-        waits = iter([False, False, True])
-        waiting.thread._wait = lambda _: next(waits)
         waiting.thread._run()
+    monkeypatch.delenv(FOLDER_VARIABLE)
     assert waiting.metric("scrubbed_files_total") == 0

@@ -74,7 +74,7 @@ class ScrubThread:
         self._metrics.scrubbed.set_to_current_time()
 
     def _run(self) -> None:
-        seconds = FIRST_SECONDS
+        seconds: float = FIRST_SECONDS
         # With several workers, there is a folder that is theirs.
         shared = os.environ.get(FOLDER_VARIABLE)
         with ExitStack() as held:  # until the end: another process takes over then

@@ -19,6 +19,8 @@ STAGES = [
     {"encoders"},
     {"index"},
     {"citations"},
+    {"integrity"},
+    {"backup"},
     {"indexing"},
     {"search"},
     {"api"},
@@ -51,7 +53,7 @@ ONLY = {
 NEVER = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "requests", "urllib.request"}
 # The front door: these use the index through it alone (the commands `evaluate` and `serve` have packages of their own).
 USE_THE_API = {"doctor", "server", "cli"}
-BELOW_THE_API = {"ingest", "encoders", "index", "citations", "indexing", "search"}
+BELOW_THE_API = {"ingest", "encoders", "index", "citations", "integrity", "backup", "indexing", "search"}
 
 
 def stage_of(file: str) -> str:

@@ -26,6 +26,7 @@ DEFAULTS = {
     "allow_edits": False,
     "max_document_bytes": 100_000_000,
     "follow_links": False,
+    "scrub": 24,
 }
 # For each setting: as the command line gives it, as the environment and the file write it.
 SOURCES: dict[str, tuple[object, str, str]] = {
@@ -46,6 +47,7 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "allow_edits": (True, "True", "'True'"),
     "max_document_bytes": (1, "2", "3"),
     "follow_links": (True, "True", "'True'"),
+    "scrub": (1.5, "2.5", "0.5"),
 }
 
 NO_ORIGINS = [

@@ -270,7 +270,7 @@ def test_every_setting_is_documented() -> None:
     (table,) = OPERATIONS.tables("name")
     rows = []
     for name, field in Settings.model_fields.items():
-        no_flag = ("api_key", "allowed_origins", "max_document_bytes", "follow_links")
+        no_flag = ("api_key", "allowed_origins", "max_document_bytes", "follow_links", "scrub")
         flag = "–" if name in no_flag else f"`--{name.replace('_', '-')}`"
         default = str(getattr(field.default, "value", field.default))
         default = default.lower() if isinstance(field.default, bool) else default
@@ -365,7 +365,8 @@ def test_every_file_of_the_index_folder_is_described_and_no_other(served: tuple[
     # While a build runs there is the cache; SQLite's own files come and go.
     names = {path.name for path in served[1].iterdir() if not re.search(r"-(wal|shm)$", path.name)}
     assert names <= described
-    assert described - names <= {"cache", "watch.lock", "ledger.sqlite.old"}
+    restoring = {".restoring", "restored-ledger-<id>.jsonl", "replaced-<time>"}
+    assert described - names <= {"cache", "watch.lock", "ledger.sqlite.old"} | restoring
 
 
 def test_every_table_of_the_databases_is_described(seed_index: Path, tmp_path: Path) -> None:

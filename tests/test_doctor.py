@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from sourceline.doctor import Finding, examine
+from sourceline.doctor import examine
 from sourceline.index.snapshot import SNAPSHOTS
-from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, NO_RERANKER, Backend
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, NO_RERANKER, Backend, Finding
 from tests.conftest import Rebuild
 
 
@@ -137,3 +137,20 @@ def test_nothing_is_changed(documents: Path, index: Path, snapshot: str) -> None
     before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
     examined(documents, index)
     assert {path: path.read_bytes() for path in index.rglob("*") if path.is_file()} == before
+
+
+def test_a_deep_check_reads_everything_and_changes_nothing(documents: Path, index: Path, snapshot: str) -> None:
+    before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file()}
+    findings = {f.subject: f for f in examine(documents, index, DEFAULT_MODEL, Backend.ONNX, NO_RERANKER, deep=True)}
+    assert list(findings)[-5:] == ["search", "documents of the index", "passages", "issued", f"files of {snapshot}"]
+    assert problems(findings) == {}
+    assert findings["issued"].detail == "2 passages are in the ledger with the same text"
+    assert {path: path.read_bytes() for path in index.rglob("*") if path.is_file()} == before
+
+    file = index / SNAPSHOTS / snapshot / "passages.sqlite"
+    file.write_bytes(file.read_bytes()[:-1])
+    findings = {f.subject: f for f in examine(documents, index, DEFAULT_MODEL, Backend.ONNX, NO_RERANKER, deep=True)}
+    message = f"snapshot {snapshot} is damaged: {file.name} is not as it was written: run `sourceline rebuild-index`"
+    assert {"index", f"files of {snapshot}", f"file snapshots/{snapshot}/{file.name}"} == problems(findings).keys()
+    assert findings[f"file snapshots/{snapshot}/{file.name}"].detail == message
+    assert findings[f"files of {snapshot}"].detail.startswith("1 damaged of ")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sourceline.api import Index
     from sourceline.errors import (
+        BackupError,
         BuildError,
         BuildRunningError,
         ClosedError,
@@ -33,14 +34,17 @@ if TYPE_CHECKING:
     from sourceline.types import (
         Answer,
         Backend,
+        Backup,
         BuildProgress,
         BuildReport,
+        CheckedFile,
         Citation,
         CitationStatus,
         Context,
         DocumentInfo,
         DocumentList,
         DocumentText,
+        Finding,
         FolderChanges,
         FolderContents,
         Hit,
@@ -61,10 +65,13 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "Backend",
+    "Backup",
+    "BackupError",
     "BuildError",
     "BuildProgress",
     "BuildReport",
     "BuildRunningError",
+    "CheckedFile",
     "Citation",
     "CitationStatus",
     "ClosedError",
@@ -77,6 +84,7 @@ __all__ = [
     "DocumentList",
     "DocumentText",
     "EditError",
+    "Finding",
     "FolderChanges",
     "FolderContents",
     "Hit",

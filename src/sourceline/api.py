@@ -22,10 +22,11 @@ from sourceline.index.snapshot import (
     REBUILD,
     Manifest,
     Snapshot,
-    current_id,
+    current_stamp,
     is_built,
     open_current,
     published_id,
+    snapshot_ids,
 )
 from sourceline.ingest.changes import FolderComparison, FolderRecord
 from sourceline.limits import require_limits
@@ -39,13 +40,16 @@ from sourceline.types import (
     MAX_DOCUMENT_BYTES,
     Answer,
     Backend,
+    Backup,
     BuildProgress,
     BuildReport,
+    CheckedFile,
     Citation,
     DocumentInfo,
     DocumentList,
     DocumentText,
     Filters,
+    Finding,
     FolderChanges,
     FolderContents,
     Mode,
@@ -92,7 +96,7 @@ class Index:
         self._opening_encoder = threading.Lock()
         self._reranker: Reranker | None = None
         self._reranker_opened = False
-        self._current: str | None = None  # what CURRENT named when a snapshot was last opened
+        self._current: tuple[str | None, int] = (None, 0)  # as CURRENT was when a snapshot was last opened
         self._view: _View | None = None
         self._process = os.getpid()
 
@@ -189,7 +193,7 @@ class Index:
             Path(documents) if documents is not None else None,
         )
         # Read before opening: a snapshot that is published meanwhile is noticed by the next refresh.
-        index._current = current_id(index._path)
+        index._current = current_stamp(index._path)
         index._view = index._open_view(fallback)
         if not lazy:
             index._searcher(index._view)
@@ -208,6 +212,73 @@ class Index:
     def is_building(path: str | PathLike[str]) -> bool:
         """Return whether a build of the index at ``path`` is running, in whichever process."""
         return is_locked(Path(path) / LOCK)
+
+    @staticmethod
+    def backup(path: str | PathLike[str], file: str | PathLike[str], *, overwrite: bool = False) -> Backup:
+        """Write the current snapshot of the index at ``path``, with its ledger and encoder, into one archive.
+
+        Safe beside open indexes and builds; nothing is written into the index folder. Every file is compared with its
+        checksum as it is copied, and the archive is read once more before it takes its name.
+
+        Args:
+            path: the folder of the index.
+            file: the archive, a tar.
+            overwrite: whether to replace a file that is there.
+
+        Raises:
+            BackupError: the archive exists already, or cannot be written.
+            NoSnapshotError: nothing was built yet.
+            SnapshotError, ModelError, LedgerError: something is damaged or cannot be read.
+        """
+        from sourceline.backup import back_up  # ONNX Runtime, which looking citations up does not need
+
+        return back_up(Path(path), Path(file), overwrite)
+
+    @staticmethod
+    def restore(file: str | PathLike[str], path: str | PathLike[str], *, replace: bool = False) -> Backup:
+        """Put what ``backup`` wrote into an index folder, after all of it was verified.
+
+        Open indexes switch to it with their next ``refresh``. A crash leaves what was there or what is restored, whole.
+
+        Args:
+            file: the archive.
+            path: the folder of the index; created if there is none.
+            replace: whether to move an index that is there into the folder ``replaced-<time>`` inside of it.
+
+        Raises:
+            BackupError: the archive is damaged or of another version, there is an index, or it cannot be written.
+            BuildRunningError: a build of this index is running.
+        """
+        from sourceline.backup import restore
+
+        return restore(Path(file), Path(path), replace)
+
+    @staticmethod
+    def snapshots(path: str | PathLike[str]) -> tuple[str, ...]:
+        """Return the ids of the snapshots that are kept, oldest first.
+
+        Raises:
+            SnapshotError: they cannot be listed.
+        """
+        return tuple(snapshot_ids(Path(path)))
+
+    @staticmethod
+    def check_files(
+        path: str | PathLike[str], snapshot: str, pace: Callable[[int], None] = lambda _: None
+    ) -> Iterator[CheckedFile]:
+        """Read every file of a snapshot, of its encoder, and its part of the ledger, and compare the checksums.
+
+        Args:
+            path: the folder of the index.
+            snapshot: its id.
+            pace: called with how many bytes were read; it may wait, or raise to end the reading.
+
+        Raises:
+            SnapshotError: a file cannot be read for a reason that is not its own, such as too many open files.
+        """
+        from sourceline.integrity import check_files
+
+        return check_files(Path(path), snapshot, pace)
 
     @staticmethod
     def scan(
@@ -404,8 +475,20 @@ class Index:
         """
         return self._require_open().ledger.check()
 
-    def refresh(self) -> bool:
+    def check_contents(self) -> Iterator[Finding]:
+        """Compare every passage with its document, its id and the ledger, and search for some; yield what comes out."""
+        from sourceline.integrity import check_contents
+
+        view = self._require_open()
+        return check_contents(view.snapshot, view.ledger)
+
+    def refresh(self, reopen: bool = False) -> bool:
         """Switch to the current snapshot, if it is another than the one that is served; return whether it was.
+
+        It is another one, too, if it was restored, and if what is served was set aside because it is damaged.
+
+        Args:
+            reopen: whether to open it anyway, which verifies it: a damaged one is set aside, and the one before served.
 
         Raises:
             SnapshotError: it cannot be served. The one before goes on being served.
@@ -414,8 +497,8 @@ class Index:
         self._require_open()  # before the lock, which may be held for ever in a forked process
         with self._refreshing:
             view = self._require_open()
-            current = current_id(self._path)
-            if current == self._current:
+            current = current_stamp(self._path)
+            if current == self._current and os.path.isdir(view.snapshot.folder) and not reopen:
                 return False
             new = self._open_view(fallback=True)
             if view.searcher:

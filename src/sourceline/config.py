@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     allow_edits: bool = Field(False, description="Whether documents may be written over HTTP; needs api_key.")
     max_document_bytes: int = Field(MAX_DOCUMENT_BYTES, ge=1, description="A larger file is skipped, or refused.")
     follow_links: bool = Field(False, description="Whether links that lead out of the documents folder are read.")
+    scrub: float = Field(24, ge=0, description="Hours between rounds that read the index again; 0 is never.")
 
     @property
     def origins(self) -> list[str]:

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,18 +10,9 @@ from sourceline import __version__
 from sourceline.api import Index
 from sourceline.errors import CorpusError, SourcelineError
 from sourceline.text import counted
-from sourceline.types import DEFAULT_RERANKER, MAX_DOCUMENT_BYTES, NO_RERANKER, Backend
+from sourceline.types import DEFAULT_RERANKER, MAX_DOCUMENT_BYTES, NO_RERANKER, Backend, Finding
 
 _PACKAGES = ("faiss-cpu", "onnxruntime", "tantivy", "tokenizers", "sentence-transformers", "torch")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check. ``detail`` says what to do if it is not ``ok``."""
-
-    subject: str
-    ok: bool
-    detail: str
 
 
 def examine(
@@ -33,8 +23,12 @@ def examine(
     reranker: str,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
     follow_links: bool = False,
+    deep: bool = False,
 ) -> Iterator[Finding]:
-    """Check everything that an answer depends on. Nothing is changed."""
+    """Check everything that an answer depends on. Nothing is changed.
+
+    ``deep`` reads and compares all that the index holds, too, which takes a while.
+    """
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
     yield _check("model", lambda: _find_model(model))
@@ -44,12 +38,17 @@ def examine(
         index = Index.open(path, reranker=NO_RERANKER, lazy=True, fallback=False, documents=documents)
     except SourcelineError as error:
         yield Finding("index", False, str(error))
+        if deep:
+            yield from _check_files(path)
         return
     with index:
         yield _check("index", lambda: _describe(index, model))
         yield _check("changes", lambda: _describe_changes(index))
         yield _check("encoder", lambda: _try_encoder(index, backend))
         yield _check("citations", lambda: f"{index.check_citations():,} were issued")
+        if deep:
+            yield from index.check_contents()
+            yield from _check_files(path)
 
 
 def _version(package: str) -> str:
@@ -91,6 +90,24 @@ def _check_documents(folder: Path, max_document_bytes: int, follow_links: bool) 
         yield Finding(f"document {document}", False, reason)
     for name, reason in contents.ignored.items():
         yield Finding(f"not read {name}", True, reason)
+
+
+def _check_files(path: Path) -> Iterator[Finding]:
+    """Compare every file of the snapshots that are kept with its checksum; each damaged one is a finding."""
+    try:
+        for snapshot in Index.snapshots(path):
+            files = size = 0
+            damaged = []
+            for checked in Index.check_files(path, snapshot):
+                files, size = files + 1, size + checked.bytes
+                if checked.fault:
+                    damaged.append(Finding(f"file {checked.name}", False, checked.fault))
+            whole = f"{counted(files, 'file')} with encoder and ledger, {size:,} bytes"
+            told = f"{len(damaged):,} damaged of {whole}" if damaged else f"{whole}, as they were written"
+            yield Finding(f"files of {snapshot}", not damaged, told)
+            yield from damaged
+    except SourcelineError as error:
+        yield Finding("files", False, str(error))
 
 
 def _describe(index: Index, model: str) -> str:

@@ -14,6 +14,7 @@
     ├── BuildError                the build could not finish; what was served before is untouched
     │   └── BuildRunningError     another build holds the lock
     ├── WorkerError               the server's processes do not stay alive
+    ├── BackupError               a backup that cannot be written, read or restored
     ├── LedgerError               the record of citations cannot be read or written
     ├── QuestionError             a question that cannot be asked
     ├── UnknownCitationError      an id that was never issued
@@ -71,6 +72,10 @@ class BuildRunningError(BuildError):
 
 class WorkerError(SourcelineError):
     """The server's processes do not stay alive."""
+
+
+class BackupError(SourcelineError):
+    """A backup that cannot be written, read or restored."""
 
 
 class LedgerError(SourcelineError):

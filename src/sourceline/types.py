@@ -8,6 +8,7 @@ import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_RERANKER = "reader"  # the one that comes with Sourceline
@@ -440,3 +441,36 @@ class BuildReport:
     encoded: int
     seconds: float
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What a backup holds: a ``snapshot`` with all it needs, in so many ``files`` and ``bytes``.
+
+    ``version`` is that of the Sourceline that wrote it. ``replaced`` is where ``Index.restore`` put what it replaced.
+    """
+
+    snapshot: str
+    created: datetime.datetime
+    version: str
+    files: int
+    bytes: int
+    replaced: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """A file of an index that was read: its name there, how many ``bytes``, and what is wrong with it, if anything."""
+
+    name: str
+    bytes: int
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check. ``detail`` says what to do if it is not ``ok``."""
+
+    subject: str
+    ok: bool
+    detail: str

@@ -19,7 +19,7 @@ from sourceline.types import CitationStatus, Context, Location, Passage, Passage
 from tests.support.texts import texts
 
 MOVED, CHANGED, REMOVED = CitationStatus.MOVED, CitationStatus.CHANGED, CitationStatus.REMOVED
-DAMAGED = "is damaged: a line is not as it was written: restore it from a backup"
+DAMAGED = "is damaged: a line is not as it was written: restore a backup with `sourceline restore FILE --replace`"
 
 
 def cited(
@@ -313,7 +313,7 @@ def reads(ledger: Ledger) -> list[Callable[[], object]]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.unlink(), "is missing: restore it from a backup"),
+        (lambda path: path.unlink(), "is missing: restore a backup with `sourceline restore FILE --replace`"),
         (lambda path: path.write_bytes(b""), "is damaged: it is shorter than it was"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is damaged: it does not end as the snapshot has it"),
         (lambda path: path.write_bytes(path.read_bytes()[:50]), "is damaged: it does not end as the snapshot has it"),

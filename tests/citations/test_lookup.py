@@ -142,7 +142,9 @@ def test_without_its_ledger_what_is_in_the_snapshot_resolves_and_the_rest_is_an_
     (archive.index / FILE).unlink()
 
     assert archive.outcome("a.txt", GREW) == ("current", "a.txt", GREW)
-    with pytest.raises(LedgerError, match=r"ledger\.jsonl, is missing: restore it from a backup"):
+    with pytest.raises(
+        LedgerError, match=r"ledger\.jsonl, is missing: restore a backup with `sourceline restore FILE --replace`"
+    ):
         archive.look_up("x")
 
 

@@ -10,6 +10,8 @@ COMMANDS = {
     "cite": "Look a citation up",
     "documents": "List the documents of the index, the files that were left out, and what has changed since.",
     "evaluate": "Index a labelled set in a temporary folder, ask every question, print the metrics beside",
+    "backup": "Write the index with its ledger and model into one verified archive",
+    "restore": "Verify a backup and put it into the index folder; a running server switches to it.",
     "doctor": "Check installation, models, documents, index and citations, and say what to do.",
 }
 OPTIONS = {
@@ -19,7 +21,9 @@ OPTIONS = {
     "cite": ("--json",),
     "documents": ("--json",),
     "evaluate": ("--json", "--compare", "--report", "--ablate", "--cross-encoder", "--sample"),
-    "doctor": (),
+    "backup": ("--force",),
+    "restore": ("--replace",),
+    "doctor": ("--deep",),
 }
 
 

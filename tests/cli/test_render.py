@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console, RenderableType
 
 from sourceline.cli import render
-from sourceline.doctor import Finding
 from sourceline.search.confidence import verdict
 from sourceline.types import (
     Answer,
@@ -18,6 +17,7 @@ from sourceline.types import (
     Context,
     DocumentInfo,
     DocumentList,
+    Finding,
     Hit,
     Location,
     Passage,

@@ -370,9 +370,13 @@ def test_with_a_damaged_ledger_current_citations_resolve_and_others_are_an_error
 
     assert cite(built, KEPT).status == "current"
     for citation in (CHANGED, "zhiyzuiwnpkr56wq"):
-        with pytest.raises(LedgerError, match=r"ledger\.jsonl.*: restore it from a backup"):
+        with pytest.raises(
+            LedgerError, match=r"ledger\.jsonl.*: restore a backup with `sourceline restore FILE --replace`"
+        ):
             cite(built, citation)
-    with pytest.raises(LedgerError, match=r"ledger\.jsonl.*: restore it from a backup"):
+    with pytest.raises(
+        LedgerError, match=r"ledger\.jsonl.*: restore a backup with `sourceline restore FILE --replace`"
+    ):
         ledger_of(built).check()
 
 

@@ -132,7 +132,9 @@ def test_beside_a_damaged_ledger_a_build_stops_and_changes_nothing(archive: Arch
     (archive.index / FILE).write_bytes(damage)
     served = archive.snapshot().id
 
-    with pytest.raises(LedgerError, match=r"ledger\.jsonl, is damaged: .*: restore it from a backup"):
+    with pytest.raises(
+        LedgerError, match=r"ledger\.jsonl, is damaged: .*: restore a backup with `sourceline restore FILE --replace`"
+    ):
         archive.publish({"a.txt": f"One. {TRADE_EDITED}"})
 
     assert (archive.index / FILE).read_bytes() == damage

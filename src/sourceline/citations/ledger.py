@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sourceline.durable import sync
+from sourceline.durable import open_regular, sync
 from sourceline.errors import LedgerError
 from sourceline.ids import form_hash
 from sourceline.index.snapshot import LedgerExtent
@@ -31,6 +31,8 @@ from sourceline.text import nfc, same_but_typography
 from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext, Time
 
 FILE = "ledger.jsonl"
+# How the ledger of a restored snapshot is called until that of the index before is out of its way.
+_RESTORED = "restored-ledger-{}.jsonl"
 LINES, FORMS = "ledger_lines.npy", "ledger_forms.npy"  # in a snapshot
 # Also to be raised, with a way to read older ones, if ``plain_typography`` changes, on which ``form_hash`` depends.
 VERSION = 4
@@ -42,8 +44,10 @@ _LINES = np.dtype([("id", f"S{_ID_CHARACTERS}"), ("start", "<u8"), ("length", "<
 _FORMS = np.dtype([("form", "<i8"), ("start", "<u8"), ("length", "<u4")])
 _SUM = ',"sum":"'  # what is in front of the checksum of a line, which is the last thing in it
 _SUM_DIGITS = 16
+_END = b'{"build":'  # how a line begins that ends what a build recorded
+_MAX_END = 4096  # above the length of any such line, and of the first
 _BATCH = 10_000
-_RESTORE = "restore it from a backup"
+RESTORE = "restore a backup with `sourceline restore FILE --replace`"
 _LINE_DIFFERS = "a line is not as it was written"
 
 Lines = NDArray[np.void]
@@ -76,7 +80,7 @@ class Ledger:
         self._file = -1
         if extent and not fault:
             try:
-                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                self._file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # it was looked at, and may be another
             except OSError as error:
                 self._fault = _unreadable(path, error)
             else:
@@ -317,7 +321,7 @@ def open_ledger(index: Path, folder: Path, extent: LedgerExtent, published: str 
         published: the newest snapshot, if it is damaged and this one is served in its place: ids that were given out
             since then are known, but what became of others is not believed.
     """
-    path = index / FILE
+    path = ledger_file(index, extent.snapshot)
     fault = _find_fault(path, extent)
     lines, forms = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (LINES, FORMS))
     ledger = Ledger(path, extent, lines, forms, fault)
@@ -350,6 +354,103 @@ def recover_ledger(index: Path, published: str | None, interrupted: Collection[s
 def empty_ledger(index: Path) -> Ledger:
     """Return a ledger in which nothing is recorded; whatever file there is will be overwritten."""
     return Ledger(index / FILE, None, _EMPTY_LINES, _EMPTY_FORMS)
+
+
+def ledger_file(index: Path, snapshot: str) -> Path:
+    """Return where the ledger of a snapshot is."""
+    restored = restored_file(index, snapshot)
+    return restored if restored.exists() else index / FILE
+
+
+def restored_file(index: Path, snapshot: str) -> Path:
+    """Return where the ledger of a snapshot is while that is being restored.
+
+    The two become visible with one rename, that of ``CURRENT``: until then, the index before has its own ledger.
+    """
+    return index / _RESTORED.format(snapshot)
+
+
+def settle_restored(index: Path, snapshot: str | None) -> None:
+    """Give the ledger of this snapshot its name, if a crash kept the restore from it; remove that of any other.
+
+    To be called by who holds the build lock.
+    """
+    for path in index.glob(_RESTORED.format("*")):
+        if snapshot and path == restored_file(index, snapshot):
+            path.replace(index / FILE)
+        else:  # of a restore that was interrupted before it could be seen
+            path.unlink()
+        sync(index)
+
+
+class ExtentCheck:
+    """Compares the part of a ledger that belongs to a snapshot with what the snapshot says of it, as it is read.
+
+    It takes as long as hashing the bytes: lines are looked at only where a build ends.
+    """
+
+    def __init__(self, path: Path, extent: LedgerExtent) -> None:
+        """Begin; ``path`` is for messages."""
+        self._path, self._extent = path, extent
+        self._rest = b""  # the beginning of a line that must be seen whole
+        self._ledger = self._snapshot = self._digest = ""
+        self._hashed = hashlib.sha256()
+        self._size = 0
+        self._at_line_start = True
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            LedgerError: they are not as they were written.
+        """
+        self._size += len(data)
+        data, self._rest, at = self._rest + data, b"", 0
+        while at < len(data):
+            if self._at_line_start and (not self._ledger or _may_be_end(data[at : at + len(_END)])):
+                stop = data.find(b"\n", at) + 1
+                if not stop:
+                    self._rest = data[at:]
+                    self._require(len(self._rest) < _MAX_END)
+                    return
+                self._take_line(data[at:stop])
+            else:
+                stop = data.find(b"\n" + _END, at) + 1 or data.rfind(b"\n", at) + 1 or len(data)
+                self._hashed.update(memoryview(data)[at:stop])
+            self._at_line_start = data[stop - 1 : stop] == b"\n"
+            at = stop
+
+    def finish(self) -> None:
+        """Compare how it ends.
+
+        Raises:
+            LedgerError: it is not the part that belongs to the snapshot.
+        """
+        ends = LedgerExtent(self._ledger, self._snapshot, self._size - len(self._rest), self._digest)
+        if ends != self._extent or not self._at_line_start:
+            raise LedgerError(_damaged(self._path, "it does not end as the snapshot has it"))
+
+    def _take_line(self, line: bytes) -> None:
+        """Take the first line, or one at which a build ends."""
+        body = _body(line)
+        self._require(body is not None)
+        assert body is not None
+        if not self._ledger:
+            self._require("ledger" in body)
+            self._ledger = body["ledger"]
+        else:
+            self._require(body["digest"] == self._hashed.hexdigest())
+            self._snapshot, self._digest = body["build"], body["digest"]
+            self._hashed = hashlib.sha256(bytes.fromhex(self._digest))
+
+    def _require(self, as_written: bool) -> None:
+        if not as_written:
+            raise LedgerError(_damaged(self._path, _LINE_DIFFERS))
+
+
+def _may_be_end(start: bytes) -> bool:
+    """Return whether a line that begins like this, or goes on behind it, ends what a build recorded."""
+    return start == _END or _END.startswith(start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,7 +508,7 @@ def _scan(path: Path, published: str | None, interrupted: Collection[str] = ()) 
     extent: LedgerExtent | None = None
     rows, damaged = _Rows(), False
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             header = file.readline()
             ledger = _body(header)
             hashed, start = hashlib.sha256(), len(header)
@@ -441,25 +542,25 @@ def _scan(path: Path, published: str | None, interrupted: Collection[str] = ()) 
 def _find_fault(path: Path, extent: LedgerExtent) -> str:
     """Return why a file is not the ledger of which a snapshot has this part; nothing if it is, as far as it is seen."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             header = _body(file.readline())
             file.seek(max(0, extent.bytes - 512))
             end = _body(file.read(extent.bytes - file.tell()).splitlines(keepends=True)[-1])
     except FileNotFoundError:
-        return f"the record of citations, {path}, is missing: {_RESTORE}"
+        return f"the record of citations, {path}, is missing: {RESTORE}"
     except OSError as error:
         return _unreadable(path, error)
     except IndexError:
         return _damaged(path, "it is shorter than it was")
     if header and header.get("ledger") != extent.ledger:
-        return f"{path} is not the record of citations of this index: {_RESTORE}"
+        return f"{path} is not the record of citations of this index: {RESTORE}"
     if not header or not end or (end.get("build"), end.get("digest")) != (extent.snapshot, extent.digest):
         return _damaged(path, "it does not end as the snapshot has it")
     return ""
 
 
 def _damaged(path: Path, reason: str) -> str:
-    return f"the record of citations, {path}, is damaged: {reason}: {_RESTORE}"
+    return f"the record of citations, {path}, is damaged: {reason}: {RESTORE}"
 
 
 def _unreadable(path: Path, error: OSError) -> str:

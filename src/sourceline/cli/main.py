@@ -394,7 +394,42 @@ def evaluate(
 
 
 @app.command()
-def doctor(context: typer.Context) -> None:
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive, a tar.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+) -> None:
+    """Write the index with its ledger and model into one verified archive, also while it is served or built."""
+    settings: Settings = context.obj()
+    from sourceline.api import Index
+    from sourceline.cli import render
+
+    written = Index.backup(settings.index, file, overwrite=force)
+    out().print(render.backup(written), markup=False, soft_wrap=True)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sourceline backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move an index that is there into a folder replaced-<time> inside of it.")
+    ] = False,
+) -> None:
+    """Verify a backup and put it into the index folder; a running server switches to it."""
+    settings: Settings = context.obj()
+    from sourceline.api import Index
+    from sourceline.cli import render
+
+    restored = Index.restore(file, settings.index, replace=replace)
+    out().print(render.backup(restored), markup=False, soft_wrap=True)
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    deep: Annotated[bool, typer.Option("--deep", help="Read and compare all that the index holds, too.")] = False,
+) -> None:
     """Check installation, models, documents, index and citations, and say what to do."""
     settings: Settings = context.obj()
     from sourceline.cli import render
@@ -409,6 +444,7 @@ def doctor(context: typer.Context) -> None:
             settings.reranker,
             settings.max_document_bytes,
             settings.follow_links,
+            deep,
         )
     )
     for finding in findings:

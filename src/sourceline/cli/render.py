@@ -10,10 +10,12 @@ from rich.text import Text
 from sourceline.text import counted, one_line, printable
 from sourceline.types import (
     Answer,
+    Backup,
     BuildReport,
     Citation,
     CitationStatus,
     DocumentList,
+    Finding,
     FolderChanges,
     Hit,
     Passage,
@@ -24,7 +26,6 @@ from sourceline.types import (
 )
 
 if TYPE_CHECKING:  # a command imports only what it uses
-    from sourceline.doctor import Finding
     from sourceline.evaluation.metrics import Evaluation
     from sourceline.evaluation.report import Table as EvaluationTable
     from sourceline.evaluation.results import Comparison, Flip
@@ -191,7 +192,16 @@ def _flips(verb: str, style: str, flips: Sequence["Flip"]) -> list[Text]:
     return lines
 
 
-def finding(finding: "Finding") -> RenderableType:
+def backup(backup: Backup) -> str:
+    """Return what a backup holds, as lines."""
+    size = f"{counted(backup.files, 'file')}, {backup.bytes / 1e6:,.1f} MB"
+    lines = [f"snapshot {backup.snapshot}: {size}, as of {backup.created:%Y-%m-%d %H:%M} UTC, verified"]
+    if backup.replaced:
+        lines.append(f"what it replaces is in {backup.replaced}, and may be deleted")
+    return "\n".join(map(one_line, lines))
+
+
+def finding(finding: Finding) -> RenderableType:
     """Return one doctor finding as a line."""
     mark = Text("ok  ", style="green") if finding.ok else Text("BAD ", style="red")
     return mark + Text(one_line(f"{finding.subject}: {finding.detail}"))

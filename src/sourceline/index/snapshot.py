@@ -37,6 +37,7 @@ CURRENT = "CURRENT"
 LOCK = "build.lock"
 SNAPSHOTS = "snapshots"
 SNAPSHOTS_BEFORE_FORMAT_6 = "generations"
+RESTORING = ".restoring"  # where what is restored is put together
 MANIFEST = "manifest.json"
 HEAD = "ranking_head.safetensors"
 DAMAGED = ".damaged"  # the suffix of a folder that was set aside
@@ -140,6 +141,33 @@ def current_id(index: Path) -> str | None:
         raise SnapshotError(f"cannot read {index / CURRENT}: {error.strerror}") from error
 
 
+def current_stamp(index: Path) -> tuple[str | None, int]:
+    """Return what ``CURRENT`` names and when it was written: another once a snapshot was published, or restored.
+
+    Raises:
+        SnapshotError: it cannot be read.
+    """
+    current = current_id(index)
+    try:
+        return current, (index / CURRENT).stat().st_mtime_ns
+    except OSError:
+        return current, 0
+
+
+def snapshot_folder(index: Path, snapshot_id: str) -> Path:
+    """Return the folder of a snapshot, which is one below ``snapshots/`` whatever ``CURRENT`` says.
+
+    Raises:
+        DamagedError: there is none.
+        MismatchError: it is of an older format.
+    """
+    if snapshot_id not in folder_names(index):
+        if snapshot_id in _old_folder_names(index):
+            raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
+        raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")
+    return index / SNAPSHOTS / snapshot_id
+
+
 def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: bool = True) -> Snapshot:
     """Open one snapshot, and verify it unless its files were hashed a moment ago.
 
@@ -148,11 +176,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
         MismatchError: it was written in another format.
         SnapshotError: it cannot be read just now, or is whole and does not open.
     """
-    if snapshot_id not in folder_names(index):  # also rejects path traversal
-        if snapshot_id in _old_folder_names(index):
-            raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
-        raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")
-    folder = index / SNAPSHOTS / snapshot_id
+    folder = snapshot_folder(index, snapshot_id)
     manifest = read_manifest(folder)
     if verify:
         _verify_files(folder, manifest)
@@ -339,7 +363,7 @@ def file_table(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str, tup
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, with a checksum over itself, as the last file of a snapshot; flush all to the disk."""
     sync_tree(folder)
-    replace(folder / MANIFEST, _manifest_text(asdict(manifest)))
+    replace(folder / MANIFEST, with_checksum(asdict(manifest)))
     sync(folder.parent)  # which holds its name
 
 
@@ -354,7 +378,7 @@ def read_manifest(folder: Path) -> Manifest:
         text = read_text(folder / MANIFEST)
         body = json.loads(text)
         del body["checksum"]
-        if text != _manifest_text(body):
+        if text != with_checksum(body):
             raise ValueError("its checksum differs")
         if body["format"] != FORMAT:
             raise MismatchError(f"snapshot {folder.name} is in format {body['format']}, not {FORMAT}: {REBUILD}")
@@ -362,7 +386,7 @@ def read_manifest(folder: Path) -> Manifest:
         body["files"] = {name: (size, digest) for name, (size, digest) in body["files"].items()}
         manifest = Manifest(**body)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        _require_readable(error)
+        require_readable(error)
         raise DamagedError(f"snapshot {folder.name} is damaged: {MANIFEST}: {error}: {REBUILD}") from error
     if manifest.id != folder.name:
         raise DamagedError(f"snapshot {folder.name} is damaged: its manifest is of {manifest.id}: {REBUILD}")
@@ -383,17 +407,17 @@ def _describe(folder: Path, name: str) -> tuple[int, str] | None:
     try:
         return (folder / name).stat().st_size, sha256(folder / name)
     except OSError as error:
-        _require_readable(error)
+        require_readable(error)
         return None
 
 
-def _require_readable(error: Exception) -> None:
+def require_readable(error: Exception) -> None:
     """Raise SnapshotError if a file could not be read for a reason that is not the file's."""
     if isinstance(error, OSError) and error.errno in _NOT_DAMAGE:
         raise SnapshotError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
-def _manifest_text(body: dict[str, Any]) -> str:
+def with_checksum(body: dict[str, Any]) -> str:
     """Return the manifest as it is written: with a checksum over the rest."""
     checksum = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     return json.dumps(body | {"checksum": checksum}, indent=2) + "\n"

@@ -335,6 +335,7 @@ def _open_before(index: Path) -> Snapshot | None:
 def _open_ledger(index: Path, before: Snapshot | None, interrupted: Sequence[str]) -> Ledger:
     """Return the ledger as it was published; ``interrupted`` are the snapshots whose build was."""
     published = snapshots.published_id(index)
+    ledgers.settle_restored(index, before.id if before else None)
     if not before and OlderLedger(index, None).exists():
         return empty_ledger(index)  # what is there was begun by a build that did not publish
     if before and before.id == published and (index / ledgers.FILE).exists():
@@ -352,7 +353,8 @@ def _begin_ledger(index: Path, before: Snapshot | None, empty: Ledger, warnings:
     if before:
         warnings.append(
             f"{index / ledgers.FILE}, the record of citations, is missing, and a new one was begun: of citations given "
-            "out before, only those of the snapshot before are known. If you have a backup, restore it"
+            "out before, only those of the snapshot before are known. If you have one, "
+            f"{ledgers.RESTORE}"
         )
     return empty
 
@@ -396,7 +398,8 @@ def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
         fingerprints = {snapshot.manifest.fingerprint for snapshot in kept}
         unused += [folder for folder in (index / ENCODERS).glob("*") if folder.name not in fingerprints]
         # Everything in the cache is in the snapshot; what is in an older format is of no use any more.
-        for folder in (*unused, index / CACHE, index / snapshots.SNAPSHOTS_BEFORE_FORMAT_6):
+        unused += [index / snapshots.RESTORING, index / snapshots.SNAPSHOTS_BEFORE_FORMAT_6]
+        for folder in (*unused, index / CACHE):
             shutil.rmtree(folder, ignore_errors=True)
         OlderLedger(index, current.id).set_aside()
     except (OSError, SnapshotError) as error:

@@ -6,12 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.load import backend_of
 from sourceline.encoders.ranking_head import write_ranking_head
-from sourceline.errors import BuildError, DamagedError
+from sourceline.errors import BuildError
 from sourceline.index.bm25 import BM25Writer
 from sourceline.index.dense import DenseWriter
 from sourceline.index.multivector import EncodedChunk, MultiVectorWriter
@@ -31,6 +29,7 @@ from sourceline.index.snapshot import (
 from sourceline.indexing.config import ResolvedConfig
 from sourceline.ingest.changes import FolderRecord
 from sourceline.ingest.chunking import ChunkedDocument
+from sourceline.integrity import require_own_passages
 
 
 class SnapshotWriter:
@@ -149,12 +148,7 @@ def check_snapshot(index: Path, snapshot_id: str) -> Snapshot:
         DamagedError: it does not find one.
     """
     snapshot = open_snapshot(index, snapshot_id, verify=False)  # the manifest was just made from the files
-    rows = snapshot.passages.row_count
-    for row in range(0, rows, max(1, rows // 16)):
-        (vector,) = snapshot.dense.vectors([row])
-        best = snapshot.dense.search(vector, 1, None)[0].score
-        if np.any(vector) and best < float(vector @ vector) - 1e-3:
-            raise DamagedError(f"snapshot {snapshot_id} does not find its own passage {row}")
+    require_own_passages(snapshot)
     return snapshot
 
 

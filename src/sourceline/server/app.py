@@ -25,6 +25,7 @@ from sourceline.server.middleware import (
 )
 from sourceline.server.rebuilds import Rebuilds
 from sourceline.server.routes import Threads, ask, citations, documents, index, operations, pages
+from sourceline.server.scrub import ScrubThread
 from sourceline.server.watch import WatchThread
 
 MAX_BODY_BYTES = 64 * 1024
@@ -104,6 +105,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watch = WatchThread(app.state.settings, app.state.rebuilds) if app.state.settings.watch else None
     if watch:
         watch.start()
+    scrub = (
+        ScrubThread(app.state.settings, app.state.live_index, app.state.metrics) if app.state.settings.scrub else None
+    )
+    if scrub:
+        scrub.start()
     # Questions: a process's share of the cores and one more. More would take caches and the interpreter from others.
     # With 16 clients on two cores, three threads answer half as much again as forty do.
     threads = (os.cpu_count() or 1) // app.state.settings.workers + 1
@@ -114,6 +120,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # quick start would let 50,000 pile up before they are freed: 2 kB a request, which looks like a leak for long.
     gc.set_threshold(*COLLECT_AFTER)
     yield
+    if scrub:
+        scrub.stop()
     if watch:
         watch.stop()
     app.state.rebuilds.stop()

@@ -58,13 +58,16 @@ class LiveIndex:
         self._changes.close()
         self.index.close()
 
-    def refresh(self) -> None:
-        """Serve the current snapshot. If it cannot be opened, that is logged, and the one before is still served."""
+    def refresh(self, reopen: bool = False) -> None:
+        """Serve the current snapshot. If it cannot be opened, that is logged, and the one before is still served.
+
+        With ``reopen`` it is opened, and verified, also if it is served.
+        """
         with self._refreshing:
             if time.monotonic() < self._retry_at:
                 return
             try:
-                if self.index.refresh():
+                if self.index.refresh(reopen):
                     log.info("serving snapshot %s", self.index.snapshot.id)
             except SourcelineError as error:
                 log.error("still serving snapshot %s: %s", self.index.snapshot.id, error)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -39,6 +39,25 @@ class Metrics:
             ("route",),
             buckets=_BUCKETS,
             registry=self._registry,
+        )
+        self.scrubbed_files = Counter(
+            "sourceline_scrubbed_files_total", "Files read again and compared.", registry=self._registry
+        )
+        self.scrubbed_bytes = Counter(
+            "sourceline_scrubbed_bytes_total", "Bytes read again and compared.", registry=self._registry
+        )
+        # Of several workers one scrubs, and if it ends, another: what was said last holds.
+        self.scrubbed = Gauge(
+            "sourceline_scrub_finished_timestamp_seconds",
+            "When everything had last been read again; 0 if it has not been yet.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self.damaged_files = Gauge(
+            "sourceline_damaged_files",
+            "Files that were found damaged when everything was last read again.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
         )
         # Finding a child by its labels takes longer than counting. There are few routes and statuses.
         self._requests = cache(lambda method, route, status: requests.labels(method, route, status))

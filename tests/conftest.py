@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from sourceline.api import Index
 from sourceline.encoders.base import Encoder
@@ -24,6 +25,9 @@ if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_ME
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Many tests run the command in a process of its own, which otherwise would compile all modules each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# An example has no time limit: on a busy machine it says nothing.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
 
 Rebuild = Callable[[Path, Path], BuildReport]
 

@@ -24,7 +24,7 @@ from long_document import NAME, make_document, serve_passages
 
 pytestmark = pytest.mark.enable_socket
 
-MEGABYTES = 2
+MEGABYTES = 5
 MAX_NODES = 2_500
 SECTION = """## Section {0}
 

@@ -17,11 +17,11 @@ from campaigns.corpus import Folder, new_index
 from campaigns.outside import Findings, Server, folders, say, server
 
 CLIENTS = 4
-WARM_UP = 10  # rebuilds before memory is compared: the allocator and the caches fill
+WARM_UP = 20  # rebuilds before memory is compared: the allocator and the caches fill
 MODES = ("read", "fast")
 LET_GO_SECONDS = 1.0  # the longest that an answer takes under this load
 # A growth of less a rebuild is none: what the allocator gives back depends on chance.
-MOST_KB, MOST_DESCRIPTORS = 20.0, 0.05
+MOST_KB, MOST_DESCRIPTORS = 50.0, 0.05
 K = 10
 
 

@@ -116,6 +116,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = threads
     # Full collections leave out what lives as long as the process: going through it would stop a request.
     gc.freeze()
+    # A full collection now makes Python forget how much there was: it puts the next one off until a quarter as much has
+    # come, and in tens of thousands of objects there are megabytes of requests that ended long ago.
+    gc.collect()
     # A request leaves some forty objects that refer to each other, of asyncio and h11. The thresholds that make for a
     # quick start would let 50,000 pile up before they are freed: 2 kB a request, which looks like a leak for long.
     gc.set_threshold(*COLLECT_AFTER)

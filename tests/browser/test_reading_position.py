@@ -33,16 +33,22 @@ ROUNDING = 1  # pixel
 REPETITIONS = 105  # of the seed report's 48 sentences: 5,040
 each_sentence = sizes("every", 3, 1)
 
-# Waits until a citation's sentence is marked and the page has settled for two frames, and measures where it is.
+# Waits until a citation's sentence is marked and stands still for some frames, and measures where it is.
 MEASURE = """async (citation) => {
   const frame = () => new Promise(requestAnimationFrame);
   const isMarked = () => document.querySelector("#reader .sentence[aria-current]")?.href.includes(`cite=${citation}`);
   const deadline = performance.now() + 10000;
   while (!isMarked() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1));
   if (!isMarked()) throw new Error(`${citation} is not marked`);
-  await frame();
-  await frame();
   const pane = document.querySelector("#reader");
+  const place = () => {
+    return `${pane.scrollHeight} ${pane.querySelector(".sentence[aria-current]")?.getBoundingClientRect().top}`;
+  };
+  for (let still = 0, before = ""; still < 5 && performance.now() < deadline; ) {
+    await frame();
+    still = place() === before ? still + 1 : 0;
+    before = place();
+  }
   const sentence = pane.querySelector(".sentence[aria-current]");
   const { top, bottom, left, right } = sentence.getBoundingClientRect();
   const box = pane.getBoundingClientRect();

@@ -399,7 +399,7 @@ def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
         unused += [folder for folder in (index / ENCODERS).glob("*") if folder.name not in fingerprints]
         # Everything in the cache is in the snapshot; what is in an older format is of no use any more.
         unused += [index / snapshots.RESTORING, index / snapshots.SNAPSHOTS_BEFORE_FORMAT_6]
-        for folder in (*unused, index / CACHE):
+        for folder in (index / CACHE, *unused):
             shutil.rmtree(folder, ignore_errors=True)
         OlderLedger(index, current.id).set_aside()
     except (OSError, SnapshotError) as error:

@@ -40,6 +40,8 @@ def start(documents: Path, index: Path, *more: str) -> subprocess.Popen[str]:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell lets what it runs in the background ignore it, and so would the server, which inherits that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # so does nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     return subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True, cwd=index.parent, env=environment)
 
 

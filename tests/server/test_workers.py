@@ -142,7 +142,7 @@ def test_workers_that_do_not_live_are_given_up(index: str, tmp_path: Path) -> No
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert ended.returncode == 1
-    assert ended.stdout == "the workers do not stay alive: 10 died in 120 seconds\n"
+    assert ended.stdout == "the workers do not stay alive: 4 died in 120 seconds\n"
     assert "Traceback" not in ended.stderr
     assert ("ERROR sourceline.server.run: there is no index in none yet" in ended.stderr) == (index == "none")
     assert not list(tmp_path.glob("sourceline-*"))

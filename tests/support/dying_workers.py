@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sourceline.config import load_settings
 from sourceline.errors import WorkerError
+from sourceline.server import run
 from sourceline.server.run import keep_running, serve_with_workers
 
 
@@ -16,6 +17,7 @@ def die() -> None:
 
 
 def main() -> None:
+    run.MAX_DEATHS = 2  # each start of a worker takes a second
     try:
         if sys.argv[1] == "killed":
             keep_running(2, die)

@@ -116,13 +116,12 @@ class MetricsMiddleware:
                 status = message["status"]
             await send(message)
 
+        counted = 500  # what is raised is answered further out
         try:
             await self._app(scope, receive, send_noting_status)
-        except Exception:  # of any kind: it is answered further out
-            status = 500
-            raise
+            counted = status
         finally:
             # What is mounted has no route; its prefix stands in root_path.
             route = getattr(scope.get("route"), "path", None) or scope.get("root_path") or "(none)"
             method = scope["method"] if route != "(none)" and scope["method"] in _METHODS else "(any)"
-            self._metrics.count(method, route, status, time.perf_counter() - started)
+            self._metrics.count(method, route, counted, time.perf_counter() - started)

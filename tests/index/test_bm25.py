@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -296,6 +297,31 @@ def test_what_stands_in_the_place_of_the_lock_file_is_no_obstacle(tmp_path: Path
 
     assert [hit.row for hit in BM25Index(tmp_path).search("council", 3, None)] == [2, 0, 4]
     assert not stat.S_ISREG(lock.stat().st_mode)
+
+
+def test_a_lock_that_is_taken_while_the_links_are_removed_does_not_keep_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_and_open(tmp_path, SENTENCES)
+    lock = tmp_path / FOLDER / ".tantivy-meta.lock"
+    lock.unlink()
+    lock.mkdir()
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    remove = os.rmdir
+
+    def lock_and_remove(path: str, *, dir_fd: int | None = None) -> None:
+        monkeypatch.setattr(os, "rmdir", remove)
+        (Path(path) / ".tantivy-meta.lock").touch()
+        remove(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", lock_and_remove)
+
+    index = BM25Index(tmp_path)
+
+    assert os.rmdir is remove, "the lock was not taken"
+    assert os.listdir(tmp_path / "scratch") == []
+    assert [hit.row for hit in index.search("council", 3, None)] == [2, 0, 4]
 
 
 def test_the_files_have_the_modes_of_the_umask(tmp_path: Path) -> None:

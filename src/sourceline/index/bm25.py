@@ -5,6 +5,7 @@ A sentence is found by the name of who says it as well, a table's row by the nam
 
 import math
 import os
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -169,11 +170,18 @@ def _lockable(folder: Path) -> Iterator[Path]:
     if _can_lock(folder):
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="sourceline-links-") as links:
+    links = Path(tempfile.mkdtemp(prefix="sourceline-links-"))
+    try:
         for file in folder.absolute().iterdir():
             if not file.name.startswith(_LOCKS):
-                (Path(links) / file.name).symlink_to(file)
-        yield Path(links)
+                (links / file.name).symlink_to(file)
+        yield links
+    finally:
+        # The thread in which tantivy watches for commits may take the lock while the folder is being removed: once, for
+        # then it finds no index any more.
+        shutil.rmtree(links, ignore_errors=True)
+        if links.exists():
+            shutil.rmtree(links)
 
 
 def _can_lock(folder: Path) -> bool:

@@ -50,6 +50,13 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/html\n\n<p>It leaks.\n--x--\n",
     ),
 }
+# A request that does not fit may be refused for its length before anything else is looked at. One that fits may yet be
+# refused: without a key nothing is written, and a question needs a word.
+SCHEMATHESIS = """
+[checks]
+positive_data_acceptance.enabled = false
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422, 431]
+"""
 SAME = {".markdown": ".md", ".htm": ".html"}
 REQUESTS = (
     b"GET /v1/ask?question=Who%3F HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -96,9 +103,7 @@ def run(minutes: int, seed_: int, work: Path, encoders: Path) -> Findings:
     findings = Findings(f"hostile input, {minutes:g} minutes each, seed {seed_}")
     seeds = {**SEEDS, **made_files()}
     for suffix, format_ in FORMATS.items():
-        known = seeds.get(
-            suffix, SEEDS[".md" if suffix == ".markdown" else ".html"] if suffix in (".markdown", ".htm") else ()
-        )
+        known = seeds[SAME.get(suffix, suffix)]
         share = minutes / len(FORMATS)
         data = changed(known) | st.binary(max_size=2_000)
 
@@ -118,7 +123,7 @@ def run(minutes: int, seed_: int, work: Path, encoders: Path) -> Findings:
     with server(*folders(folder.path, index)) as served:
         raw = changed(REQUESTS) | st.binary(max_size=500)
         fuzz("wire", lambda sent: check_wire(served, sent), raw, minutes, seed_, findings)
-        describe(served, minutes, seed_, findings)
+        describe(served, minutes, seed_, work, findings)
         if served.process.poll() is not None:
             findings.false.append(f"the server ended with {served.process.returncode}")
         if TRACEBACK in served.log:
@@ -216,23 +221,18 @@ def check_wire(served: Server, sent: bytes) -> None:
     assert status == 200
 
 
-def describe(served: Server, minutes: float, seed_: int, findings: Findings) -> None:
+def describe(served: Server, minutes: float, seed_: int, work: Path, findings: Findings) -> None:
     """Let schemathesis call every route as ``/openapi.json`` describes it."""
     url = f"http://127.0.0.1:{served.port}/openapi.json"
-    command = [sys.executable, "-m", "schemathesis.cli", "run", url, "--max-time", str(int(60 * minutes))]
-    options = [
-        "--seed",
-        str(seed_),
-        "--phases",
-        "fuzzing",
-        "--exclude-checks",
-        "positive_data_acceptance",
-        "--no-color",
-    ]
+    config = work / "schemathesis.toml"
+    config.write_text(SCHEMATHESIS)
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", url]
+    options = ["--max-time", str(int(60 * minutes)), "--seed", str(seed_), "--phases", "fuzzing", "--no-color"]
     ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     if ended.returncode not in (0, 1):
         raise UnexpectedError(ended.stdout + ended.stderr)
     summary = re.search(r"(\d[\d,]*) generated", ended.stdout)
     findings.counts["calls by schemathesis"] = summary[1] if summary else "?"
     if ended.returncode:
-        findings.false.append(f"schemathesis: {ended.stdout[-3_000:]}")
+        # A body can be megabytes.
+        findings.false.append("schemathesis:\n" + "\n".join(line[:300] for line in ended.stdout.splitlines()))

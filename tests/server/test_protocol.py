@@ -24,6 +24,7 @@ pytestmark = pytest.mark.enable_socket
 
 LARGE = b"x" * 30_000_000  # more than the system keeps between two processes
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST_GET = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
 SLOW = 1_000
@@ -38,6 +39,10 @@ def wait_a_second(request: Request) -> Response:
     return Response(b"answered")
 
 
+async def answer_at_once(request: Request) -> Response:
+    return Response(status_code=421)  # whatever its body is
+
+
 def answer_at_length(request: Request) -> Response:
     return Response(LARGE)
 
@@ -45,6 +50,7 @@ def answer_at_length(request: Request) -> Response:
 ROUTES = [
     Route("/", echo, methods=["GET", "POST", "PUT"]),
     Route("/wait", wait_a_second),
+    Route("/at-once", answer_at_once, methods=["POST"]),
     Route("/large", answer_at_length),
 ]
 
@@ -218,6 +224,15 @@ def test_a_request_that_could_be_read_in_two_ways_is_refused_and_so_is_what_foll
     assert_refused(exchange(address, sent + GET), 400)
 
 
+def test_what_was_going_to_be_answered_otherwise_is_refused_once_and_nothing_is_logged(
+    address: Address, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = CHUNKED.replace(b"POST /", b"POST /at-once") + b"\r\nmany\r\n"
+    assert_refused(exchange(address, sent), 400)
+    assert exchange(address, LAST_GET).endswith(b"answered")  # what the request before left to do is done
+    assert caplog.records == []
+
+
 def header(number: int, value: bytes = b"b") -> bytes:
     return b"X-%d: %s\r\n" % (number, value)
 
@@ -263,6 +278,7 @@ def test_beyond_the_limit_the_connection_that_has_waited_longest_makes_room(
 ) -> None:
     with ExitStack() as stack:
         waiting = [stack.enter_context(socket.create_connection(address)) for _ in range(3)]
+        exchange(address, LAST_GET)  # so that the server has taken all three in
         waiting[0].sendall(GET)  # answered, so that it has waited for less long than the others
         assert waiting[0].recv(65536).endswith(b"answered")
         working = stack.enter_context(socket.create_connection(address))

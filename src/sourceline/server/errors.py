@@ -40,6 +40,7 @@ _EXAMPLES = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "send the body as application/json",
     HTTPStatus.MISDIRECTED_REQUEST: "without an API key only requests to localhost are answered",
     HTTPStatus.UNPROCESSABLE_ENTITY: "the request does not fit the schema",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "the head of a request has at most 100 headers and 32,768 bytes",
     HTTPStatus.SERVICE_UNAVAILABLE: "the server is busy: try again in a moment",
 }
 

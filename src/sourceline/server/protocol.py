@@ -222,6 +222,9 @@ class StrictProtocol(H11Protocol):
         the client might not see the answer.
         """
         self._refused = True
+        if self.cycle and not self.cycle.response_complete:  # what it would still answer is too late
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         refusal = problem(status, detail, {"Connection": "close"})
         headers = self.server_state.default_headers + refusal.raw_headers
         response = h11.Response(status_code=status, headers=headers, reason=status.phrase)

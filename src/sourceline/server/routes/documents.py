@@ -63,7 +63,7 @@ async def get_document(
     "/v1/documents/{document:path}",
     status_code=202,
     response_model_exclude_none=True,
-    responses=problems(400),
+    responses=problems(400, 404),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -10,7 +10,7 @@ from sourceline.server.metrics import MEDIA_TYPE
 from sourceline.server.models import HealthResponse
 from sourceline.server.routes import LiveIndexDependency, MetricsDependency
 
-router = APIRouter(tags=["operations"], responses=problems(421))
+router = APIRouter(tags=["operations"], responses=problems(421, 431))
 
 _NO_KEY: dict[str, Any] = {"security": []}
 _METRICS: dict[int | str, dict[str, Any]] = {

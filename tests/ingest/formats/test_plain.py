@@ -129,6 +129,7 @@ def test_a_wrapped_line_is_joined_to_the_next(text: str) -> None:
         "\nPage 2 of 3\n\f",
         "\n\nSeite 2 von 3\n\n",
         "\n\fHarbour board, minutes\nPage 2 of 3\n\n",
+        "\n\nPage | 2\n\n",
     ],
 )
 def test_what_stands_at_the_end_of_a_page_does_not_cut_a_sentence(between: str) -> None:
@@ -169,6 +170,12 @@ def test_blocks_hold_all_the_text_in_order_and_do_not_overlap(text: str) -> None
     assert edges == sorted(edges)
     assert all(text[block.start : block.end].strip() for block in blocks)
     assert lost_lines(text, [(block.start, block.end) for block in blocks]) == []
+
+
+def test_a_running_head_with_the_number_of_its_page_does_not_cut_a_sentence() -> None:
+    sentence = "The crane will be repaired by a firm from\n\nHarbour board      Page 3\n\nLund."
+    text = f"Harbour board      Page 2\n\nThe board met.\n\n{sentence}\n\nHarbour board      Page 4\n\nIt rained.\n"
+    assert paragraphs(text) == ["Harbour board      Page 2", "The board met.", sentence, "It rained."]
 
 
 @pytest.mark.parametrize("number", ["12", "- 12 -", "[12]", "Page 12", "Seite 12 von 30", "12 / 30", "Page | 12"])
@@ -232,6 +239,10 @@ def test_a_label_keeps_its_value_and_a_turn_its_lines(text: str, expected: list[
         "Budget approved 5-2",
         "MOTION CARRIED 6-1",
         "Dogs not allowed",
+        "The lido opens on 9 May",
+        "Season tickets cost sixty euros",
+        "Motion to buy a boat fails",
+        "Bo Lind takes over",
         "Bo to order rope by Friday",
         "Anna Moss to call the roofer",
     ],
@@ -252,6 +263,7 @@ def test_a_line_that_states_a_fact_can_answer(fact: str) -> None:
         "Matters deferred",
         "Guide to sailing boats",
         "Seasons 2024-25",
+        "Opening hours of the lido",
     ],
 )
 def test_other_short_lines_are_headings(line: str) -> None:

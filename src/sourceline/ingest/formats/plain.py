@@ -48,7 +48,8 @@ _FACT = re.compile(
     # "Ann Weller elected chair", "Venue changed to Lund"; "Approved minutes" may be a heading
     r"|\S\s(?:(?:re-?)?elected|appointed|resigned|changed|deferred|postponed|delayed|adjourned|approved|adopted|rejected"
     r"|defeated|refused|passed|carried|tabled|lost|seconded|accepted|extended|cancell?ed|gewählt|vertagt|verschoben)"
-    r"\s[a-zß-öø-ÿ\d]"
+    r"\s[a-zß-öø-ÿ\d]|\S\s(?:opens|closes|begins|starts|fails|passes|remains|stays|resigns|needs|takes|reports|öffnet"
+    r"|schließt|beginnt|bleibt)\s[a-zß-öø-ÿ\d]|\b(?:fails|passes)$|\s(?:euros|pounds|dollars)$"
     r"|[€£$]\s?\d|\d\s?(?:€|%|(?i:euros?|eur|pounds?|dollars?|percent|prozent)\b)"  # "Entry 4 euros"
     r"|\b\d{1,2}:\d\d\b|\b\d{1,2}[.]\d\d\s?(?:[ap]\.?m|Uhr)\b|^(?i:next|nächste)\s.*\d"
 )
@@ -98,6 +99,8 @@ _PAGE_NUMBER = re.compile(
     rf"|/)\s*\d{{1,4}}\W*"
     r"|第?\s*\d{1,4}\s*[页頁]"
 )
+# "Minutes of 4 May            Page 2"
+_HEAD_WITH_NUMBER = re.compile(rf"(?i).*\S\s{{3,}}{_PAGE}[\s|:]*\d{{1,4}}(?:\s*(?:of|von|de|sur|di|/)\s*\d{{1,4}})?")
 _LONE_NUMBER = re.compile(r"[-–—\s\[(]*\d{1,4}[-–—\s\])]*")
 _YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _DIGITS = re.compile(r"\d+")
@@ -396,10 +399,15 @@ def _page_furniture(lines: Sequence[_Line]) -> set[int]:
         for at, line in enumerate(lines)
         if _PAGE_NUMBER.fullmatch(line.text) or (_LONE_NUMBER.fullmatch(line.text) and (alone[at] or at in at_break))
     }
+    repeated = Counter(_DIGITS.sub("#", line.text.strip()) for line in lines)
     edges = at_break | numbers
+    edges |= {
+        at
+        for at, line in enumerate(lines)
+        if alone[at] and repeated[_DIGITS.sub("#", line.text.strip())] > 1 and _HEAD_WITH_NUMBER.fullmatch(line.text)
+    }
     if not edges:
         return set()
-    repeated = Counter(_DIGITS.sub("#", line.text.strip()) for line in lines)
     heads = {
         near
         for at in edges

@@ -84,7 +84,7 @@ class ParsedFile:
 
     ``text`` is the file's own where the file is text that people read, else what was taken out of it. ``title`` and
     ``date`` are None where the file does not say them. ``pages`` holds where each page starts in the text, the first
-    at 0; it is empty where there are none.
+    at 0; it is empty where there are none. ``created`` is the day that the file's properties name.
     """
 
     text: str
@@ -92,6 +92,7 @@ class ParsedFile:
     title: str | None = None
     date: datetime.date | None = None
     pages: tuple[int, ...] = ()
+    created: datetime.date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from docx import Document as WordDocument
 from hypothesis import given, settings
 
 from sourceline.errors import CorpusError, DocumentError
@@ -474,6 +475,25 @@ def test_a_document_is_of_the_date_that_its_format_says_or_its_name_or_its_head(
     documents: Path, name: str, text: str, date: datetime.date | None
 ) -> None:
     write(documents, name, text=text)
+    assert read_document(documents, name).date == date
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "date"),
+    [
+        ("2026-03-04 minutes.docx", "Minutes of 6 June 2026", datetime.date(2026, 3, 4)),
+        ("minutes.docx", "Minutes of 6 June 2026", datetime.date(2026, 6, 6)),
+        ("minutes.docx", "Minutes", datetime.date(2019, 1, 2)),
+    ],
+)
+def test_the_day_on_which_a_word_document_was_created_counts_where_nothing_else_names_one(
+    documents: Path, name: str, head: str, date: datetime.date
+) -> None:
+    word = WordDocument()
+    word.core_properties.created = datetime.datetime(2019, 1, 2, 9)  # of the minutes that these were written over
+    word.add_paragraph(head)
+    word.add_paragraph("The crane is red.")
+    word.save(str(documents / name))
     assert read_document(documents, name).date == date
 
 

@@ -1,4 +1,5 @@
 import doctest
+import unicodedata
 from collections.abc import Sequence
 
 import pytest
@@ -71,6 +72,7 @@ TIMED = {
     "a bar": ("{} | 12:03\n", "{} | 12:40\n"),
     "a line with brackets": ("{} [00:12:03]\n", "{} [00:12:40]\n"),
     "the time above": ("12:03 {}\n", "12:40 {}\n"),
+    "the name in brackets": ("[{}] 00:12:03\n", "[{}] 00:12:40\n"),
     "bold": ("**{}** [00:12:03]: ", "**{}** [00:12:40]: "),
     "bold in brackets": ("**[00:12:03] {}:** ", "**[00:12:40] {}:** "),
 }
@@ -100,6 +102,9 @@ def test_a_turn_has_the_time_in_its_label_and_ends_where_the_next_begins(
         ["\u200e[5/4/26, 3:05:10\u202fPM] Anna: ", "[5/4/26, 3:06:11\u202fPM] ~Bo: "],
         ["Anna  10:12 AM\n", "Bo  10:15 AM\n"],
         ["[10:12:33] Anna: ", "[10:13:01] Bo: "],
+        ["[Anna] 10:12:33\n", "[Bo] 10:13:01\n"],
+        ["10:12:33 From Anna to Everyone:\n\t", "10:13:01 From Bo to Anna (Direct Message):\n\t"],
+        ["10:12:33\t From  Anna : ", "10:13:01\t From  Bo : "],
     ],
 )
 def test_the_time_of_day_is_no_time_in_a_recording(labels: Sequence[str]) -> None:
@@ -108,6 +113,12 @@ def test_the_time_of_day_is_no_time_in_a_recording(labels: Sequence[str]) -> Non
         ("Bo", None, "I do."),
         ("Bo", None, "With cream."),
     ]
+
+
+def test_accents_of_their_own_are_part_of_a_name() -> None:
+    text = unicodedata.normalize("NFD", "Jürgen Weiß: Ich war in der Schule.\nRenée Möll: Wann? Ich war nicht da.\n")
+    names = [unicodedata.normalize("NFC", speaker or "") for speaker, _ in spoken(text)]
+    assert names == ["Jürgen Weiß", "Renée Möll", "Renée Möll"]
 
 
 def test_a_notice_in_a_chat_is_nobodys() -> None:
@@ -129,6 +140,10 @@ PLAIN = {
     "small letters": "anna: yeah so i went down there\nbo: and what did you see\nanna: nothing really\n",
     "no common names": "Wanyu: I tested the pump.\nTjark: Did you look at the valve?\n",
     "German": "Frau Weber: Ich habe die Schule angesehen.\nVorsitzender: Das können wir vertagen.\n",
+    "no full stops": "anna: can you tell me who has the key\nbo: old tom does\nanna: and the boat\nbo: it is sold\n",
+    "Russian": "Иван: Я видел школу.\nСвета: А я нет.\n",
+    "Arabic": "أحمد: أنا رأيت المدرسة.\nسارة: شكرا لك.\n",
+    "Hindi": "अमित: मैंने स्कूल देखा।\nसीमा: धन्यवाद।\n",
     "Chinese": "李明：我看了学校。\n王芳：我们等一下吧。你觉得呢？\n",
     "lines of their own": "Anna:\nI have the key.\n\nBo:\nGood. Who has the other one?\n",
     "Interview": "Interviewer: Where did you work?\nMrs Kern: At the exchange.\n",
@@ -334,12 +349,13 @@ def test_a_turn_of_two_paragraphs_is_one_persons(names: tuple[str, str]) -> None
         ("Hugo Ranft (Chair, HR), Mia Sund (MS, clerk)", ("HR: ", "MS: ")),
         ("Present: Hugo Ranft (HR), Mia Sund (MS)", ("HR – ", "MS – ")),
         ("HR = Hugo Ranft\nMS = Mia Sund", ("HR - ", "MS - ")),
+        ("Present: Theo Orr (TO), Mia Sund (MS)", ("TO: ", "MS: ")),
     ],
 )
 def test_initials_stand_in_many_kinds_of_lists(attendees: str, labels: tuple[str, str]) -> None:
     passages = spoken(f"Pond\n\n{attendees}\n\n{labels[0]}The pond is empty.\n{labels[1]}It leaks. We mend it.\n")
     assert passages[-3:] == [
-        ("Hugo Ranft", "The pond is empty."),
+        ("Theo Orr" if "Theo" in attendees else "Hugo Ranft", "The pond is empty."),
         ("Mia Sund", "It leaks."),
         ("Mia Sund", "We mend it."),
     ]

@@ -10,9 +10,10 @@ def _any(words: str) -> str:
 
 # A name follows these, whatever it begins with.
 TITLES = _any(
-    "Ms Mr Mrs Mx Dr Drs Prof Cllr Clr Coun Hon Rev Revd Fr Capt Cpt Cmdr Lt Col Gen Maj Sgt Cpl Adm Sen Rep Gov "
+    "Ms Mr Mrs Mx Dr Drs Prof Cllr Clr Coun Chmn Hon Rev Revd Fr Capt Cpt Cmdr Lt Col Gen Maj Sgt Cpl Adm Sen Rep Gov "
     "Pres Supt Insp Messrs Mt Ald Amb Atty Asst Assoc Vice-Pres St Mme Mmes Mlle MM Mgr Sr Sra Srta Dra Dña Ud Uds "
-    "Hr Frl Hrn Dipl-Ing Dipl.-Ing Sig Dott Ste Sto Sta Pr Dhr dhr Mevr mevr Exmo Exma "
+    "Hr Frl Hrn Bgm Dipl Dipl-Ing Dipl.-Ing Dipl.-Kfm Dipl.-Kffr Ing Sig Dott Ste Sto Sta Pr Dhr dhr Mevr mevr "
+    "Exmo Exma "
     "د أ م डॉ श्री प्रो कु им"
 )
 # A number follows these: "vol. 4", "Abs. 3", "núm. 5". By themselves they can end a sentence ("No.").

@@ -198,8 +198,9 @@ def _to_json(parsed: ParsedFile) -> dict[str, Any]:
         )
         for block in parsed.blocks
     ]
-    date = parsed.date.isoformat() if parsed.date else None
-    return {"text": parsed.text, "blocks": blocks, "title": parsed.title, "date": date, "pages": parsed.pages}
+    date, created = (day and day.isoformat() for day in (parsed.date, parsed.created))
+    answer = {"text": parsed.text, "blocks": blocks, "title": parsed.title, "pages": parsed.pages}
+    return answer | {"date": date, "created": created}
 
 
 def _from_json(outcome: dict[str, Any]) -> ParsedFile:
@@ -215,8 +216,9 @@ def _from_json(outcome: dict[str, Any]) -> ParsedFile:
         )
         for kind, start, end, gaps, speaker, cues, columns in outcome["blocks"]
     )
-    date = datetime.date.fromisoformat(outcome["date"]) if outcome["date"] else None
-    return ParsedFile(outcome["text"], blocks, outcome["title"], date, tuple(outcome["pages"]))
+    days = (outcome["date"], outcome["created"])
+    date, created = (datetime.date.fromisoformat(day) if day else None for day in days)
+    return ParsedFile(outcome["text"], blocks, outcome["title"], date, tuple(outcome["pages"]), created)
 
 
 def _parse(suffix: str, data: bytes) -> dict[str, Any]:

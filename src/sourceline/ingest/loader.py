@@ -176,6 +176,8 @@ class DocumentReader:
         title = " ".join((parsed.title or heading or Path(document_id).stem.replace("_", " ")).split())
         sha256 = hashlib.sha256(data).hexdigest()
         date = parsed.date or date_of_path(document_id) or date_of_head(_head(parsed)) or date_of_chat(text)
+        # Properties come last: minutes are often written over those of the meeting before, which leaves their date.
+        date = date or parsed.created
         return Document(document_id, title, text, sha256, blocks, date, parsed.pages)
 
 

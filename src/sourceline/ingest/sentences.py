@@ -33,7 +33,7 @@ from sourceline.text import plain_typography
 from sourceline.types import Block, BlockKind, Document, Location, Passage, Time
 
 # Part of an index's configuration: sentences of another version are not carried over to a new index.
-SPLITTING = 3
+SPLITTING = 4
 
 ROW_CHARACTERS = 400  # a table's row of more is split into sentences, as other paragraphs are
 _NEAR = 80  # how many characters around an end are looked at
@@ -49,6 +49,7 @@ _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")  # white space beyond ASCII
 
 _AFTER_TIME = re.compile(
     rf"(?i)(?:{WEEKDAYS}|{MONTHS}|today|tomorrow|tonight|yesterday|sharp|(?-i:[A-Z]{{2,4}}T|[A-Z]T|GMT|UTC|BST|CEST))\b"
+    r"|(?:Eastern|Central|Mountain|Pacific)(?:\s(?:Standard|Daylight))?(?:\sTime\b|[.,;)]|(?-i:\s[a-z])|$)"
 )
 _MONTH = re.compile(rf"(?i){MONTHS}\b")
 
@@ -120,7 +121,7 @@ _AFTER_MAYBE_LAST = re.compile(rf"(?<=\s)(?:{MAYBE_LAST})\s+(?=[^\W\da-zß-öø-
 # Nor behind these, which are whole words where no number follows: "The mayor was ill. Nine members came."
 _AFTER_WORD = re.compile(
     r"(?:(?<=[^\W\d_]\s)(?:no|ill|art|fig|mar)|(?<=\w\s)[Mm]a[yi]|(?<=\d\s)(?:[kcm]?m|k?g|l|t|h))\.\s+"
-    r"(?=[^\W\da-zß-öø-ÿ_][^\W\dA-Z_])"
+    r"(?=[^\W\da-zß-öø-ÿ_][^\W\dA-Z_])|(?<=\s(?:me|ok))\.\s+(?=I\b)"
 )
 # Nor behind some words that it takes for abbreviations: "en contra. El".
 _AFTER_LONG_WORD = re.compile(r"(?<=[a-zß-öø-ÿ]{4})\.\s+(?=([^\W\da-zß-öø-ÿ_][^\W\d_]*)\b)")

@@ -22,7 +22,9 @@ _EARLY = 5 * 60
 _AGENDA_STEP = 5  # "9:30 Opening", "9:45 Budget"
 
 _TITLE = rf"(?i:{'|'.join(sorted(HONORIFICS, reverse=True))}|st|jr)\."
-_WORD = rf"(?:{_TITLE}|(?:(?!I\.\s)[^\W\d_]\.-?)+|[^\W\d_][\w'’\-/]*|\d{{1,3}}|[#&])"
+# Accents of their own (NFD) and the vowel signs of Indian scripts, which are no letters to \w.
+_MARKS = r"\u0300-\u036f\u0900-\u0dff"
+_WORD = rf"(?:{_TITLE}|(?:(?!I\.\s)[^\W\d_]\.-?)+|[^\W\d_][\w{_MARKS}'’\-/]*|\d{{1,3}}|[#&])"
 _ASIDE = r"\s?\((?![\d:]+\))(?:[^()\n]|\([^()\n]*\)){1,60}\)"  # "Mr Smith (Leeds)"
 _NAME = rf"(?P<name>(?![\d#&]){_WORD}(?:(?:,\s|\s){_WORD}){{0,6}}(?:{_ASIDE}){{0,2}})"
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?"
@@ -42,6 +44,8 @@ _CHAT = re.compile(
     rf"{_INVISIBLE}\[?(?:{_DATE},?\s+(?:at\s|um\s)?{_DAYTIME}|{_DAYTIME},?\s+{_DATE})\]?(?:\s*[-–—])?\s+"
     rf"(?:[\u200e\u200f~\s]*(?P<name>[^\s:\[][^:\n]{{0,50}}?):(?=\s|$)|(?=\S))"
 )
+# "14:03:11 From Anna to Everyone: …", as Zoom saves what was typed.
+_TYPED = re.compile(r"\s*\d\d:\d\d:\d\d\s+From\s+(?P<name>[^:\n]{1,50}?)(?:\s+[Tt]o\s+[^:\n]{1,50})?\s*:(?=\s|$)")
 _ONLY_STAMP = re.compile(rf"{_LEAD}{_BRACKETS}\s*[-–—:]?\s+(?=\S)")  # [0:49] …
 _LINE = re.compile(r"[^\r\n]+")
 _NAMED = re.compile(rf"{_LEAD}\[?{_NAME}\s?\]?{_COLON}")  # Anna: …
@@ -57,9 +61,11 @@ _TIMED = (
 )
 _TIMED_LINES = (
     re.compile(rf"{_LEAD}{_NAME}(?P<gap>\s*[-–—|,·:]?\s*){_STAMP}\s*$"),  # Anna  0:49
+    re.compile(rf"{_LEAD}\[{_NAME}(?P<gap>\]\s+){_STAMP}\s*$"),  # [Anna] 14:03:11
     re.compile(rf"{_LEAD}{_STAMP}(?P<gap>\s*[-–—|:]?\s+){_NAME}\s*$"),  # 0:49 Anna
     re.compile(rf"{_LEAD}{_STAMP}\s*:?\s*$"),  # 0:49
 )
+_NAMED_LINES, _ONLY_TIME = _TIMED_LINES[:-1], _TIMED_LINES[-1]
 _STAMP_FIRST = re.compile(rf"{_LEAD}{_STAMP}(?=\W|$)")
 _ONLY_NAME = re.compile(_NAME)
 
@@ -71,6 +77,7 @@ _SENTENCE_END = re.compile(r"(?:[.!?…。！？।؟]|--|—)[\"'”’)\]»」
 _EVENT = re.compile(
     r"(?i)\s*(?:[\[(][^\[\]()]*[\])][.\s]*|<[^<>]*>|transcribed by https?://\S+|end of (?:transcript|recording)\.?)\s*"
 )
+_TWO_LETTERS = re.compile(rf"[^\W\d_][{_MARKS}]*[^\W\d_]")
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 # Words of people who talk, not of minutes: "I looked at it", "Did you?", "Yes."
@@ -78,7 +85,9 @@ _PERSONAL = re.compile(
     r"\b(?:I|I['’](?:m|d|ve|ll)|[Mm]y|me|[Yy]ou|[Yy]our|[Yy]eah|[Yy]es|[Nn]o,|[Oo]kay|OK|[Oo]k|[Tt]hanks|[Tt]hank you"
     r"|[Hh]ello|[Hh]i|[Gg]ood (?:morning|afternoon|evening)|[Ss]orry|[Pp]lease|[Uu]h|[Uu]m|[Hh]mm?|i|i['’]m"
     r"|[Ii]ch|[Mm]ir|[Mm]ich|[Mm]eine?[rnms]?|[Jj]a|[Nn]ein,|[Dd]anke|[Bb]itte|Sie|Ihnen|[Dd]u|[Dd]ein\w?|[Gg]uten"
-    r"|[Jj]e|[Jj]['’]\w+|[Mm]oi|[Oo]ui|[Mm]erci|[Vv]ous|[Yy]o|[Ss]í|[Gg]racias|[Uu]sted(?:es)?)\b|[?？؟]|[我你您吗]"
+    r"|[Jj]e|[Jj]['’]\w+|[Mm]oi|[Oo]ui|[Mm]erci|[Vv]ous|[Yy]o|[Ss]í|[Gg]racias|[Uu]sted(?:es)?"
+    r"|[Яя]|[Мм]не|[Мм]еня|[Вв]ы|[Тт]ы|[Сс]пасибо|أنا|نحن|نعم|شكرا)\b|[?？؟]|[我你您吗]"
+    r"|(?<!\S)(?:मैं|मैंने|मुझे|आप|आपने|धन्यवाद)(?![^\s।?])"  # vowel signs are no letters to \b
 )
 _WE = re.compile(r"\b(?:[Ww]e|[Oo]ur|us|[Ww]e['’]\w+|[Ww]ir|uns\w*|[Nn]ous|[Nn]osotr[oa]s)\b|我们")
 
@@ -233,7 +242,7 @@ def is_label_line(line: str) -> bool:
     """
     if len(line.rstrip()) > LABEL_CHARACTERS or ":" not in line:
         return False
-    match = _TIMED_LINES[0].match(line) or _TIMED_LINES[1].match(line)
+    match = next(filter(None, (pattern.match(line) for pattern in _NAMED_LINES)), None)
     return match is not None and _may_name(match["name"])
 
 
@@ -371,7 +380,7 @@ def _stamped_names(lines: Sequence[Line]) -> tuple[dict[int, _Candidate], set[in
         if not (_HAS_CLOCK.search(plain) and _STAMP_FIRST.match(plain)) or len(line.text.rstrip()) > LABEL_CHARACTERS:
             continue
         stamps += 1
-        behind, alone = _TIMED_LINES[1].match(plain), _TIMED_LINES[2].match(plain)
+        behind, alone = _NAMED_LINES[-1].match(plain), _ONLY_TIME.match(plain)
         match = behind or alone
         name = behind["name"] if behind else lines[at - 1].text.strip(" \t*_#>") if alone and at else ""
         seconds = _seconds(match["time"]) if match else None
@@ -399,7 +408,7 @@ def _behind_initials(lines: Sequence[Line], at: Sequence[int], full_names: dict[
 
 
 def _chat(lines: Sequence[Line], at: int, plain: str) -> _Candidate | None:
-    match = _CHAT.match(plain)
+    match = _CHAT.match(plain) or _TYPED.match(plain)
     if not match:
         return None
     end = match.end() if match["name"] else 0
@@ -552,7 +561,7 @@ def _is_entry(candidate: _Candidate, full_names: dict[str, str]) -> bool:
 
 
 def _is_speech(words: str) -> bool:
-    if not re.search(r"[^\W\d_]{2}", words) or words.startswith(("/", "http")):
+    if not _TWO_LETTERS.search(words) or words.startswith(("/", "http")):
         return False
     return bool(_SENTENCE_END.search(words.strip()[-5:]) or _PERSONAL.search(words)) or len(words) > LABEL_CHARACTERS
 
@@ -613,7 +622,7 @@ def _spoken_names(
     """
     names = known | _questions_and_answers(candidates)
     usable = [c for c in candidates if c.words and not _is_entry(c, full_names)]
-    usable = [c for c in usable if c.key in names or not _is_field(c.name or "")]
+    usable = [c for c in usable if c.key in names or c.name in full_names or not _is_field(c.name or "")]
     initials = [c for c in usable if c.name in full_names]
     if len(initials) > 1 and 2 * sum(_is_speech(c.words) for c in initials) >= len(initials):
         names |= {c.key for c in initials}
@@ -671,9 +680,11 @@ def _is_talk(turns: Sequence[_Candidate], paragraphs: int, *, persons: bool) -> 
     speech = sum(_is_speech(c.words) for c in turns) / len(turns)
     personal = sum(_personal(c.words) for c in turns) / len(turns)
     share = len(turns) / max(1, paragraphs)
-    if persons:
-        return speech >= 0.5 and share >= 0.04 and (personal >= 0.25 or (share >= 0.4 and speech >= 0.8))
     alternate = len(turns) > 3 and sum(count > 1 for count in counts.values()) > 1
+    if persons:
+        if alternate and share >= 0.8 and personal >= 0.25:  # speech recognition may write no full stops
+            return True
+        return speech >= 0.5 and share >= 0.04 and (personal >= 0.25 or (share >= 0.4 and speech >= 0.8))
     # A turn may have more paragraphs than the one with its label.
     most = 0.5 if 1 < len(counts) < len(turns) else 0.8
     return speech >= 0.7 and ((alternate and personal >= 0.2) or (share >= most and personal >= 0.5))

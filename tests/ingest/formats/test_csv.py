@@ -27,6 +27,16 @@ def test_rows_know_the_names_of_their_columns_and_the_row_of_names_is_not_search
     assert rows(text + end) == [(NAMES, f"Crane{delimiter}9000{delimiter}Ilse Kern"), (NAMES, last)]
 
 
+@pytest.mark.parametrize("said", ["sep=;", '"sep=;"', "SEP=;"])
+def test_the_line_that_tells_excel_what_separates_the_fields_is_no_row(said: str) -> None:
+    assert rows(f"{said}\r\nItem;Cost;Who\r\nCrane, red;9,000;Bo, Ilse\r\n") == [(NAMES, "Crane, red;9,000;Bo, Ilse")]
+
+
+def test_titles_may_stand_above_the_names_of_the_columns() -> None:
+    text = "Budget 2026,,\n,,\nItem,Cost,Who\nCrane,9000,county\nRope,300,\n"
+    assert rows(text) == [((), "Budget 2026,,"), (NAMES, "Crane,9000,county"), (NAMES, "Rope,300,")]
+
+
 def test_a_first_row_that_may_be_names_is_searched_too() -> None:
     assert rows("Name;Role\nIlse Kern;chair\n") == [((), "Name;Role"), (("Name", "Role"), "Ilse Kern;chair")]
 

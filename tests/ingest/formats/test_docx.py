@@ -181,11 +181,11 @@ def test_headers_and_footers_of_pages_are_left_out() -> None:
 def test_title_and_date_are_those_of_the_document_and_not_of_the_template() -> None:
     document = Document()
     document.add_paragraph("The crane is red.")
-    assert (saved(document).title, saved(document).date) == (None, None)
+    assert (saved(document).title, saved(document).created) == (None, None)
 
     document.core_properties.title = "Minutes of 4 March"
     document.core_properties.created = datetime.datetime(2026, 3, 4, 9)
-    assert (saved(document).title, saved(document).date) == ("Minutes of 4 March", datetime.date(2026, 3, 4))
+    assert (saved(document).title, saved(document).created) == ("Minutes of 4 March", datetime.date(2026, 3, 4))
 
 
 def test_lists_count_on_by_level_in_letters_and_roman_numbers() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from sourceline.errors import DocumentError
 from sourceline.ingest.formats import mail
-from sourceline.types import ParsedFile
+from sourceline.types import BlockKind, ParsedFile
 from tests.support.texts import texts
 
 HEADERS = "From: Ilse Kern <ilse@example.org>\nDate: Wed, 04 Mar 2026 23:30:00 +0100\nSubject: Crane"
@@ -44,6 +44,15 @@ def test_headers_are_lines_that_can_be_cited_and_what_the_sender_wrote_is_theirs
     assert [parsed.text[block.start : block.end] for block in parsed.blocks[:4]] == parsed.text.split("\n")[:4]
     assert [block.speaker for block in parsed.blocks[:4]] == [None] * 4
     assert spoken(parsed) == [("Ilsé Kern", "The crane will be repaired in June – by a firm from Lund.")]
+
+
+def test_a_short_line_in_a_mail_can_answer() -> None:
+    parsed = mail_of(
+        "Hi Bo\n\nAbout the crane, as you asked me.\n\nApproved\n\nBest wishes\n\n2. Rope\nIt is too dear.\n"
+    )
+    headings = [parsed.text[block.start : block.end] for block in parsed.blocks if block.kind is BlockKind.HEADING]
+    assert headings == ["2. Rope"]
+    assert ("Ilse Kern", "Approved") in spoken(parsed)
 
 
 def test_a_mail_in_html_alone_is_read_as_a_page() -> None:

@@ -80,6 +80,10 @@ def test_pages_are_known() -> None:
     assert [parsed.text[start:].split("\n")[0] for start in parsed.pages] == [HEAD[3]] * 3
 
 
+def test_the_only_page_is_one() -> None:
+    assert parse([(60, 700, "F1 11", "The crane is red.")]).pages == (0,)
+
+
 def test_pages_without_text_are_counted() -> None:
     parsed = parse([], [(700, 12, "F1", "The crane is red.")], [], [(700, 12, "F1", "It is old.")], [])
 

@@ -129,6 +129,7 @@ def test_a_wrapped_line_is_joined_to_the_next(text: str) -> None:
         "\nPage 2 of 3\n\f",
         "\n\nSeite 2 von 3\n\n",
         "\n\fHarbour board, minutes\nPage 2 of 3\n\n",
+        "\n\nPage | 2\n\n",
     ],
 )
 def test_what_stands_at_the_end_of_a_page_does_not_cut_a_sentence(between: str) -> None:
@@ -147,6 +148,9 @@ NUMBERED = "1. Opening\nKern opened it.\n2. Crane\n2.1 Costs\nIt costs 9 euros.\
         (NUMBERED, ["1. Opening", "2. Crane", "2.1 Costs", "TOP 3 Rope"]),
         ("1. Milk\n2. Bread\n3. Tea\n\nThe shop is shut.", []),
         ("IV. Reports\n\nNone were given.", ["IV. Reports"]),
+        ("2. Wall\nIt stands.\n3. Date of next meeting\n7 June.\n", ["2. Wall", "3. Date of next meeting"]),
+        ("2. Mauer\nSie steht.\n3. Nächste Sitzung\n7. Juni 2026\n", ["2. Mauer", "3. Nächste Sitzung"]),
+        ("1. Opening\nIt began.\n2. May Day parade\nIt rained.\n", ["1. Opening", "2. May Day parade"]),
         ("Board\n\nMotion to repair the crane carried\n\nThe chair closed the meeting.", ["Board"]),
         ("Board\n\nHow the crane was repaired\n\nBy hand.", ["Board", "How the crane was repaired"]),
     ],
@@ -168,7 +172,13 @@ def test_blocks_hold_all_the_text_in_order_and_do_not_overlap(text: str) -> None
     assert lost_lines(text, [(block.start, block.end) for block in blocks]) == []
 
 
-@pytest.mark.parametrize("number", ["12", "- 12 -", "[12]", "Page 12", "Seite 12 von 30", "12 / 30"])
+def test_a_running_head_with_the_number_of_its_page_does_not_cut_a_sentence() -> None:
+    sentence = "The crane will be repaired by a firm from\n\nHarbour board      Page 3\n\nLund."
+    text = f"Harbour board      Page 2\n\nThe board met.\n\n{sentence}\n\nHarbour board      Page 4\n\nIt rained.\n"
+    assert paragraphs(text) == ["Harbour board      Page 2", "The board met.", sentence, "It rained."]
+
+
+@pytest.mark.parametrize("number", ["12", "- 12 -", "[12]", "Page 12", "Seite 12 von 30", "12 / 30", "Page | 12"])
 def test_page_numbers_between_whole_paragraphs_are_not_read(number: str) -> None:
     assert paragraphs(f"The fence is down.\n\n{number}\n\nThe crane is up.\n") == [
         "The fence is down.",
@@ -197,6 +207,14 @@ def test_a_running_head_is_read_once() -> None:
             ["Present: Ilse Kern (chair), Bo Lind, Anna Moss,\nPer Holm", "Apologies: Jo Hale"],
         ),
         (
+            "Present: Ilse Kern (chair), Bo Lind, Anna Moss and Tom\nReyes (clerk)\nApologies: Jo Hale",
+            ["Present: Ilse Kern (chair), Bo Lind, Anna Moss and Tom\nReyes (clerk)", "Apologies: Jo Hale"],
+        ),
+        (
+            "Present: Ilse Kern (chair), Bo Lind, Anna Moss, Jo Hale\nGuests were welcome\nApologies: none",
+            ["Present: Ilse Kern (chair), Bo Lind, Anna Moss, Jo Hale", "Guests were welcome", "Apologies: none"],
+        ),
+        (
             "Anna: I went down to the harbour with our treasurer\nBo Lind and saw it.\nBo: No.",
             ["I went down to the harbour with our treasurer\nBo Lind and saw it.", "No."],
         ),
@@ -214,6 +232,19 @@ def test_a_label_keeps_its_value_and_a_turn_its_lines(text: str, expected: list[
         "Entry for children 4 euros",
         "Doors open at 18:30 on Friday",
         "Antrag auf neue Gebühren zurückgezogen",
+        "Ida Roth elected chair",
+        "Bo Lind resigned as treasurer",
+        "Venue changed to Lund",
+        "Fence deferred to June",
+        "Budget approved 5-2",
+        "MOTION CARRIED 6-1",
+        "Dogs not allowed",
+        "The lido opens on 9 May",
+        "Season tickets cost sixty euros",
+        "Motion to buy a boat fails",
+        "Bo Lind takes over",
+        "Bo to order rope by Friday",
+        "Anna Moss to call the roofer",
     ],
 )
 def test_a_line_that_states_a_fact_can_answer(fact: str) -> None:
@@ -222,7 +253,18 @@ def test_a_line_that_states_a_fact_can_answer(fact: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["Budget 2026", "Report of the treasurer", "How the crane was repaired", "Roads and speed"]
+    "line",
+    [
+        "Budget 2026",
+        "Report of the treasurer",
+        "How the crane was repaired",
+        "Roads and speed",
+        "Approved minutes of May",
+        "Matters deferred",
+        "Guide to sailing boats",
+        "Seasons 2024-25",
+        "Opening hours of the lido",
+    ],
 )
 def test_other_short_lines_are_headings(line: str) -> None:
     blocks = plain.parse(f"Board\n\nIt met.\n\n{line}\n\nThe chair closed the meeting.\n").blocks

@@ -33,6 +33,14 @@ CASES = {
     "figure": (".. figure:: crane.png\n   :alt: secret\n\n   The crane.\n", ["The crane."]),
     "substitution": (".. |c| replace:: secret\n\nText.", ["Text."]),
     "footnote": ("Text. [1]_\n\n.. [1] Children pay half.\n", ["Text. [1]_", "[1] Children pay half."]),
+    "footnote below its mark": (
+        "Text. [1]_\n\n.. [1]\n   Children pay\n   half.\n\nText.",
+        ["Text. [1]_", "[1]\n   Children pay\n   half.", "Text."],
+    ),
+    "empty comment above a quotation": (
+        "- one\n\n..\n\n   The quay is wet.\n\nText.",
+        ["one", "The quay is wet.", "Text."],
+    ),
     "code": (".. code-block:: python\n   :linenos:\n\n   a = 1\n\n   b = 2\n\nText.", ["a = 1", "b = 2", "Text."]),
     "literal block": ("Run it::\n\n  a\n\n    b\n\nText.", ["Run it::", "a", "b", "Text."]),
     "lines": ("| One\n| two\n", ["One", "two"]),

@@ -16,27 +16,31 @@ _MAX_LINES = 1_000
 _LONGEST_LINE = 100_000  # the module refuses fields of more than 131,072 characters
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_SAID = re.compile(r"\ufeff?\"?sep=(?P<delimiter>[^\w\r\n\"])\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 Row = tuple[int, int, list[str]]  # where it starts and ends, and its fields
 
 
 def parse(text: str) -> ParsedFile:
     """Return a paragraph for each row of a table. A first row that surely names the columns is shown and not searched.
 
+    Rows of one field above it are titles. The line `sep=;`, which tells Excel what separates the fields, is no row.
     Fields are separated by commas, semicolons, tabs or bars, and may be quoted. A quote that is never closed is one of
     the field, so that it hides no other row.
     """
-    lines = [match.span() for match in _LINE.finditer(text) if match.group()]
-    delimiter = _delimiter(text, lines[:_SAMPLED_ROWS])
+    said = _SAID.match(text)
+    lines = [match.span() for match in _LINE.finditer(text, said.end() if said else 0) if match.group()]
+    delimiter = said["delimiter"] if said else _delimiter(text, lines[:_SAMPLED_ROWS])
     rows = [row for row in _rows(text, lines, delimiter) if any(field.strip() for field in row[2])]
-    sample = [[field.strip() for field in fields] for _, _, fields in rows[:_SAMPLED_ROWS]]
+    head = next((at for at, (_, _, fields) in enumerate(rows) if len(list(filter(str.strip, fields))) > 1), 0)
+    sample = [[field.strip() for field in fields] for _, _, fields in rows[head : head + _SAMPLED_ROWS]]
     columns = tuple(sample[0]) if len(sample) > 1 and names_columns(sample[0]) else ()
-    first = 1 if columns and is_header(sample) else 0
+    names = head if columns and is_header(sample) else None
     return ParsedFile(
         text,
         tuple(
-            Block(BlockKind.PARAGRAPH, start, end, columns=columns if number else ())
+            Block(BlockKind.PARAGRAPH, start, end, columns=columns if number > head else ())
             for number, (start, end, _) in enumerate(rows)
-            if number >= first
+            if number != names
         ),
     )
 

@@ -87,8 +87,8 @@ def parse(data: bytes) -> ParsedFile:
         raise DocumentError("it is damaged, or no Word document") from error
     properties = document.core_properties
     created = properties.created.date() if properties.created else None
-    date = created if created and created != _TEMPLATE_DATE and created.year >= _OLDEST else None
-    return replace(_Reader(document).read(sane_title(properties.title)), date=date)
+    created = created if created and created != _TEMPLATE_DATE and created.year >= _OLDEST else None
+    return replace(_Reader(document).read(sane_title(properties.title)), created=created)
 
 
 def _check_archive(data: bytes) -> None:

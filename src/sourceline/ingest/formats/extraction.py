@@ -22,7 +22,7 @@ _FEWEST_BELOW = 2  # rows of words below one that names the columns
 # What programs write where nobody wrote a title.
 _NO_TITLE = re.compile(
     r"(?i)(?:microsoft (?:word|powerpoint|excel)\b.*|untitled.*|unbenannt.*|sans titre.*|(?:word )?do[ck]ument ?\d*"
-    r"|title|powerpoint presentation|(?:scan|img)[\W_\d].*"
+    r"|title|\(?(?:anonymous|unspecified)\)?|powerpoint presentation|(?:scan|img)[\W_\d].*"
     r"|.*\.(?:docx?|dotx?|odt|rtf|pdf|indd|qxd|tex|dvi|html?|pptx?|xlsx?)"
     r"|[\W\d_]*)"
 )
@@ -163,7 +163,7 @@ def differs_from_others(rows: Sequence[Sequence[str]]) -> bool:
 def sane_title(title: str | None) -> str | None:
     """Return a title from a file's metadata in one line, None if it says nothing.
 
-    >>> sane_title(" Minutes of 4 May\\n"), sane_title("Microsoft Word - minutes_final2.doc"), sane_title("")
+    >>> sane_title(" Minutes of 4 May\\n"), sane_title("Microsoft Word - minutes_final2.doc"), sane_title("(anonymous)")
     ('Minutes of 4 May', None, None)
     """
     title = " ".join((title or "").split())

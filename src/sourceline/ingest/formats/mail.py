@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from sourceline.errors import DocumentError
 from sourceline.ingest.formats import html, plain
 from sourceline.ingest.formats.extraction import TextBuilder, shifted
-from sourceline.types import Block, ParsedFile
+from sourceline.types import Block, BlockKind, ParsedFile
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 # Of a longer one the rest is not read: its parser takes time that grows with the square.
@@ -133,13 +133,20 @@ def _blocks(text: str, blocks: tuple[Block, ...] | None, subject: str, sender: s
         blanked = list(text)
         for start, stop in repeated:
             blanked[start:stop] = ["\n" if character == "\n" else " " for character in text[start:stop]]
-        blocks = plain.parse("".join(blanked)).blocks
+        blocks = tuple(_in_mail(block, text) for block in plain.parse("".join(blanked)).blocks)
     starts = [start for start, _ in repeated]
     for block in blocks:
         # The stretches do not overlap, so that only the last one that begins before the end of the block can reach it.
         at = bisect_left(starts, block.end)
         if not at or repeated[at - 1][1] <= block.start:
             yield replace(block, speaker=sender if block.start < end else None)
+
+
+def _in_mail(block: Block, text: str) -> Block:
+    """Return a block as it is in a mail, where a short line is an answer ("Approved") more often than a heading."""
+    line = text[block.start : block.end]
+    is_heading = block.kind is BlockKind.HEADING and (line.isupper() or plain.is_numbered(line))
+    return block if is_heading else replace(block, kind=BlockKind.PARAGRAPH)
 
 
 def _repeated(text: str, end: int) -> list[Span]:

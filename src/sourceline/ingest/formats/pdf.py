@@ -73,7 +73,8 @@ def parse(data: bytes) -> ParsedFile:
     styles = [line.style for lines in pages for line in lines]
     blocks = tuple(_headings_by_style(_without_furniture(parsed), text, starts, styles))
     # The metadata's dates are of the export, not of what is reported.
-    return replace(parsed, blocks=blocks, title=sane_title(title))
+    # What has no form feed in it is one page.
+    return replace(parsed, blocks=blocks, title=sane_title(title), pages=parsed.pages or (0,))
 
 
 def _decrypt(reader: "PdfReader") -> None:

@@ -15,6 +15,7 @@ from sourceline.ingest.abbreviations import (
     TITLES,
     UNFINISHED,
 )
+from sourceline.ingest.people import GIVEN_NAMES
 from sourceline.ingest.speakers import attribute_turns, is_label_line
 from sourceline.types import Block, BlockKind, ParsedFile
 
@@ -44,9 +45,18 @@ _FACT = re.compile(
     r"|(?:[a-z]{2}[^\We]ed"
     r"|\b(?:agreed|lost|sold|paid|made|chosen|held|put off|withdrawn|sent|built|given|won|unanimously)"
     r"|angenommen|abgelehnt|vertagt|beschlossen|verschoben|genehmigt|gewählt|zurückgezogen|bewilligt|verkauft)$"
+    # "Ann Weller elected chair", "Venue changed to Lund"; "Approved minutes" may be a heading
+    r"|\S\s(?:(?:re-?)?elected|appointed|resigned|changed|deferred|postponed|delayed|adjourned|approved|adopted|rejected"
+    r"|defeated|refused|passed|carried|tabled|lost|seconded|accepted|extended|cancell?ed|gewählt|vertagt|verschoben)"
+    r"\s[a-zß-öø-ÿ\d]|\S\s(?:opens|closes|begins|starts|fails|passes|remains|stays|resigns|needs|takes|reports|öffnet"
+    r"|schließt|beginnt|bleibt)\s[a-zß-öø-ÿ\d]|\b(?:fails|passes)$|\s(?:euros|pounds|dollars)$"
     r"|[€£$]\s?\d|\d\s?(?:€|%|(?i:euros?|eur|pounds?|dollars?|percent|prozent)\b)"  # "Entry 4 euros"
     r"|\b\d{1,2}:\d\d\b|\b\d{1,2}[.]\d\d\s?(?:[ap]\.?m|Uhr)\b|^(?i:next|nächste)\s.*\d"
 )
+_SHORT_FACT = re.compile(
+    r"\S\s(?:not|nicht)\s[a-zß-öø-ÿ]+$|(?i:ed|lost|angenommen|abgelehnt)\s\d{1,3}\s?[-–:]\s?\d{1,3}$"
+)
+_TASK = re.compile(r"(?:[^\W\da-z_]\S*\s){1,3}(?:to|will|has|needs)\s[a-z]")  # "Bo Lind to order rope by Friday"
 _ASKS = re.compile(r"(?i)(?:how|what|why|who|where|when|which|wie|was|warum|wer|wo|wann)\b")
 FACT_WORDS = 4
 
@@ -57,10 +67,14 @@ _ENUMERATOR = re.compile(
     r"|\d{1,2}(?:\.\d{1,2})+\s+[^\W\da-zß-öø-ÿ_]|\[\^?\w+\][:\s])"
 )
 _LABEL = re.compile(r"\s*[\"'*_[(]*(?=[^\Wa-zß-öø-ÿ_])[^\s:：.!?]+(?:\s{1,4}[^\s:：.!?]+){0,4}\s?[:：](?:\s+\S|$)")
+_NAME = r"(?:[^\W\da-zß-öø-ÿ_][^\s()]*|\([^()]*\)[,;]?|and|und|&)"
+_NAMES = re.compile(rf"{_NAME}(?:\s+{_NAME})*")  # "Bo Lind (chair), Ilse Kern"
 _LABEL_ALONE = re.compile(rf"(?:{LIST_BULLET}\s+)?[^:：.!?]{{1,40}}[:：]")
 _TIME_OR_LINK = re.compile(r"\s*(?:[\[(]?\d{1,2}:\d\d|https?://|www\.)")
 _BARE_NUMBER = re.compile(rf"\s*(?:{LIST_NUMBER}|{LIST_BULLET})\s*")
 _DATE = re.compile(rf"(?i)\s*\d{{1,2}}\.\s+{MONTHS}\b")
+# "7 June, 19:30", "7. Juni 2026", but not "2. May Day parade"
+_DATE_ALONE = re.compile(rf"(?i)\d{{1,2}}(?:\s+{MONTHS}\b|\.\s+{MONTHS}\b(?=\W*(?:\d|$)))")
 
 _SMALL = re.compile(r"\s*[\"'“‘(\[«]*[a-zß-öø-ÿа-яά-ώ]")
 _CASELESS = re.compile(r"\s*[\"'“‘(\[«「『]*[\u0590-\u0eff\u1000-\u109f\u3040-\ud7ff]")
@@ -81,10 +95,12 @@ PROPORTIONAL_SHARE = 0.88
 
 _PAGE = r"(?:page|p\.|seite|s\.|página|pág\.|pagina|blatt)"
 _PAGE_NUMBER = re.compile(
-    rf"(?i)\W*{_PAGE}\s*\d{{1,4}}(?:\s*(?:of|von|de|sur|di|/)\s*\d{{1,4}})?\W*|\W*\d{{1,4}}\s*(?:of|von"
+    rf"(?i)\W*{_PAGE}[\s|:]*\d{{1,4}}(?:\s*(?:of|von|de|sur|di|/)\s*\d{{1,4}})?\W*|\W*\d{{1,4}}\s*(?:of|von"
     rf"|/)\s*\d{{1,4}}\W*"
     r"|第?\s*\d{1,4}\s*[页頁]"
 )
+# "Minutes of 4 May            Page 2"
+_HEAD_WITH_NUMBER = re.compile(rf"(?i).*\S\s{{3,}}{_PAGE}[\s|:]*\d{{1,4}}(?:\s*(?:of|von|de|sur|di|/)\s*\d{{1,4}})?")
 _LONE_NUMBER = re.compile(r"[-–—\s\[(]*\d{1,4}[-–—\s\])]*")
 _YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _DIGITS = re.compile(r"\d+")
@@ -182,10 +198,10 @@ def is_heading(line: str) -> bool:
 def is_numbered(line: str) -> bool:
     """Return whether a line begins with the number of a heading.
 
-    >>> is_numbered("2.1 Costs"), is_numbered("TOP 3"), is_numbered("9,000 euros")
-    (True, True, False)
+    >>> is_numbered("2.1 Costs"), is_numbered("TOP 3"), is_numbered("9,000 euros"), is_numbered("7 June 2026")
+    (True, True, False, False)
     """
-    return bool(_NUMBERED.match(line))
+    return bool(_level(line))
 
 
 def is_page_number(line: str) -> bool:
@@ -200,7 +216,12 @@ def states_fact(line: str) -> bool:
     (True, False)
     """
     line = line[number.end() :] if (number := _NUMBERED.match(line)) else line
-    return len(line.split()) >= FACT_WORDS and bool(_FACT.search(line)) and not _ASKS.match(line)
+    words = line.split()
+    if _ASKS.match(line):
+        return False
+    if words and words[0].lower() in GIVEN_NAMES and _TASK.match(line):
+        return True
+    return bool(_SHORT_FACT.search(line)) or (len(words) >= FACT_WORDS and bool(_FACT.search(line)))
 
 
 def is_title(line: str, below: str) -> bool:
@@ -334,6 +355,7 @@ def _paragraphs(lines: Sequence[_Line], document_width: int, proportional: bool)
         hangs = following.indent > head.indent and (_BULLET.match(head.text) or _ENUMERATOR.match(head.text))
         # A turn goes on, whatever its next line begins with, where both its lines are what a wrapped one's are.
         in_turn = turns and _LABEL.match(head.text) and _ENDS_TEXT.search(following.text)
+        in_turn = in_turn or (_LABEL.match(head.text) and "," in line.text and _NAMES.fullmatch(following.text))
         certain = wrapped or narrow or bool(in_turn and width >= LOOSE_WIDTH)
         if (
             (hangs and not _begins_item(following.text))
@@ -377,10 +399,15 @@ def _page_furniture(lines: Sequence[_Line]) -> set[int]:
         for at, line in enumerate(lines)
         if _PAGE_NUMBER.fullmatch(line.text) or (_LONE_NUMBER.fullmatch(line.text) and (alone[at] or at in at_break))
     }
+    repeated = Counter(_DIGITS.sub("#", line.text.strip()) for line in lines)
     edges = at_break | numbers
+    edges |= {
+        at
+        for at, line in enumerate(lines)
+        if alone[at] and repeated[_DIGITS.sub("#", line.text.strip())] > 1 and _HEAD_WITH_NUMBER.fullmatch(line.text)
+    }
     if not edges:
         return set()
-    repeated = Counter(_DIGITS.sub("#", line.text.strip()) for line in lines)
     heads = {
         near
         for at in edges
@@ -473,7 +500,7 @@ def _looks_alike(paragraph: _Paragraph) -> bool:
 def _level(text: str) -> str:
     """Return the kind of number in front of a heading, "" if there is none: "2.1 Budget" is "#.#"."""
     match = _NUMBERED.match(text)
-    if not match:
+    if not match or _DATE_ALONE.match(text):
         return ""
     return _DIGITS.sub("#", match["number"]) if match["number"] else match["word"] or "A"
 

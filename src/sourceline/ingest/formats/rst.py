@@ -12,7 +12,7 @@ _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}$")
 _TABLE_RULE = re.compile(r"\+[-=+]+\+$|=+(?: +=+)+$|-+(?: +-+)+$")
 _FIELD = re.compile(r":(?P<name>[^:\s`][^:`]*):(?:\s+|$)")
 _DIRECTIVE = re.compile(r"\.\. (?:\|[^|]+\| )?(?P<name>[\w:.-]+?)::(?:\s+|$)")
-_FOOTNOTE = re.compile(r"\.\. (?=\[[^\]]+\]\s)")
+_FOOTNOTE = re.compile(r"\.\. (?=\[[^\]]+\](?:\s|$))")
 # What stands below these says nothing, stands word for word, or is text as anywhere.
 _SILENT = frozenset(
     "image include toctree contents raw meta highlight index only literalinclude bibliography replace date "
@@ -105,6 +105,8 @@ class _Reader:
     def _explicit(self, at: int) -> Generator[Block, None, int]:
         """Yield what is said in a directive's first lines; return the line to go on with."""
         line = self.lines[at].strip()
+        if line == ".." and not "".join(self.lines[at + 1 : at + 2]).strip():
+            return at + 1  # what is indented below an empty comment is a quotation
         if footnote := _FOOTNOTE.match(line):
             return (yield from self._paragraph(at, self._indent(at), skip=len(footnote[0])))
         directive = _DIRECTIVE.match(line)

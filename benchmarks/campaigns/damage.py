@@ -63,6 +63,7 @@ def run(count: int, seed: int, work: Path, encoders: Path) -> Findings:
         original = build(work / "one", source, encoders, runs)
         other = build(work / "other", source, encoders, runs)
         damages = list(all_damages(original.index, other.index, count, source))
+        source.shuffle(damages)  # so that a run that is stopped early has tried files of all kinds
         findings.counts["files"] = len({damage.file for damage in damages})
         for number, damage in enumerate(damages, 1):
             for when, check in (("at open", at_open), ("while serving", while_serving)):

@@ -49,6 +49,8 @@ def test_without_punctuation_each_pause_begins_a_paragraph() -> None:
 def test_a_second_recording_in_a_file_begins_a_turn() -> None:
     parsed = set_turns([Utterance("One.", Time(9, 10), "Bo"), Utterance("Two.", Time(0, 1), "Bo")])
     assert parsed.text == "Bo  0:09\nOne.\n\nBo  0:00\nTwo.\n"
+    untimed = [Utterance("One.", Time(9, 10), "Bo"), Utterance("And.", None, "Bo"), Utterance("Two.", Time(0, 1), "Bo")]
+    assert set_turns(untimed).text == "Bo  0:09\nOne. And.\n\nBo  0:00\nTwo.\n"
 
 
 def test_a_long_turn_is_set_in_paragraphs_that_end_with_a_sentence() -> None:

@@ -96,25 +96,27 @@ class _Setter:
 
 def _turns(utterances: Sequence[Utterance], punctuated: bool) -> Iterator[list[Utterance]]:
     turn: list[Utterance] = []
+    latest: Time | None = None  # of the turn; what has no time may stand behind it
     for utterance in utterances:
-        if turn and _changes(turn[-1], utterance, punctuated):
+        if turn and _changes(turn[-1], latest, utterance, punctuated):
             yield turn
-            turn = []
+            turn, latest = [], None
         turn.append(utterance)
+        latest = utterance.time or latest
     if turn:
         yield turn
 
 
-def _changes(before: Utterance, after: Utterance, punctuated: bool) -> bool:
+def _changes(before: Utterance, latest: Time | None, after: Utterance, punctuated: bool) -> bool:
     """Return whether a turn begins with ``after``."""
     if after.begins_turn or before.speaker != after.speaker:
         return True
-    if not (before.time and after.time):
-        return False
-    if after.time.start < before.time.start:  # a second recording in one file
+    if latest and after.time and after.time.start < latest.start:  # a second recording in one file
         return True
+    if after.speaker or not (before.time and after.time):
+        return False
     pause = after.time.start - (before.time.start if before.time.end is None else before.time.end)
-    return not after.speaker and pause >= PAUSE and (not punctuated or ends_sentence(before.text))
+    return pause >= PAUSE and (not punctuated or ends_sentence(before.text))
 
 
 def _paragraphs(turn: Sequence[Utterance], punctuated: bool) -> Iterator[list[Utterance]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.killed_builds import steps_of
+from tests.support.server import children, command
 
 from campaigns.corpus import Folder, new_index, text_of
 from campaigns.forked import Commands, Death, commands
@@ -25,7 +26,6 @@ DAMAGED = 0.12  # the share of trials before which the newest snapshot is damage
 KINDS, WEIGHTS = ("step", "moment", "command", "server"), (6, 3, 1, 2)
 MOST_TIMES = 4  # a step that is passed more often is killed at one of its first passes
 SWITCH_SECONDS = 15  # until what was published is to be served
-RUNNING = "another build of"  # in the message of one that may not start
 
 
 def run(count: int, seed: int, work: Path, encoders: Path) -> Findings:
@@ -108,9 +108,16 @@ class History:
         return kills
 
     def close(self) -> None:
-        """Stop the server."""
+        """Kill the server; return once a build that it had started has ended, which it does when it next reports.
+
+        Until then the folder must be left alone: it would be read half edited.
+        """
         if self._server:
+            builds = children(self._server.process.pid)
             self._server.kill()
+            self._server = None
+            while any(command(pid) for pid in builds):
+                time.sleep(0.05)
 
     def _trial(self) -> tuple[int, bool]:
         """Kill something. Return how many processes died, and whether a build said that it has published."""
@@ -133,12 +140,8 @@ class History:
     def _build(self, death: Death) -> int:
         """Build in a process that may die; return how it ended."""
         self._truth.attempt(self._folder.corpus)
-        while True:
-            started = time.monotonic()
-            ended = self._runs.run(*self._options, "rebuild-index", death=death)
-            if RUNNING not in ended.stdout:  # by a server that was killed: it ends when it next reports
-                break
-            time.sleep(0.2)
+        started = time.monotonic()
+        ended = self._runs.run(*self._options, "rebuild-index", death=death)
         if ended.returncode == 0:
             self._seconds = time.monotonic() - started
         elif ended.returncode > 0:
@@ -162,22 +165,20 @@ class History:
         return int(killed), process.returncode == 0
 
     def _kill_server(self) -> int:
-        """Kill the server while it has a rebuild running, or not; what it started may go on for a moment."""
+        """Kill the server while it has a rebuild running, or not; that may still publish."""
         if self._server is None:
             return 0
         if self._random.random() < 0.8:
             self._truth.attempt(self._folder.corpus)
             self._server.request("POST", "/v1/index/rebuild")
             time.sleep(self._random.uniform(0, 2 + self._seconds))
-        self._server.kill()
-        self._server = None
+        self.close()
         self._findings.add("kills of the server")
         return 1
 
     def _damage(self) -> None:
         """Damage the snapshot that is served, so that the one before is."""
         self.close()
-        self._server = None
         folder = self._index / "snapshots" / self._truth.kept[-1]
         files = [
             path for path in folder.rglob("*") if path.is_file() and path.stat().st_size and path.suffix != ".lock"

@@ -17,7 +17,7 @@ from typing import Any
 from campaigns.corpus import Folder, new_index
 from campaigns.forked import Commands, commands
 from campaigns.lookups import answer_of, look_up
-from campaigns.outside import Findings, Server, UnexpectedError, folders, say, start_server
+from campaigns.outside import Findings, Server, UnexpectedError, folders, start_server
 from campaigns.truth import UNKNOWN, Truth, ids_of
 
 # A message that helps names a command, or what to do by hand.
@@ -81,7 +81,7 @@ def run(count: int, seed: int, work: Path, encoders: Path) -> Findings:
                 findings.add(f"{when}: {outcome}")
                 shutil.rmtree(index)
             if not number % 10:
-                say(f"{number} of {len(damages)} damages, {len(findings.false)} false")
+                findings.progress(f"{number} of {len(damages)} damages")
     return findings
 
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from campaigns.corpus import Folder, new_index
-from campaigns.outside import Findings, Server, UnexpectedError, folders, say, server
+from campaigns.outside import Findings, Server, UnexpectedError, folders, server
 from sourceline.errors import DocumentError
 from sourceline.ingest.formats import FORMATS
 from sourceline.ingest.loader import DocumentReader
@@ -176,7 +176,7 @@ def fuzz(
             findings.false.append(f"{name}: {error!r}: {notes[:500]}")
             break
     findings.add(name, tried)
-    say(f"{name}: {tried:,} tried, {len(findings.false)} false")
+    findings.progress(f"{name}: {tried:,} tried")
 
 
 def check_parser(parse: Callable[[bytes], ParsedFile], content: bytes) -> None:

@@ -18,7 +18,7 @@ from tests.support.server import children, command
 from campaigns.corpus import Folder, new_index, text_of
 from campaigns.forked import Commands, Death, commands
 from campaigns.lookups import look_up
-from campaigns.outside import COMMAND, Findings, Server, UnexpectedError, environment, folders, say, start_server
+from campaigns.outside import COMMAND, Findings, Server, UnexpectedError, environment, folders, start_server
 from campaigns.truth import UNKNOWN, Answer, Corpus, Truth, ids_of
 
 KILLS_A_HISTORY = 15
@@ -48,7 +48,7 @@ def run(count: int, seed: int, work: Path, encoders: Path) -> Findings:
                 kills += 1
             finally:
                 history.close()
-            say(f"{kills} kills, {len(findings.false)} false")
+            findings.progress(f"{kills} kills")
             shutil.rmtree(work / f"history-{histories}")
     findings.counts["histories"] = histories
     return findings

@@ -29,6 +29,12 @@ class Findings:
     title: str
     counts: dict[str, int | str] = field(default_factory=dict)
     false: list[str] = field(default_factory=list)
+    _shown: int = 0
+
+    def progress(self, line: str) -> None:
+        """Show how far the campaign is, and what was false since this was last shown."""
+        print(f"{line}, {len(self.false)} false", *self.false[self._shown :], sep="\n- ", file=sys.stderr, flush=True)
+        self._shown = len(self.false)
 
     def add(self, name: str, count: int = 1) -> None:
         """Count something that was tried."""
@@ -55,11 +61,6 @@ class Findings:
                 *lines,
             ]
         )
-
-
-def say(line: str) -> None:
-    """Show how far a campaign is."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def environment() -> dict[str, str]:

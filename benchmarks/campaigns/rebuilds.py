@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from campaigns.corpus import Folder, new_index
-from campaigns.outside import Findings, Server, folders, say, server
+from campaigns.outside import Findings, Server, folders, server
 
 CLIENTS = 4
 WARM_UP = 20  # rebuilds before memory is compared: the allocator and the caches fill
@@ -87,7 +87,7 @@ def run(count: int, seed: int, work: Path, encoders: Path) -> Findings:
                 descriptors.append(len(os.listdir(f"/proc/{served.process.pid}/fd")))
                 if others := mapped_snapshots(served.process.pid) - {snapshot}:
                     findings.false.append(f"rebuild {number}: files of {sorted(others)} are still mapped")
-                say(f"rebuild {number}: {memory[-1]} kB, {descriptors[-1]} descriptors")
+                findings.progress(f"rebuild {number}: {memory[-1]} kB, {descriptors[-1]} descriptors")
     for client in clients:
         findings.add("questions", client.asked)
         findings.add("failed questions", len(client.failed))

@@ -134,6 +134,14 @@ class BM25Index:
                 return passing[:n]
             limit *= 4
 
+    def search_all(self, text: str, n: int) -> list[int]:
+        """Return up to ``n`` rows that hold every word of ``text``, in any form; none if there is no word in it."""
+        words = _words(text)
+        if not words:
+            return []
+        terms = [(tantivy.Occur.Must, tantivy.Query.term_query(_SCHEMA, "text", word, "freq")) for word in words]
+        return [scored.row for scored in self._search(tantivy.Query.boolean_query(terms), n)]
+
     def scores(self, text: str, rows: Sequence[int]) -> Float32:
         """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 without a match."""
         # Terms one by one: tantivy walks the whole column for a set.

@@ -1,0 +1,625 @@
+"""Says of every quotation in a text whether the documents say so: verbatim, reformatted, altered or absent, and where.
+
+A whole sentence is looked up by its hash, over all documents. Part of one is looked for in the passages that have all
+its words. What is found is held against the quotation token by token (``alignment``), so that nothing passes of which
+a word, a sign or a digit is another. Only for the rest is something searched that is like it.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sourceline.citations.alignment import (
+    MAX_STANDS_FOR,
+    Joint,
+    Stretch,
+    Token,
+    differences,
+    joint_token,
+    negation_in,
+    occurrences,
+    resolve_cuts,
+    split_at_joints,
+    tokenize,
+    variants,
+)
+from sourceline.citations.ledger import Ledger
+from sourceline.citations.quoting import MIN_WORDS, NEGATION, Quote, count_words, find_quotes, is_same_person
+from sourceline.index.passage_store import NumberedPassage
+from sourceline.index.snapshot import Snapshot
+from sourceline.ingest.sentences import sentence_spans
+from sourceline.text import plain_typography, without_hyphens
+from sourceline.types import CheckedQuote, Difference, QuotedPlace, QuoteKind, QuoteStatus, Span
+
+MAX_PLACES = 10
+NEAREST = 3  # passages that are shown for a quotation that is absent
+# Of a quotation and what is nearest to it, this share of words must agree for it to be an altered one.
+ALTERED = 0.6
+REACH = 20  # passages that an ellipsis may leave out
+# Passages with all the words of a part of a sentence that are looked at; more, if none of so many has it.
+_HOLDING, _MORE_HOLDING = 50, 2_000
+_LIKE = 8  # passages that are compared with a quotation, by BM25
+_COMPARED = 3  # of these, those with most of its words, word by word
+_MAX_TOKENS = 1_000  # of a quotation, and of what it is compared with
+_SEARCHED_CHARACTERS = 600
+_SENTENCES = 5  # of a quotation by which it is searched
+_ENDS = (".", ",")  # what American printers put inside quotation marks
+_QUESTION = ("?", "!")
+_CLOSERS = ('"', "'", ")", "]", "*", "_")
+_NEGATES_LAST, _NEGATES_FIRST = (
+    re.compile(rf"(?:{NEGATION.pattern.removeprefix('(?i)')})\W*$", re.IGNORECASE),
+    re.compile(rf"\W*(?:{NEGATION.pattern.removeprefix('(?i)')})", re.IGNORECASE),
+)
+_NUMBER = re.compile(
+    r"(?i)\d+(?:[.,]\d+)*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand"
+    r"|million|billion|half|third|quarter|dozen|twice|double|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf"
+    r"|hundert|tausend|millionen?|deux|trois|quatre|cinq|sept|huit|neuf|dix|cent|mille)\b"
+)
+
+# Returns rows of passages that are like a text in what they say, best first.
+Search = Callable[[str], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A quotation as it is looked for: its tokens, its pieces between ``joints``, and the sentences of each."""
+
+    quote: Quote
+    tokens: list[Token]
+    pieces: list[list[Token]]
+    joints: list[Joint]
+    sentences: tuple[str, ...]
+    piece_sentences: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Placement:
+    """Where each piece of a quotation stands in a stretch: numbers of its first token and its last, exclusive.
+
+    ``exact`` says that every character is the same, ``against`` what nevertheless makes it another quotation.
+    """
+
+    stretch: Stretch
+    spans: tuple[tuple[int, int], ...]
+    exact: bool
+    omitted: tuple[Difference, ...] = ()
+    against: tuple[Difference, ...] = ()
+
+    def place(self) -> QuotedPlace:
+        """Return it as it is told."""
+        stretch = self.stretch
+        owners = {stretch.owner(at) for first, last in self.spans for at in (first, last - 1)}
+        passages = (
+            stretch.passages[min(owners) : max(owners) + 1]
+            if len(self.spans) == 1
+            else tuple(stretch.passages[number] for number in sorted(self._owners()))
+        )
+        return QuotedPlace(
+            passages=passages,
+            title=stretch.title,
+            start=stretch.tokens[self.spans[0][0]].start,
+            end=stretch.tokens[self.spans[-1][1] - 1].end,
+            omitted=self.omitted,
+        )
+
+    def _owners(self) -> set[int]:
+        return {
+            number
+            for first, last in self.spans
+            for number in range(self.stretch.owner(first), self.stretch.owner(last - 1) + 1)
+        }
+
+
+def verify(text: str, snapshot: Snapshot, ledger: Ledger, search: Search) -> Iterator[CheckedQuote]:
+    """Yield every quotation of a text, and every sentence without one, as it was checked.
+
+    Args:
+        text: any text.
+        snapshot: whose documents it is checked against.
+        ledger: the snapshot's.
+        search: finds passages that are like a text in what they say; asked only for what nothing else finds.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    return _Verifier(text, snapshot, ledger, search).run()
+
+
+class _Verifier:
+    def __init__(self, text: str, snapshot: Snapshot, ledger: Ledger, search: Search) -> None:
+        self._text, self._snapshot, self._search = text, snapshot, search
+        self._passages = snapshot.passages
+        self._prepared = [self._prepare(quote) for quote in find_quotes(text)]
+        self._inner = {id(p): self._prepare(p.quote.inner) for p in self._prepared if p.quote.inner}
+        # What stands in the snapshot, and what stood in an earlier one, by what its typography does not change.
+        self._whole: dict[str, list[NumberedPassage]] = defaultdict(list)
+        self._earlier: dict[str, list[str]] = defaultdict(list)
+        everything = [*self._prepared, *self._inner.values()]
+        cited = list(ledger.with_texts(wording for p in everything for wording in _wordings(p)))
+        now = self._passages.with_ids({passage.passage.id for passage in cited})
+        for passage in cited:
+            form = without_hyphens(passage.passage.text)
+            if known := now.get(passage.passage.id):
+                self._whole[form].append(known)
+            else:
+                self._earlier[form].append(passage.passage.id)
+        for passages in self._whole.values():
+            passages.sort(key=lambda passage: passage.number)
+
+    def run(self) -> Iterator[CheckedQuote]:
+        for prepared in self._prepared:
+            yield from self._check(prepared)
+
+    def _prepare(self, quote: Quote) -> _Prepared:
+        content = self._text[quote.start : quote.end]
+        tokens = tokenize(content, quote.start)
+        pieces, joints = split_at_joints(tokens, self._text)
+        sentences = (content,) if quote.kind is QuoteKind.SENTENCE else _sentences(content)
+        piece_sentences = [
+            _sentences(self._text[piece[0].start : piece[-1].end]) if piece else () for piece in pieces if joints
+        ]
+        return _Prepared(quote, tokens, pieces, joints, sentences, tuple(piece_sentences) or (sentences,))
+
+    def _check(self, prepared: _Prepared) -> Iterator[CheckedQuote]:
+        """Yield a quotation as it was checked; instead of a sentence that is not found, the short quotations in it."""
+        quote = prepared.quote
+        placements = self._placements(prepared)
+        stands = any(not placement.against for placement in placements)
+        inner = self._inner.get(id(prepared))
+        if inner and not stands:
+            yield self._checked(inner, self._placements(inner))
+        elif quote.short and not stands:
+            for start, end in quote.short:
+                short = replace(quote, start=start, end=end, kind=QuoteKind.QUOTATION)
+                yield self._told(short, QuoteStatus.TOO_SHORT)
+        else:
+            yield self._checked(prepared, placements)
+
+    def _checked(self, prepared: _Prepared, placements: Sequence[_Placement]) -> CheckedQuote:
+        quote = prepared.quote
+        standing = [placement for placement in placements if not placement.against]
+        if standing:
+            return self._standing(quote, standing)
+        if count_words(self._text[quote.start : quote.end]) < MIN_WORDS:
+            return self._told(quote, QuoteStatus.TOO_SHORT)
+        if placements:
+            best = min(placements, key=lambda placement: len(placement.against))
+            agreeing = sum(token.is_word for token in prepared.tokens)
+            differing = sum(max(count_words(d.quoted), count_words(d.text)) for d in best.against)
+            likeness = agreeing / (agreeing + differing / 2)
+            altered = self._told(quote, QuoteStatus.ALTERED, [best.place()], likeness, best.against)
+        else:
+            altered = self._nearest(prepared)
+        earlier = self._earlier.get(without_hyphens(altered.text), ())
+        return replace(altered, earlier=tuple(dict.fromkeys(earlier)))
+
+    def _standing(self, quote: Quote, placements: Sequence[_Placement]) -> CheckedQuote:
+        exact = any(placement.exact for placement in placements)
+        places = {}
+        for placement in sorted(placements, key=lambda placement: not placement.exact):
+            place = placement.place()
+            places.setdefault((place.passages[0].document_id, place.start, place.end), place)
+        found = list(places.values())
+        wrong: tuple[str, ...] = ()
+        if quote.speaker:
+            said = [(place, _said_by(quote.speaker, place)) for place in found]
+            found = [place for place, by in sorted(said, key=lambda item: item[1] is not True)]
+            if all(by is False for _, by in said):
+                wrong = tuple(dict.fromkeys(speaker for place in found for speaker in place.speakers))
+        status = QuoteStatus.VERBATIM if exact else QuoteStatus.REFORMATTED
+        return replace(self._told(quote, status, found), wrong_speaker=wrong[:MAX_PLACES])
+
+    def _told(
+        self,
+        quote: Quote,
+        status: QuoteStatus,
+        places: Sequence[QuotedPlace] = (),
+        likeness: float | None = None,
+        differing: Sequence[Difference] = (),
+    ) -> CheckedQuote:
+        return CheckedQuote(
+            kind=quote.kind,
+            start=quote.start,
+            end=quote.end,
+            text=self._text[quote.start : quote.end],
+            status=status,
+            places=tuple(places[:MAX_PLACES]),
+            place_count=len(places),
+            similarity=likeness,
+            differences=tuple(differing),
+            speaker=quote.speaker,
+        )
+
+    # What stands in the documents
+
+    def _placements(self, prepared: _Prepared) -> list[_Placement]:
+        """Return where a quotation stands; also where all of its words do, but something makes it another."""
+        if not any(token.is_word for token in prepared.tokens):
+            return []
+        whole = self._text[prepared.quote.start : prepared.quote.end]
+        found = [
+            placement
+            for known in self._whole.get(without_hyphens(whole), ())
+            for placement in self._match([prepared.tokens], (), _stretch([known]), prepared.quote)
+        ]
+        if found or count_words(whole) < MIN_WORDS:
+            return found
+        found = self._placed([prepared.tokens], (), (prepared.sentences,), prepared.quote)
+        if not prepared.joints or any(not placement.against for placement in found):
+            return found
+        pieces = [piece for piece in prepared.pieces if any(token.is_word for token in piece)]
+        if sum(token.is_word for piece in pieces for token in piece) < MIN_WORDS:
+            return found
+        return self._placed(prepared.pieces, prepared.joints, prepared.piece_sentences, prepared.quote) or found
+
+    def _placed(
+        self,
+        pieces: Sequence[Sequence[Token]],
+        joints: Sequence[Joint],
+        sentences: Sequence[tuple[str, ...]],
+        quote: Quote,
+    ) -> list[_Placement]:
+        longest = max(range(len(pieces)), key=lambda number: sum(token.is_word for token in pieces[number]))
+        count = len(sentences[longest])
+        reach = REACH if joints else 0
+        seen: set[range] = set()
+        found: dict[tuple[str, tuple[int, int]], _Placement] = {}
+        for numbers in self._holding(sentences[longest]):
+            for number, at in numbers:
+                entry = self._passages.document_of(number).numbers
+                around = range(
+                    max(entry.start, number - at - reach - (count > 1)),
+                    min(entry.stop, number - at + count + reach + (count > 1)),
+                )
+                if around in seen:
+                    continue
+                seen.add(around)
+                for placement in self._match(pieces, joints, _stretch(self._passages.numbered(around)), quote):
+                    tokens = placement.stretch.tokens
+                    place = tokens[placement.spans[0][0]].start, tokens[placement.spans[-1][1] - 1].end
+                    found.setdefault((placement.stretch.passages[0].document_id, place), placement)
+            if any(not placement.against for placement in found.values()):
+                break
+        return list(found.values())
+
+    def _holding(self, sentences: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
+        """Yield passages that may hold one of some consecutive sentences, each with the number of that sentence.
+
+        First those that are one of them, then those with all the words of the longest, more of them each time.
+        """
+        known = [
+            (passage.number, at)
+            for at, sentence in enumerate(sentences)
+            for wording in _endings(sentence)
+            for passage in self._whole.get(without_hyphens(wording), ())
+        ]
+        if known:
+            yield known
+        at = max(range(len(sentences)), key=lambda number: count_words(sentences[number]))
+        words = plain_typography(sentences[at])
+        rows = self._snapshot.bm25.search_all(words, _HOLDING)
+        yield [(number, at) for number in sorted(self._passages.numbers_of_rows(rows))]
+        if len(rows) == _HOLDING:
+            rows = self._snapshot.bm25.search_all(words, _MORE_HOLDING)
+            yield [(number, at) for number in sorted(self._passages.numbers_of_rows(rows))]
+
+    def _match(
+        self, pieces: Sequence[Sequence[Token]], joints: Sequence[Joint], stretch: Stretch, quote: Quote
+    ) -> Iterator[_Placement]:
+        """Yield where the pieces stand in a stretch, one behind the other."""
+        kept = [number for number, piece in enumerate(pieces) if any(token.is_word for token in piece)]
+        words = [token for number in kept for token in pieces[number]]
+        tokens = resolve_cuts(stretch.tokens, words)
+        if tokens is not stretch.tokens:
+            stretch = replace(stretch, tokens=tuple(tokens))
+        resolved = [list(resolve_cuts(pieces[number], stretch.tokens)) for number in kept]
+        anchor = max(range(len(resolved)), key=lambda number: len(resolved[number]))
+        between = [joints[kept[number] : kept[number + 1]] for number in range(len(kept) - 1)]
+        for ends in _with_and_without_end(resolved):
+            found = False
+            for variant in variants(ends[anchor]):
+                for span in occurrences(variant, stretch.tokens):
+                    spans = self._around(span, anchor, ends, between, stretch)
+                    if spans is None:
+                        continue
+                    found = True
+                    yield self._judged(spans, resolved, ends, pieces, joints, between, kept, stretch, quote)
+            if found:
+                return
+
+    def _around(
+        self,
+        span: tuple[int, int],
+        anchor: int,
+        pieces: Sequence[Sequence[Token]],
+        between: Sequence[Sequence[Joint]],
+        stretch: Stretch,
+    ) -> list[tuple[int, int]] | None:
+        """Return where all pieces stand if one of them, the ``anchor``, stands at a span; each as near as may be."""
+        spans = [span]
+        for number in range(anchor + 1, len(pieces)):
+            behind = (
+                at
+                for variant in variants(pieces[number])
+                for at in occurrences(variant, stretch.tokens, spans[-1][1])
+                if _may_join(spans[-1], at, pieces[number - 1], pieces[number], between[number - 1], stretch)
+            )
+            nearest = min(behind, default=None)
+            if nearest is None:
+                return None
+            spans.append(nearest)
+        for number in range(anchor - 1, -1, -1):
+            in_front = (
+                at
+                for variant in variants(pieces[number])
+                for at in occurrences(variant, stretch.tokens)
+                if at[1] <= spans[0][0]
+                and _may_join(at, spans[0], pieces[number], pieces[number + 1], between[number], stretch)
+            )
+            nearest = max(in_front, default=None)
+            if nearest is None:
+                return None
+            spans.insert(0, nearest)
+        return spans
+
+    def _judged(
+        self,
+        spans: Sequence[tuple[int, int]],
+        whole: Sequence[Sequence[Token]],
+        matched: Sequence[Sequence[Token]],
+        pieces: Sequence[Sequence[Token]],
+        joints: Sequence[Joint],
+        between: Sequence[Sequence[Joint]],
+        kept: Sequence[int],
+        stretch: Stretch,
+        quote: Quote,
+    ) -> _Placement:
+        """Return a placement with what an ellipsis leaves out, and with what makes it another quotation."""
+        tokens = stretch.tokens
+        against: list[Difference] = []
+        omitted: list[Difference] = []
+        for number, joined in enumerate(between):
+            (_, last), (first, _) = spans[number], spans[number + 1]
+            left_out = stretch.words_between(last, first)
+            source = Span(tokens[last - 1].end, tokens[first].start) if not left_out else _span(tokens, last, first)
+            for joint in joined:
+                where = Span(joint.start, joint.end)
+                told = Difference(where, source, self._text[joint.start : joint.end], left_out)
+                omitted.append(told)
+                same_sentence = stretch.owner(last - 1) == stretch.owner(first)
+                misleads = (
+                    same_sentence and negation_in(left_out)
+                    if joint.inserted is None
+                    else _changes_meaning(joint.inserted, left_out)
+                )
+                if misleads:
+                    against.append(told)
+        for joint, first, last in self._edges(pieces, joints, kept, spans, stretch):
+            if joint.inserted and _changes_meaning(joint.inserted, stretch.words_between(first, last)):
+                span = _span(tokens, first, last) if first < last else Span(tokens[first - 1].end, tokens[first - 1].end)
+                inserted = self._text[joint.start : joint.end]
+                against.append(
+                    Difference(Span(joint.start, joint.end), span, inserted, stretch.words_between(first, last))
+                )
+        dropped = whole[-1][len(matched[-1]) :]
+        against += self._ending(spans, dropped, stretch, quote)
+        against += self._negations(spans, stretch, quote)
+        exact = not dropped and all(
+            self._text[piece[0].start : piece[-1].end] == stretch.slice(tokens[first].start, tokens[last - 1].end)
+            for piece, (first, last) in zip(matched, spans, strict=True)
+        )
+        return _Placement(stretch, tuple(spans), exact, tuple(omitted), tuple(against))
+
+    def _edges(
+        self,
+        pieces: Sequence[Sequence[Token]],
+        joints: Sequence[Joint],
+        kept: Sequence[int],
+        spans: Sequence[tuple[int, int]],
+        stretch: Stretch,
+    ) -> Iterator[tuple[Joint, int, int]]:
+        """Yield the insertions at the edges of a quotation, with the tokens of the sentence that they may stand for."""
+        begin, end = stretch.limits(spans[0][0])[0], stretch.limits(spans[-1][1] - 1)[1]
+        for joint in joints[: kept[0]]:
+            count = max(1, count_words(joint.inserted or ""))
+            yield joint, max(begin, spans[0][0] - count), spans[0][0]
+        for joint in joints[kept[-1] :]:
+            count = max(1, count_words(joint.inserted or ""))
+            yield joint, spans[-1][1], min(end, spans[-1][1] + count)
+
+    def _ending(
+        self, spans: Sequence[tuple[int, int]], dropped: Sequence[Token], stretch: Stretch, quote: Quote
+    ) -> list[Difference]:
+        """Return what the full stop or comma of a quotation hides, which is not the document's own.
+
+        A question or exclamation; and, behind what begins as a sentence does, how the sentence goes on. Behind a part of
+        one it is the printer's.
+        """
+        if not dropped:
+            return []
+        tokens, last = stretch.tokens, spans[-1][1]
+        begin, end = stretch.limits(last - 1)
+        following = last
+        while following < end and tokens[following].key in _CLOSERS:
+            following += 1
+        if following == end:
+            return []
+        starts_sentence = spans[-1][0] <= begin
+        if tokens[following].key in _QUESTION:
+            end = following + 1
+        elif not (starts_sentence and dropped[-1].key == "."):
+            return []
+        where = Span(dropped[0].start, dropped[-1].end)
+        return [
+            Difference(
+                where,
+                Span(tokens[last].start, tokens[end - 1].end),
+                self._text[where.start : where.end],
+                stretch.words_between(last, end),
+            )
+        ]
+
+    def _negations(self, spans: Sequence[tuple[int, int]], stretch: Stretch, quote: Quote) -> list[Difference]:
+        """Return the negations right in front of and behind a quotation, if the text given does not have one there."""
+        if quote.negated:
+            return []
+        tokens, found = stretch.tokens, []
+        (first, _), (_, last) = spans[0], spans[-1]
+        begin, end = stretch.limits(first)[0], stretch.limits(last - 1)[1]
+        before = stretch.words_between(max(begin, first - 3), first)
+        if before and (match := _NEGATES_LAST.search(before)):
+            start = tokens[max(begin, first - 3)].start
+            source = Span(start + match.start(), start + len(before))
+            found.append(
+                Difference(Span(quote.start, quote.start), source, "", stretch.slice(source.start, source.end))
+            )
+        after = stretch.words_between(last, min(end, last + 3))
+        if after and (match := _NEGATES_FIRST.match(after)) and not tokens[last].key in (",", ".", ";", ":", "–", "—"):
+            source = Span(tokens[last].start, tokens[last].start + match.end())
+            found.append(Difference(Span(quote.end, quote.end), source, "", stretch.slice(source.start, source.end)))
+        return found
+
+    # What is like it
+
+    def _nearest(self, prepared: _Prepared) -> CheckedQuote:
+        """Return a quotation with the passage that is most like it, or those that say something like it."""
+        quote = prepared.quote
+        compared: list[Token] = []
+        for number, piece in enumerate(prepared.pieces):
+            if number and compared and piece:
+                compared.append(joint_token(prepared.joints[number - 1]))
+            compared += piece
+        compared = compared[:_MAX_TOKENS]
+        sentences = [sentence for piece in prepared.piece_sentences for sentence in piece]
+        numbers = self._like_in_words(sentences)
+        best = self._most_like(compared, len(sentences), numbers)
+        if best is None or best[0] < ALTERED:
+            rows = self._search(self._text[quote.start : quote.end][:_SEARCHED_CHARACTERS])
+            near = [(number, 0) for number in self._passages.numbers_of_rows(rows)]
+            other = self._most_like(compared, len(sentences), near)
+            best = max(filter(None, (best, other)), key=lambda like: like[0], default=None)
+            if best is None or best[0] < ALTERED:
+                shown = [known for number, _ in near[:NEAREST] for known in self._numbered(number)]
+                places = [
+                    QuotedPlace((known.passage,), known.title, known.passage.start, known.passage.end)
+                    for known in shown
+                ]
+                return self._told(quote, QuoteStatus.ABSENT, places)
+        likeness, differing, (first, last), stretch = best
+        place = _Placement(stretch, ((first, last),), exact=False).place()
+        return self._told(quote, QuoteStatus.ALTERED, [place], likeness, differing)
+
+    def _numbered(self, number: int) -> list[NumberedPassage]:
+        return self._passages.numbered(range(number, number + 1))
+
+    def _like_in_words(self, sentences: Sequence[str]) -> list[tuple[int, int]]:
+        """Return passages that have words of some consecutive sentences, each with the number of that sentence."""
+        known = [
+            (passage.number, at)
+            for at, sentence in enumerate(sentences)
+            for passage in self._whole.get(without_hyphens(sentence), ())[:_COMPARED]
+        ]
+        by_length = sorted(range(len(sentences)), key=lambda at: -count_words(sentences[at]))
+        for at in by_length[:_SENTENCES]:
+            words = plain_typography(sentences[at])[:_SEARCHED_CHARACTERS]
+            rows = [scored.row for scored in self._snapshot.bm25.search(words, _LIKE, None)]
+            known += [(number, at) for number in self._passages.numbers_of_rows(rows)]
+        return known
+
+    def _most_like(
+        self, compared: Sequence[Token], count: int, numbers: Iterable[tuple[int, int]]
+    ) -> tuple[float, list[Difference], tuple[int, int], Stretch] | None:
+        """Return the stretch that is most like a quotation of ``count`` sentences, around one of these passages."""
+        words = Counter(token.key for token in compared if token.is_word)
+        stretches: dict[range, tuple[int, Stretch]] = {}
+        for number, at in numbers:
+            entry = self._passages.document_of(number).numbers
+            around = range(max(entry.start, number - at), min(entry.stop, max(number + 1, number - at + count)))
+            if around not in stretches:
+                stretch = _stretch(self._passages.numbered(around))
+                stretches[around] = ((words & Counter(token.key for token in stretch.tokens)).total(), stretch)
+        best = None
+        for _, stretch in sorted(stretches.values(), key=lambda item: -item[0])[:_COMPARED]:
+            tokens = resolve_cuts(stretch.tokens, compared)[:_MAX_TOKENS]
+            own = resolve_cuts(compared, tokens)
+            like = differences(own, tokens, self._text, stretch)
+            if like and (best is None or like[0] > best[0]):
+                best = *like, replace(stretch, tokens=tuple(tokens))
+        return best
+
+
+def _wordings(prepared: _Prepared) -> Iterator[str]:
+    """Yield the sentences of a quotation as documents may have them."""
+    yield from prepared.sentences
+    for sentence in {*prepared.sentences, *(s for piece in prepared.piece_sentences for s in piece)}:
+        yield from _endings(sentence)
+
+
+def _endings(sentence: str) -> Iterator[str]:
+    """Yield a sentence, and as it is if its last mark is the printer's."""
+    yield sentence
+    bare = sentence.rstrip(" ,;:")
+    if bare and bare[-1] not in ".!?…":
+        yield from (bare + end for end in (".", "?", "!"))
+    if bare != sentence:
+        yield bare
+
+
+def _sentences(text: str) -> tuple[str, ...]:
+    return tuple(text[start:end] for start, end in sentence_spans(text, 0, len(text))) or (text,)
+
+
+def _stretch(passages: Sequence[NumberedPassage]) -> Stretch:
+    return Stretch.of([known.passage for known in passages], [known.gap for known in passages], passages[0].title)
+
+
+def _with_and_without_end(pieces: Sequence[Sequence[Token]]) -> Iterator[list[Sequence[Token]]]:
+    """Yield pieces as they are, and without the full stop or comma of the last one."""
+    yield list(pieces)
+    last = list(pieces[-1])
+    while last and last[-1].key in _ENDS:
+        last.pop()
+    if last and len(last) < len(pieces[-1]):
+        yield [*pieces[:-1], last]
+
+
+def _may_join(
+    before: tuple[int, int],
+    after: tuple[int, int],
+    piece: Sequence[Token],
+    following: Sequence[Token],
+    joints: Sequence[Joint],
+    stretch: Stretch,
+) -> bool:
+    """Return whether what a quotation has between two pieces may stand for what the document has there."""
+    if after[0] < before[1]:
+        return False
+    same_sentence = stretch.owner(before[1] - 1) == stretch.owner(after[0])
+    if any(joint.inserted is None for joint in joints):
+        short = min(sum(token.is_word for token in tokens) for tokens in (piece, following)) < MIN_WORDS
+        return same_sentence or not short
+    return same_sentence and sum(token.is_word for token in stretch.tokens[before[1] : after[0]]) <= MAX_STANDS_FOR
+
+
+def _changes_meaning(inserted: str, replaced: str) -> bool:
+    """Return whether words in brackets negate what the document does not, or the other way round, or lose a number."""
+    numbers = {match.casefold() for match in _NUMBER.findall(replaced)}
+    kept = {match.casefold() for match in _NUMBER.findall(inserted)}
+    return negation_in(inserted) != negation_in(replaced) or not numbers <= kept
+
+
+def _span(tokens: Sequence[Token], first: int, last: int) -> Span:
+    return Span(tokens[first].start, tokens[last - 1].end)
+
+
+def _said_by(name: str, place: QuotedPlace) -> bool | None:
+    """Return whether somebody says all of a place; None if that cannot be told."""
+    answers = [
+        is_same_person(name, passage.location.speaker) if passage.location.speaker else None
+        for passage in place.passages
+    ]
+    if False in answers:
+        return False
+    return True if all(answers) else None

@@ -30,6 +30,7 @@ _MAX_LETTERS = 3  # letters in brackets, as in "[T]he", whose case may be either
 # Scripts without blanks: a token a character.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3190-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"\.{{3}}|[{_UNSPACED}]|[^\W_{_UNSPACED}]+|[^\w\s]|_")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _SPACE = re.compile(r"\s*")
 _LINE_START = re.compile(r"[\r\n][\s>]*$")
 _CUT = re.compile(r"[ \t]*[\r\n]\s*")
@@ -58,6 +59,21 @@ class Token(NamedTuple):
         """Whether it is more than a mark."""
         return any(map(str.isalnum, self.key))
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it begins with a digit, or with a fraction."""
+        return self.key[0].isnumeric() and not self.is_unspaced
+
+    @property
+    def is_unspaced(self) -> bool:
+        """Whether it is of a script that is written without blanks."""
+        return bool(_IS_UNSPACED.match(self.key))
+
+    @property
+    def ends_sentence(self) -> bool:
+        """Whether it can be the last mark of a sentence."""
+        return self.key in (".", "!", "?", "...")
+
 
 @dataclass(frozen=True, slots=True)
 class Joint:
@@ -83,7 +99,10 @@ class Stretch:
     @classmethod
     def of(cls, passages: Sequence[Passage], gaps: Sequence[str], title: str) -> "Stretch":
         """Return a stretch of passages; ``gaps`` are the texts in front of each."""
-        tokens = [token for p in passages for token in tokenize(p.text, p.start, p.gaps)]
+        tokens: list[Token] = []
+        for passage, gap in zip(passages, gaps, strict=True):
+            own = tokenize(passage.text, passage.start, passage.gaps)
+            tokens += [own[0]._replace(space=bool(gap)), *own[1:]] if own else []
         first, *rest = passages
         text = first.text + "".join(gap + passage.text for gap, passage in zip(gaps[1:], rest, strict=True))
         return cls(tuple(passages), title, tuple(tokens), text)
@@ -296,6 +315,15 @@ def _plain(tokens: Sequence[Token]) -> str:
     return plain_typography(text.strip())
 
 
+def wording(tokens: Sequence[Token], text: str) -> str:
+    """Return what tokens of a text say, with words like "[T]he" without their brackets."""
+    pieces = (
+        (" " if token.space and at else "") + (token.key if token.either else text[token.start : token.end])
+        for at, token in enumerate(tokens)
+    )
+    return "".join(pieces)
+
+
 def negation_in(text: str) -> bool:
     """Return whether a text negates something."""
     return bool(NEGATION.search(text))
@@ -320,23 +348,38 @@ def differences(
     rest = len(quote) - last.a - last.size
     finish = min(len(source), last.b + last.size + rest)
     found: list[Difference] = []
+    left_out: list[Difference] = []
     at_quote, at_source = 0, begin
     for block in [*blocks, None]:
         a, b = (block.a, block.b) if block else (len(quote), finish)
         if (at_quote, at_source) != (a, b):
             joint = [token for token in quote[at_quote:a] if token.key == _JOINT]
-            if not joint or a - at_quote > 1:
-                span, place = _span(quote, at_quote, a), _span(source, at_source, b)
-                found.append(
-                    Difference(
-                        span, place, quote_text[span.start : span.end], stretch.slice(place.start, place.end)
-                    )
-                )
+            span, place = _span(quote, at_quote, a), _span(source, at_source, b)
+            differing = Difference(
+                span, place, quote_text[span.start : span.end], stretch.slice(place.start, place.end)
+            )
+            (left_out if joint and a - at_quote == 1 else found).append(differing)
         if block:
             at_quote, at_source = a + block.size, b + block.size
+    if not found:  # the same words and marks, with other blanks between them
+        found = list(_other_blanks(quote, source, blocks, quote_text, stretch)) or left_out
     agreeing = sum(quote[block.a + n].is_word for block in blocks for n in range(block.size))
     words = sum(t.is_word and t.key != _JOINT for t in quote) + sum(t.is_word for t in source[begin:finish])
     return 2 * agreeing / words, found, (begin, finish)
+
+
+def _other_blanks(
+    quote: Sequence[Token], source: Sequence[Token], blocks: Sequence[Block], quote_text: str, stretch: Stretch
+) -> Iterator[Difference]:
+    """Yield what has a blank in one of two texts alone: "- 5" and "-5"."""
+    for block in blocks:
+        for n in range(1, block.size):
+            pairs = (quote[block.a + n - 1 : block.a + n + 1], source[block.b + n - 1 : block.b + n + 1])
+            if _plain(pairs[0]) != _plain(pairs[1]):
+                span, place = (Span(pair[0].start, pair[1].end) for pair in pairs)
+                yield Difference(
+                    span, place, quote_text[span.start : span.end], stretch.slice(place.start, place.end)
+                )
 
 
 def _without_strays(blocks: list[Block]) -> list[Block]:

@@ -25,7 +25,8 @@ _EDGE = "\"“”„«»‘’‚'‹› \t\r\n"
 _WORD = re.compile(r"[^\W_]+")
 # Letters of scripts without blanks, of which two count as a word.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
-_ITEM = re.compile(r"[ \t]*(?:[-*+•·▪◦‣–—]|\(?\d{1,3}[.)]|#{1,6})[ \t]+|[ \t]*(?:>[ \t]*)+")
+_ITEM = re.compile(r"[ \t]*(?:[-*+•·▪◦‣–—]|\(?\d{1,3}[.)]|#{1,6})[ \t]+")
+_MAIL = re.compile(r"(?:>[ \t]*)+(?![\d+−$€£.,-])")  # of a quotation that is wrapped, as in mail
 
 NEGATION = re.compile(
     r"(?i)\b(?:not|no|never|none|nobody|nothing|nor|neither|nowhere|cannot|without|hardly|scarcely|barely"
@@ -101,6 +102,7 @@ def find_quotes(text: str) -> list[Quote]:
     short = [span for span in quotations if count_words(text[slice(*span)]) < MIN_WORDS]
     ends = [0, *(end for _, end in long)]
     found = [_attributed(text, start, end, before) for (start, end), before in zip(long, ends, strict=False)]
+    sentences: list[Quote] = []
     firsts, short_firsts = [start for start, _ in long], [start for start, _ in short]
     language = guess_language(text)
     for start, end in _paragraphs(text):
@@ -109,9 +111,11 @@ def find_quotes(text: str) -> list[Quote]:
             if at and long[at - 1][1] > first:
                 continue
             inside = short[bisect_right(short_firsts, first - 1) : bisect_right(short_firsts, last - 1)]
+            if at and found[at - 1].speaker == text[first:last].strip(f"{_EDGE}()—–-.,"):
+                continue  # who said it
             if any(map(str.isalnum, text[first:last])):
-                found.append(_sentence(text, first, last, tuple(inside)))
-    return sorted(found, key=lambda quote: quote.start)
+                sentences.append(_sentence(text, first, last, tuple(inside)))
+    return sorted([*found, *sentences], key=lambda quote: quote.start)
 
 
 def name_words(name: str) -> list[str]:
@@ -262,6 +266,8 @@ def _person(name: str) -> str | None:
 
 def _sentence(text: str, start: int, end: int, short: tuple[tuple[int, int], ...]) -> Quote:
     """Return a sentence without stray quotation marks around it; ``short`` are quotations of few words in it."""
+    if (start == 0 or text[start - 1] in "\r\n") and (mark := _MAIL.match(text, start, end)):
+        start = mark.end()
     sentence = text[start:end]
     if not short:
         kept = sentence.strip(_EDGE)

@@ -23,6 +23,7 @@ from sourceline.citations.alignment import (
     split_at_joints,
     tokenize,
     variants,
+    wording,
 )
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.quoting import MIN_WORDS, NEGATION, Quote, count_words, find_quotes, is_same_person
@@ -46,6 +47,13 @@ _SEARCHED_CHARACTERS = 600
 _SENTENCES = 5  # of a quotation by which it is searched
 _ENDS = (".", ",")  # what American printers put inside quotation marks
 _QUESTION = ("?", "!")
+# What may stand beside a quotation without a blank. Anything else is a part of its first or last word, or changes it:
+# "re-signed", "can't", "1,140", "−5", "10%".
+_OPEN_BESIDE = frozenset(['"', "(", "[", "{", "*", "_", "—", "–", "...", "/", "¿", "¡", "#", "“"])
+_CLOSE_BESIDE = frozenset(['"', ")", "]", "}", "*", "_", "—", "–", "...", "/", ",", ".", ";", ":", "!", "?"])
+_IN_NUMBERS = frozenset([".", ",", ":", "/"])
+# These change the number that they stand beside with a blank, too.
+_SIGNS = frozenset("−+±<>≤≥≈~=€$£¥%‰°")
 _CLOSERS = ('"', "'", ")", "]", "*", "_")
 _NEGATES_LAST, _NEGATES_FIRST = (
     re.compile(rf"(?:{NEGATION.pattern.removeprefix('(?i)')})\W*$", re.IGNORECASE),
@@ -137,7 +145,7 @@ class _Verifier:
         self._whole: dict[str, list[NumberedPassage]] = defaultdict(list)
         self._earlier: dict[str, list[str]] = defaultdict(list)
         everything = [*self._prepared, *self._inner.values()]
-        cited = list(ledger.with_texts(wording for p in everything for wording in _wordings(p)))
+        cited = list(ledger.with_texts(text for p in everything for text in _wordings(p)))
         now = self._passages.with_ids({passage.passage.id for passage in cited})
         for passage in cited:
             form = without_hyphens(passage.passage.text)
@@ -157,10 +165,10 @@ class _Verifier:
         tokens = tokenize(content, quote.start)
         pieces, joints = split_at_joints(tokens, self._text)
         sentences = (content,) if quote.kind is QuoteKind.SENTENCE else _sentences(content)
-        piece_sentences = [
-            _sentences(self._text[piece[0].start : piece[-1].end]) if piece else () for piece in pieces if joints
-        ]
-        return _Prepared(quote, tokens, pieces, joints, sentences, tuple(piece_sentences) or (sentences,))
+        if len(pieces) == 1 and not any(token.either for token in pieces[0]):
+            return _Prepared(quote, tokens, pieces, joints, sentences, (sentences,))
+        in_pieces = tuple(_sentences(wording(piece, self._text)) if piece else () for piece in pieces)
+        return _Prepared(quote, tokens, pieces, joints, sentences, in_pieces)
 
     def _check(self, prepared: _Prepared) -> Iterator[CheckedQuote]:
         """Yield a quotation as it was checked; instead of a sentence that is not found, the short quotations in it."""
@@ -247,7 +255,7 @@ class _Verifier:
         if found or count_words(whole) < MIN_WORDS:
             return found
         found = self._placed([prepared.tokens], (), (prepared.sentences,), prepared.quote)
-        if not prepared.joints or any(not placement.against for placement in found):
+        if prepared.pieces == [prepared.tokens] or any(not placement.against for placement in found):
             return found
         pieces = [piece for piece in prepared.pieces if any(token.is_word for token in piece)]
         if sum(token.is_word for piece in pieces for token in piece) < MIN_WORDS:
@@ -292,8 +300,8 @@ class _Verifier:
         known = [
             (passage.number, at)
             for at, sentence in enumerate(sentences)
-            for wording in _endings(sentence)
-            for passage in self._whole.get(without_hyphens(wording), ())
+            for text in _endings(sentence)
+            for passage in self._whole.get(without_hyphens(text), ())
         ]
         if known:
             yield known
@@ -344,7 +352,7 @@ class _Verifier:
                 at
                 for variant in variants(pieces[number])
                 for at in occurrences(variant, stretch.tokens, spans[-1][1])
-                if _may_join(spans[-1], at, pieces[number - 1], pieces[number], between[number - 1], stretch)
+                if _may_join(spans[-1], at, between[number - 1], stretch)
             )
             nearest = min(behind, default=None)
             if nearest is None:
@@ -356,13 +364,13 @@ class _Verifier:
                 for variant in variants(pieces[number])
                 for at in occurrences(variant, stretch.tokens)
                 if at[1] <= spans[0][0]
-                and _may_join(at, spans[0], pieces[number], pieces[number + 1], between[number], stretch)
+                and _may_join(at, spans[0], between[number], stretch)
             )
             nearest = max(in_front, default=None)
             if nearest is None:
                 return None
             spans.insert(0, nearest)
-        return spans
+        return None if _is_pieced_together(spans, pieces, stretch) else spans
 
     def _judged(
         self,
@@ -406,6 +414,8 @@ class _Verifier:
         dropped = whole[-1][len(matched[-1]) :]
         against += self._ending(spans, dropped, stretch, quote)
         against += self._negations(spans, stretch, quote)
+        for first, last in spans:
+            against += self._cut_words(first, last, stretch, quote, matched)
         exact = not dropped and all(
             self._text[piece[0].start : piece[-1].end] == stretch.slice(tokens[first].start, tokens[last - 1].end)
             for piece, (first, last) in zip(matched, spans, strict=True)
@@ -460,6 +470,17 @@ class _Verifier:
                 stretch.words_between(last, end),
             )
         ]
+
+    def _cut_words(
+        self, first: int, last: int, stretch: Stretch, quote: Quote, matched: Sequence[Sequence[Token]]
+    ) -> Iterator[Difference]:
+        """Yield what a piece of a quotation cuts off its first word or number, or its last."""
+        tokens = stretch.tokens
+        begin, end = stretch.limits(first)[0], stretch.limits(last - 1)[1]
+        if first > begin and (at := _cut_in_front(tokens, begin, first)) < first:
+            yield Difference(Span(quote.start, quote.start), _span(tokens, at, first), "", stretch.words_between(at, first))
+        if last < end and (at := _cut_behind(tokens, last, end)) > last:
+            yield Difference(Span(quote.end, quote.end), _span(tokens, last, at), "", stretch.words_between(last, at))
 
     def _negations(self, spans: Sequence[tuple[int, int]], stretch: Stretch, quote: Quote) -> list[Difference]:
         """Return the negations right in front of and behind a quotation, if the text given does not have one there."""
@@ -585,11 +606,25 @@ def _with_and_without_end(pieces: Sequence[Sequence[Token]]) -> Iterator[list[Se
         yield [*pieces[:-1], last]
 
 
+def _is_pieced_together(
+    spans: Sequence[tuple[int, int]], pieces: Sequence[Sequence[Token]], stretch: Stretch
+) -> bool:
+    """Return whether a piece of few words stands in another sentence than both of its neighbours: chance finds it."""
+    owners = [stretch.owner(first) for first, _ in spans]
+    last_owners = [stretch.owner(last - 1) for _, last in spans]
+    for number, piece in enumerate(pieces):
+        if sum(token.is_word for token in piece) >= MIN_WORDS or len(pieces) == 1:
+            continue
+        before = number > 0 and last_owners[number - 1] == owners[number]
+        behind = number + 1 < len(pieces) and last_owners[number] == owners[number + 1]
+        if not (before or behind):
+            return True
+    return False
+
+
 def _may_join(
     before: tuple[int, int],
     after: tuple[int, int],
-    piece: Sequence[Token],
-    following: Sequence[Token],
     joints: Sequence[Joint],
     stretch: Stretch,
 ) -> bool:
@@ -598,9 +633,53 @@ def _may_join(
         return False
     same_sentence = stretch.owner(before[1] - 1) == stretch.owner(after[0])
     if any(joint.inserted is None for joint in joints):
-        short = min(sum(token.is_word for token in tokens) for tokens in (piece, following)) < MIN_WORDS
-        return same_sentence or not short
+        return True
     return same_sentence and sum(token.is_word for token in stretch.tokens[before[1] : after[0]]) <= MAX_STANDS_FOR
+
+
+def _cut_in_front(tokens: Sequence[Token], begin: int, first: int) -> int:
+    """Return the first token of the word or number that token ``first`` is in the middle of; else ``first``."""
+    before, own = tokens[first - 1], tokens[first]
+    signed = own.is_number and before.key in _SIGNS
+    glued = (
+        own.is_word
+        and not own.space
+        and before.key not in _OPEN_BESIDE
+        and not (own.is_unspaced or before.is_unspaced)
+    )
+    if signed or (not own.space and own.is_number and before.key == "–") or (glued and not before.ends_sentence):
+        at = first - 1
+        while at > begin and not tokens[at].space:
+            at -= 1
+        return at
+    if _is_number_word(own) and _is_number_word(before):
+        return first - 1
+    if first - 2 >= begin and before.key == "and" and _is_number_word(own) and _is_number_word(tokens[first - 2]):
+        return first - 2
+    return first
+
+
+def _cut_behind(tokens: Sequence[Token], last: int, end: int) -> int:
+    """Return where the word or number ends that the token before ``last`` is in the middle of; else ``last``."""
+    own, after = tokens[last - 1], tokens[last]
+    behind = tokens[last + 1] if last + 1 < end else None
+    goes_on = behind is not None and not behind.space and behind.is_word and not after.is_unspaced
+    signed = own.is_number and after.key in _SIGNS
+    glued = not after.space and not (own.is_unspaced or after.is_unspaced)
+    if signed or (glued and own.is_word and (after.key not in _CLOSE_BESIDE or (goes_on and after.key in _IN_NUMBERS))):
+        at = last + 1
+        while at < end and not tokens[at].space and not (signed and at > last):
+            at += 1
+        return at
+    if _is_number_word(own) and _is_number_word(after):
+        return last + 1
+    if behind and after.key == "and" and _is_number_word(own) and _is_number_word(behind):
+        return last + 2
+    return last
+
+
+def _is_number_word(token: Token) -> bool:
+    return bool(_NUMBER.fullmatch(token.key))
 
 
 def _changes_meaning(inserted: str, replaced: str) -> bool:

@@ -44,7 +44,6 @@ from sourceline.types import (
     BuildProgress,
     BuildReport,
     CheckedFile,
-    CheckedQuote,
     Citation,
     DocumentInfo,
     DocumentList,
@@ -384,37 +383,31 @@ class Index:
         for question in questions:
             yield searcher.ask(question, k, filters, mode)
 
-    def verify(self, text: str) -> Verification:
+    def verify(self, text: str, limit: int | None = None) -> Verification:
         """Check quotations: whether the documents say so, and where.
 
-        Every quotation in the text is checked, and every sentence without one. Nothing is called verbatim or reformatted
+        Each quotation in the text is checked, and each sentence without one. Nothing is called verbatim or reformatted
         of which a word, a digit or a sign is another.
 
         >>> with Index.open("index") as index:
-        ...     (quote,) = index.verify("He called it “deeply emotional and practical.”").quotes
+        ...     (quote,) = index.verify("He called it “deeply emotional and practical”.").quotes
         >>> quote.status.value, [(change.quoted, change.text) for change in quote.differences]
         ('altered', [('practical', 'spiritual')])
 
         Args:
-            text: any text: a quotation, with its marks or without, or an article with many.
+            text: a quotation, with its marks or without, or a whole article.
+            limit: the most quotations and sentences that are checked; None is any number.
 
         Raises:
+            QuestionError: there are more than ``limit``, or the text is none.
             LedgerError: the record of citations cannot be read.
-            ModelError: the encoder cannot be opened, which is needed for what is not found otherwise.
+            ModelError: the encoder cannot be opened; it is needed for what is not found by its words.
         """
-        return Verification(tuple(self.verify_each(text)), self._require_open().snapshot.id)
-
-    def verify_each(self, text: str) -> Iterator[CheckedQuote]:
-        """Yield the quotes of ``verify`` one by one, all checked against one snapshot.
-
-        Raises:
-            LedgerError: the record of citations cannot be read.
-            ModelError: the encoder cannot be opened, which is needed for what is not found otherwise.
-        """
-        from sourceline.citations.verify import verify  # and what splits sentences, which asking does not need
+        from sourceline.citations.verify import verify  # splits sentences, which asking does not need
 
         view = self._require_open()
-        return verify(text, view.snapshot, view.ledger, lambda quote: self._searcher(view).similar(quote))
+        quotes = verify(text, view.snapshot, view.ledger, lambda quote: self._searcher(view).similar(quote), limit)
+        return Verification(tuple(quotes), view.snapshot.id)
 
     def cite(self, citation: str, source: bool = True) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.

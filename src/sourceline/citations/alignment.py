@@ -1,7 +1,7 @@
 """Compares a quotation with what a document says, word by word.
 
-A text becomes tokens: words, and marks one by one. Two tokens are the same if they differ in typography alone, as ids of
-citations do not tell it (``plain_typography``), and everything else says something: case, digits, signs, accents.
+A text becomes tokens: words, and marks one by one. Two tokens are the same if they differ in typography alone, which
+changes no id of a citation (``plain_typography``). Everything else says something: case, digits, signs, accents.
 """
 
 import re
@@ -22,9 +22,11 @@ from sourceline.types import Difference, Passage, Span
 ELLIPSIS = "..."
 MAX_STANDS_FOR = 12  # words of the document that words in brackets may stand for
 MAX_INSERTED = 12  # words in such brackets
-_JOINT = "\0"  # the key of what stands for words that are left out; no token's own
+_JOINT = "[]"  # the key of what stands for words that are left out; no token's own
 _STRAY = 6  # tokens between a few that agree by chance and what is compared
 _OUTER = {"«": "«", "»": "»", "‹": "«", "›": "»"}  # which have blanks inside in French
+_HYPHENS = ("-", "‐", "‑")
+_LONG_WORD = 64  # characters, of which nothing is remembered
 _MAX_LETTERS = 3  # letters in brackets, as in "[T]he", whose case may be either
 
 # Scripts without blanks: a token a character.
@@ -134,36 +136,59 @@ def tokenize(text: str, offset: int = 0, gaps: Sequence[tuple[int, int]] = ()) -
     ['"', 'Don', "'", 't', '...', '"']
     """
     tokens: list[Token] = []
+    extended: set[int] = set()  # tokens of which more has been found
     end = 0
     joins = space = False  # whether letters belong to the token before: behind an accent, or what cannot be seen
     for match in _TOKEN.finditer(text):
         piece, start = match[0], match.start()
         adjacent = start == end and bool(tokens) and not space
         space, end = space or start > end, match.end()
-        if len(piece) == 1 and _is_mark(piece):
-            if adjacent:
-                tokens[-1] = _extended(tokens[-1], text, offset, end)
-                joins = True
-            if adjacent or unicodedata.category(piece) == "Cf":
-                continue
-        elif joins and adjacent and piece[0].isalnum() and tokens[-1].is_word:
-            tokens[-1] = _extended(tokens[-1], text, offset, end)
-            joins = False
-            continue
-        joins = False
-        if piece == ">" and _LINE_START.search(text, max(0, start - 80), start) and not _compares(text, end):
-            continue  # of a quotation that is wrapped, as in mail
-        cut = piece in "-‐‑" and not space and bool(_CUT.match(text, end))
-        key = raw = piece
-        if not piece.isascii():
-            key = _key(piece)
-        if key in ("'", '"') and not _in_word(text, start, end):
-            key, raw = '"', _OUTER.get(piece, '"')  # quotation marks in quotation marks are of the other kind
-        tokens.append(Token(key, start + offset, end + offset, raw, space, cut))
-        space = False
-    if gaps:
-        tokens = [t for t in tokens if not any(first <= t.start - offset < last for first, last in gaps)]
-    return tokens
+        mark = len(piece) == 1 and _is_mark(piece)
+        if adjacent and (mark or (joins and piece[0].isalnum() and tokens[-1].is_word)):
+            tokens[-1] = tokens[-1]._replace(end=end)
+            extended.add(len(tokens) - 1)
+            joins = mark
+        elif not (mark and unicodedata.category(piece) == "Cf") and not _is_of_mail(text, start, end):
+            tokens.append(_token(text, start, end, space))
+            joins = space = False
+    for number in extended:
+        token = tokens[number]
+        raw = text[token.start : token.end]
+        tokens[number] = token._replace(raw=raw, key=_key(raw))
+    return [
+        token._replace(start=token.start + offset, end=token.end + offset) if offset else token
+        for token in tokens
+        if not any(first <= token.start < last for first, last in gaps)
+    ]
+
+
+def _token(text: str, start: int, end: int, space: bool) -> Token:
+    piece = text[start:end]
+    cut = piece in _HYPHENS and not space and bool(_CUT.match(text, end))
+    key = raw = piece if piece.isascii() else _key(piece)
+    if not piece.isascii():
+        raw = piece
+    if key in ("'", '"') and not _in_word(text, start, end):
+        key, raw = '"', _OUTER.get(piece, '"')  # quotation marks in quotation marks are of the other kind
+    return Token(key, start, end, raw, space, cut)
+
+
+def _key(piece: str) -> str:
+    return _short_key(piece) if len(piece) < _LONG_WORD else plain_typography(piece)
+
+
+@lru_cache(8192)
+def _short_key(piece: str) -> str:
+    return plain_typography(piece)
+
+
+def _is_of_mail(text: str, start: int, end: int) -> bool:
+    """Return whether this is a mark that mail and Markdown put in front of the lines of a quotation."""
+    return (
+        text[start:end] == ">"
+        and bool(_LINE_START.search(text, max(0, start - 80), start))
+        and not _compares(text, end)
+    )
 
 
 def _is_mark(character: str) -> bool:
@@ -171,16 +196,6 @@ def _is_mark(character: str) -> bool:
     if character.isascii() or _OVERRIDES.match(character):
         return False
     return unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf")
-
-
-def _extended(token: Token, text: str, offset: int, end: int) -> Token:
-    raw = text[token.start - offset : end]
-    return token._replace(end=end + offset, raw=raw, key=_key(raw))
-
-
-@lru_cache(8192)
-def _key(piece: str) -> str:
-    return plain_typography(piece)
 
 
 def _compares(text: str, end: int) -> bool:
@@ -304,9 +319,9 @@ def occurrences(piece: Sequence[Token], tokens: Sequence[Token], first: int = 0)
     keys = [token.key for token in piece]
     length = len(keys)
     for at in range(first, len(tokens) - length + 1):
-        if tokens[at].key == keys[0] and all(tokens[at + n].key == keys[n] for n in range(1, length)):
-            if _plain(piece) == _plain(tokens[at : at + length]):
-                yield at, at + length
+        agree = tokens[at].key == keys[0] and all(tokens[at + n].key == keys[n] for n in range(1, length))
+        if agree and _plain(piece) == _plain(tokens[at : at + length]):
+            yield at, at + length
 
 
 def _plain(tokens: Sequence[Token]) -> str:
@@ -377,9 +392,7 @@ def _other_blanks(
             pairs = (quote[block.a + n - 1 : block.a + n + 1], source[block.b + n - 1 : block.b + n + 1])
             if _plain(pairs[0]) != _plain(pairs[1]):
                 span, place = (Span(pair[0].start, pair[1].end) for pair in pairs)
-                yield Difference(
-                    span, place, quote_text[span.start : span.end], stretch.slice(place.start, place.end)
-                )
+                yield Difference(span, place, quote_text[span.start : span.end], stretch.slice(place.start, place.end))
 
 
 def _without_strays(blocks: list[Block]) -> list[Block]:

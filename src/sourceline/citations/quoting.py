@@ -18,7 +18,19 @@ MIN_WORDS = 3  # fewer prove nothing: they stand in many sentences
 _BEFORE, _AFTER = 160, 100  # characters beside a quotation in which its speaker is looked for
 
 # What ends a quotation that begins with a mark. Swedish and Finnish use ”…” and »…».
-_CLOSING = {'"': '"', "“": '”"', "„": '“”"', "”": "”", "«": "»", "»": "«»", "‘": "’", "‚": "‘’", "'": "'", "‹": "›", "›": "‹"}
+_CLOSING = {
+    '"': '"',
+    "“": '”"',
+    "„": '“”"',
+    "”": "”",
+    "«": "»",
+    "»": "«»",
+    "‘": "’",
+    "‚": "‘’",
+    "'": "'",
+    "‹": "›",
+    "›": "‹",
+}
 _SINGLE = frozenset("‘‚'‹›")
 _MARK = re.compile("[\"“”„«»‘’‚'‹›]")
 _EDGE = "\"“”„«»‘’‚'‹› \t\r\n"
@@ -142,7 +154,9 @@ def is_same_person(name: str, other: str) -> bool | None:
             return True
     if words[-1] == others[-1]:
         both_given = words[0] in GIVEN_NAMES and others[0] in GIVEN_NAMES
-        return not both_given and (len(words[0]) == 1 or len(others[0]) == 1 or None)
+        if 1 in (len(words[0]), len(others[0])):  # "I. Kern"
+            return words[0][0] == others[0][0]
+        return False if both_given else None
     return False
 
 
@@ -189,8 +203,11 @@ def _closed(
             if not single or count_words(text[opened + 1 : min(at, opened + 60)]) >= MIN_WORDS:
                 yield opened + 1, at
                 opened = None
-        elif mark in _CLOSING and (mark in _SINGLE) == single and _may_open(text, at) and (
-            opened is None or mark == text[opened]
+        elif (
+            mark in _CLOSING
+            and (mark in _SINGLE) == single
+            and _may_open(text, at)
+            and (opened is None or mark == text[opened])
         ):
             opened = at
     if opened is not None and text[opened] in "“„«" and following == text[opened]:

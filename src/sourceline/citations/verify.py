@@ -27,19 +27,22 @@ from sourceline.citations.alignment import (
 )
 from sourceline.citations.ledger import Ledger
 from sourceline.citations.quoting import MIN_WORDS, NEGATION, Quote, count_words, find_quotes, is_same_person
+from sourceline.errors import QuestionError
 from sourceline.index.passage_store import NumberedPassage
 from sourceline.index.snapshot import Snapshot
 from sourceline.ingest.sentences import sentence_spans
-from sourceline.text import plain_typography, without_hyphens
+from sourceline.text import is_utf8, plain_typography, without_hyphens
 from sourceline.types import CheckedQuote, Difference, QuotedPlace, QuoteKind, QuoteStatus, Span
 
 MAX_PLACES = 10
 NEAREST = 3  # passages that are shown for a quotation that is absent
 # Of a quotation and what is nearest to it, this share of words must agree for it to be an altered one.
 ALTERED = 0.6
+MAX_JOINTS = 20  # ellipses and insertions of a quotation
 REACH = 20  # passages that an ellipsis may leave out
 # Passages with all the words of a part of a sentence that are looked at; more, if none of so many has it.
 _HOLDING, _MORE_HOLDING = 50, 2_000
+_BATCH = 1_000  # quotations that are looked up at once
 _LIKE = 8  # passages that are compared with a quotation, by BM25
 _COMPARED = 3  # of these, those with most of its words, word by word
 _MAX_TOKENS = 1_000  # of a quotation, and of what it is compared with
@@ -59,7 +62,7 @@ _NEGATES_LAST, _NEGATES_FIRST = (
     re.compile(rf"(?:{NEGATION.pattern.removeprefix('(?i)')})\W*$", re.IGNORECASE),
     re.compile(rf"\W*(?:{NEGATION.pattern.removeprefix('(?i)')})", re.IGNORECASE),
 )
-_NUMBER = re.compile(
+NUMBER = re.compile(
     r"(?i)\d+(?:[.,]\d+)*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
     r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand"
     r"|million|billion|half|third|quarter|dozen|twice|double|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf"
@@ -80,6 +83,7 @@ class _Prepared:
     joints: list[Joint]
     sentences: tuple[str, ...]
     piece_sentences: tuple[tuple[str, ...], ...]
+    inner: "_Prepared | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +99,31 @@ class _Placement:
     omitted: tuple[Difference, ...] = ()
     against: tuple[Difference, ...] = ()
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Where it begins and ends in the document's text."""
+        return self.stretch.tokens[self.spans[0][0]].start, self.stretch.tokens[self.spans[-1][1] - 1].end
+
     def place(self) -> QuotedPlace:
         """Return it as it is told."""
-        stretch = self.stretch
-        owners = {stretch.owner(at) for first, last in self.spans for at in (first, last - 1)}
-        passages = (
-            stretch.passages[min(owners) : max(owners) + 1]
-            if len(self.spans) == 1
-            else tuple(stretch.passages[number] for number in sorted(self._owners()))
-        )
-        return QuotedPlace(
-            passages=passages,
-            title=stretch.title,
-            start=stretch.tokens[self.spans[0][0]].start,
-            end=stretch.tokens[self.spans[-1][1] - 1].end,
-            omitted=self.omitted,
-        )
-
-    def _owners(self) -> set[int]:
-        return {
+        owners = {
             number
             for first, last in self.spans
             for number in range(self.stretch.owner(first), self.stretch.owner(last - 1) + 1)
         }
+        start, end = self.bounds
+        return QuotedPlace(
+            passages=tuple(self.stretch.passages[number] for number in sorted(owners)),
+            title=self.stretch.title,
+            start=start,
+            end=end,
+            omitted=self.omitted,
+        )
 
 
-def verify(text: str, snapshot: Snapshot, ledger: Ledger, search: Search) -> Iterator[CheckedQuote]:
+def verify(
+    text: str, snapshot: Snapshot, ledger: Ledger, search: Search, limit: int | None = None
+) -> Iterator[CheckedQuote]:
     """Yield every quotation of a text, and every sentence without one, as it was checked.
 
     Args:
@@ -128,24 +131,40 @@ def verify(text: str, snapshot: Snapshot, ledger: Ledger, search: Search) -> Ite
         snapshot: whose documents it is checked against.
         ledger: the snapshot's.
         search: finds passages that are like a text in what they say; asked only for what nothing else finds.
+        limit: the most that are checked.
 
     Raises:
+        QuestionError: there are more than ``limit``, or the text holds half of a surrogate pair.
         LedgerError: the ledger cannot be read.
     """
-    return _Verifier(text, snapshot, ledger, search).run()
+    if not is_utf8(text):
+        raise QuestionError("the text holds half of a surrogate pair")
+    quotes = find_quotes(text)
+    if limit is not None and len(quotes) > limit:
+        raise QuestionError(f"the text has {len(quotes):,} quotations and sentences; at most {limit:,} are checked")
+    return _Verifier(text, quotes, snapshot, ledger, search).run()
 
 
 class _Verifier:
-    def __init__(self, text: str, snapshot: Snapshot, ledger: Ledger, search: Search) -> None:
+    def __init__(self, text: str, quotes: Sequence[Quote], snapshot: Snapshot, ledger: Ledger, search: Search) -> None:
         self._text, self._snapshot, self._search = text, snapshot, search
-        self._passages = snapshot.passages
-        self._prepared = [self._prepare(quote) for quote in find_quotes(text)]
-        self._inner = {id(p): self._prepare(p.quote.inner) for p in self._prepared if p.quote.inner}
-        # What stands in the snapshot, and what stood in an earlier one, by what its typography does not change.
-        self._whole: dict[str, list[NumberedPassage]] = defaultdict(list)
-        self._earlier: dict[str, list[str]] = defaultdict(list)
-        everything = [*self._prepared, *self._inner.values()]
-        cited = list(ledger.with_texts(text for p in everything for text in _wordings(p)))
+        self._passages, self._ledger, self._quotes = snapshot.passages, ledger, quotes
+        # Sentences that stand in the snapshot, and those that stood in an earlier one, whatever their typography.
+        self._whole: dict[str, list[NumberedPassage]] = {}
+        self._earlier: dict[str, list[str]] = {}
+
+    def run(self) -> Iterator[CheckedQuote]:
+        for start in range(0, len(self._quotes), _BATCH):
+            batch = [self._prepare(quote) for quote in self._quotes[start : start + _BATCH]]
+            self._look_up(batch)
+            for prepared in batch:
+                yield from self._check(prepared)
+
+    def _look_up(self, batch: Sequence[_Prepared]) -> None:
+        """Look all sentences of some quotations up by their hashes."""
+        self._whole, self._earlier = defaultdict(list), defaultdict(list)
+        everything = [*batch, *(prepared.inner for prepared in batch if prepared.inner)]
+        cited = list(self._ledger.with_texts(text for p in everything for text in _wordings(p)))
         now = self._passages.with_ids({passage.passage.id for passage in cited})
         for passage in cited:
             form = without_hyphens(passage.passage.text)
@@ -156,28 +175,26 @@ class _Verifier:
         for passages in self._whole.values():
             passages.sort(key=lambda passage: passage.number)
 
-    def run(self) -> Iterator[CheckedQuote]:
-        for prepared in self._prepared:
-            yield from self._check(prepared)
-
     def _prepare(self, quote: Quote) -> _Prepared:
         content = self._text[quote.start : quote.end]
         tokens = tokenize(content, quote.start)
         pieces, joints = split_at_joints(tokens, self._text)
+        if len(joints) > MAX_JOINTS:
+            pieces, joints = [tokens], []
+        inner = self._prepare(quote.inner) if quote.inner else None
         sentences = (content,) if quote.kind is QuoteKind.SENTENCE else _sentences(content)
         if len(pieces) == 1 and not any(token.either for token in pieces[0]):
-            return _Prepared(quote, tokens, pieces, joints, sentences, (sentences,))
+            return _Prepared(quote, tokens, pieces, joints, sentences, (sentences,), inner)
         in_pieces = tuple(_sentences(wording(piece, self._text)) if piece else () for piece in pieces)
-        return _Prepared(quote, tokens, pieces, joints, sentences, in_pieces)
+        return _Prepared(quote, tokens, pieces, joints, sentences, in_pieces, inner)
 
     def _check(self, prepared: _Prepared) -> Iterator[CheckedQuote]:
         """Yield a quotation as it was checked; instead of a sentence that is not found, the short quotations in it."""
         quote = prepared.quote
         placements = self._placements(prepared)
         stands = any(not placement.against for placement in placements)
-        inner = self._inner.get(id(prepared))
-        if inner and not stands:
-            yield self._checked(inner, self._placements(inner))
+        if prepared.inner and not stands:
+            yield self._checked(prepared.inner, self._placements(prepared.inner))
         elif quote.short and not stands:
             for start, end in quote.short:
                 short = replace(quote, start=start, end=end, kind=QuoteKind.QUOTATION)
@@ -271,26 +288,31 @@ class _Verifier:
     ) -> list[_Placement]:
         longest = max(range(len(pieces)), key=lambda number: sum(token.is_word for token in pieces[number]))
         count = len(sentences[longest])
-        reach = REACH if joints else 0
         seen: set[range] = set()
-        found: dict[tuple[str, tuple[int, int]], _Placement] = {}
+        found: dict[tuple[str, int, int], _Placement] = {}
         for numbers in self._holding(sentences[longest]):
             for number, at in numbers:
-                entry = self._passages.document_of(number).numbers
-                around = range(
-                    max(entry.start, number - at - reach - (count > 1)),
-                    min(entry.stop, number - at + count + reach + (count > 1)),
-                )
+                first, spare = number - at, int(count > 1)  # a document may have its ends elsewhere
+                around = self._within_document(number, first - spare, first + count + spare)
                 if around in seen:
                     continue
                 seen.add(around)
-                for placement in self._match(pieces, joints, _stretch(self._passages.numbered(around)), quote):
-                    tokens = placement.stretch.tokens
-                    place = tokens[placement.spans[0][0]].start, tokens[placement.spans[-1][1] - 1].end
-                    found.setdefault((placement.stretch.passages[0].document_id, place), placement)
+                stretch = _stretch(self._passages.numbered(around))
+                if joints:  # only around what has the longest piece
+                    if not any(self._match([pieces[longest]], (), stretch, quote)):
+                        continue
+                    around = self._within_document(number, around.start - REACH, around.stop + REACH)
+                    stretch = _stretch(self._passages.numbered(around))
+                for placement in self._match(pieces, joints, stretch, quote):
+                    found.setdefault((stretch.passages[0].document_id, *placement.bounds), placement)
             if any(not placement.against for placement in found.values()):
                 break
         return list(found.values())
+
+    def _within_document(self, number: int, first: int, stop: int) -> range:
+        """Return the numbers from ``first`` to ``stop`` that are of the same document as ``number``."""
+        numbers = self._passages.document_of(number).numbers
+        return range(max(numbers.start, first), min(numbers.stop, stop))
 
     def _holding(self, sentences: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
         """Yield passages that may hold one of some consecutive sentences, each with the number of that sentence.
@@ -363,8 +385,7 @@ class _Verifier:
                 at
                 for variant in variants(pieces[number])
                 for at in occurrences(variant, stretch.tokens)
-                if at[1] <= spans[0][0]
-                and _may_join(at, spans[0], between[number], stretch)
+                if at[1] <= spans[0][0] and _may_join(at, spans[0], between[number], stretch)
             )
             nearest = max(in_front, default=None)
             if nearest is None:
@@ -406,7 +427,9 @@ class _Verifier:
                     against.append(told)
         for joint, first, last in self._edges(pieces, joints, kept, spans, stretch):
             if joint.inserted and _changes_meaning(joint.inserted, stretch.words_between(first, last)):
-                span = _span(tokens, first, last) if first < last else Span(tokens[first - 1].end, tokens[first - 1].end)
+                span = (
+                    _span(tokens, first, last) if first < last else Span(tokens[first - 1].end, tokens[first - 1].end)
+                )
                 inserted = self._text[joint.start : joint.end]
                 against.append(
                     Difference(Span(joint.start, joint.end), span, inserted, stretch.words_between(first, last))
@@ -414,8 +437,8 @@ class _Verifier:
         dropped = whole[-1][len(matched[-1]) :]
         against += self._ending(spans, dropped, stretch, quote)
         against += self._negations(spans, stretch, quote)
-        for first, last in spans:
-            against += self._cut_words(first, last, stretch, quote, matched)
+        for piece, (first, last) in zip(matched, spans, strict=True):
+            against += _cut_words(piece, first, last, stretch)
         exact = not dropped and all(
             self._text[piece[0].start : piece[-1].end] == stretch.slice(tokens[first].start, tokens[last - 1].end)
             for piece, (first, last) in zip(matched, spans, strict=True)
@@ -444,8 +467,8 @@ class _Verifier:
     ) -> list[Difference]:
         """Return what the full stop or comma of a quotation hides, which is not the document's own.
 
-        A question or exclamation; and, behind what begins as a sentence does, how the sentence goes on. Behind a part of
-        one it is the printer's.
+        A question or exclamation; and, behind what begins as a sentence does, how the sentence goes on. Behind a part
+        of one it is the printer's.
         """
         if not dropped:
             return []
@@ -471,17 +494,6 @@ class _Verifier:
             )
         ]
 
-    def _cut_words(
-        self, first: int, last: int, stretch: Stretch, quote: Quote, matched: Sequence[Sequence[Token]]
-    ) -> Iterator[Difference]:
-        """Yield what a piece of a quotation cuts off its first word or number, or its last."""
-        tokens = stretch.tokens
-        begin, end = stretch.limits(first)[0], stretch.limits(last - 1)[1]
-        if first > begin and (at := _cut_in_front(tokens, begin, first)) < first:
-            yield Difference(Span(quote.start, quote.start), _span(tokens, at, first), "", stretch.words_between(at, first))
-        if last < end and (at := _cut_behind(tokens, last, end)) > last:
-            yield Difference(Span(quote.end, quote.end), _span(tokens, last, at), "", stretch.words_between(last, at))
-
     def _negations(self, spans: Sequence[tuple[int, int]], stretch: Stretch, quote: Quote) -> list[Difference]:
         """Return the negations right in front of and behind a quotation, if the text given does not have one there."""
         if quote.negated:
@@ -497,7 +509,7 @@ class _Verifier:
                 Difference(Span(quote.start, quote.start), source, "", stretch.slice(source.start, source.end))
             )
         after = stretch.words_between(last, min(end, last + 3))
-        if after and (match := _NEGATES_FIRST.match(after)) and not tokens[last].key in (",", ".", ";", ":", "–", "—"):
+        if after and (match := _NEGATES_FIRST.match(after)) and tokens[last].key not in (",", ".", ";", ":", "–", "—"):
             source = Span(tokens[last].start, tokens[last].start + match.end())
             found.append(Difference(Span(quote.end, quote.end), source, "", stretch.slice(source.start, source.end)))
         return found
@@ -556,8 +568,7 @@ class _Verifier:
         words = Counter(token.key for token in compared if token.is_word)
         stretches: dict[range, tuple[int, Stretch]] = {}
         for number, at in numbers:
-            entry = self._passages.document_of(number).numbers
-            around = range(max(entry.start, number - at), min(entry.stop, max(number + 1, number - at + count)))
+            around = self._within_document(number, number - at, max(number + 1, number - at + count))
             if around not in stretches:
                 stretch = _stretch(self._passages.numbered(around))
                 stretches[around] = ((words & Counter(token.key for token in stretch.tokens)).total(), stretch)
@@ -606,9 +617,7 @@ def _with_and_without_end(pieces: Sequence[Sequence[Token]]) -> Iterator[list[Se
         yield [*pieces[:-1], last]
 
 
-def _is_pieced_together(
-    spans: Sequence[tuple[int, int]], pieces: Sequence[Sequence[Token]], stretch: Stretch
-) -> bool:
+def _is_pieced_together(spans: Sequence[tuple[int, int]], pieces: Sequence[Sequence[Token]], stretch: Stretch) -> bool:
     """Return whether a piece of few words stands in another sentence than both of its neighbours: chance finds it."""
     owners = [stretch.owner(first) for first, _ in spans]
     last_owners = [stretch.owner(last - 1) for _, last in spans]
@@ -637,15 +646,24 @@ def _may_join(
     return same_sentence and sum(token.is_word for token in stretch.tokens[before[1] : after[0]]) <= MAX_STANDS_FOR
 
 
+def _cut_words(piece: Sequence[Token], first: int, last: int, stretch: Stretch) -> Iterator[Difference]:
+    """Yield what a piece of a quotation cuts off its first word or number, or its last."""
+    tokens = stretch.tokens
+    begin, end = stretch.limits(first)[0], stretch.limits(last - 1)[1]
+    if first > begin and (at := _cut_in_front(tokens, begin, first)) < first:
+        where = Span(piece[0].start, piece[0].start)
+        yield Difference(where, _span(tokens, at, first), "", stretch.words_between(at, first))
+    if last < end and (at := _cut_behind(tokens, last, end)) > last:
+        where = Span(piece[-1].end, piece[-1].end)
+        yield Difference(where, _span(tokens, last, at), "", stretch.words_between(last, at))
+
+
 def _cut_in_front(tokens: Sequence[Token], begin: int, first: int) -> int:
     """Return the first token of the word or number that token ``first`` is in the middle of; else ``first``."""
     before, own = tokens[first - 1], tokens[first]
     signed = own.is_number and before.key in _SIGNS
     glued = (
-        own.is_word
-        and not own.space
-        and before.key not in _OPEN_BESIDE
-        and not (own.is_unspaced or before.is_unspaced)
+        own.is_word and not own.space and before.key not in _OPEN_BESIDE and not (own.is_unspaced or before.is_unspaced)
     )
     if signed or (not own.space and own.is_number and before.key == "–") or (glued and not before.ends_sentence):
         at = first - 1
@@ -679,13 +697,13 @@ def _cut_behind(tokens: Sequence[Token], last: int, end: int) -> int:
 
 
 def _is_number_word(token: Token) -> bool:
-    return bool(_NUMBER.fullmatch(token.key))
+    return bool(NUMBER.fullmatch(token.key))
 
 
 def _changes_meaning(inserted: str, replaced: str) -> bool:
     """Return whether words in brackets negate what the document does not, or the other way round, or lose a number."""
-    numbers = {match.casefold() for match in _NUMBER.findall(replaced)}
-    kept = {match.casefold() for match in _NUMBER.findall(inserted)}
+    numbers = {match.casefold() for match in NUMBER.findall(replaced)}
+    kept = {match.casefold() for match in NUMBER.findall(inserted)}
     return negation_in(inserted) != negation_in(replaced) or not numbers <= kept
 
 

@@ -163,7 +163,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class NumberedPassage:
-    """A passage with its number, the title of its document, and the ``gap``: what stands between the one before and it."""
+    """A passage with its number and the title of its document; ``gap`` is what stands in front of it there."""
 
     number: int
     passage: Passage

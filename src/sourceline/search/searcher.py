@@ -117,7 +117,9 @@ class Searcher:
         )
 
     def similar(self, text: str, n: int = 10) -> tuple[int, ...]:
-        """Return the up to ``n`` rows that are most like a text, best first, by late interaction; none if it has no words.
+        """Return the up to ``n`` rows that are most like a text, best first, by late interaction.
+
+        There are none if it has no words.
 
         Args:
             text: at most 2,000 characters.

@@ -34,7 +34,7 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3190-\u9fff\u
 _TOKEN = re.compile(rf"\.{{3}}|[{_UNSPACED}]|[^\W_{_UNSPACED}]+|[^\w\s]|_")
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _SPACE = re.compile(r"\s*")
-_LINE_START = re.compile(r"[\r\n][\s>]*$")
+_LINE_START = re.compile(r"(?:\A|[\r\n])[\s>]*$")
 _CUT = re.compile(r"[ \t]*[\r\n]\s*")
 # Marks that turn the direction of what is shown: "12" is seen as "21".
 _OVERRIDES = re.compile("[\u202d\u202e]")
@@ -165,9 +165,7 @@ def tokenize(text: str, offset: int = 0, gaps: Sequence[tuple[int, int]] = ()) -
 def _token(text: str, start: int, end: int, space: bool) -> Token:
     piece = text[start:end]
     cut = piece in _HYPHENS and not space and bool(_CUT.match(text, end))
-    key = raw = piece if piece.isascii() else _key(piece)
-    if not piece.isascii():
-        raw = piece
+    key, raw = (piece if piece.isascii() else _key(piece)), piece
     if key in ("'", '"') and not _in_word(text, start, end):
         key, raw = '"', _OUTER.get(piece, '"')  # quotation marks in quotation marks are of the other kind
     return Token(key, start, end, raw, space, cut)

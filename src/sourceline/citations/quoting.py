@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sourceline.ingest.abbreviations import OPENERS
 from sourceline.ingest.languages import guess_language
-from sourceline.ingest.people import GIVEN_NAMES, HONORIFICS, PARTICLES, ROLES
+from sourceline.ingest.people import FIELDS, GIVEN_NAMES, HONORIFICS, PARTICLES, ROLES
 from sourceline.ingest.sentences import sentence_spans
 from sourceline.types import QuoteKind
 
@@ -73,6 +73,13 @@ _BETWEEN = (re.compile(rf"{_SAID}\s{_NAME}\s*[,.:;]\s*$"), re.compile(rf"{_NAME}
 _LABEL = re.compile(rf"{_NAME}{_ASIDE}(?:\s{_ADVERB}{_SAID})?\s*[:：]\s+(?=\S)")
 _SAID_BEHIND = (re.compile(rf",\s{_SAID}\s{_NAME}\s*\.?$"), re.compile(rf",\s{_NAME}\s{_SAID}\s*\.?$"))
 _ARTICLES = frozenset("the a an der die das ein eine le la les un une el los las una il lo gli i".split())
+# These say that a name is that of many people, for whom one of them speaks.
+_ORGANISATIONS = frozenset(
+    "agency association authority bank board bureau city club college commission committee company corp council county "
+    "court department foundation government group hospital inc institute ltd ministry nations office organisation "
+    "organization parliament party plc police school society town trust union university bundestag gmbh verein stadtrat "
+    "gemeinderat ministerium gouvernement ministère gobierno ministerio".split()
+)
 _NOBODY = OPENERS | {"i", "he", "she", "they", "we", "it", "who", "him", "her", "them", "the", "both", "others"}
 
 
@@ -278,7 +285,9 @@ def _person(name: str) -> str | None:
     while words and words[0].casefold() in _NOBODY:
         words = words[1:]
     name = " ".join(words).rstrip(".,")
-    return None if not name or (first in _ARTICLES and name_words(name)) else name
+    own = name_words(name)
+    is_none = not name or (first in _ARTICLES and own) or not set(own).isdisjoint(_ORGANISATIONS)
+    return None if is_none or (own and set(own) <= FIELDS) else name
 
 
 def _sentence(text: str, start: int, end: int, short: tuple[tuple[int, int], ...]) -> Quote:

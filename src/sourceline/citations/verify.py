@@ -229,7 +229,7 @@ class _Verifier:
         found = list(places.values())
         wrong: tuple[str, ...] = ()
         if quote.speaker:
-            said = [(place, _said_by(quote.speaker, place)) for place in found]
+            said = [(place, self._said_by(quote.speaker, place)) for place in found]
             found = [place for place, by in sorted(said, key=lambda item: item[1] is not True)]
             if all(by is False for _, by in said):
                 wrong = tuple(dict.fromkeys(speaker for place in found for speaker in place.speakers))
@@ -256,6 +256,19 @@ class _Verifier:
             differences=tuple(differing),
             speaker=quote.speaker,
         )
+
+    def _said_by(self, name: str, place: QuotedPlace) -> bool | None:
+        """Return whether somebody says all of a place; None if that cannot be told."""
+        answers = []
+        for passage in place.passages:
+            speaker = passage.location.speaker
+            same = is_same_person(name, speaker) if speaker else None
+            if speaker and same is None:  # "the chair" is not Ilse Kern where both of them speak
+                entry = self._passages.entry(passage.document_id)
+                others = entry.speakers if entry else ()
+                same = False if any(is_same_person(name, other) for other in others if other != speaker) else None
+            answers.append(same)
+        return False if False in answers else True if all(answers) else None
 
     # What stands in the documents
 
@@ -528,6 +541,9 @@ class _Verifier:
         sentences = [sentence for piece in prepared.piece_sentences for sentence in piece]
         numbers = self._like_in_words(sentences)
         best = self._most_like(compared, len(sentences), numbers)
+        if best is None or best[0] < ALTERED:  # parts of neighbours may have been put together
+            wider = self._most_like(compared, len(sentences) + 2, ((number, at + 1) for number, at in numbers))
+            best = max(filter(None, (best, wider)), key=lambda like: like[0], default=None)
         if best is None or best[0] < ALTERED:
             rows = self._search(self._text[quote.start : quote.end][:_SEARCHED_CHARACTERS])
             near = [(number, 0) for number in self._passages.numbers_of_rows(rows)]
@@ -710,13 +726,3 @@ def _changes_meaning(inserted: str, replaced: str) -> bool:
 def _span(tokens: Sequence[Token], first: int, last: int) -> Span:
     return Span(tokens[first].start, tokens[last - 1].end)
 
-
-def _said_by(name: str, place: QuotedPlace) -> bool | None:
-    """Return whether somebody says all of a place; None if that cannot be told."""
-    answers = [
-        is_same_person(name, passage.location.speaker) if passage.location.speaker else None
-        for passage in place.passages
-    ]
-    if False in answers:
-        return False
-    return True if all(answers) else None

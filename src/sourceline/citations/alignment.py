@@ -25,6 +25,7 @@ MAX_INSERTED = 12  # words in such brackets
 _JOINT = "[]"  # the key of what stands for words that are left out; no token's own
 _STRAY = 6  # tokens between a few that agree by chance and what is compared
 _OUTER = {"«": "«", "»": "»", "‹": "«", "›": "»"}  # which have blanks inside in French
+_EMPHASIS = ("*", "_", "`")
 _HYPHENS = ("-", "‐", "‑")
 _LONG_WORD = 64  # characters, of which nothing is remembered
 _MAX_LETTERS = 3  # letters in brackets, as in "[T]he", whose case may be either
@@ -34,7 +35,7 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3190-\u9fff\u
 _TOKEN = re.compile(rf"\.{{3}}|[{_UNSPACED}]|[^\W_{_UNSPACED}]+|[^\w\s]|_")
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _SPACE = re.compile(r"\s*")
-_LINE_START = re.compile(r"(?:\A|[\r\n])[\s>]*$")
+_LINE_START = re.compile(r"(?:\A|[\r\n])[\s>\ufeff]*$")
 _CUT = re.compile(r"[ \t]*[\r\n]\s*")
 # Marks that turn the direction of what is shown: "12" is seen as "21".
 _OVERRIDES = re.compile("[\u202d\u202e]")
@@ -99,11 +100,14 @@ class Stretch:
     text: str
 
     @classmethod
-    def of(cls, passages: Sequence[Passage], gaps: Sequence[str], title: str) -> "Stretch":
-        """Return a stretch of passages; ``gaps`` are the texts in front of each."""
+    def of(cls, passages: Sequence[Passage], gaps: Sequence[str], title: str, raw: bool = False) -> "Stretch":
+        """Return a stretch of passages; ``gaps`` are the texts in front of each.
+
+        With ``raw``, what a passage does not say has tokens as well, such as the target of a link.
+        """
         tokens: list[Token] = []
         for passage, gap in zip(passages, gaps, strict=True):
-            own = tokenize(passage.text, passage.start, passage.gaps)
+            own = tokenize(passage.text, passage.start, () if raw else passage.gaps)
             tokens += [own[0]._replace(space=bool(gap)), *own[1:]] if own else []
         first, *rest = passages
         text = first.text + "".join(gap + passage.text for gap, passage in zip(gaps[1:], rest, strict=True))
@@ -148,18 +152,21 @@ def tokenize(text: str, offset: int = 0, gaps: Sequence[tuple[int, int]] = ()) -
             tokens[-1] = tokens[-1]._replace(end=end)
             extended.add(len(tokens) - 1)
             joins = mark
-        elif not (mark and unicodedata.category(piece) == "Cf") and not _is_of_mail(text, start, end):
+        elif not (mark and unicodedata.category(piece) == "Cf") and not _is_markup(text, start, end):
             tokens.append(_token(text, start, end, space))
             joins = space = False
     for number in extended:
         token = tokens[number]
         raw = text[token.start : token.end]
         tokens[number] = token._replace(raw=raw, key=_key(raw))
-    return [
-        token._replace(start=token.start + offset, end=token.end + offset) if offset else token
-        for token in tokens
-        if not any(first <= token.start < last for first, last in gaps)
-    ]
+    kept: list[Token] = []
+    space = False
+    for token in tokens:
+        space = space or token.space
+        if not any(first <= token.start < last for first, last in gaps):
+            kept.append(token._replace(start=token.start + offset, end=token.end + offset, space=space))
+            space = False
+    return kept
 
 
 def _token(text: str, start: int, end: int, space: bool) -> Token:
@@ -180,8 +187,12 @@ def _short_key(piece: str) -> str:
     return plain_typography(piece)
 
 
-def _is_of_mail(text: str, start: int, end: int) -> bool:
-    """Return whether this is a mark that mail and Markdown put in front of the lines of a quotation."""
+def _is_markup(text: str, start: int, end: int) -> bool:
+    """Return whether this is a mark of Markdown's emphasis, or one in front of a line of a quotation, as in mail."""
+    if text[start:end] in _EMPHASIS:
+        around = text[max(0, start - 3) : start].rstrip("*_`")[-1:], text[end : end + 3].lstrip("*_`")[:1]
+        # "snake_case", "2*3" and "2 * 3" have none.
+        return around[0].isalnum() != around[1].isalnum()
     return (
         text[start:end] == ">"
         and bool(_LINE_START.search(text, max(0, start - 80), start))

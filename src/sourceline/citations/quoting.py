@@ -77,8 +77,8 @@ _ARTICLES = frozenset("the a an der die das ein eine le la les un une el los las
 _ORGANISATIONS = frozenset(
     "agency association authority bank board bureau city club college commission committee company corp council county "
     "court department foundation government group hospital inc institute ltd ministry nations office organisation "
-    "organization parliament party plc police school society town trust union university bundestag gmbh verein stadtrat "
-    "gemeinderat ministerium gouvernement ministère gobierno ministerio".split()
+    "organization parliament party plc police school society town trust union university bundestag gmbh verein "
+    "stadtrat gemeinderat ministerium gouvernement ministère gobierno ministerio".split()
 )
 _NOBODY = OPENERS | {"i", "he", "she", "they", "we", "it", "who", "him", "her", "them", "the", "both", "others"}
 
@@ -203,9 +203,13 @@ def _closed(
     that the next one begins with.
     """
     opened: int | None = None
+    marks = list(marks)
+    # What opens with a curly mark closes with a straight one only where there is no curly one.
+    curly = any(text[at] == "”" or (text[at] == "“" and not _may_open(text, at)) for at in marks)
     for at in marks:
         mark = text[at]
-        if opened is not None and mark in _CLOSING[text[opened]] and _may_close(text, at):
+        straight = mark == '"' and curly and opened is not None and text[opened] in "“„"
+        if opened is not None and mark in _CLOSING[text[opened]] and _may_close(text, at) and not straight:
             # An apostrophe behind a plural is no end: 'the boys' boats were lost'.
             if not single or count_words(text[opened + 1 : min(at, opened + 60)]) >= MIN_WORDS:
                 yield opened + 1, at

@@ -209,6 +209,14 @@ class _Verifier:
             return self._standing(quote, standing)
         if count_words(self._text[quote.start : quote.end]) < MIN_WORDS:
             return self._told(quote, QuoteStatus.TOO_SHORT)
+        numbers: list[tuple[int, int]] = []
+        if not placements:
+            # Its words may be cut, or its sentences end elsewhere.
+            sentences = [sentence for piece in prepared.piece_sentences for sentence in piece]
+            numbers = self._like_in_words(sentences)
+            placements = self._among(prepared, numbers, len(sentences))
+            if standing := [placement for placement in placements if not placement.against]:
+                return self._standing(quote, standing)
         if placements:
             best = min(placements, key=lambda placement: len(placement.against))
             agreeing = sum(token.is_word for token in prepared.tokens)
@@ -216,13 +224,13 @@ class _Verifier:
             likeness = agreeing / (agreeing + differing / 2)
             altered = self._told(quote, QuoteStatus.ALTERED, [best.place()], likeness, best.against)
         else:
-            altered = self._nearest(prepared)
+            altered = self._nearest(prepared, numbers)
         earlier = self._earlier.get(without_hyphens(altered.text), ())
         return replace(altered, earlier=tuple(dict.fromkeys(earlier)))
 
     def _standing(self, quote: Quote, placements: Sequence[_Placement]) -> CheckedQuote:
         exact = any(placement.exact for placement in placements)
-        places = {}
+        places: dict[tuple[str, int, int], QuotedPlace] = {}
         for placement in sorted(placements, key=lambda placement: not placement.exact):
             place = placement.place()
             places.setdefault((place.passages[0].document_id, place.start, place.end), place)
@@ -280,7 +288,8 @@ class _Verifier:
         found = [
             placement
             for known in self._whole.get(without_hyphens(whole), ())
-            for placement in self._match([prepared.tokens], (), _stretch([known]), prepared.quote)
+            for raw in ((False, True) if known.passage.gaps else (False,))
+            for placement in self._match([prepared.tokens], (), _stretch([known], raw), prepared.quote)
         ]
         if found or count_words(whole) < MIN_WORDS:
             return found
@@ -321,6 +330,18 @@ class _Verifier:
             if any(not placement.against for placement in found.values()):
                 break
         return list(found.values())
+
+    def _among(self, prepared: _Prepared, numbers: Iterable[tuple[int, int]], count: int) -> list[_Placement]:
+        """Return where a quotation of so many sentences stands around some passages, one of which is its own."""
+        pieces, joints = prepared.pieces, prepared.joints
+        if not any(token.is_word for piece in pieces for token in piece):
+            return []
+        found: dict[tuple[str, int, int], _Placement] = {}
+        for around in {self._within_document(n, n - at - 1, max(n + 2, n - at + count + 1)) for n, at in numbers}:
+            stretch = _stretch(self._passages.numbered(around))
+            for placement in self._match(pieces, joints, stretch, prepared.quote):
+                found.setdefault((stretch.passages[0].document_id, *placement.bounds), placement)
+        return [found[place] for place in sorted(found)]
 
     def _within_document(self, number: int, first: int, stop: int) -> range:
         """Return the numbers from ``first`` to ``stop`` that are of the same document as ``number``."""
@@ -529,7 +550,7 @@ class _Verifier:
 
     # What is like it
 
-    def _nearest(self, prepared: _Prepared) -> CheckedQuote:
+    def _nearest(self, prepared: _Prepared, numbers: Sequence[tuple[int, int]]) -> CheckedQuote:
         """Return a quotation with the passage that is most like it, or those that say something like it."""
         quote = prepared.quote
         compared: list[Token] = []
@@ -538,16 +559,15 @@ class _Verifier:
                 compared.append(joint_token(prepared.joints[number - 1]))
             compared += piece
         compared = compared[:_MAX_TOKENS]
-        sentences = [sentence for piece in prepared.piece_sentences for sentence in piece]
-        numbers = self._like_in_words(sentences)
-        best = self._most_like(compared, len(sentences), numbers)
+        count = sum(map(len, prepared.piece_sentences))
+        best = self._most_like(compared, count, numbers)
         if best is None or best[0] < ALTERED:  # parts of neighbours may have been put together
-            wider = self._most_like(compared, len(sentences) + 2, ((number, at + 1) for number, at in numbers))
+            wider = self._most_like(compared, count + 2, ((number, at + 1) for number, at in numbers))
             best = max(filter(None, (best, wider)), key=lambda like: like[0], default=None)
         if best is None or best[0] < ALTERED:
             rows = self._search(self._text[quote.start : quote.end][:_SEARCHED_CHARACTERS])
             near = [(number, 0) for number in self._passages.numbers_of_rows(rows)]
-            other = self._most_like(compared, len(sentences), near)
+            other = self._most_like(compared, count, near)
             best = max(filter(None, (best, other)), key=lambda like: like[0], default=None)
             if best is None or best[0] < ALTERED:
                 shown = [known for number, _ in near[:NEAREST] for known in self._numbered(number)]
@@ -619,8 +639,9 @@ def _sentences(text: str) -> tuple[str, ...]:
     return tuple(text[start:end] for start, end in sentence_spans(text, 0, len(text))) or (text,)
 
 
-def _stretch(passages: Sequence[NumberedPassage]) -> Stretch:
-    return Stretch.of([known.passage for known in passages], [known.gap for known in passages], passages[0].title)
+def _stretch(passages: Sequence[NumberedPassage], raw: bool = False) -> Stretch:
+    texts, gaps = [known.passage for known in passages], [known.gap for known in passages]
+    return Stretch.of(texts, gaps, passages[0].title, raw)
 
 
 def _with_and_without_end(pieces: Sequence[Sequence[Token]]) -> Iterator[list[Sequence[Token]]]:
@@ -725,4 +746,3 @@ def _changes_meaning(inserted: str, replaced: str) -> bool:
 
 def _span(tokens: Sequence[Token], first: int, last: int) -> Span:
     return Span(tokens[first].start, tokens[last - 1].end)
-

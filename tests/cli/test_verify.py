@@ -1,4 +1,5 @@
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_a_dash_reads_standard_input(sourceline: Command, seed_index: Path, monk
 
 def test_json_is_what_the_server_answers(sourceline: Command, seed_index: Path) -> None:
     text = f"{TRUE} Trade grew by 7 percent over the years."
-    printed = sourceline("verify", text, "--index", seed_index, "--json").json()
+    printed = json.loads(sourceline("verify", text, "--index", seed_index, "--json").out)
     with serve(SEEDS, seed_index) as client:
         served = client.post("/v1/verify", json={"text": text}).json()
     assert printed | {"took_ms": 0} == served | {"took_ms": 0}

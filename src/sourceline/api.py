@@ -55,6 +55,7 @@ from sourceline.types import (
     Mode,
     SnapshotInfo,
     SourceStatus,
+    Verification,
 )
 
 log = logging.getLogger(__name__)
@@ -381,6 +382,32 @@ class Index:
         filters = Filters(_several(documents), _several(speakers), after, before)
         for question in questions:
             yield searcher.ask(question, k, filters, mode)
+
+    def verify(self, text: str, limit: int | None = None) -> Verification:
+        """Check quotations: whether the documents say so, and where.
+
+        Each quotation in the text is checked, and each sentence without one. Nothing is called verbatim or reformatted
+        of which a word, a digit or a sign is another.
+
+        >>> with Index.open("index") as index:
+        ...     (quote,) = index.verify("He called it “deeply emotional and practical”.").quotes
+        >>> quote.status.value, [(change.quoted, change.text) for change in quote.differences]
+        ('altered', [('practical', 'spiritual')])
+
+        Args:
+            text: a quotation, with its marks or without, or a whole article.
+            limit: the most quotations and sentences that are checked; None is any number.
+
+        Raises:
+            QuestionError: there are more than ``limit``, or the text is none.
+            LedgerError: the record of citations cannot be read.
+            ModelError: the encoder cannot be opened; it is needed for what is not found by its words.
+        """
+        from sourceline.citations.verify import verify  # splits sentences, which asking does not need
+
+        view = self._require_open()
+        quotes = verify(text, view.snapshot, view.ledger, lambda quote: self._searcher(view).similar(quote), limit)
+        return Verification(tuple(quotes), view.snapshot.id)
 
     def cite(self, citation: str, source: bool = True) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.

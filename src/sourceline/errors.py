@@ -16,7 +16,7 @@
     ├── WorkerError               the server's processes do not stay alive
     ├── BackupError               a backup that cannot be written, read or restored
     ├── LedgerError               the record of citations cannot be read or written
-    ├── QuestionError             a question that cannot be asked
+    ├── QuestionError             a question that cannot be asked, or a text that cannot be checked
     ├── UnknownCitationError      an id that was never issued
     ├── UnknownDocumentError      a document that is not in the index
     ├── EditError                 a document that cannot be written or removed as asked
@@ -83,7 +83,7 @@ class LedgerError(SourcelineError):
 
 
 class QuestionError(SourcelineError):
-    """A question that cannot be asked."""
+    """A question that cannot be asked, or a text that cannot be checked."""
 
 
 class UnknownCitationError(SourcelineError):

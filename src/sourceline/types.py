@@ -299,6 +299,111 @@ class Citation:
     source: SourceStatus | None = None
 
 
+class QuoteKind(StrEnum):
+    """What is checked: what stands in quotation marks, or a sentence without any."""
+
+    QUOTATION = "quotation"
+    SENTENCE = "sentence"
+
+
+class QuoteStatus(StrEnum):
+    """Whether a quotation is right.
+
+    `verbatim`: it stands so in a document. `reformatted`: so but for typography and the marks of quoting. `altered`:
+    not so, but something like it. `absent`: nothing like it. `too_short`: it has too few words to tell.
+    """
+
+    VERBATIM = "verbatim"
+    REFORMATTED = "reformatted"
+    ALTERED = "altered"
+    ABSENT = "absent"
+    TOO_SHORT = "too_short"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What differs between a quotation and the document.
+
+    ``quote`` are offsets into the text that was checked, ``source`` into the document's; where one of them lacks
+    something, its span is empty and stands where that would be. ``quoted`` and ``text`` are what is there.
+    """
+
+    quote: Span
+    source: Span
+    quoted: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedPlace:
+    """Where a quotation stands, or what is nearest to it.
+
+    ``passages`` are those of which it holds something, in order; ``start`` and ``end`` the offsets in the document's
+    text of what it holds, from its first word to its last. ``omitted`` is what an ellipsis leaves out or words in
+    brackets stand for.
+    """
+
+    passages: tuple[Passage, ...]
+    title: str
+    start: int
+    end: int
+    omitted: tuple[Difference, ...] = ()
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Who says it, each once; nobody, where the document does not tell."""
+        return tuple(dict.fromkeys(p.location.speaker for p in self.passages if p.location.speaker))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedQuote:
+    """A quotation or sentence that was checked: ``text``, from ``start`` to ``end`` of the text that was given.
+
+    ``places`` are where it stands, if it is verbatim or reformatted, verbatim ones first, at most ten; ``place_count``
+    counts them all. If it is altered, they hold the nearest passage, with the ``similarity`` of the two from 0 to 1 and
+    their ``differences``; if it is absent, what the documents have that is nearest.
+
+    ``speaker`` is to whom the text attributes it, and ``wrong_speaker`` who says it instead, if somebody else does.
+    ``earlier`` are citations of a sentence that read so in an earlier snapshot, and was changed or removed since.
+    """
+
+    kind: QuoteKind
+    start: int
+    end: int
+    text: str
+    status: QuoteStatus
+    places: tuple[QuotedPlace, ...] = ()
+    place_count: int = 0
+    similarity: float | None = None
+    differences: tuple[Difference, ...] = ()
+    speaker: str | None = None
+    wrong_speaker: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """The ids of the passages of all places, each once."""
+        return tuple(dict.fromkeys(passage.id for place in self.places for passage in place.passages))
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is verbatim or reformatted, and said by whom the text says."""
+        return self.status in (QuoteStatus.VERBATIM, QuoteStatus.REFORMATTED) and not self.wrong_speaker
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was checked in a text, in its order."""
+
+    quotes: tuple[CheckedQuote, ...]
+    snapshot: str
+
+    @property
+    def stands(self) -> bool:
+        """Whether everything that could be checked is right; what is too short is not counted."""
+        return all(quote.stands or quote.status is QuoteStatus.TOO_SHORT for quote in self.quotes)
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
     """A document of the index. ``passages`` counts its passages, headings included.

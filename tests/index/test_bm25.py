@@ -334,3 +334,11 @@ def test_the_files_have_the_modes_of_the_umask(tmp_path: Path) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / FOLDER).iterdir()}
     assert {"meta.json", ".managed.json"} < modes.keys()
     assert set(modes.values()) == {0o640}
+
+
+def test_rows_with_every_word_are_found_and_no_others(index: BM25Index) -> None:
+    assert index.search_all("the council", 10) == [0, 4]
+    assert index.search_all("Council budget", 10) == [2]  # in any form
+    assert index.search_all("council closed", 10) == []
+    assert index.search_all("the council", 1) == [0]
+    assert index.search_all("…", 10) == []

@@ -499,3 +499,19 @@ def test_a_question_is_the_context_of_what_follows_it(tmp_path: Path) -> None:
     question, answer, row = (stored.context for stored in store.rows([0, 1, 2]).values())
     assert (question, answer, row) == (Context("", "It is."), Context("Is it open?", ""), Context("", ""))
     assert store.surroundings(1, 1).speakers == ("Ilse Kern", "Bo Lind", None)
+
+
+def test_passages_are_found_by_number_and_by_id_with_what_stands_in_front_of_them(store: PassageStore) -> None:
+    for entry in store.documents:
+        passages = store.of_document(entry)
+        numbered = store.numbered(entry.numbers)
+        assert [known.passage for known in numbered] == passages
+        assert [known.number for known in numbered] == list(entry.numbers)
+        text = store.text_of(entry)
+        assert text.startswith("".join(known.gap + known.passage.text for known in numbered))
+        assert store.with_ids([passage.id for passage in passages]) == {k.passage.id: k for k in numbered}
+        assert all(store.document_of(number) == entry for number in entry.numbers)
+    rows = range(store.row_count)
+    numbers = store.numbers_of_rows([*rows, store.row_count])
+    assert [known.passage.heading for n in numbers for known in store.numbered(range(n, n + 1))] == [False] * len(rows)
+    assert store.with_ids(["aaaaaaaaaaaaaaaa"]) == {}

@@ -265,7 +265,7 @@ def test_a_question_without_words_is_named_by_its_place(
     assert problem["errors"] == [{"location": location, "message": "the question holds no words"}]
 
 
-@pytest.mark.parametrize("path", ["/v1/ask", "/v1/citations/lookup", "/v1/ask/batch"])
+@pytest.mark.parametrize("path", ["/v1/ask", "/v1/citations/lookup", "/v1/ask/batch", "/v1/verify"])
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp", SENT])
 def test_a_body_of_another_type_is_refused(client: TestClient, path: str, kind: str | None) -> None:
     headers = {} if kind is None else {"content-type": kind}

@@ -72,7 +72,7 @@ def test_head_is_tried_on_every_route_that_answers_get(app: FastAPI) -> None:
     assert routes <= tried
 
 
-@pytest.mark.parametrize("path", ["/v1/index/rebuild", "/v1/citations/lookup", "/v1/ask/batch"])
+@pytest.mark.parametrize("path", ["/v1/index/rebuild", "/v1/citations/lookup", "/v1/ask/batch", "/v1/verify"])
 def test_head_is_refused_where_get_is(client: TestClient, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content, head.headers) == (get.status_code, b"", get.headers)
@@ -200,6 +200,7 @@ REQUESTS = [
     ("DELETE", "/v1/documents/meeting.txt"),
     ("POST", "/v1/ask"),
     ("POST", "/v1/ask/batch"),
+    ("POST", "/v1/verify"),
     ("GET", "/v1/ask?question=Who+met+Pezeshkian?"),
     ("GET", "/v1/documents"),
     ("GET", "/v1/index"),

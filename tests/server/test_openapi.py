@@ -22,6 +22,7 @@ ROUTES = [
     ("POST", "/v1/ask/batch"),
     ("POST", "/v1/citations/lookup"),
     ("GET", "/v1/citations/{citation}"),
+    ("POST", "/v1/verify"),
     ("GET", "/v1/documents"),
     ("GET", "/v1/documents/{document}"),
     ("PUT", "/v1/documents/{document}"),
@@ -59,6 +60,7 @@ NOT_FITTING = [
     ("GET", "/v1/ask", GenerationMode.NEGATIVE),
     ("POST", "/v1/ask/batch", GenerationMode.NEGATIVE),
     ("POST", "/v1/citations/lookup", GenerationMode.NEGATIVE),
+    ("POST", "/v1/verify", GenerationMode.NEGATIVE),
 ]
 
 

@@ -303,6 +303,39 @@ def cite(
 
 
 @app.command()
+def verify(
+    context: typer.Context,
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="A quotation, or a text with some; - reads standard input.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Check quotations: do the documents say so, and where? Exit code 1 if one is altered, absent, or another's."""
+    settings: Settings = context.obj()
+    from sourceline.api import Index
+    from sourceline.cli import render
+
+    if text == "-":
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise typer.BadParameter("standard input is not UTF-8") from error
+    with Index.open(settings.index, model=settings.model, backend=settings.backend, lazy=True) as index:
+        started = time.perf_counter()
+        verification = index.verify(text)
+        took_ms = (time.perf_counter() - started) * 1000
+    if as_json:
+        from sourceline.server.models import VerifyResponse
+
+        response = VerifyResponse.from_verification(verification, took_ms)
+        _print_json(response.model_dump_json(exclude_none=True))
+    else:
+        out().print(render.verification(verification), soft_wrap=not out().is_terminal)
+    if not verification.stands:
+        raise typer.Exit(1)
+
+
+@app.command()
 def documents(context: typer.Context, as_json: Json = False) -> None:
     """List the documents of the index, the files that were left out, and what has changed since."""
     settings: Settings = context.obj()

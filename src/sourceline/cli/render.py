@@ -12,6 +12,7 @@ from sourceline.types import (
     Answer,
     Backup,
     BuildReport,
+    CheckedQuote,
     Citation,
     CitationStatus,
     DocumentList,
@@ -20,9 +21,12 @@ from sourceline.types import (
     Hit,
     Passage,
     PassageInContext,
+    QuotedPlace,
+    QuoteStatus,
     SnapshotInfo,
     SourceStatus,
     Verdict,
+    Verification,
 )
 
 if TYPE_CHECKING:  # a command imports only what it uses
@@ -34,12 +38,19 @@ MAX_FLIPS = 20
 # Characters of a line of an evaluation, and what names of systems should get of it.
 _LINE, _NAME = 80, 20
 # So many citations of the same text, and so many files that are not read, are listed; JSON has them all.
-_MAX_ALSO, _MAX_IGNORED, _MAX_CHANGES = 5, 20, 20
+_MAX_ALSO, _MAX_IGNORED, _MAX_CHANGES, _MAX_PLACES = 5, 20, 20, 3
 _MEANING = {
     CitationStatus.CURRENT: "stands as cited",
     CitationStatus.MOVED: "the same sentence now stands elsewhere",
     CitationStatus.CHANGED: "the sentence was edited",
     CitationStatus.REMOVED: "the sentence is gone",
+}
+_STATUS_STYLES = {
+    QuoteStatus.VERBATIM: "green",
+    QuoteStatus.REFORMATTED: "green",
+    QuoteStatus.ALTERED: "bold red",
+    QuoteStatus.ABSENT: "bold red",
+    QuoteStatus.TOO_SHORT: "dim",
 }
 
 
@@ -133,6 +144,49 @@ def citation(citation: Citation) -> RenderableType:
         lines.append(Text(printable(citation.now.passage.text)))
         lines.append(Text(f"  {_where(citation.now)} · {citation.now.passage.id}", style="dim"))
     return Group(*lines)
+
+
+def verification(verification: Verification) -> RenderableType:
+    """Return what was checked in a text: each quotation with its status, and where it stands or what differs."""
+    if not verification.quotes:
+        return Text("There is nothing to check.")
+    return Group(*(line for quote in verification.quotes for line in _quote(quote)))
+
+
+def _quote(quote: CheckedQuote) -> list[Text]:
+    likeness = "" if quote.similarity is None else f" (similarity {quote.similarity:.2f})"
+    style = _STATUS_STYLES[quote.status]
+    lines = [Text.assemble((f"{quote.status.value.replace('_', ' ')}{likeness}", style), f": {one_line(quote.text)}")]
+    if quote.wrong_speaker:
+        who = one_line(f"  said by {', '.join(quote.wrong_speaker)}, not by {quote.speaker}")
+        lines.append(Text(who, style="red"))
+    differing = (_difference(difference.quoted, difference.text) for difference in quote.differences)
+    lines += [Text(f"  {difference}", style="yellow") for difference in differing]
+    shows_text = quote.status in (QuoteStatus.ALTERED, QuoteStatus.ABSENT)
+    for place in quote.places[:_MAX_PLACES]:
+        if shows_text:
+            lines.append(Text(one_line(f"  nearest: {' '.join(passage.text for passage in place.passages)}")))
+        lines += [
+            Text(one_line(f"  left out: {omitted.text}"), style="dim") for omitted in place.omitted if omitted.text
+        ]
+        lines.append(_quoted_from(place))
+    if quote.place_count > _MAX_PLACES:
+        lines.append(Text(f"  and in {quote.place_count - _MAX_PLACES:,} more places", style="dim"))
+    if quote.earlier:
+        lines.append(Text(f"  read so earlier: {' '.join(quote.earlier[:_MAX_ALSO])}", style="dim"))
+    return lines
+
+
+def _difference(quoted: str, text: str) -> str:
+    quoted, text = one_line(quoted), one_line(text)
+    if not quoted:
+        return f"left out: {text}"
+    return f"not in the document: {quoted}" if not text else f"{quoted} instead of: {text}"
+
+
+def _quoted_from(place: QuotedPlace) -> Text:
+    where = one_line(f"  {place.title} · {_place(place.passages[0])} · ")
+    return Text.assemble((where, "dim"), (" ".join(passage.id for passage in place.passages), "cyan"))
 
 
 def evaluation(evaluation: "Evaluation") -> RenderableType:

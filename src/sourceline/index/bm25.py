@@ -39,6 +39,7 @@ _SCHEMA = (
     .add_text_field("speaker", tokenizer_name="raw", index_option="basic")
     .build()
 )
+MAX_REQUIRED = 100  # words that a passage must hold
 _WRITER_BYTES = 256_000_000
 _LOCKS, _READING_LOCK = ".tantivy-", ".tantivy-meta.lock"  # the lock files of tantivy, and the one that a reader takes
 # A filter of more documents than this is applied to what is found: 5,000 documents as terms take 115 ms, 256 take 5.
@@ -133,6 +134,17 @@ class BM25Index:
             if len(passing) >= n or len(hits) < limit:
                 return passing[:n]
             limit *= 4
+
+    def search_all(self, text: str, n: int) -> list[int]:
+        """Return up to ``n`` rows that hold every word of ``text``, in any form; none if there is no word in it.
+
+        Of a text of more than MAX_REQUIRED words the first ones count.
+        """
+        words = _words(text)[:MAX_REQUIRED]
+        if not words:
+            return []
+        terms = [(tantivy.Occur.Must, tantivy.Query.term_query(_SCHEMA, "text", word, "freq")) for word in words]
+        return [scored.row for scored in self._search(tantivy.Query.boolean_query(terms), n)]
 
     def scores(self, text: str, rows: Sequence[int]) -> Float32:
         """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 without a match."""

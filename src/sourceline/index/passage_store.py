@@ -64,6 +64,8 @@ _FROM = "FROM passages p JOIN documents d ON d.number = p.document"
 _NEIGHBORS = f"{_NEIGHBOR.format('- 1', 'n')} AS before, {_NEIGHBOR.format('+ 1', 'p')} AS after"
 _PASSAGE = f"SELECT {_COLUMNS}, {_NEIGHBORS} {_FROM}"
 _PASSAGES_ALONE = f"SELECT {_COLUMNS} {_FROM} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
+_NUMBERED = f"SELECT {_COLUMNS}, p.number {_FROM} WHERE {{}} ORDER BY p.number"
+_NUMBERS_OF_ROWS = "SELECT row, number FROM passages WHERE row IN ({})"
 _SURROUNDINGS = """
 SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, n.gaps,
     d.title,
@@ -157,6 +159,16 @@ class Stretch:
     text: str
     passages: tuple[Passage, ...]
     length: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPassage:
+    """A passage with its number and the title of its document; ``gap`` is what stands in front of it there."""
+
+    number: int
+    passage: Passage
+    title: str
+    gap: str
 
 
 class PassageStore:
@@ -331,6 +343,28 @@ class PassageStore:
         assert entry  # every passage is in a document
         prefix, suffix = self._beside(entry, row["ordinal"])
         return PassageInContext(_passage(row), row["title"], _context(row), prefix, suffix)
+
+    def numbered(self, numbers: range) -> list[NumberedPassage]:
+        """Return consecutive passages, as far as there are any."""
+        with self._connection() as connection:
+            rows = connection.execute(_NUMBERED.format("p.number >= ? AND p.number < ?"), _bounds(numbers)).fetchall()
+        return [_numbered(row) for row in rows]
+
+    def with_ids(self, ids: Collection[str]) -> dict[str, NumberedPassage]:
+        """Return those of these passages that are in this snapshot, by id."""
+        return {row["id"]: _numbered(row) for row in self._select(_NUMBERED.format("p.id IN ({})"), ids)}
+
+    def numbers_of_rows(self, rows: Collection[int]) -> list[int]:
+        """Return the numbers of the passages in these rows, in the same order."""
+        numbers = {row["row"]: row["number"] for row in self._select(_NUMBERS_OF_ROWS, rows)}
+        return [numbers[row] for row in rows if row in numbers]
+
+    def document_of(self, number: int) -> DocumentEntry:
+        """Return the document in which the passage with this number stands."""
+        at = bisect_right(self.documents, number, key=lambda entry: entry.numbers.start) - 1
+        while number not in self.documents[at].numbers:  # one without passages begins with the same number
+            at -= 1
+        return self.documents[at]
 
     def find_texts(self, texts: set[str]) -> list[PassageInContext]:
         """Return all passages that may differ from one of these texts in typography alone, and few others.
@@ -584,6 +618,10 @@ def _passage(row: sqlite3.Row) -> Passage:
         heading=row["row"] is None,
         gaps=_gaps_of(row),
     )
+
+
+def _numbered(row: sqlite3.Row) -> NumberedPassage:
+    return NumberedPassage(row["number"], _passage(row), row["title"], row["gap"])
 
 
 def _location(row: sqlite3.Row) -> Location:

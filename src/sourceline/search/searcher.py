@@ -13,6 +13,7 @@ import numpy as np
 
 from sourceline.encoders.base import Encoder, Reranker
 from sourceline.encoders.ranking_head import RankingHead
+from sourceline.errors import QuestionError
 from sourceline.index.passage_store import StoredPassage
 from sourceline.index.row_filter import RowFilter
 from sourceline.index.snapshot import Snapshot, require_encoder
@@ -114,6 +115,21 @@ class Searcher:
             hits=self._hits(query, ranking, scores, row_filter),
             snapshot=self.snapshot.id,
         )
+
+    def similar(self, text: str, n: int = 10) -> tuple[int, ...]:
+        """Return the up to ``n`` rows that are most like a text, best first, by late interaction.
+
+        There are none if it has no words.
+
+        Args:
+            text: at most 2,000 characters.
+            n: how many.
+        """
+        try:
+            query = encode_query_once(self.encoder, validate_question(text))
+        except QuestionError:
+            return ()
+        return self._rank_by_late_interaction(query, n, None).rows[:n]
 
     def filter_rows(self, filters: Filters) -> RowFilter:
         """Return the rows that pass; `*` in a glob matches `/`, too, and what is the id of a document is no glob."""

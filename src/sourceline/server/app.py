@@ -24,7 +24,7 @@ from sourceline.server.middleware import (
     SiteMiddleware,
 )
 from sourceline.server.rebuilds import Rebuilds
-from sourceline.server.routes import Threads, ask, citations, documents, index, operations, pages
+from sourceline.server.routes import Threads, ask, citations, documents, index, operations, pages, verify
 from sourceline.server.scrub import ScrubThread
 from sourceline.server.watch import WatchThread
 
@@ -35,6 +35,7 @@ DESCRIPTION = "Ask a question about your documents; get the exact sentences that
 TAGS = [
     {"name": "questions", "description": "Ask a question, get the sentences that answer it."},
     {"name": "citations", "description": "Look a citation up: the sentence as cited, and what became of it."},
+    {"name": "quotations", "description": "Check quotations: do the documents say so, and where?"},
     {"name": "documents", "description": "Read the documents of the index; write them, if a setting allows it."},
     {"name": "index", "description": "See what is served, and rebuild it."},
     {"name": "operations", "description": "Run the server: health and metrics."},
@@ -73,7 +74,7 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastA
     app.state.metrics = metrics
     app.state.threads = Threads()
     errors.install(app)
-    for routes in (ask, citations, documents, index, operations, pages):
+    for routes in (ask, citations, verify, documents, index, operations, pages):
         app.include_router(routes.router)
     app.mount("/static", pages.static_files)
     return app

@@ -55,8 +55,8 @@ class InvalidFieldError(Exception):
 
 
 @contextmanager
-def blame_field(location: str) -> Iterator[None]:
-    """Blame a field of the request for a question that cannot be asked.
+def blame_field(location: str, detail: str = "the question cannot be answered") -> Iterator[None]:
+    """Blame a field of the request for a question that cannot be asked, or a text that cannot be checked.
 
     Raises:
         InvalidFieldError: for a ``QuestionError``.
@@ -64,7 +64,7 @@ def blame_field(location: str) -> Iterator[None]:
     try:
         yield
     except errors.QuestionError as error:
-        raise InvalidFieldError(location, str(error), "the question cannot be answered") from error
+        raise InvalidFieldError(location, str(error), detail) from error
 
 
 def problem(

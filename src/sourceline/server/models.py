@@ -19,9 +19,11 @@ from sourceline.types import (
     Answer,
     BuildProgress,
     BuildReport,
+    CheckedQuote,
     Citation,
     CitationStatus,
     Context,
+    Difference,
     DocumentInfo,
     DocumentList,
     DocumentText,
@@ -30,15 +32,21 @@ from sourceline.types import (
     Mode,
     Passage,
     PassageInContext,
+    QuotedPlace,
+    QuoteKind,
+    QuoteStatus,
     Scores,
     SnapshotInfo,
     SourceStatus,
     Span,
     Time,
     Verdict,
+    Verification,
 )
 
 MAX_BATCH = 100
+MAX_QUOTES = 500  # in one text: seconds, if nothing of it is found
+MAX_TEXT = 65_536  # characters; the body has a limit in bytes
 MAX_LOOKUP = 1_000
 MAX_PATTERNS = 100
 MAX_CHANGES = 100  # names of each kind
@@ -102,6 +110,48 @@ _LOOKED_UP: JsonDict = {
     "url": f"/v1/citations/{_CITATION}",
     "cited": _PLACE,
     "source": "unchanged",
+}
+_QUOTED = "The meeting focused on short-term cooperation."
+_VERIFIED: JsonDict = {
+    "stands": False,
+    "quotes": [
+        {
+            "kind": "sentence",
+            "start": 0,
+            "end": 46,
+            "text": _QUOTED,
+            "status": "altered",
+            "stands": False,
+            "citations": ["szqqxxrqzxi5xaum"],
+            "places": [
+                {
+                    "document": _DOCUMENT,
+                    "start": 130,
+                    "end": 175,
+                    "passages": [
+                        {
+                            "citation": "szqqxxrqzxi5xaum",
+                            "text": _NEXT_SENTENCE,
+                            "heading": False,
+                            "location": {"start": 130, "end": 175, "line": 1, "paragraph": 1},
+                        }
+                    ],
+                }
+            ],
+            "place_count": 1,
+            "similarity": 0.8571,
+            "differences": [
+                {
+                    "quote": {"start": 23, "end": 28},
+                    "source": {"start": 153, "end": 157},
+                    "quoted": "short",
+                    "text": "long",
+                }
+            ],
+        }
+    ],
+    "snapshot": _SNAPSHOT,
+    "took_ms": 1.274,
 }
 _REBUILD: JsonDict = {
     "state": "running",
@@ -611,6 +661,102 @@ class Edit(StrEnum):
     ADDED = "added"
     REPLACED = "replaced"
     REMOVED = "removed"
+
+
+# Quotations
+
+
+class VerifyRequest(_Model):
+    """A text with quotations in it, or a quotation alone."""
+
+    model_config = ConfigDict(strict=True, json_schema_extra=_example({"text": _QUOTED}))
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
+
+
+class QuotePlace(_Model):
+    """Where a quotation stands, or what is nearest to it. `start` and `end` are offsets into the document's text."""
+
+    document: DocumentRef
+    start: int
+    end: int
+    passages: list[DocumentPassage] = Field(description="Those of which it holds something, in order.")
+    omitted: tuple[Difference, ...] | None = Field(
+        None, description="What an ellipsis leaves out, and what words in brackets stand for."
+    )
+
+    @classmethod
+    def from_place(cls, place: QuotedPlace) -> Self:
+        """Return where a quotation stands."""
+        return cls(
+            document=DocumentRef(id=place.passages[0].document_id, title=place.title),
+            start=place.start,
+            end=place.end,
+            passages=[DocumentPassage.from_passage(passage) for passage in place.passages],
+            omitted=place.omitted or None,
+        )
+
+
+class CheckedQuotation(_Model):
+    """A quotation, or a sentence without one, as it was checked. `start` and `end` are offsets into the text sent."""
+
+    kind: QuoteKind
+    start: int
+    end: int
+    text: str
+    status: QuoteStatus = Field(description="`altered`: the documents have something like it, but not this.")
+    stands: bool = Field(description="Whether it is `verbatim` or `reformatted`, and said by whom the text says.")
+    citations: tuple[str, ...] = Field(description="Of the passages in `places`.")
+    places: list[QuotePlace] = Field(description="Where it stands, up to ten places; or what is nearest to it.")
+    place_count: int
+    similarity: float | None = Field(None, description="The share of words that both have, if it is `altered`.")
+    differences: tuple[Difference, ...] | None = Field(None, description="What is altered.")
+    speaker: str | None = Field(None, description="To whom the text attributes it.")
+    wrong_speaker: tuple[str, ...] | None = Field(None, description="Who says it instead, if that is somebody else.")
+    earlier: tuple[str, ...] | None = Field(
+        None, description="Citations of sentences that read so until they were changed or removed."
+    )
+
+    @classmethod
+    def from_quote(cls, quote: CheckedQuote) -> Self:
+        """Return a quotation that was checked."""
+        return cls(
+            kind=quote.kind,
+            start=quote.start,
+            end=quote.end,
+            text=quote.text,
+            status=quote.status,
+            stands=quote.stands,
+            citations=quote.citations,
+            places=[QuotePlace.from_place(place) for place in quote.places],
+            place_count=quote.place_count,
+            similarity=None if quote.similarity is None else round(quote.similarity, 4),
+            differences=quote.differences or None,
+            speaker=quote.speaker,
+            wrong_speaker=quote.wrong_speaker or None,
+            earlier=quote.earlier or None,
+        )
+
+
+class VerifyResponse(_Model):
+    """What was checked in a text, in its order. `stands` if all of it is right that is long enough to tell."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_VERIFIED))
+
+    stands: bool
+    quotes: list[CheckedQuotation]
+    snapshot: str
+    took_ms: float
+
+    @classmethod
+    def from_verification(cls, verification: Verification, took_ms: float) -> Self:
+        """Return what was checked."""
+        return cls(
+            stands=verification.stands,
+            quotes=[CheckedQuotation.from_quote(quote) for quote in verification.quotes],
+            snapshot=verification.snapshot,
+            took_ms=round(took_ms, 3),
+        )
 
 
 # The index

@@ -55,7 +55,7 @@ class Threads:
     """
 
     def __init__(self) -> None:
-        self.batches, self.citations, self.documents, self.index = (CapacityLimiter(1) for _ in range(4))
+        self.batches, self.citations, self.texts, self.documents, self.index = (CapacityLimiter(1) for _ in range(5))
         self.edits = CapacityLimiter(4)  # which wait for the disk
 
 

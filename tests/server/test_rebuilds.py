@@ -7,7 +7,7 @@ from typing import NoReturn
 import pytest
 
 from sourceline import durable
-from sourceline.config import Settings
+from sourceline.config import load_settings
 from sourceline.errors import BuildError, BuildRunningError
 from sourceline.server.models import RebuildState, RebuildStatus
 from sourceline.server.rebuilds import STATUS_FILE, Rebuilds, StatusFile
@@ -87,6 +87,6 @@ def test_a_rebuild_that_cannot_be_started_says_what_to_do(tmp_path: Path, monkey
 
     monkeypatch.setattr(durable, "replace", full)
     with pytest.raises(BuildError, match=r"could not be started: there is no room left on the file system of .*: make"):
-        Rebuilds(Settings(index=tmp_path)).start()
+        Rebuilds(load_settings(index=tmp_path)).start()
     with StatusFile(tmp_path).lock():  # which the failure has freed
         pass

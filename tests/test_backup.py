@@ -330,6 +330,17 @@ def test_an_archive_that_leads_elsewhere_is_refused(archive: Path, tmp_path: Pat
     assert not list(tmp_path.rglob("evil"))
 
 
+@pytest.mark.parametrize("size", [-1, 1 << 63, 1 << 100])
+def test_an_archive_with_a_size_that_no_file_has_is_refused(archive: Path, tmp_path: Path, size: int) -> None:
+    with archive.open("rb") as file:
+        old = backup._read_card(file, archive)
+    text = dataclasses.replace(old, members={LEDGER: (size, "")}).text()
+    hostile = tmp_path / "hostile.tar"
+    hostile.write_bytes(backup._header(backup.CARD, len(text), old) + text + backup._padding(len(text)))
+    with pytest.raises(BackupError, match=r"backup\.json, is damaged"):
+        Index.restore(hostile, tmp_path / "index")
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
 def test_only_plain_files_are_taken_from_an_archive(archive: Path, tmp_path: Path, kind: bytes) -> None:
     def header(member: tarfile.TarInfo) -> tarfile.TarInfo:

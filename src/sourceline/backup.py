@@ -43,6 +43,7 @@ from sourceline.types import Backup
 FORMAT = 1
 CARD = "backup.json"
 _MAX_CARD_BYTES = 1 << 20
+_MAX_MEMBER_BYTES = (1 << 63) - 1  # as of any file
 _RECORD = tarfile.RECORDSIZE  # the length of a tar is a multiple of it
 _SNAPSHOT = re.compile(r"\d{8}-[0-9TZ]+")
 _NAME = re.compile(rf"{re.escape(ledgers.FILE)}|(?:{SNAPSHOTS}|{ENCODERS})(?:/(?!\.\.?(?:/|$))[\w.-]+){{2,}}", re.ASCII)
@@ -269,8 +270,8 @@ def _read_card(archive: BinaryIO, file: Path) -> Card:
         card = Card(**body | {"members": members})
         if not (_SNAPSHOT.fullmatch(card.snapshot) and all(map(_NAME.fullmatch, members))):
             raise ValueError("a name leads elsewhere")
-        if not all(size >= 0 for size, _ in members.values()):
-            raise ValueError("a size is negative")
+        if not all(0 <= size <= _MAX_MEMBER_BYTES for size, _ in members.values()):
+            raise ValueError("no file has such a size")
         header = _header(CARD, len(text), card)
     except (tarfile.TarError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BackupError(f"{file} is no backup, or its first member, {CARD}, is damaged: use another") from error

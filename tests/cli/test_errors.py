@@ -21,6 +21,29 @@ def test_no_index(sourceline: Command, arguments: list[str]) -> None:
     assert outcome.err == one_line("there is no index in nothing yet: run `sourceline rebuild-index`")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ask", "Who?"], "there is no index in nothing yet: run `sourceline rebuild-index`"),
+        (
+            ["restore", "nothing/index.tar"],
+            "nothing/index.tar is no backup, or its first member, backup.json, is damaged",
+        ),
+        (["evaluate", "nothing"], "cannot read nothing/questions.jsonl"),
+    ],
+)
+def test_a_path_that_may_not_be_read_is_no_wrong_usage(
+    sourceline: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nothing").mkdir()
+    Path("nothing/index.tar").touch()
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may read everything
+    outcome = sourceline(*arguments, "--index", "nothing")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith(f"sourceline: {message}")
+
+
 @pytest.mark.parametrize("citation", ["neverissued", "", "\x1b[31m", "[red]", "a\udcff", "ç"])
 def test_an_unknown_citation(sourceline: Command, seed_index: Path, citation: str) -> None:
     outcome = sourceline("cite", "--index", seed_index, "--", citation)

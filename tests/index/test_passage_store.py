@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sourceline.index import passage_store
 from sourceline.index.passage_store import (
     FILE,
     SELECTOR_CHARACTERS,
@@ -342,6 +343,19 @@ def test_a_text_comes_back_unchanged_whatever_stands_between_its_passages(conten
             passages = store.in_context(entry)
             assert all(written.text[p.passage.start : p.passage.end] == p.passage.text for p in passages)
             assert all(f"{p.prefix}{p.passage.text}{p.suffix}" in written.text for p in passages)
+
+
+def test_the_passages_of_a_long_document_are_read_some_at_a_time(
+    store: PassageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = store.documents[0]
+    at_once = store.in_context(entry)
+    monkeypatch.setattr(passage_store, "_BATCH", 3)
+    passages = store.each_in_context(entry)
+    assert next(passages) == at_once[0]
+    assert [store.text_of(entry)] == [DOCUMENTS[0].text]  # the only connection is free meanwhile
+    assert [at_once[0], *passages] == at_once
+    assert len(at_once) == 4
 
 
 @pytest.fixture

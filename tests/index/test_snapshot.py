@@ -19,6 +19,7 @@ from sourceline.index.snapshot import (
     FIRST_ID,
     FORMAT,
     MANIFEST,
+    REBUILD,
     SNAPSHOTS,
     current_id,
     file_table,
@@ -229,6 +230,15 @@ def test_without_fallback_a_damaged_snapshot_is_an_error_and_nothing_is_changed(
 
     assert snapshot_names(built) == names
     assert current_texts(built) == FIRST
+
+
+def test_a_snapshot_that_was_set_aside_is_not_called_missing(built: Path) -> None:
+    names = snapshot_names(built)
+    (built / SNAPSHOTS / names[1] / "dense.faiss").write_bytes(b"")
+    assert open_current(built).id == names[0]
+
+    with pytest.raises(DamagedError, match=f"^snapshot {names[1]} is damaged and was set aside: {REBUILD}$"):
+        open_current(built, fallback=False)
 
 
 def test_what_was_published_is_unknown_if_current_names_no_snapshot(built: Path) -> None:

@@ -483,3 +483,33 @@ def test_the_chunk_of_a_missing_title_has_one_token_that_matches_nothing() -> No
     assert (chunk.counts.tolist(), chunk.ids.tolist(), chunk.starts.tolist()) == ([1], [NO_TOKEN], [0])
     assert not CODEC.decode(chunk.codes).any()
     assert chunk.vectors.tolist() == [[0.0] * DIM]
+
+
+def test_a_long_document_is_encoded_piece_by_piece_as_it_is_written(
+    documents: Path, index: Path, tmp_path: Path, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paragraphs = [f"Item {number}. " + "The council spoke of it at length. " * 15 for number in (0, 1, 2, 3, 0)]
+    put(documents, {"a.txt": "\n\n".join(paragraphs), "b.md": f"# Trams\n\n{TRAMS}"})
+    other = shutil.copytree(index, tmp_path / "other")
+    at_once = rebuild(documents, index)
+
+    encoded: list[int] = []
+    encode = OnnxEncoder.encode
+
+    def noting_encode(self: OnnxEncoder, inputs: Sequence[EncoderInput]) -> Iterator[Encoding]:
+        encoded.append(len(inputs))
+        return encode(self, inputs)
+
+    monkeypatch.setattr(OnnxEncoder, "encode", noting_encode)
+    monkeypatch.setattr(builder, "AHEAD", 3)
+    in_pieces = rebuild(documents, other)
+
+    # The title of a.txt and two chunks; two more, and the first one again; the title of b.md and its chunk.
+    assert encoded == [3, 2, 2]
+    assert (at_once.chunks, at_once.encoded) == (in_pieces.chunks, in_pieces.encoded) == (6, 5)
+    first, second = (open_current(folder) for folder in (index, other))
+    assert [entry.chunks for entry in second.passages.documents] == [5, 1]
+    for row in range(first.passages.row_count + len(first.passages.documents)):
+        assert np.array_equal(first.tokens.gather([row]).vectors, second.tokens.gather([row]).vectors)
+    rows = range(first.passages.row_count)
+    assert np.array_equal(first.dense.vectors(rows), second.dense.vectors(rows))

@@ -41,6 +41,11 @@ def chunk(*passages: Sequence[int], seed: int = 0) -> EncodedChunk:
     return made_up_chunk(passages, CODEC, DIM, seed)
 
 
+def apart(chunks: Sequence[tuple[bytes, EncodedChunk]]) -> tuple[list[tuple[bytes, int]], list[EncodedChunk]]:
+    """Return the keys of chunks, each with how many rows it has, and the chunks, as a writer takes them."""
+    return [(key, len(each.counts)) for key, each in chunks], [each for _, each in chunks]
+
+
 def finish(writer: SnapshotWriter, skipped: dict[str, str] | None = None, ignored: dict[str, str] | None = None) -> str:
     """Write the rest of a snapshot, beside an empty ledger; return its id."""
     writer.write()
@@ -53,8 +58,8 @@ def test_a_written_snapshot_gives_back_its_documents_chunks_and_counts(index: Pa
     chunks = [(b"first", chunk([1, 2], [3])), (b"second", chunk([4, 5, 6], seed=1)), (b"third", chunk([1], seed=2))]
     before = datetime.now(UTC)
     with SnapshotWriter(index, encoder, CONFIG, None, None) as writer:
-        writer.add(minutes, chunks[:2], chunk([7, 8], seed=3))
-        writer.add(press, chunks[2:], chunk([9], seed=4))
+        writer.add(minutes, *apart(chunks[:2]), chunk([7, 8], seed=3))
+        writer.add(press, *apart(chunks[2:]), chunk([9], seed=4))
         snapshot_id = finish(writer, {"c.txt": "there is no text in it"}, {"d.jpg": "its format is not read"})
         assert writer.chunks == 3
     snapshot = check_snapshot(index, snapshot_id)
@@ -84,11 +89,11 @@ def test_documents_copied_from_the_snapshot_before_keep_their_chunks_and_titles(
     titles = [chunk([number], seed=number) for number in (7, 8, 9)]
     with SnapshotWriter(index, encoder, CONFIG, None, None) as writer:
         for number in range(3):
-            writer.add(documents[number], [(b"%d" % number, chunks[number])], titles[number])
+            writer.add(documents[number], *apart([(b"%d" % number, chunks[number])]), titles[number])
         before = open_snapshot(index, finish(writer))
     new = chunked("New.\n", "aa.txt")
     with SnapshotWriter(index, encoder, CONFIG, before, None) as writer:
-        writer.add(new, [(b"new", chunk([6], seed=4))], titles[0])
+        writer.add(new, *apart([(b"new", chunk([6], seed=4))]), titles[0])
         writer.copy_from_before(before.passages.documents[1:])
         snapshot = check_snapshot(index, finish(writer))
 
@@ -108,7 +113,7 @@ def test_documents_copied_from_the_snapshot_before_keep_their_chunks_and_titles(
 
 def test_a_snapshot_that_was_not_finished_has_no_manifest_and_does_not_open(index: Path, encoder: Encoder) -> None:
     with SnapshotWriter(index, encoder, CONFIG, None, None) as writer:
-        writer.add(chunked("One.\n", "a.txt"), [(b"one", chunk([1]))], chunk([2]))
+        writer.add(chunked("One.\n", "a.txt"), *apart([(b"one", chunk([1]))]), chunk([2]))
 
     with pytest.raises(DamagedError, match=MANIFEST):
         open_snapshot(index, snapshot_names(index)[0])
@@ -122,7 +127,7 @@ def test_a_passage_that_is_not_verbatim_is_refused(index: Path, encoder: Encoder
         SnapshotWriter(index, encoder, CONFIG, None, None) as writer,
         pytest.raises(BuildError, match=r"^a\.txt: a passage is not verbatim; this is a defect of Sourceline$"),
     ):
-        writer.add(replace(whole, passages=passages), [(b"one", chunk([1], [2]))], chunk([3]))
+        writer.add(replace(whole, passages=passages), *apart([(b"one", chunk([1], [2]))]), chunk([3]))
 
 
 def test_a_build_with_a_passage_that_is_not_verbatim_is_not_published(

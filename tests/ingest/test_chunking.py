@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sourceline.encoders.base import Encoder
+from sourceline.ingest import chunking
 from sourceline.ingest.chunking import (
     CHUNK_CHARACTERS,
     TITLE_TOKENS,
@@ -219,6 +220,35 @@ def test_chunks_hold_every_answer_once_whole_and_in_order(encoder: Encoder, text
     assert all(chunk.spans for chunk in chunked.chunks)
     for chunk in chunked.chunks:
         assert len(encoder.tokenize(chunk.prefix + chunk.text).ids) <= 254 or len(chunk.spans) == 1
+
+
+def test_a_long_document_is_tokenized_in_pieces_that_begin_behind_white_space(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def token_starts(text: str) -> npt.NDArray[np.int64]:
+        asked.append(text)
+        return encoder.tokenize(text).spans[:, 0].astype(np.int64)
+
+    # Between the Chinese sentences there is no white space.
+    source = document(
+        "The crane\u2019s rope is new. It holds.\n\nBo asked why. 会议三点开始。桥很长。 Nobody knew.\n", "a.md"
+    )
+    at_once = chunk_document(source, token_starts, 254, 30)
+    assert asked == [source.title, source.text]
+
+    asked.clear()
+    monkeypatch.setattr(chunking, "_PIECE", 5)
+    assert chunk_document(source, token_starts, 254, 30) == at_once
+    pieces = [
+        "The crane\u2019s rope is new. ",
+        "It holds.\n\n",
+        "Bo asked why. ",
+        "会议三点开始。桥很长。 ",
+        "Nobody knew.\n",
+    ]
+    assert asked == [source.title, *pieces]
 
 
 def test_the_key_of_a_chunk_is_the_same_wherever_the_chunk_stands() -> None:

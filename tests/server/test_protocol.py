@@ -189,6 +189,20 @@ def test_a_client_that_takes_next_to_nothing_is_left(address: Address, monkeypat
     assert received < len(LARGE)
 
 
+def test_of_clients_that_take_too_much_time_together_the_one_that_takes_longest_is_left(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_UNREAD_BYTES", 2 * len(LARGE))
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(address)) for _ in range(3)]
+        for connection in slow:
+            connection.sendall(LAST_GET.replace(b"/ ", b"/large ", 1))
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        first, *others = (sum(map(len, iter(functools.partial(each.recv, 65536), b""))) for each in slow)
+    assert first < len(LARGE)
+    assert min(others) > len(LARGE)  # with their heads
+
+
 def test_a_client_that_takes_its_answer_slowly_gets_all_of_it(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,16 @@
+import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from sourceline.errors import BuildRunningError
+from sourceline import durable
+from sourceline.config import load_settings
+from sourceline.errors import BuildError, BuildRunningError
 from sourceline.server.models import RebuildState, RebuildStatus
-from sourceline.server.rebuilds import STATUS_FILE, StatusFile
+from sourceline.server.rebuilds import STATUS_FILE, Rebuilds, StatusFile
 from sourceline.types import BuildProgress, BuildReport
 
 STARTED = datetime(2026, 11, 24, 4, 5, 6, 789, tzinfo=UTC)
@@ -66,3 +71,22 @@ def test_one_rebuild_runs_at_a_time(tmp_path: Path) -> None:
 def test_a_file_that_is_damaged_or_of_another_version_tells_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / STATUS_FILE).write_text(text)
     assert StatusFile(tmp_path).read() == RebuildStatus()
+
+
+def test_what_stands_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / STATUS_FILE)
+    assert StatusFile(tmp_path).read() == RebuildStatus()
+    (tmp_path / STATUS_FILE).unlink()
+    (tmp_path / STATUS_FILE).mkdir()
+    assert StatusFile(tmp_path).read() == RebuildStatus()
+
+
+def test_a_rebuild_that_cannot_be_started_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable, "replace", full)
+    with pytest.raises(BuildError, match=r"could not be started: there is no room left on the file system of .*: make"):
+        Rebuilds(load_settings(index=tmp_path)).start()
+    with StatusFile(tmp_path).lock():  # which the failure has freed
+        pass

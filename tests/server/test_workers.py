@@ -192,6 +192,25 @@ def test_nothing_is_left_behind_when_the_process_that_started_the_workers_ends(
     assert not list(tmp_path.glob("sourceline-*"))
 
 
+def ignores_hangups(pid: int) -> bool:
+    """Return whether a worker has begun to start: what it does first is to ignore SIGHUP."""
+    status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["SigIgn"], 16) & 1 << signal.SIGHUP - 1)
+
+
+def test_nothing_is_left_behind_when_the_process_is_killed_while_the_workers_start(
+    documents: Path, seed_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with running(documents, seed_index, "--workers", "2") as server:
+        wait_until(lambda: sum(map(ignores_hangups, children(server.process.pid))) == 2)
+        workers = children(server.process.pid)
+        server.process.kill()
+        server.process.wait()
+    wait_until(lambda: not any(map(is_alive, workers)))
+    assert not list(tmp_path.glob("sourceline-*"))
+
+
 def test_sigterm_resets_no_connection(server: Running) -> None:
     """Clients ask all the time, on new connections and on kept ones, until nobody listens any more."""
     answered: list[int] = []

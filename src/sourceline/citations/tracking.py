@@ -50,7 +50,7 @@ def record_citations(ledger: Ledger, before: Snapshot | None, after: PassageStor
     ]
     if not ledger.extent:
         stores = [*([before.passages] if before else []), after]
-        everything = (p for store in stores for entry in store.documents for p in store.in_context(entry))
+        everything = (p for store in stores for entry in store.documents for p in store.each_in_context(entry))
         if not before:  # nothing can have been lost, so nothing needs comparing
             return ledger.append(snapshot, everything, ())
     if before:

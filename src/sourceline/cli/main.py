@@ -40,6 +40,9 @@ app = typer.Typer(
 # Global options may also stand behind the command's name.
 _GLOBAL = ("--documents", "--index", "--model", "--backend", "--reranker", "--threshold")
 
+# Paths are ``readable=False`` to typer: it would answer one that may not be read with how the command is used, and exit
+# code 2. What reads them says what is wrong in one line.
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -88,8 +91,12 @@ def _print_version(requested: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    documents: Annotated[Path | None, typer.Option(help="The folder of documents.", show_default="seeds")] = None,
-    index: Annotated[Path | None, typer.Option(help="The folder of the index.", show_default="index")] = None,
+    documents: Annotated[
+        Path | None, typer.Option(readable=False, help="The folder of documents.", show_default="seeds")
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(readable=False, help="The folder of the index.", show_default="index")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
     backend: Annotated[Backend | None, typer.Option(help="What runs the model.", show_default="onnx")] = None,
     reranker: Annotated[
@@ -366,12 +373,18 @@ def _chosen_folder(settings: Settings) -> Path | None:
 @app.command()
 def evaluate(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="SET", help="A folder with questions.jsonl, or a file like it.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="SET", readable=False, help="A folder with questions.jsonl, or a file like it.")
+    ],
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the results here, question by question.")
+        Path | None, typer.Option("--json", readable=False, help="Write the results here, question by question.")
     ] = None,
-    old_file: Annotated[Path | None, typer.Option("--compare", help="Compare with what --json wrote before.")] = None,
-    page: Annotated[Path | None, typer.Option("--report", help="Write a page with tables and plots here.")] = None,
+    old_file: Annotated[
+        Path | None, typer.Option("--compare", readable=False, help="Compare with what --json wrote before.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--report", readable=False, help="Write a page with tables and plots here.")
+    ] = None,
     ablate: Annotated[bool, typer.Option(help="Measure Sourceline without each of its parts, too.")] = False,
     cross_encoder: Annotated[
         str | None,
@@ -429,7 +442,7 @@ def evaluate(
 @app.command()
 def backup(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive, a tar.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The archive, a tar.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> None:
     """Write the index with its ledger and model into one verified archive, also while it is served or built."""
@@ -444,7 +457,7 @@ def backup(
 @app.command()
 def restore(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sourceline backup` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="What `sourceline backup` wrote.")],
     replace: Annotated[
         bool, typer.Option("--replace", help="Move an index that is there into a folder replaced-<time> inside of it.")
     ] = False,

@@ -291,8 +291,16 @@ class PassageStore:
 
     def in_context(self, entry: DocumentEntry) -> list[PassageInContext]:
         """Return a document's passages in order, headings included, each with its surroundings."""
+        return list(self.each_in_context(entry))
+
+    def each_in_context(self, entry: DocumentEntry) -> Iterator[PassageInContext]:
+        """Yield what ``in_context`` returns, which of a long document takes much more memory than its text."""
         text = self.text_of(entry)
-        return [_in_context(row, text) for row in self._of_document(entry)]
+        for first in range(entry.numbers.start, entry.numbers.stop, _BATCH):
+            with self._connection() as connection:
+                query = f"{_PASSAGE} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
+                rows = connection.execute(query, (first, min(first + _BATCH, entry.numbers.stop))).fetchall()
+            yield from (_in_context(row, text) for row in rows)
 
     def text_of(self, entry: DocumentEntry) -> str:
         """Return a document's text."""
@@ -379,11 +387,6 @@ class PassageStore:
         """Return the rows of a chunk with this key; any will do, for all of them hold the same."""
         rows = self._select("SELECT first_row, first_row + rows FROM chunks WHERE key IN ({}) LIMIT 1", [key])
         return range(*rows[0]) if rows else None
-
-    def _of_document(self, entry: DocumentEntry) -> list[sqlite3.Row]:
-        with self._connection() as connection:
-            query = f"{_PASSAGE} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
-            return connection.execute(query, _bounds(entry.numbers)).fetchall()
 
     def _beside(self, entry: DocumentEntry, ordinal: int) -> tuple[str, str]:
         """Return the characters right before and after a passage, without reading more than these."""

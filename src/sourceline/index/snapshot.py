@@ -158,10 +158,12 @@ def snapshot_folder(index: Path, snapshot_id: str) -> Path:
     """Return the folder of a snapshot, which is one below ``snapshots/`` whatever ``CURRENT`` says.
 
     Raises:
-        DamagedError: there is none.
+        DamagedError: there is none, or it was set aside.
         MismatchError: it is of an older format.
     """
-    if snapshot_id not in folder_names(index):
+    if snapshot_id not in (names := folder_names(index)):
+        if snapshot_id + DAMAGED in names:
+            raise DamagedError(f"snapshot {snapshot_id} is damaged and was set aside: {REBUILD}")
         if snapshot_id in _old_folder_names(index):
             raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
         raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")

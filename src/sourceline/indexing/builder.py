@@ -56,6 +56,8 @@ log = logging.getLogger(__name__)
 CACHE = "cache"
 # Chunks are put into the cache in batches of so many: at most this much work is lost to an interruption.
 BATCH = 64
+# So many chunks are encoded before they are written, so that a long document is never in memory encoded.
+AHEAD = 1_024
 # Documents are encoded in groups of about so many bytes, so that short ones keep all cores busy.
 GROUP_BYTES = 256 * 1024
 # The greatest offset of a token into its passage that is kept.
@@ -168,7 +170,7 @@ class IncrementalBuilder:
             new = [file for file in group if not self._unchanged(file)]
             chunked = {file.document_id: self._chunk(file, skipped) for file in new}
             keyed = {id_: _KeyedDocument(doc, self._resolved.digest) for id_, doc in chunked.items() if doc}
-            encoded = self._encode(list(keyed.values()))
+            encoded = self._encode(list(keyed.values()))  # in the order in which they are written below
             for run in self._runs(group):
                 if entries := [entry for file in run if (entry := self._unchanged(file))]:
                     writer.copy_from_before(entries)
@@ -217,30 +219,34 @@ class IncrementalBuilder:
             return None
         return chunked
 
-    def _encode(self, documents: "Sequence[_KeyedDocument]") -> dict[bytes, EncodedChunk]:
-        """Return the encoded chunks and titles of these documents, by key."""
-        chunks = {key: chunk for document in documents for key, chunk in document.chunks}
-        titles = {key: chunk for document in documents for key, chunk in document.title}
-        encoded = {key: chunk for key in chunks | titles if (chunk := self._stored(key))}
-        missing = {key: chunk for key, chunk in (chunks | titles).items() if key not in encoded}
+    def _encode(self, documents: "Sequence[_KeyedDocument]") -> Iterator[EncodedChunk]:
+        """Yield what these documents hold, encoded: of each the title, if it has one, then the chunks."""
+        titles = {key for document in documents for key, _ in document.title}
+        for batch in _batches([each for document in documents for each in (*document.title, *document.chunks)], AHEAD):
+            encoded = {key: chunk for key in dict(batch) if (chunk := self._stored(key))}
+            missing = {key: chunk for key, chunk in batch if key not in encoded}
+            self._encode_missing(missing, encoded)
+            self.encoded += len(missing.keys() - titles)
+            yield from (encoded[key] for key, _ in batch)
+
+    def _encode_missing(self, missing: dict[bytes, Chunk], encoded: dict[bytes, EncodedChunk]) -> None:
+        """Encode chunks and add them to ``encoded`` and to the cache."""
         # All at once, so that the cores go on encoding while a batch is compressed and put into the cache.
         encodings = self._encoder.encode([EncoderInput(chunk.text, chunk.prefix) for chunk in missing.values()])
-        for batch in _batches(list(missing.items())):
+        for batch in _batches(list(missing.items()), BATCH):
             new = {key: encode_chunk(chunk, next(encodings), self._resolved.head, self._codec) for key, chunk in batch}
             self._cache.put(new.items())
             encoded |= new
-        self.encoded += len(missing.keys() - titles.keys())
-        return encoded
 
     def _stored(self, key: bytes) -> EncodedChunk | None:
         rows = self._before.passages.chunk(key) if self._before else None
         return self._before.chunk(rows) if self._before and rows else self._cache.get(key)
 
-    def _add(self, document: "_KeyedDocument", encoded: dict[bytes, EncodedChunk], writer: SnapshotWriter) -> None:
-        chunks = [(key, encoded[key]) for key, _ in document.chunks]
+    def _add(self, document: "_KeyedDocument", encoded: Iterator[EncodedChunk], writer: SnapshotWriter) -> None:
         no_title = empty_chunk(self._encoder.dim, self._resolved.head, self._codec)
-        title = next((encoded[key] for key, _ in document.title), no_title)
-        writer.add(document.chunked, chunks, title)
+        title = next(encoded) if document.title else no_title
+        keys = [(key, len(chunk.spans)) for key, chunk in document.chunks]
+        writer.add(document.chunked, keys, islice(encoded, len(keys)), title)
 
 
 class _KeyedDocument:
@@ -308,9 +314,9 @@ def _groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
         yield group
 
 
-def _batches(items: list[tuple[bytes, Chunk]]) -> Iterator[list[tuple[bytes, Chunk]]]:
-    for start in range(0, len(items), BATCH):
-        yield items[start : start + BATCH]
+def _batches(items: list[tuple[bytes, Chunk]], size: int) -> Iterator[list[tuple[bytes, Chunk]]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _open(backend: Backend, model: str, index: Path) -> tuple[Model, Encoder, Snapshot | None]:

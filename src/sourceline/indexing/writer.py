@@ -1,6 +1,6 @@
 """Writes a snapshot and checks it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,17 +68,29 @@ class SnapshotWriter:
         """Close."""
         self._files.close()
 
-    def add(self, chunked: ChunkedDocument, chunks: Sequence[tuple[bytes, EncodedChunk]], title: EncodedChunk) -> None:
-        """Append a document: its encoded chunks, each with its key, and its title's."""
+    def add(
+        self,
+        chunked: ChunkedDocument,
+        keys: Sequence[tuple[bytes, int]],
+        encoded: Iterable[EncodedChunk],
+        title: EncodedChunk,
+    ) -> None:
+        """Append a document.
+
+        Args:
+            chunked: the document.
+            keys: of its chunks in order, each with how many rows it has.
+            encoded: these chunks; each is written as it comes, so that they need not be in memory together.
+            title: its title.
+        """
         _require_verbatim(chunked)
-        keys = [(key, len(chunk.counts)) for key, chunk in chunks]
         self._bm25.add(self._store.add(chunked.document, chunked.passages, keys))
-        for _, chunk in chunks:
+        for chunk in encoded:
             self._tokens.add(chunk)
             self._dense.add(chunk.vectors)
         self._tokens.add_title(title)
-        rows = sum(len(chunk.counts) for _, chunk in chunks)
-        self._count(documents=1, passages=len(chunked.passages), rows=rows, chunks=len(chunks))
+        rows = sum(count for _, count in keys)
+        self._count(documents=1, passages=len(chunked.passages), rows=rows, chunks=len(keys))
 
     def copy_from_before(self, entries: Sequence[DocumentEntry]) -> None:
         """Append consecutive documents of the snapshot before as they are."""

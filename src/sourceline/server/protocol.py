@@ -30,6 +30,8 @@ IDLE_SECONDS = 30
 # How much a client must read of its answer in how long: an answer may be megabytes, which are kept until it has them.
 STALL_SECONDS = 30
 STALL_BYTES = 64 * 1024
+# How much of its answers a process keeps for slow clients in all. Beyond it, the one that has taken longest makes room.
+MAX_UNREAD_BYTES = 64_000_000
 # How many connections a process keeps, each some 20 KB. Beyond them, the one that has waited longest makes room.
 MAX_CONNECTIONS = 4_096
 # Descriptors that are left for everything else: files of the index, a new snapshot beside the old one, a rebuild.
@@ -98,6 +100,8 @@ class StrictProtocol(H11Protocol):
         self._stopping = self._refused = False
         # Since when the client has had the word: it is to send a request, or the rest of one.
         self.waits_since: float | None = None
+        # Since when the client has had more of its answer to read than the system keeps for it.
+        self.reads_since: float | None = None
         # The client's state, the request before, if any, and the piece of a document.
         self._awaited: tuple[object, object, object] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -131,6 +135,7 @@ class StrictProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers."""
+        self.reads_since = None
         super().connection_lost(exc)
         for timer in (self._deadline, self._stall_check):
             if timer:
@@ -153,11 +158,14 @@ class StrictProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """Check after a while whether the client has read anything of its answer."""
         super().pause_writing()
+        self.reads_since = self.loop.time()
+        self._limit_unread()
         self._check_later(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """Stop checking: the client reads."""
         super().resume_writing()
+        self.reads_since = None
         if self._stall_check:
             self._stall_check.cancel()
 
@@ -184,6 +192,16 @@ class StrictProtocol(H11Protocol):
         waiting = ((since, other) for other in self.connections if (since := getattr(other, "waits_since", None)))
         _, longest = min(waiting, key=lambda each: each[0], default=(None, self))
         longest.transport.abort()
+
+    def _limit_unread(self) -> None:
+        """Close the connections whose clients have been reading for longest, until no more than the limit is kept."""
+        reading = [(since, other) for other in self.connections if (since := getattr(other, "reads_since", None))]
+        excess = sum(other.transport.get_write_buffer_size() for _, other in reading) - MAX_UNREAD_BYTES
+        for _, other in sorted(reading, key=lambda each: each[0]):
+            if excess <= 0 or other is self:  # an answer may be larger than the limit by itself
+                break
+            excess -= other.transport.get_write_buffer_size()
+            other.transport.abort()
 
     def _set_deadline(self) -> None:
         """Set the time for what the client is to send next, unless it is running already."""

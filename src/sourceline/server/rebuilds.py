@@ -69,8 +69,9 @@ class StatusFile:
 
     def _read(self) -> RebuildStatus:
         try:
-            return RebuildStatus.model_validate_json((self._index / STATUS_FILE).read_bytes())
-        except (FileNotFoundError, ValidationError):  # none yet, or of another version
+            with durable.open_regular(self._index / STATUS_FILE) as file:
+                return RebuildStatus.model_validate_json(file.read())
+        except (OSError, ValidationError):  # none yet, no file that can be read, or of another version
             return RebuildStatus()
 
 
@@ -114,7 +115,8 @@ class Rebuilds:
                 self._follower = follower  # only now: another thread may wait for it
                 return status
         except OSError as error:
-            raise BuildError(f"the rebuild could not be started: {error}") from error
+            reason = durable.explain_failure(error, self._settings.index)
+            raise BuildError(f"the rebuild could not be started: {reason}") from error
 
     def request(self) -> RebuildStatus:
         """Start a rebuild, or have one follow the build that is running. Requests that come meanwhile share that one.

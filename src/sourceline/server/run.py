@@ -227,24 +227,34 @@ def _serve(settings: Settings, listener: socket.socket, folder: Path) -> None:
     """Serve, in a worker."""
     for number in (signal.SIGINT, signal.SIGHUP):  # they reach the process that started it, which ends this one
         signal.signal(number, signal.SIG_IGN)
+    # While it starts, it is only noted that it is to end: an exception could be lost in an import.
+    early: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
     log_to_stderr(settings.log_format)
     parent = multiprocessing.parent_process()
     assert parent
-    threading.Thread(target=_end_with, args=(parent,), name="parent-watcher", daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent, folder), name="parent-watcher", daemon=True).start()
     try:
         server = start(settings)
+        signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
+        if not early:
+            _run(server, listener)
     except SourcelineError as error:
         log.error("%s", error)
         sys.exit(1)
-    _run(server, listener)
-    if not parent.is_alive():  # it was killed, and cannot clean up
-        shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        if parent.is_alive():  # else another worker has removed the folder already
+            raise
+    finally:
+        if not parent.is_alive():  # it was killed, and cannot clean up
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+def _end_with(parent: multiprocessing.process.BaseProcess, folder: Path) -> None:
     """End this worker when the process that started it is killed: it would keep the port."""
     parent.join()
     log.error("the process that had started worker %s was killed: it ends", os.getpid())
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(END_SECONDS)
-    os._exit(1)  # it stands still
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)  # it stands still, or starts slowly

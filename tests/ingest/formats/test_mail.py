@@ -137,8 +137,9 @@ def test_a_file_that_is_no_mail_is_refused() -> None:
         mail.parse(b"The crane is red.\n")
 
 
-def test_an_address_that_ends_too_early_is_shown_as_it_is() -> None:
-    assert mail_of("It leaks.", "From: a@\nSubject: Crane").text.splitlines()[0] == "From: a@"
+@pytest.mark.parametrize("address", ["a@", ":;-"])
+def test_an_address_at_which_pythons_parser_fails_is_shown_as_it_is(address: str) -> None:
+    assert mail_of("It leaks.", f"From: {address}\nSubject: Crane").text.splitlines()[0] == f"From: {address}"
 
 
 def test_an_attached_mail_is_named_by_its_subject() -> None:

@@ -90,7 +90,8 @@ def _header(message: EmailMessage, name: str) -> str | None:
             text = str(raw)[:_LONGEST_HEADER]
             try:
                 header: str = policy.default.header_fetch_parse(key, text)
-            except IndexError:  # Python's parser of addresses looks behind the end of "a@"
+            # Python's parser of addresses looks behind the end of "a@", and takes the group in ":;-" for a mailbox.
+            except (IndexError, AttributeError):
                 return _one_line(text)
             return header
     return None

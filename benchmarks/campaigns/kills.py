@@ -84,6 +84,7 @@ class History:
         self._server: Server | None = None
         self._truth = Truth()
         self._seconds = 1.0  # what a build takes
+        self._done: list[str] = []  # what was done, for who asks how something false came about
 
     def run(self, count: int) -> int:
         """Kill so many times, and check after each; then let a build end. Return how often something was killed."""
@@ -126,7 +127,8 @@ class History:
             return self._kill_server(), False
         if kind == "command":
             return self._kill_command()
-        code = self._build(self._death(kind))
+        death = self._death(kind)
+        code = self._build(death)
         if code < 0:
             self._findings.add(f"kills at a {kind}")
         return int(code < 0), code == 0
@@ -142,6 +144,7 @@ class History:
         self._truth.attempt(self._folder.corpus)
         started = time.monotonic()
         ended = self._runs.run(*self._options, "rebuild-index", death=death)
+        self._done.append(f"a build to die at {death} ended with {ended.returncode}")
         if ended.returncode == 0:
             self._seconds = time.monotonic() - started
         elif ended.returncode > 0:
@@ -161,6 +164,7 @@ class History:
             except subprocess.TimeoutExpired:
                 process.kill()
         killed = process.wait() < 0
+        self._done.append(f"the command ended with {process.returncode}")
         self._findings.add("kills of the command", killed)
         return int(killed), process.returncode == 0
 
@@ -170,9 +174,11 @@ class History:
             return 0
         if self._random.random() < 0.8:
             self._truth.attempt(self._folder.corpus)
-            self._server.request("POST", "/v1/index/rebuild")
+            status, _ = self._server.request("POST", "/v1/index/rebuild")
+            self._done.append(f"a rebuild was asked for: {status}")
             time.sleep(self._random.uniform(0, 2 + self._seconds))
         self.close()
+        self._done.append("the server was killed")
         self._findings.add("kills of the server")
         return 1
 
@@ -191,6 +197,7 @@ class History:
             del content[self._random.randrange(len(content)) :]
         damaged.write_bytes(content)
         self._truth.fall_back()
+        self._done.append(f"{damaged.name} was damaged")
         self._findings.add("newest snapshots damaged")
 
     def check(self, published: bool = False) -> None:
@@ -250,7 +257,7 @@ class History:
 
     def _false(self, kind: str, line: str) -> None:
         self._findings.add(f"{kind} (false)")
-        self._findings.false.append(f"{kind}: {self._work.name}: {line}")
+        self._findings.false.append(f"{kind}: {self._work.name}: {line}; before: {'; '.join(self._done[-6:])}")
 
 
 def _kind(unpublished: bool, answer: Answer) -> str:

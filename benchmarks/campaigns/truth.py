@@ -70,7 +70,7 @@ class Truth:
         attempted, self._attempted = self._attempted, []
         if snapshot not in self.published:
             if corpus not in attempted:
-                return [f"{snapshot} holds {corpus}, of which no build was started"]
+                return [f"{snapshot} holds {corpus}, of which no build was started, but of {attempted}"]
             self.published[snapshot] = corpus
             self.kept = [*self.kept, snapshot][-2:]
         elif [snapshot] != self.kept[-1:]:

@@ -90,8 +90,9 @@ def _header(message: EmailMessage, name: str) -> str | None:
             text = str(raw)[:_LONGEST_HEADER]
             try:
                 header: str = policy.default.header_fetch_parse(key, text)
-            # Python's parser of addresses looks behind the end of "a@", and takes the group in ":;-" for a mailbox.
-            except (IndexError, AttributeError):
+            # Python's parser looks behind the end of "a@", takes the group in ":;-" for a mailbox, and cannot count to
+            # the year 10 ** 20.
+            except (IndexError, AttributeError, OverflowError):
                 return _one_line(text)
             return header
     return None

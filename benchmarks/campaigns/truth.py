@@ -45,7 +45,8 @@ class Truth:
     issued: dict[str, Cited] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     _unpublished: set[str] = field(default_factory=set)
-    _attempted: list[Corpus] = field(default_factory=list)  # since something was last known to be served
+    # Since a new snapshot was last served: what a build published that was killed may be served a moment later.
+    _attempted: list[Corpus] = field(default_factory=list)
     _copied: set[str] = field(default_factory=set)  # sentences that once stood in two places at once
 
     @property
@@ -54,7 +55,7 @@ class Truth:
         return self._unpublished - self.issued.keys()
 
     def attempt(self, corpus: Corpus) -> None:
-        """Take note that a build of this corpus was started: it may have published when next something is served."""
+        """Take note that a build of this corpus was started: it may publish, and be served from some time on."""
         self._attempted.append(dict(corpus))
         self._unpublished |= ids_of(corpus).keys()
         sentences = [sentence for document in corpus.values() for sentence in document]
@@ -67,8 +68,8 @@ class Truth:
     def serve(self, snapshot: str, shown: Shown) -> list[str]:
         """Take what is served; return what is false of it: it is a corpus that a build was started of, or the last."""
         corpus = {document: tuple(text for _, text in passages) for document, passages in shown.items()}
-        attempted, self._attempted = self._attempted, []
         if snapshot not in self.published:
+            attempted, self._attempted = self._attempted, []
             if corpus not in attempted:
                 return [f"{snapshot} holds {corpus}, of which no build was started, but of {attempted}"]
             self.published[snapshot] = corpus

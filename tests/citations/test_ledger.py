@@ -296,6 +296,19 @@ def test_of_newer_snapshots_that_are_not_served_the_ids_are_known_but_nothing_el
     assert newer.issued_since(served.extent) == {"a.txt": [two]}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_what_a_newer_citation_came_of_that_with_the_same_text_is_its_origin(tmp_path: Path, order: int) -> None:
+    one, two = cited("One."), cited("Two.", document="b.txt")
+    newer = cited("Two.", document="c.txt")
+    served = recover_ledger(tmp_path, None).append("s1", [one, two], [])
+    gone = [Resolution(one.passage.id, CHANGED, newer.passage.id), Resolution(two.passage.id, MOVED, newer.passage.id)]
+    served.append("s2", [newer], gone[::order])
+    served.save(tmp_path)
+    assert served.extent
+
+    assert open_ledger(tmp_path, tmp_path, served.extent, "s2").origin(newer.passage.id) == two.passage.id
+
+
 def reads(ledger: Ledger) -> list[Callable[[], object]]:
     return [
         ledger.check,

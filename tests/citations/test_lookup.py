@@ -9,11 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sourceline.api import Index
 from sourceline.citations.ledger import FILE
 from sourceline.errors import LedgerError, UnknownCitationError
 from sourceline.ids import citation_id, exact_citation_id
 from sourceline.indexing.builder import build
-from sourceline.types import DEFAULT_MODEL, Backend, CitationStatus, Context, Location, Passage, PassageInContext
+from sourceline.types import (
+    DEFAULT_MODEL,
+    NO_RERANKER,
+    Backend,
+    CitationStatus,
+    Context,
+    Location,
+    Passage,
+    PassageInContext,
+)
 from tests.conftest import Rebuild
 from tests.support.archive import Archive
 from tests.support.citation_stories import (
@@ -155,6 +165,26 @@ def test_a_damaged_ledger_is_an_error_and_not_an_unknown_citation(archive: Archi
     assert archive.outcome("a.txt", GREW) == ("current", "a.txt", GREW)
     with pytest.raises(LedgerError, match="is damaged"):
         archive.look_up("x")
+
+
+def test_what_snapshots_told_that_are_damaged_now_holds_where_it_is_true(archive: Archive) -> None:
+    def outcome(document: str) -> tuple[str, str | None]:
+        with Index.open(archive.index, reranker=NO_RERANKER) as index:
+            citation = index.cite(citation_id(document, GREW, 0))
+            return citation.status.value, citation.now.passage.document_id if citation.now else None
+
+    archive.publish({"a.txt": f"{MET} {GREW} {CLOSED}\n", "kept.txt": THANKS})
+    for files in ({"b.txt": f"{GREW} {CLOSED}\n"}, {"c.txt": f"{THANKS}\n\n{LESS} {GREW} {EDITED}\n"}):
+        archive.publish(files)
+        newest = archive.snapshot()
+        (newest.folder / "tokens.starts").unlink()
+        assert outcome(*files) == ("moved", "a.txt")
+        assert archive.snapshot().id < newest.id
+
+    archive.publish(files)
+
+    assert outcome("c.txt") == ("current", "c.txt")
+    assert outcome("b.txt") == outcome("a.txt") == ("moved", "c.txt")
 
 
 def test_ids_are_the_same_after_a_rebuild_and_with_another_encoder(archive: Archive) -> None:

@@ -305,8 +305,10 @@ class Ledger:
         for line in whole.lines[whole.lines["start"] >= self.extent.bytes]:
             if line["gone"]:
                 body = self._read(line["start"], line["length"])
-                if body["successor"]:
-                    self._origins[body["successor"]] = body["gone"]
+                successor = body["successor"]
+                # Of several that it came of, one with the same text.
+                if successor and (successor not in self._origins or body["status"] != CitationStatus.CHANGED):
+                    self._origins[successor] = body["gone"]
             else:
                 self._later[line["id"].decode()] = line["start"], line["length"]
 

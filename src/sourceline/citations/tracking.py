@@ -61,9 +61,16 @@ def record_citations(ledger: Ledger, before: Snapshot | None, after: PassageStor
     appeared = _appeared(old, new)
     resolutions = list(_resolutions(ledger, after, old, new, appeared))
     if later:
-        ids = _ids(later)
+        placed = {resolution.citation for resolution in resolutions if resolution.successor}
+        # Where a build since then has told where one went, and it stands there again, that holds.
+        unplaced = {
+            cited.passage.id
+            for document in later.values()
+            for cited in document
+            if cited.passage.id not in placed and not _has_same_text_now(cited, after, ledger)
+        }
         also = _resolutions(ledger, after, later, new, _appeared(later, new))
-        resolutions += [resolution for resolution in also if resolution.citation in ids]
+        resolutions += [resolution for resolution in also if resolution.citation in unplaced]
     return ledger.append(snapshot, appeared if ledger.extent else everything, resolutions)
 
 

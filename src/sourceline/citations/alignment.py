@@ -378,7 +378,7 @@ def differences(
         a, b = (block.a, block.b) if block else (len(quote), finish)
         if (at_quote, at_source) != (a, b):
             joint = [token for token in quote[at_quote:a] if token.key == _JOINT]
-            span, place = _span(quote, at_quote, a), _span(source, at_source, b)
+            span, place = span_of(quote, at_quote, a), span_of(source, at_source, b)
             differing = Difference(
                 span, place, quote_text[span.start : span.end], stretch.slice(place.start, place.end)
             )
@@ -418,7 +418,7 @@ def _without_strays(blocks: list[Block]) -> list[Block]:
     return blocks
 
 
-def _span(tokens: Sequence[Token], first: int, last: int) -> Span:
+def span_of(tokens: Sequence[Token], first: int, last: int) -> Span:
     """Return where tokens stand; where there are none, the place in front of the next one."""
     if first < last:
         return Span(tokens[first].start, tokens[last - 1].end)

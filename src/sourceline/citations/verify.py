@@ -20,6 +20,7 @@ from sourceline.citations.alignment import (
     negation_in,
     occurrences,
     resolve_cuts,
+    span_of,
     split_at_joints,
     tokenize,
     variants,
@@ -446,7 +447,7 @@ class _Verifier:
         for number, joined in enumerate(between):
             (_, last), (first, _) = spans[number], spans[number + 1]
             left_out = stretch.words_between(last, first)
-            source = Span(tokens[last - 1].end, tokens[first].start) if not left_out else _span(tokens, last, first)
+            source = Span(tokens[last - 1].end, tokens[first].start) if not left_out else span_of(tokens, last, first)
             for joint in joined:
                 where = Span(joint.start, joint.end)
                 told = Difference(where, source, self._text[joint.start : joint.end], left_out)
@@ -462,14 +463,14 @@ class _Verifier:
         for joint, first, last in self._edges(pieces, joints, kept, spans, stretch):
             if joint.inserted and _changes_meaning(joint.inserted, stretch.words_between(first, last)):
                 span = (
-                    _span(tokens, first, last) if first < last else Span(tokens[first - 1].end, tokens[first - 1].end)
+                    span_of(tokens, first, last) if first < last else Span(tokens[first - 1].end, tokens[first - 1].end)
                 )
                 inserted = self._text[joint.start : joint.end]
                 against.append(
                     Difference(Span(joint.start, joint.end), span, inserted, stretch.words_between(first, last))
                 )
         dropped = whole[-1][len(matched[-1]) :]
-        against += self._ending(spans, dropped, stretch, quote)
+        against += self._ending(spans, dropped, stretch)
         against += self._negations(spans, stretch, quote)
         for piece, (first, last) in zip(matched, spans, strict=True):
             against += _cut_words(piece, first, last, stretch)
@@ -496,9 +497,7 @@ class _Verifier:
             count = max(1, count_words(joint.inserted or ""))
             yield joint, spans[-1][1], min(end, spans[-1][1] + count)
 
-    def _ending(
-        self, spans: Sequence[tuple[int, int]], dropped: Sequence[Token], stretch: Stretch, quote: Quote
-    ) -> list[Difference]:
+    def _ending(self, spans: Sequence[tuple[int, int]], dropped: Sequence[Token], stretch: Stretch) -> list[Difference]:
         """Return what the full stop or comma of a quotation hides, which is not the document's own.
 
         A question or exclamation; and, behind what begins as a sentence does, how the sentence goes on. Behind a part
@@ -689,10 +688,10 @@ def _cut_words(piece: Sequence[Token], first: int, last: int, stretch: Stretch) 
     begin, end = stretch.limits(first)[0], stretch.limits(last - 1)[1]
     if first > begin and (at := _cut_in_front(tokens, begin, first)) < first:
         where = Span(piece[0].start, piece[0].start)
-        yield Difference(where, _span(tokens, at, first), "", stretch.words_between(at, first))
+        yield Difference(where, span_of(tokens, at, first), "", stretch.words_between(at, first))
     if last < end and (at := _cut_behind(tokens, last, end)) > last:
         where = Span(piece[-1].end, piece[-1].end)
-        yield Difference(where, _span(tokens, last, at), "", stretch.words_between(last, at))
+        yield Difference(where, span_of(tokens, last, at), "", stretch.words_between(last, at))
 
 
 def _cut_in_front(tokens: Sequence[Token], begin: int, first: int) -> int:
@@ -742,7 +741,3 @@ def _changes_meaning(inserted: str, replaced: str) -> bool:
     numbers = {match.casefold() for match in NUMBER.findall(replaced)}
     kept = {match.casefold() for match in NUMBER.findall(inserted)}
     return negation_in(inserted) != negation_in(replaced) or not numbers <= kept
-
-
-def _span(tokens: Sequence[Token], first: int, last: int) -> Span:
-    return Span(tokens[first].start, tokens[last - 1].end)

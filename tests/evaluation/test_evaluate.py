@@ -249,6 +249,7 @@ def test_every_stage_is_measured_by_leaving_it_out(tmp_path: Path, exported: Pat
         "2 chunks read",
         "4 chunks read",
         "10 sentences read, each alone",
+        "without reading close ones again",
         "without sentences beside the candidates",
         "without titles in chunks read",
     ]

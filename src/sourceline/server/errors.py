@@ -107,7 +107,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _known(_: Request, error: Exception) -> Response:
+async def _known(request: Request, error: Exception) -> Response:
+    if isinstance(error, errors.SnapshotError):
+        request.app.state.live_index.suspect()
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s", error)
@@ -149,6 +151,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
+    request.app.state.live_index.suspect()  # what was read may have been damaged
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error occurred; it was logged")
 
 

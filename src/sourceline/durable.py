@@ -155,7 +155,8 @@ def replace(path: Path, text: str) -> None:
     # Always the same name, so that what a crash leaves behind is overwritten.
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        temporary.unlink(missing_ok=True)  # if it is a pipe, opening it would wait for a reader
+        with temporary.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

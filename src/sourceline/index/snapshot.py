@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,7 @@ FIRST_ID = "00000000"  # sorts in front of all others
 REBUILD = "run `sourceline rebuild-index`"
 # Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
 _NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_NO_FILE = {errno.EISDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO}  # a folder, a pipe, links in a circle, a socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,15 @@ def build_lock(index: Path) -> Iterator[None]:
 
 def publish(index: Path, snapshot_id: str) -> None:
     """Make a complete snapshot the one that is served. This is the only step that readers can see."""
-    replace(index / CURRENT, f"{snapshot_id}\n")
+    current = index / CURRENT
+    if current.is_dir() and not current.is_symlink():  # a folder is what no file can replace
+        shutil.rmtree(index / (CURRENT + DAMAGED), ignore_errors=True)
+        current.rename(index / (CURRENT + DAMAGED))
+    replace(current, f"{snapshot_id}\n")
 
 
 def current_id(index: Path) -> str | None:
-    """Return the id that ``CURRENT`` names, or None if nothing was published.
+    """Return what ``CURRENT`` names, an id or, if it is damaged, anything; None if nothing was published.
 
     Raises:
         SnapshotError: it cannot be read.
@@ -138,6 +144,8 @@ def current_id(index: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno in _NO_FILE:
+            return ""
         raise SnapshotError(f"cannot read {index / CURRENT}: {error.strerror}") from error
 
 
@@ -166,6 +174,8 @@ def snapshot_folder(index: Path, snapshot_id: str) -> Path:
             raise DamagedError(f"snapshot {snapshot_id} is damaged and was set aside: {REBUILD}")
         if snapshot_id in _old_folder_names(index):
             raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
+        if not snapshot_id:
+            raise DamagedError(f"{index / CURRENT} names no snapshot: {REBUILD}")
         raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")
     return index / SNAPSHOTS / snapshot_id
 

@@ -78,6 +78,13 @@ def problem(
     return Response(body.model_dump_json(exclude_none=True), status, headers, media_type=MEDIA_TYPE)
 
 
+def busy() -> HTTPException:
+    """Return the refusal of a request for which there is no room just now."""
+    return HTTPException(
+        HTTPStatus.SERVICE_UNAVAILABLE, "the server is busy: try again in a moment", {"Retry-After": "1"}
+    )
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of a route that can answer with these problems."""
     return {status: _describe(HTTPStatus(status)) for status in statuses}

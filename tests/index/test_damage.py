@@ -284,6 +284,19 @@ def test_if_current_is_no_file_the_newest_snapshot_is_served_and_a_build_mends_i
     assert [path.name for name in set_aside for path in (built / name).iterdir()] == ["of"] * len(set_aside)
 
 
+def test_a_restore_replaces_what_is_no_file(built: Path, tmp_path: Path) -> None:
+    Index.backup(built, tmp_path / "backup.tar")
+    become_a_full_folder(built / LEDGER)
+    become_a_pipe(built / CURRENT)
+    with pytest.raises(LedgerError, match=r"cannot be read: Is a directory: restore a backup"):
+        cite(built, CHANGED)
+
+    Index.restore(tmp_path / "backup.tar", built, replace=True)
+    assert cite(built, CHANGED).status == "changed"
+    assert current_texts(built) == SECOND
+    assert (built / f"{LEDGER}{DAMAGED}" / "of").is_dir()
+
+
 def test_without_current_the_newest_whole_snapshot_is_served_and_a_build_that_fails_removes_none(
     built: Path, documents: Path, rebuild: Rebuild, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -45,7 +45,7 @@ DAMAGED = ".damaged"  # the suffix of a folder that was set aside
 FIRST_ID = "00000000"  # sorts in front of all others
 REBUILD = "run `sourceline rebuild-index`"
 # Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
-_NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _NO_FILE = {errno.EISDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO}  # a folder, a pipe, links in a circle, a socket
 
 
@@ -126,11 +126,16 @@ def build_lock(index: Path) -> Iterator[None]:
 
 def publish(index: Path, snapshot_id: str) -> None:
     """Make a complete snapshot the one that is served. This is the only step that readers can see."""
-    current = index / CURRENT
-    if current.is_dir() and not current.is_symlink():  # a folder is what no file can replace
-        shutil.rmtree(index / (CURRENT + DAMAGED), ignore_errors=True)
-        current.rename(index / (CURRENT + DAMAGED))
-    replace(current, f"{snapshot_id}\n")
+    make_way(index / CURRENT)
+    replace(index / CURRENT, f"{snapshot_id}\n")
+
+
+def make_way(path: Path) -> None:
+    """Rename a folder that stands in the place of a file: it is all that a file cannot replace."""
+    if path.is_dir() and not path.is_symlink():
+        aside = path.with_name(path.name + DAMAGED)
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
 
 
 def current_id(index: Path) -> str | None:
@@ -425,7 +430,7 @@ def _describe(folder: Path, name: str) -> tuple[int, str] | None:
 
 def require_readable(error: Exception) -> None:
     """Raise SnapshotError if a file could not be read for a reason that is not the file's."""
-    if isinstance(error, OSError) and error.errno in _NOT_DAMAGE:
+    if isinstance(error, OSError) and error.errno in NOT_DAMAGE:
         raise SnapshotError(f"cannot read {error.filename}: {error.strerror}") from error
 
 

@@ -208,7 +208,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
             PassageStore(folder, connections),
             head,
         )
-    except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError) as error:
+    except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError, SnapshotError) as error:
         raise SnapshotError(f"snapshot {snapshot_id} is whole but does not open: {error}") from error
     token_rows = len(snapshot.tokens) - len(snapshot.passages.documents)  # each document has a row for its title
     rows = {len(snapshot.dense), len(snapshot.bm25), token_rows, snapshot.passages.row_count}

@@ -163,8 +163,10 @@ def test_whether_an_index_exists_is_told_without_opening_it(built: Path, exporte
     assert not Index.exists(exported)
     assert not Index.exists(tmp_path / "nowhere")
     (tmp_path / "odd" / "CURRENT").mkdir(parents=True)
-    with pytest.raises(SnapshotError, match=r"cannot read .*CURRENT: Is a directory"):
-        Index.exists(tmp_path / "odd")
+    assert Index.exists(tmp_path / "odd")  # something was, and is damaged
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(SnapshotError, match=r"cannot read .*CURRENT: Not a directory"):
+        Index.exists(tmp_path / "file")
 
 
 def test_whether_a_build_is_running_is_told_without_a_trace(built: Path, exported: Path, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class Index:
     """An index of documents: answers questions and looks citations up. Safe to use from many threads.
 
     An open index serves one snapshot; ``refresh`` switches to a newer one. A call that has begun is finished with the
-    snapshot that it began with.
+    snapshot that it began with. Each raises SnapshotError if it finds that a file was written to while it was open.
 
     >>> from sourceline import Index
     >>> Index.build("minutes", "index").added

@@ -1,5 +1,6 @@
 """A server in a process of its own, as people start it."""
 
+import ctypes
 import json
 import signal
 import socket
@@ -13,7 +14,7 @@ import pytest
 from sourceline.config import is_loopback, load_settings
 from sourceline.errors import SettingsError
 from sourceline.index.snapshot import current_id
-from sourceline.server.run import run
+from sourceline.server.run import keep_heap_small, run
 from tests.conftest import Rebuild
 from tests.support.api import wait_until
 from tests.support.server import children, exchange, is_alive, running, start
@@ -32,6 +33,23 @@ app = create_app(load_settings(documents=Path(sys.argv[1]), index=Path(sys.argv[
 with TestClient(app, base_url="http://localhost") as client:
     assert client.get("/v1/ask", params={"question": "When does the bridge open?"}).json()["passages"]
 print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+# Prints how many blocks are mapped apart, once one of a megabyte was freed and there is another. glibc then takes such
+# blocks from its heap, unless it is told not to.
+MAPPED_APART = """
+import ctypes
+from sourceline.server.run import keep_heap_small
+{}
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+class Mallinfo2(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks".split() + list("abcdef")]
+libc.mallinfo2.restype = Mallinfo2
+libc.free(libc.malloc(1 << 20))
+before = libc.mallinfo2().hblks
+libc.malloc(1 << 20)
+print(libc.mallinfo2().hblks - before)
 """
 
 
@@ -210,3 +228,15 @@ def test_no_deep_learning_framework_is_imported_to_serve(documents: Path, index:
         mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
     assert "onnxruntime" in mapped
     assert "torch" not in mapped
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="another C library than glibc 2.33")
+@pytest.mark.parametrize(("call", "mapped"), [("", "0"), ("keep_heap_small()", "1")])
+def test_large_blocks_are_kept_out_of_the_heap(call: str, mapped: str) -> None:
+    command = [sys.executable, "-c", MAPPED_APART.format(call)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == mapped
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    keep_heap_small()

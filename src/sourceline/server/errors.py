@@ -78,6 +78,13 @@ def problem(
     return Response(body.model_dump_json(exclude_none=True), status, headers, media_type=MEDIA_TYPE)
 
 
+def busy() -> HTTPException:
+    """Return the refusal of a request for which there is no room just now."""
+    return HTTPException(
+        HTTPStatus.SERVICE_UNAVAILABLE, "the server is busy: try again in a moment", {"Retry-After": "1"}
+    )
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of a route that can answer with these problems."""
     return {status: _describe(HTTPStatus(status)) for status in statuses}
@@ -107,7 +114,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _known(_: Request, error: Exception) -> Response:
+async def _known(request: Request, error: Exception) -> Response:
+    if isinstance(error, errors.SnapshotError):
+        request.app.state.live_index.suspect()
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s", error)
@@ -149,6 +158,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
+    request.app.state.live_index.suspect()  # what was read may have been damaged
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error occurred; it was logged")
 
 

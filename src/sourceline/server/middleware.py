@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sourceline.config import is_loopback
-from sourceline.server.errors import problem
+from sourceline.server.errors import busy, problem
 
 # The page itself. Needs no key and may be linked: it holds nothing of the documents; it asks for the key and sends it.
 OPEN_PATHS = {"/healthz", "/readyz", "/"}
@@ -169,7 +169,7 @@ class LimitsMiddleware:
     def _require_place(self, kind: str) -> None:
         places = max(1, self._capacity // LARGE_SHARE) if kind in LARGE_KINDS else self._capacity
         if self._active.get(kind, 0) >= places:
-            raise HTTPException(503, "the server is busy: try again in a moment", {"Retry-After": "1"})
+            raise busy()
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         too_long = HTTPException(413, f"the body is longer than {self._max_body_bytes:,} bytes")

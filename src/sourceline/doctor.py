@@ -60,7 +60,7 @@ def _version(package: str) -> str:
 
 def _find_model(model: str, backend: Backend) -> str:
     if (model, backend) != (DEFAULT_MODEL, Backend.ONNX) and find_spec("sentence_transformers") is None:
-        return f"{model} is needed only to build an index, and then: pip install 'sourceline[models]'"
+        return f"{model} was not looked for: to build an index with it ({backend}), pip install 'sourceline[models]'"
     return f"{model} in {Index.locate_model(model, backend)}"
 
 

@@ -1,8 +1,8 @@
 # Everything runs in .venv, with the versions of constraints.txt. A stamp is renewed only when the requirements change, so
-# that a second run installs nothing.
+# that a second run installs nothing. Bytecode is left to the first run, which needs a part of it.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: serve test lint check bench torture
 
@@ -27,9 +27,9 @@ torture: .venv/test.stamp
 	@$(BIN)/python benchmarks/torture.py all
 
 .venv/serve.stamp: pyproject.toml constraints.txt
-	@echo "Installing into .venv; the first time takes some minutes."
+	@echo "Installing into .venv; the first time takes a minute."
 	@$(PYTHON) -m venv .venv
-	@$(INSTALL) '.[models]'
+	@$(INSTALL) .
 	@touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt

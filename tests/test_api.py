@@ -196,9 +196,10 @@ def test_a_folder_is_scanned_as_a_build_would_read_it(documents: Path) -> None:
 
 
 def test_a_model_is_located_by_name_or_folder() -> None:
-    folder = Index.locate_model(DEFAULT_MODEL)
+    folder = Index.locate_model(DEFAULT_MODEL, Backend.TORCH)
 
     assert (folder / "model.safetensors").is_file()
+    assert (Index.locate_model(DEFAULT_MODEL) / "model.onnx").is_file()
     assert Index.locate_model(str(folder)) == folder
     with pytest.raises(ModelError, match="no model 'no such'"):
         Index.locate_model("no such")
@@ -336,7 +337,7 @@ def test_a_model_without_a_calibration_is_used_with_one_warning(
     documents: Path, index: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(documents, {"a.txt": BRIDGE})
-    model = str(find_model(DEFAULT_MODEL).folder)
+    model = str(find_model(DEFAULT_MODEL, Backend.TORCH).folder)
     Index.build(documents, index, model=model)
     caplog.set_level(logging.WARNING)
 
@@ -673,7 +674,7 @@ def test_the_reranker_is_opened_once_with_the_first_question_and_kept(
 
 
 def test_a_newer_snapshot_that_cannot_be_served_leaves_the_one_before_served(built: Path, documents: Path) -> None:
-    other_model = str(find_model(DEFAULT_MODEL).folder)
+    other_model = str(find_model(DEFAULT_MODEL, Backend.TORCH).folder)
     with Index.open(built, model=DEFAULT_MODEL) as index:
         before = index.snapshot.id
         write(documents, {"b.txt": HURT})

@@ -133,7 +133,7 @@ class Index:
             LedgerError: the record of citations is damaged.
             BuildError: anything else that stopped the build. What was served before is untouched.
         """
-        require_limits(Path(path))
+        require_limits(Path(path), model)
         from sourceline.indexing.builder import build  # a server that answers does not import the builder
 
         return build(
@@ -295,15 +295,15 @@ class Index:
         return list_documents(Path(documents), max_document_bytes, follow_links)
 
     @staticmethod
-    def locate_model(name: str) -> Path:
-        """Return the folder of a model's files, verified.
+    def locate_model(name: str, backend: Backend = Backend.ONNX) -> Path:
+        """Return the folder of the files that a backend runs a model from, verified.
 
         Raises:
             ModelError: there is no such model, or it is not the one expected.
         """
-        from sourceline.encoders.hub import find_model
+        from sourceline.encoders.load import locate_model
 
-        return find_model(name).folder
+        return locate_model(name, Backend(backend))
 
     @staticmethod
     def check_reranker(name: str) -> None:

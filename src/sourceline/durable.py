@@ -151,6 +151,14 @@ def sync_tree(folder: Path) -> None:
         sync(Path(parent))
 
 
+def replace_folder(folder: Path, target: Path) -> None:
+    """Flush a folder to the disk and put it in the place of ``target``, which is on the same file system."""
+    sync_tree(folder)
+    shutil.rmtree(target, ignore_errors=True)
+    folder.rename(target)
+    sync(target.parent)
+
+
 def replace(path: Path, text: str) -> None:
     """Write a small file so that a crash leaves the old or the new text, whole. For one writer at a time."""
     # Always the same name, so that what a crash leaves behind is overwritten.

@@ -60,7 +60,7 @@ def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Pa
         answer = client.post("/v1/ask", json={"question": "When does the bridge open?"}).json()
         assert client.get("/readyz").json() == {"status": "ok"}
     assert server.lines[:-1] == [
-        f"Building the index of {documents}; the first time also exports the model.",
+        f"Building the index of {documents}.",
         r"skipped \x1b[31mempty.txt: its name has control characters: rename it",
     ]
     assert answer["passages"][0]["text"] == "The bridge opens on Monday."

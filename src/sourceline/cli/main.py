@@ -182,7 +182,7 @@ def rebuild_index(
 def _rebuild(settings: Settings, as_json: bool) -> "BuildReport":
     from sourceline.limits import require_limits
 
-    require_limits(settings.index)  # before libraries are imported that a low limit makes crash
+    require_limits(settings.index, settings.model)  # before libraries are imported that a low limit makes crash
     from sourceline.api import Index
     from sourceline.cli import render
 

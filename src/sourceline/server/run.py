@@ -61,7 +61,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     with _bind(settings) as listener:
         if not Index.exists(settings.index):
-            say(f"Building the index of {settings.documents}; the first time also exports the model.")
+            say(f"Building the index of {settings.documents}.")
             _build_first(settings, say)
         # Also before workers start, so that what cannot be served is told here and once.
         server = start(settings)
@@ -162,7 +162,7 @@ def _cannot_serve(settings: Settings, error: OSError) -> SettingsError:
 
 
 def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
-    """Build in a process of its own: the memory that exporting needs is free again when it ends."""
+    """Build in a process of its own: the memory that building needs is free again when it ends."""
     from sourceline.server.models import RebuildState
     from sourceline.server.rebuilds import Rebuilds
 

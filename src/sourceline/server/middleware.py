@@ -23,7 +23,7 @@ OPEN_FOLDER = "/static/"
 # Answered even when the server is full, for those who watch it.
 UNLIMITED_PATHS = {"/healthz", "/readyz", "/metrics"}
 # Kinds whose answers may be megabytes each, kept while a slow client reads them. They have a quarter of the places.
-LARGE_KINDS = {"documents", "citations", "ask/batch", "verify"}
+LARGE_KINDS = {"documents", "citations", "ask/batch", "verify", "mcp"}
 LARGE_SHARE = 4
 
 
@@ -119,8 +119,8 @@ class LoopbackHostMiddleware:
 class LimitsMiddleware:
     """Answers 503 to more than ``capacity`` requests of a kind at once, and 413 to a body of over ``max_body_bytes``.
 
-    Each kind has places of its own (questions, batches of them, citations, texts to verify, documents, edits, the
-    rest), so that none keeps another out.
+    Each kind has places of its own (questions, batches of them, citations, texts to verify, documents, edits, MCP,
+    the rest), so that none keeps another out.
 
     A request counts once its whole body has arrived, so that slow clients keep nobody out. Starlette's own limit of
     bodies answers in plain text, and only when a route reads the body. PUT is another matter: its route has a limit of
@@ -199,6 +199,8 @@ def _kind(scope: Scope) -> str:
     path: str = scope["path"]
     if path.startswith("/v1/documents"):
         return "edits" if scope["method"] in ("PUT", "DELETE") else "documents"
+    if path == "/mcp":
+        return "mcp"
     return next((kind for kind in ("ask/batch", "ask", "citations", "verify") if path.startswith(f"/v1/{kind}")), "")
 
 

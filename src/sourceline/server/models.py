@@ -52,6 +52,7 @@ MAX_PATTERNS = 100
 MAX_CHANGES = 100  # names of each kind
 MAX_DOCUMENTS = 10_000
 DEFAULT_DOCUMENTS = 1_000
+MAX_CURSOR = 10_000
 MAX_CHARACTERS = 1_000_000
 DEFAULT_CHARACTERS = 100_000  # 20 ms and half a megabyte of JSON
 
@@ -218,6 +219,15 @@ K = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages to retur
 AskMode = Annotated[
     Mode, Field(strict=False, description="`fast` answers without reading the best passages.", examples=["read"])
 ]
+Threshold = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="The least confidence that counts as answered; the server's if left out.",
+        examples=[0.5],
+    ),
+]
 Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
 DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Speaker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -270,6 +280,10 @@ class AskFilters(_Model):
         )
 
 
+def _limits(filters: AskFilters | None) -> Limits:
+    return filters.limits() if filters else Limits(documents=(), speakers=(), after=None, before=None)
+
+
 class AskRequest(_Model):
     """A question."""
 
@@ -284,7 +298,12 @@ class AskRequest(_Model):
     k: K = 5
     filters: AskFilters | None = None
     mode: AskMode = Mode.READ
+    threshold: Threshold | None = None
     explain: Explain = False
+
+    def limits(self) -> Limits:
+        """Return the arguments of ``Index.ask`` that say this."""
+        return _limits(self.filters)
 
 
 class AskQuery(_Model):
@@ -301,6 +320,7 @@ class AskQuery(_Model):
     after: Day | None = Field(None, description="As `filters.after`.", examples=["2026-03-04"])
     before: Day | None = Field(None, description="As `filters.before`.", examples=["2027-01-01"])
     mode: AskMode = Mode.READ
+    threshold: Threshold | None = None
     explain: Explain = False
 
     def limits(self) -> Limits:
@@ -320,7 +340,12 @@ class BatchRequest(_Model):
     k: K = 5
     filters: AskFilters | None = None
     mode: AskMode = Mode.READ
+    threshold: Threshold | None = None
     explain: Explain = False
+
+    def limits(self) -> Limits:
+        """Return the arguments of ``Index.ask`` that say this."""
+        return _limits(self.filters)
 
 
 class AnswerPassage(_Model):
@@ -537,7 +562,9 @@ class ListQuery(_Model):
     limit: int = Field(
         DEFAULT_DOCUMENTS, ge=1, le=MAX_DOCUMENTS, description="How many to list.", examples=[DEFAULT_DOCUMENTS]
     )
-    cursor: str = Field("", max_length=10_000, description="The `next` of the list before.", examples=["meeting.txt"])
+    cursor: str = Field(
+        "", max_length=MAX_CURSOR, description="The `next` of the list before.", examples=["meeting.txt"]
+    )
 
 
 class StretchQuery(_Model):

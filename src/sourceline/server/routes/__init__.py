@@ -16,6 +16,7 @@ from sourceline.server.errors import InvalidFieldError, problems
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics
 from sourceline.server.rebuilds import Rebuilds
+from sourceline.server.threads import Threads
 
 
 # Coroutines, since FastAPI runs functions in a thread.
@@ -46,17 +47,6 @@ MetricsDependency = Annotated[Metrics, Depends(_metrics)]
 
 
 # Threads
-
-
-class Threads:
-    """The threads of an app for all but single questions, some for each kind, so that none keeps another waiting.
-
-    Questions have anyio's own. What is done here holds the interpreter, so that more threads would do no more.
-    """
-
-    def __init__(self) -> None:
-        self.batches, self.citations, self.texts, self.documents, self.index = (CapacityLimiter(1) for _ in range(5))
-        self.edits = CapacityLimiter(4)  # which wait for the disk
 
 
 async def _threads(request: Request) -> Threads:

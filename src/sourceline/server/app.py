@@ -25,7 +25,7 @@ from sourceline.server.middleware import (
     SiteMiddleware,
 )
 from sourceline.server.rebuilds import Rebuilds
-from sourceline.server.routes import ask, citations, documents, index, mcp, operations, pages, verify
+from sourceline.server.routes import ask, citations, documents, index, mcp, operations, pages, retrieval, verify
 from sourceline.server.scrub import ScrubThread
 from sourceline.server.threads import Threads
 from sourceline.server.watch import WatchThread
@@ -77,7 +77,7 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastA
     app.state.threads = Threads()
     app.state.mcp = McpEndpoint(app.state.live_index, app.state.threads)
     errors.install(app)
-    for routes in (ask, citations, verify, documents, index, mcp, operations, pages):
+    for routes in (ask, retrieval, citations, verify, documents, index, mcp, operations, pages):
         app.include_router(routes.router)
     app.mount("/static", pages.static_files)
     return app

@@ -47,7 +47,7 @@ INSTRUCTIONS = (
 )
 PLAIN_TEXT = "text/plain"
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-MAX_FAULTS = 20  # arguments at fault that are named
+MAX_FAULTS, MAX_NAME = 20, 200  # how many arguments at fault are named, and characters of a name
 UNEXPECTED = "an unexpected error occurred; it was logged"
 # What to do about an id that is not known.
 _INSTEAD: tuple[tuple[type[SourcelineError], str], ...] = (
@@ -189,7 +189,7 @@ def _failed(message: str) -> CallToolResult:
 def _explain(error: ValidationError) -> str:
     """Return what is wrong with each argument, without the values that were sent."""
     faults = [
-        f"{'.'.join(map(str, fault['loc'])) or 'the arguments'}: {fault['msg']}"
+        f"{'.'.join(map(str, fault['loc']))[:MAX_NAME] or 'the arguments'}: {fault['msg']}"
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     return f"the arguments do not fit: {'; '.join(faults[:MAX_FAULTS])}. Call the tool again with others"

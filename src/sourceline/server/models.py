@@ -819,7 +819,7 @@ class RetrievalSetting(DifyModel):
 
     top_k: K = 5
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="The least score of a record; none is left out without it."
+        default=None, description="The least score of a record; none is left out without it."
     )
 
 
@@ -1087,5 +1087,5 @@ class Problem(_Model):
     status: int
     detail: str
     errors: list[FieldProblem] | None = None
-    error_code: int | None = Field(None, description="At `/retrieval`: what Dify calls it.")
-    error_msg: str | None = Field(None, description="At `/retrieval`: the detail, where Dify looks for it.")
+    error_code: int | None = Field(default=None, description="At `/retrieval`: what Dify calls it.")
+    error_msg: str | None = Field(default=None, description="At `/retrieval`: the detail, where Dify looks for it.")

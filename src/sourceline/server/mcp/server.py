@@ -122,7 +122,7 @@ class _Handlers:
         )
         resources = [
             Resource(
-                name=one_line(document.id),
+                name=document.id,
                 title=one_line(document.title),
                 uri=document_uri(document.id),
                 mime_type=PLAIN_TEXT,

@@ -400,7 +400,7 @@ def test_one_pattern_need_not_be_in_a_list(seeds: Index) -> None:
 
 @pytest.mark.parametrize("options", [{"connections": 0}, {"threshold": 7.0}, {"threshold": float("nan")}])
 def test_options_out_of_range_are_refused(seed_index: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="connections must be at least 1|threshold must be between 0 and 1"):
+    with pytest.raises(ValueError, match=r"connections must be at least 1|threshold must be between 0 and 1"):
         Index.open(seed_index, **options)
 
 

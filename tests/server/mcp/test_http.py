@@ -152,6 +152,12 @@ def test_search_returns_sentences_by_their_citations(url: str, connect: Connect)
     ]
 
 
+def test_behind_a_proxy_the_page_has_the_address_that_the_proxy_has(url: str) -> None:
+    headers = {"X-Forwarded-Proto": "https", "Host": "localhost"}
+    found = call(over_http(url, headers=headers), "search", query=QUESTION)
+    assert found["results"][0]["url"] == f"https://localhost/?cite={found['results'][0]['id']}"
+
+
 def test_fetch_returns_the_text_around_a_sentence(url: str, connect: Connect) -> None:
     text = get(url, "/v1/documents/meeting.txt")["text"]
     passages = get(url, "/v1/documents/meeting.txt")["passages"]

@@ -75,8 +75,10 @@ def create_server(live_index: LiveIndex, threads: Threads) -> Server[Any]:
 
 
 class _Handlers:
-    """What answers each kind of request. What takes time is done in threads; a request that is cancelled meanwhile is
-    dropped, unless it has begun."""
+    """What answers each kind of request.
+
+    What takes time is done in threads: a request that is cancelled meanwhile is dropped, unless it has begun.
+    """
 
     def __init__(self, live_index: LiveIndex, threads: Threads) -> None:
         self._live_index, self._threads = live_index, threads

@@ -240,12 +240,7 @@ AskMode = Annotated[
 ]
 Threshold = Annotated[
     float,
-    Field(
-        ge=0,
-        le=1,
-        description="The least confidence that counts as answered; the server's if left out.",
-        examples=[0.5],
-    ),
+    Field(ge=0, le=1, description="The least confidence that counts as answered; the server's if left out."),
 ]
 Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
 DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -339,7 +334,7 @@ class AskQuery(_Model):
     after: Day | None = Field(None, description="As `filters.after`.", examples=["2026-03-04"])
     before: Day | None = Field(None, description="As `filters.before`.", examples=["2027-01-01"])
     mode: AskMode = Mode.READ
-    threshold: Threshold | None = None
+    threshold: Threshold | None = Field(default=None, description="As `threshold` in a body.", examples=[0.5])
     explain: Explain = False
 
     def limits(self) -> Limits:

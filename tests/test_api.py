@@ -403,7 +403,7 @@ def test_one_pattern_need_not_be_in_a_list(seeds: Index) -> None:
 
 @pytest.mark.parametrize("options", [{"connections": 0}, {"threshold": 7.0}, {"threshold": float("nan")}])
 def test_options_out_of_range_are_refused(seed_index: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be at least 1, and threshold between 0 and 1"):
+    with pytest.raises(ValueError, match=r"connections must be at least 1|threshold must be between 0 and 1"):
         Index.open(seed_index, **options)
 
 
@@ -423,6 +423,25 @@ def test_the_threshold_decides_from_which_confidence_on_a_question_counts_as_ans
     for threshold, verdict in [(0.0, Verdict.ANSWERED), (confidence, Verdict.ANSWERED), (above, Verdict.UNSURE)]:
         with Index.open(built, threshold=threshold) as index:
             assert index.ask(QUESTION).verdict is verdict
+
+
+def test_a_question_can_bring_a_threshold_of_its_own(seeds: Index) -> None:
+    question = "Which minister did Pezeshkian meet in Tehran?"
+    confidence = seeds.ask(question).confidence
+    above = confidence + (1 - confidence) / 2
+    for threshold, verdict in [(0.0, Verdict.ANSWERED), (confidence, Verdict.ANSWERED), (above, Verdict.UNSURE)]:
+        (answer,) = seeds.ask_many([question], threshold=threshold)
+        assert answer.verdict is seeds.ask(question, threshold=threshold).verdict is verdict
+        assert answer.confidence == confidence
+    assert seeds.ask(question).verdict is Verdict.ANSWERED
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_out_of_range_is_refused(seeds: Index, threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold must be between 0 and 1"):
+        seeds.ask("Who?", threshold=threshold)
+    with pytest.raises(ValueError, match="threshold must be between 0 and 1"):
+        next(seeds.ask_many(["Who?"], threshold=threshold))
 
 
 @pytest.mark.parametrize("question", ["", " ", "a" * 2_001, "\0", "\u200b"])

@@ -42,6 +42,8 @@ ONLY = {
     "fastapi": {"server"},
     "starlette": {"server"},
     "uvicorn": {"server"},
+    "mcp": {"server"},
+    "mcp_types": {"server"},
     "pydantic": {"config", "server"},
     "pydantic_settings": {"config"},
     "watchfiles": {"watching"},

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Rebuild
 from tests.support.api import wait_until
+from tests.support.assistant import call, over_http
 from tests.support.server import Running, children, is_alive, running, start
 
 Answer = TypeVar("Answer")
@@ -73,6 +74,11 @@ def counts(server: Running) -> list[float]:
     }
     names = ("sourceline_requests_total", "sourceline_request_seconds_count")
     return [samples["sourceline_passages", None], *(samples.get((name, "/v1/ask"), 0) for name in names)]
+
+
+def test_each_worker_answers_an_assistant_whoever_answered_it_before(server: Running) -> None:
+    answers = of_each(server, lambda: call(over_http(server.url), "ask", question="When does the bridge open?"))
+    assert [answer["passages"][0]["text"] for answer in answers] == 2 * ["The bridge opens on Monday."]
 
 
 def test_each_worker_answers_and_all_requests_are_counted_together(server: Running) -> None:

@@ -165,6 +165,16 @@ def serve(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def mcp(context: typer.Context) -> None:
+    """Serve the index to an assistant program, over MCP on standard input and output."""
+    settings: Settings = context.obj()
+    log_to_stderr(settings.log_format)
+    from sourceline.server.mcp.stdio import run
+
+    run(settings)
+
+
 @app.command("rebuild-index")
 def rebuild_index(
     context: typer.Context,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -45,6 +46,14 @@ _EXAMPLES = {
 }
 
 
+class DifyCode(IntEnum):
+    """What Dify calls the failures of an external knowledge base."""
+
+    NO_KEY = 1001
+    WRONG_KEY = 1002
+    UNKNOWN_KNOWLEDGE = 2001
+
+
 class InvalidFieldError(Exception):
     """A field of a request fits the schema and yet cannot be used."""
 
@@ -72,9 +81,12 @@ def problem(
     detail: str,
     headers: Mapping[str, str] | None = None,
     fields: list[FieldProblem] | None = None,
+    dify_code: DifyCode | None = None,
 ) -> Response:
     """Return a problem as a response."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=fields)
+    if dify_code:
+        body.error_code, body.error_msg = dify_code, detail
     return Response(body.model_dump_json(exclude_none=True), status, headers, media_type=MEDIA_TYPE)
 
 

@@ -18,6 +18,7 @@ from sourceline.server.errors import InvalidFieldError, busy, problems
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics
 from sourceline.server.rebuilds import Rebuilds
+from sourceline.server.threads import Threads
 
 
 # Coroutines, since FastAPI runs functions in a thread.
@@ -54,17 +55,6 @@ MetricsDependency = Annotated[Metrics, Depends(_metrics)]
 # much, refusing them lets the next one through.
 WAIT_SECONDS = 3
 _NO_LIMIT = CapacityLimiter(math.inf)  # to run in a thread what has its turn already
-
-
-class Threads:
-    """The threads of an app for all but single questions, some for each kind, so that none keeps another waiting.
-
-    Questions have anyio's own. What is done here holds the interpreter, so that more threads would do no more.
-    """
-
-    def __init__(self) -> None:
-        self.batches, self.citations, self.texts, self.documents, self.index = (CapacityLimiter(1) for _ in range(5))
-        self.edits = CapacityLimiter(4)  # which wait for the disk
 
 
 async def _threads(request: Request) -> Threads:

@@ -99,7 +99,8 @@ def hanging_up(answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 @both
 def test_a_connection_that_breaks_is_made_anew_for_what_only_reads(kind: Kind) -> None:
-    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(CHECKED.body), CHECKED.body)
+    body = bytes(CHECKED.body)
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     with hanging_up(answer) as (url, asked), opened(kind, url) as client:
         assert client.verify("Hello.").stands
         assert len(asked) == 2

@@ -274,7 +274,8 @@ def test_documents_are_listed_in_pieces(asked: Asked, index: Index) -> None:
 def test_a_document_is_read_whole_and_in_stretches(asked: Asked, index: Index, document: str) -> None:
     whole = asked.document(document)
     assert told(whole) == told(index.document(document))
-    text, start = "", 0
+    text = ""
+    start: int | None = 0
     while start is not None:
         stretch = asked.document(document, start, 300)
         assert told(stretch) == told(index.document(document, start, 300))

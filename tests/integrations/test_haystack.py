@@ -1,6 +1,7 @@
 import asyncio
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_what_is_not_answered_returns_nothing_unless_it_is_wanted(address: str) 
 
 
 def test_filters_and_mode_are_passed_on(address: str) -> None:
-    def ask(**fields: object) -> int:
+    def ask(**fields: Any) -> int:
         with closing(SourcelineRetriever(address, 2, return_not_answered=True, **fields)) as retriever:
             return len(retriever.run(QUESTION)["documents"])
 

@@ -1,5 +1,6 @@
 import asyncio
 import datetime
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def test_what_is_not_answered_returns_nothing_unless_it_is_wanted(source: Source
 
 
 def test_filters_and_mode_are_passed_on(source: Source) -> None:
-    def ask(**fields: object) -> int:
+    def ask(**fields: Any) -> int:
         return len(SourcelineRetriever(source=source, k=2, return_not_answered=True, **fields).invoke(QUESTION))
 
     assert ask(documents="meet*", mode="fast") == 2

@@ -39,7 +39,7 @@ def metadata_of(hit: Hit, answer: Answer) -> Metadata:
     out.
     """
     passage, location = hit.passage, hit.passage.location
-    values = {
+    values: dict[str, str | int | float | None] = {
         "citation": passage.id,
         "document": passage.document_id,
         "title": hit.title,

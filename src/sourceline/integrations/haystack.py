@@ -82,7 +82,7 @@ class SourcelineRetriever:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the component as a pipeline is saved."""
-        return default_to_dict(
+        data: dict[str, Any] = default_to_dict(
             self,
             source=self.source,
             top_k=self.top_k,
@@ -94,11 +94,13 @@ class SourcelineRetriever:
             before=self.before,
             return_not_answered=self.return_not_answered,
         )
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return the component that ``to_dict`` describes."""
-        return default_from_dict(cls, data)
+        retriever: Self = default_from_dict(cls, data)
+        return retriever
 
     @component.output_types(documents=list[Document])
     def run(self, query: str, top_k: int | None = None) -> dict[str, list[Document]]:

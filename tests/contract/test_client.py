@@ -34,7 +34,7 @@ from sourceline.types import (
     Verification,
 )
 from tests.conftest import SEEDS
-from tests.support.clients import BOTH, opened
+from tests.support.clients import BOTH, opened, run_example
 from tests.support.server import listening
 
 pytestmark = pytest.mark.enable_socket
@@ -293,6 +293,11 @@ def test_a_document_that_is_not_there_is_unknown(asked: Asked, document: str) ->
 
 
 # The clients alone
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_the_example_of_a_client_runs(kind: type, url: str) -> None:
+    run_example(kind, url)
 
 
 def test_several_citations_are_looked_up_at_once(url: str, ids: dict[str, str]) -> None:

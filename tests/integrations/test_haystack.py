@@ -15,7 +15,7 @@ from sourceline.errors import NoSnapshotError, ServerError
 from sourceline.integrations.haystack import SourcelineRetriever
 from sourceline.server.errors import problem
 from tests.integrations.conftest import CITATION, NOT_ANSWERED, QUESTION, TEXT, assert_tells_all
-from tests.support.clients import Scripted
+from tests.support.clients import Scripted, run_example
 
 pytestmark = pytest.mark.enable_socket
 
@@ -88,3 +88,7 @@ def test_what_cannot_be_asked_is_said_when_it_is_made_or_opened(tmp_path: Path) 
         SourcelineRetriever("http://127.0.0.1:8080", after="yesterday")
     with pytest.raises(NoSnapshotError):
         SourcelineRetriever(str(tmp_path)).warm_up()
+
+
+def test_its_example_runs(url: str) -> None:
+    run_example(SourcelineRetriever, url)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sourceline.integrations import Source
 from sourceline.integrations.langchain import SourcelineRetriever
 from tests.integrations.conftest import CITATION, NOT_ANSWERED, QUESTION, TEXT, assert_tells_all
+from tests.support.clients import run_example
 
 pytestmark = pytest.mark.enable_socket
 
@@ -50,3 +51,7 @@ def test_it_is_a_part_of_chains_also_asynchronous_ones(source: Source) -> None:
 def test_what_cannot_be_asked_is_no_source() -> None:
     with pytest.raises(ValidationError, match="source"):
         SourcelineRetriever(source="http://127.0.0.1:8080")
+
+
+def test_its_example_runs(url: str) -> None:
+    run_example(SourcelineRetriever, url)

@@ -13,6 +13,7 @@ from llama_index.core.schema import MetadataMode
 from sourceline.integrations import Source
 from sourceline.integrations.llama_index import SourcelineRetriever
 from tests.integrations.conftest import CITATION, NOT_ANSWERED, QUESTION, TEXT, assert_tells_all
+from tests.support.clients import run_example
 
 pytestmark = pytest.mark.enable_socket
 
@@ -58,3 +59,7 @@ def test_it_is_a_part_of_query_engines_also_asynchronous_ones(source: Source) ->
     assert f"citation: {CITATION}\ntitle: meeting\n\n{TEXT}" in str(response)
     later = asyncio.run(engine.aquery(QUESTION))
     assert [node.node_id for node in later.source_nodes] == [CITATION]
+
+
+def test_its_example_runs(url: str) -> None:
+    run_example(SourcelineRetriever, url)

@@ -1,5 +1,6 @@
 """Both clients, called alike; and a server that answers what it is told to."""
 
+import doctest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sourceline.client import AsyncClient, Client
+from sourceline.client import URL, AsyncClient, Client
 from tests.support.server import listening
 
 BOTH = (Client, AsyncClient)
@@ -40,6 +41,17 @@ class _Blocking:
             return await call(*arguments, **keywords)
 
         return lambda *arguments, **keywords: self._portal.call(run, arguments, keywords)
+
+
+def run_example(kind: type, url: str) -> None:
+    """Run the example in the docstring of a class, with a server of the seed documents at an address."""
+    text = (kind.__doc__ or "").replace(URL, url)
+    assert url in text
+    example = doctest.DocTestParser().get_doctest(text, {}, kind.__name__, None, None)
+    messages: list[str] = []
+    results = doctest.DocTestRunner().run(example, out=messages.append)
+    assert results.attempted
+    assert not results.failed, "".join(messages)
 
 
 class Scripted:

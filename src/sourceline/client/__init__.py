@@ -43,9 +43,9 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(f"{error.name} is missing: pip install 'sourceline[client]'", name=error.name) from error
 
-__all__ = ["AsyncClient", "Client", "Rebuild", "ServedIndex"]
+__all__ = ["URL", "AsyncClient", "Client", "Rebuild", "ServedIndex"]
 
-URL = "http://127.0.0.1:8080"
+URL = "http://127.0.0.1:8080"  # where `sourceline serve` answers
 TIMEOUT = 30.0
 RETRIES = 3
 MAX_WAIT = 10.0

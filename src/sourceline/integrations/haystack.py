@@ -27,6 +27,7 @@ class SourcelineRetriever:
     >>> (document,) = retriever.run("Which minister did Pezeshkian meet in Tehran?")["documents"]
     >>> document.id, document.meta["verdict"], document.content[-22:]
     ('ccl4uombti6lb64a', 'answered', 'Minister Fuad Hussein.')
+    >>> retriever.close()
     """
 
     def __init__(

@@ -20,8 +20,9 @@ class SourcelineRetriever(BaseRetriever):
 
     >>> from sourceline.client import Client
     >>> from sourceline.integrations.langchain import SourcelineRetriever
-    >>> retriever = SourcelineRetriever(source=Client("http://127.0.0.1:8080"), k=1)
-    >>> (document,) = retriever.invoke("Which minister did Pezeshkian meet in Tehran?")
+    >>> with Client("http://127.0.0.1:8080") as client:
+    ...     retriever = SourcelineRetriever(source=client, k=1)
+    ...     (document,) = retriever.invoke("Which minister did Pezeshkian meet in Tehran?")
     >>> document.id, document.metadata["verdict"], document.page_content[-22:]
     ('ccl4uombti6lb64a', 'answered', 'Minister Fuad Hussein.')
     """

@@ -20,9 +20,10 @@ class SourcelineRetriever(BaseRetriever):
 
     >>> from sourceline.client import Client
     >>> from sourceline.integrations.llama_index import SourcelineRetriever
-    >>> retriever = SourcelineRetriever(Client("http://127.0.0.1:8080"), similarity_top_k=1)
-    >>> (found,) = retriever.retrieve("Which minister did Pezeshkian meet in Tehran?")
-    >>> found.node_id, found.metadata["verdict"], found.text[-22:]
+    >>> with Client("http://127.0.0.1:8080") as client:
+    ...     retriever = SourcelineRetriever(client, similarity_top_k=1)
+    ...     (node,) = retriever.retrieve("Which minister did Pezeshkian meet in Tehran?")
+    >>> node.node_id, node.metadata["verdict"], node.text[-22:]
     ('ccl4uombti6lb64a', 'answered', 'Minister Fuad Hussein.')
     """
 

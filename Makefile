@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve test lint check bench torture
+.PHONY: serve test integrations lint check bench torture
 
 serve: .venv/serve.stamp
 	@$(BIN)/sourceline serve
 
 test: .venv/test.stamp
 	@$(BIN)/pytest -q -n 2 --dist worksteal
+
+integrations: .venv/integrations.stamp
+	@.venv/integrations/bin/python -m pytest -q tests/integrations tests/test_docs.py -k "integrations or frameworks"
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check
@@ -37,3 +40,13 @@ torture: .venv/test.stamp
 	@$(PYTHON) -m venv .venv
 	@$(INSTALL) '.[test]'
 	@touch .venv/serve.stamp $@
+
+# Its own packages come first, then those of .venv, which the frameworks do not touch. The path stands there before they
+# are installed, so that pip leaves out what .venv has.
+.venv/integrations.stamp: .venv/test.stamp tests/integrations/requirements.txt
+	@$(BIN)/python -m venv .venv/integrations
+	@echo "import site; site.addsitedir('$$(echo $(CURDIR)/.venv/lib/python*/site-packages)')" \
+		> "$$(echo .venv/integrations/lib/python*/site-packages)/sourceline.pth"
+	@.venv/integrations/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--requirement tests/integrations/requirements.txt
+	@touch $@

@@ -35,6 +35,7 @@ from sourceline.types import (
     QuotedPlace,
     QuoteKind,
     QuoteStatus,
+    RebuildState,
     Scores,
     SnapshotInfo,
     SourceStatus,
@@ -959,16 +960,6 @@ def _record(hit: Hit, score: float, verdict: Verdict) -> RetrievalRecord:
 
 
 # The index
-
-
-class RebuildState(StrEnum):
-    """Where the last rebuild that was started over HTTP stands. `queued`: it will follow the one that is running."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    QUEUED = "queued"
 
 
 class RebuildStatus(_Model):

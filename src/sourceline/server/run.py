@@ -163,8 +163,8 @@ def _cannot_serve(settings: Settings, error: OSError) -> SettingsError:
 
 def _build_first(settings: Settings, say: Callable[[str], None]) -> None:
     """Build in a process of its own: the memory that building needs is free again when it ends."""
-    from sourceline.server.models import RebuildState
     from sourceline.server.rebuilds import Rebuilds
+    from sourceline.types import RebuildState
 
     rebuilds = Rebuilds(settings)
     interrupt = signal.getsignal(signal.SIGINT)

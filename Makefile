@@ -1,16 +1,19 @@
 # Everything runs in .venv, with the versions of constraints.txt. A stamp is renewed only when the requirements change, so
-# that a second run installs nothing.
+# that a second run installs nothing. Bytecode is left to the first run, which needs a part of it.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve test lint check bench torture
+.PHONY: serve test integrations lint check bench torture
 
 serve: .venv/serve.stamp
 	@$(BIN)/sourceline serve
 
 test: .venv/test.stamp
 	@$(BIN)/pytest -q -n 2 --dist worksteal
+
+integrations: .venv/integrations.stamp
+	@.venv/integrations/bin/python -m pytest -q tests/integrations tests/test_docs.py -k "integrations or frameworks"
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check
@@ -27,9 +30,9 @@ torture: .venv/test.stamp
 	@$(BIN)/python benchmarks/torture.py all
 
 .venv/serve.stamp: pyproject.toml constraints.txt
-	@echo "Installing into .venv; the first time takes some minutes."
+	@echo "Installing into .venv; the first time takes a minute."
 	@$(PYTHON) -m venv .venv
-	@$(INSTALL) '.[models]'
+	@$(INSTALL) .
 	@touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt
@@ -37,3 +40,13 @@ torture: .venv/test.stamp
 	@$(PYTHON) -m venv .venv
 	@$(INSTALL) '.[test]'
 	@touch .venv/serve.stamp $@
+
+# Its own packages come first, then those of .venv, which the frameworks do not touch. The path stands there before they
+# are installed, so that pip leaves out what .venv has.
+.venv/integrations.stamp: .venv/test.stamp tests/integrations/requirements.txt
+	@$(BIN)/python -m venv .venv/integrations
+	@echo "import site; site.addsitedir('$$(echo $(CURDIR)/.venv/lib/python*/site-packages)')" \
+		> "$$(echo .venv/integrations/lib/python*/site-packages)/sourceline.pth"
+	@.venv/integrations/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--requirement tests/integrations/requirements.txt
+	@touch $@

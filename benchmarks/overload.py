@@ -3,11 +3,12 @@
     python benchmarks/overload.py [--slow 1000] [--leaving 100] [--sentences 40000]
 
 Indexes the seed documents and a made-up text of 2.5 MB in a temporary folder, serves them as ``sourceline serve`` does,
-and measures four situations, one after the other, while healthy clients ask questions:
+and measures five situations, one after the other, while healthy clients ask questions:
 
 * slow connections, a quarter each with half a head, with a body that comes byte by byte, with an answer that is not
   read, and with nothing;
 * clients that ask for the longest stretch of the largest document, all at once and again and again, and leave;
+* as many that ask for it and read nothing of it, and a client behind them that asks for a document, too;
 * five times as many questions at once as the server takes in;
 * SIGTERM, while clients ask on.
 
@@ -85,6 +86,7 @@ def main() -> None:
             print(f"at rest: {ask_questions(port, SECONDS).summary()}; {memory(process)}")
             measure_slow(process, port, arguments.slow)
             measure_leaving(process, port, arguments.leaving)
+            measure_unread(process, port, arguments.leaving)
             measure_overload(process, port)
             measure_stop(process, port)
 
@@ -215,6 +217,21 @@ def measure_leaving(process: subprocess.Popen[bytes], port: int, count: int) -> 
     together([ask, *[leave] * count])
     print(f"{count} clients that leave: {answers.summary()}; {memory(process)}")
     print(f"  then: the next document after {recovery(port, STRETCH):.2f} s")
+
+
+def measure_unread(process: subprocess.Popen[bytes], port: int, count: int) -> None:
+    """Ask for a document behind clients that ask for the longest stretch of it and read nothing."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            connection.connect(("127.0.0.1", port))
+            connection.sendall(f"GET {STRETCH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        began = time.monotonic()
+        status, milliseconds = get(port, f"/v1/documents/{LARGE}?limit=1000")
+        recovery(port, f"/v1/documents/{LARGE}?limit=1000")
+        print(f"{count} clients that read nothing: a document behind them is {status} after {milliseconds:.0f} ms,")
+        print(f"  200 after {time.monotonic() - began:.2f} s; {memory(process)}")
 
 
 def recovery(port: int, path: str) -> float:

@@ -45,7 +45,7 @@ from sourceline.encoders.load import ENCODERS
 from sourceline.evaluation.metrics import Estimate
 from sourceline.evaluation.report import LIGHT, draw_intervals, to_svg
 from sourceline.index.snapshot import open_current
-from sourceline.types import DEFAULT_MODEL, Mode
+from sourceline.types import DEFAULT_MODEL, Backend, Mode
 
 HERE = Path(__file__).parent
 CLIENTS = 16
@@ -210,7 +210,13 @@ class Bench:
         return folder
 
     def _index_with_peer(self, sentences: Path, folder: Path) -> float:
-        command = [self._python, HERE / "txtai_index.py", sentences, find_model(DEFAULT_MODEL).folder, folder]
+        command = [
+            self._python,
+            HERE / "txtai_index.py",
+            sentences,
+            find_model(DEFAULT_MODEL, Backend.TORCH).folder,
+            folder,
+        ]
         process = subprocess.run(command, env=self._offline, check=True, stdout=subprocess.PIPE, text=True)
         return float(process.stdout)
 

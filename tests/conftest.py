@@ -23,6 +23,8 @@ if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_ME
     os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
 # Several processes test at once: a thread that waits must not hold a core that another one needs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Haystack would report to its makers that it is used.
+os.environ.setdefault("HAYSTACK_TELEMETRY_ENABLED", "False")
 # Many tests run the command in a process of its own, which otherwise would compile all modules each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # An example has no time limit: on a busy machine it says nothing.

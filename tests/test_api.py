@@ -163,8 +163,10 @@ def test_whether_an_index_exists_is_told_without_opening_it(built: Path, exporte
     assert not Index.exists(exported)
     assert not Index.exists(tmp_path / "nowhere")
     (tmp_path / "odd" / "CURRENT").mkdir(parents=True)
-    with pytest.raises(SnapshotError, match=r"cannot read .*CURRENT: Is a directory"):
-        Index.exists(tmp_path / "odd")
+    assert Index.exists(tmp_path / "odd")  # something was, and is damaged
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(SnapshotError, match=r"cannot read .*CURRENT: Not a directory"):
+        Index.exists(tmp_path / "file")
 
 
 def test_whether_a_build_is_running_is_told_without_a_trace(built: Path, exported: Path, tmp_path: Path) -> None:
@@ -194,9 +196,10 @@ def test_a_folder_is_scanned_as_a_build_would_read_it(documents: Path) -> None:
 
 
 def test_a_model_is_located_by_name_or_folder() -> None:
-    folder = Index.locate_model(DEFAULT_MODEL)
+    folder = Index.locate_model(DEFAULT_MODEL, Backend.TORCH)
 
     assert (folder / "model.safetensors").is_file()
+    assert (Index.locate_model(DEFAULT_MODEL) / "model.onnx").is_file()
     assert Index.locate_model(str(folder)) == folder
     with pytest.raises(ModelError, match="no model 'no such'"):
         Index.locate_model("no such")
@@ -334,7 +337,7 @@ def test_a_model_without_a_calibration_is_used_with_one_warning(
     documents: Path, index: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(documents, {"a.txt": BRIDGE})
-    model = str(find_model(DEFAULT_MODEL).folder)
+    model = str(find_model(DEFAULT_MODEL, Backend.TORCH).folder)
     Index.build(documents, index, model=model)
     caplog.set_level(logging.WARNING)
 
@@ -400,7 +403,7 @@ def test_one_pattern_need_not_be_in_a_list(seeds: Index) -> None:
 
 @pytest.mark.parametrize("options", [{"connections": 0}, {"threshold": 7.0}, {"threshold": float("nan")}])
 def test_options_out_of_range_are_refused(seed_index: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be at least 1, and threshold between 0 and 1"):
+    with pytest.raises(ValueError, match=r"connections must be at least 1|threshold must be between 0 and 1"):
         Index.open(seed_index, **options)
 
 
@@ -420,6 +423,25 @@ def test_the_threshold_decides_from_which_confidence_on_a_question_counts_as_ans
     for threshold, verdict in [(0.0, Verdict.ANSWERED), (confidence, Verdict.ANSWERED), (above, Verdict.UNSURE)]:
         with Index.open(built, threshold=threshold) as index:
             assert index.ask(QUESTION).verdict is verdict
+
+
+def test_a_question_can_bring_a_threshold_of_its_own(seeds: Index) -> None:
+    question = "Which minister did Pezeshkian meet in Tehran?"
+    confidence = seeds.ask(question).confidence
+    above = confidence + (1 - confidence) / 2
+    for threshold, verdict in [(0.0, Verdict.ANSWERED), (confidence, Verdict.ANSWERED), (above, Verdict.UNSURE)]:
+        (answer,) = seeds.ask_many([question], threshold=threshold)
+        assert answer.verdict is seeds.ask(question, threshold=threshold).verdict is verdict
+        assert answer.confidence == confidence
+    assert seeds.ask(question).verdict is Verdict.ANSWERED
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_out_of_range_is_refused(seeds: Index, threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold must be between 0 and 1"):
+        seeds.ask("Who?", threshold=threshold)
+    with pytest.raises(ValueError, match="threshold must be between 0 and 1"):
+        next(seeds.ask_many(["Who?"], threshold=threshold))
 
 
 @pytest.mark.parametrize("question", ["", " ", "a" * 2_001, "\0", "\u200b"])
@@ -671,7 +693,7 @@ def test_the_reranker_is_opened_once_with_the_first_question_and_kept(
 
 
 def test_a_newer_snapshot_that_cannot_be_served_leaves_the_one_before_served(built: Path, documents: Path) -> None:
-    other_model = str(find_model(DEFAULT_MODEL).folder)
+    other_model = str(find_model(DEFAULT_MODEL, Backend.TORCH).folder)
     with Index.open(built, model=DEFAULT_MODEL) as index:
         before = index.snapshot.id
         write(documents, {"b.txt": HURT})

@@ -1,7 +1,8 @@
 """What README and the pages of ``docs/`` say is true.
 
-Every ``console`` block is run, with what is shown below a command compared with what it prints, and every ``pycon``
-block. The tables hold what there is, and name nothing that is not there.
+Every ``console`` block is run, with what is shown below a command compared with what it prints, every ``pycon`` block,
+and every ``js`` block, with what its comments say that it prints. The tables hold what there is, and name nothing that
+is not there.
 """
 
 import doctest
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import playwright
 import pytest
 import typer
 
@@ -29,6 +31,7 @@ import sourceline
 from sourceline import Index, SourcelineError, errors
 from sourceline.citations.ledger import Resolution, recover_ledger
 from sourceline.cli.main import app
+from sourceline.client import Client
 from sourceline.config import Settings
 from sourceline.index.bm25 import COMMON_WORDS_ABOVE
 from sourceline.index.dense import APPROXIMATE_ABOVE
@@ -50,13 +53,17 @@ from tests.support.pages import (
 
 PAGES = {page.name: page for page in pages()}
 README = PAGES["README.md"]
-CLI, FORMATS_PAGE, HTTP, PYTHON = (PAGES[f"docs/{name}.md"] for name in ("cli", "formats", "http", "python"))
+CLI, CLIENTS, FORMATS_PAGE, HTTP, PYTHON = (
+    PAGES[f"docs/{name}.md"] for name in ("cli", "clients", "formats", "http", "python")
+)
 ARCHITECTURE, CITATIONS, CONTRIBUTING, INDEX_FORMAT, OPERATIONS = (
     PAGES[f"docs/{name}.md"] for name in ("architecture", "citations", "contributing", "index-format", "operations")
 )
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PACKAGE = ROOT / "src" / "sourceline"
-RUN = ("console", "pycon")
+RUN = ("console", "pycon", "js")
+ADDRESS = "http://127.0.0.1:8080"  # of the server, as the pages write it
+NODE = Path(playwright.__file__).parent / "driver" / "node"  # which Playwright brings along
 # Pages whose first example builds the index; the others begin with the seed documents indexed.
 BUILDING = {"README.md", "docs/cli.md", "docs/python.md"}
 
@@ -78,13 +85,17 @@ class Shell:
         command.chmod(0o755)
         self._environment = clean_environment() | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
 
-    def run(self, command: str, may_fail: bool) -> str:
-        """Return what a command prints. A server is started for the first one that needs it."""
-        if command.startswith("curl "):
-            self._server = self._server or Server(self._folder)
-            command = command.replace("http://127.0.0.1:8080", self._server.address)
+    def addressed(self, text: str) -> str:
+        """Return a text with the server's address, which is started for the first one that names it."""
+        if ADDRESS not in text:
+            return text
+        self._server = self._server or Server(self._folder)
+        return text.replace(ADDRESS, self._server.address)
+
+    def run(self, command: str, may_fail: bool = False) -> str:
+        """Return what a command prints."""
         run = subprocess.run(
-            ["bash", "-c", f"(exit {self._code}); {command}"],
+            ["bash", "-c", f"(exit {self._code}); {self.addressed(command)}"],
             cwd=self._folder,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -152,7 +163,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, seed_index: Path) -> Iterat
     server = Server(folder)
     try:
         server.get("/v1/index/rebuild", "POST")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while json.loads(server.get("/v1/index"))["rebuild"]["state"] == "running":
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -169,6 +180,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, seed_index: Path) -> Iterat
 def test_the_examples_of_a_page_work(
     page: Page, tmp_path: Path, exported: Path, seed_index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if page.name == "docs/frameworks.md":
+        pytest.importorskip("haystack", reason="make integrations installs it")
     folder = checkout(tmp_path / "checkout", exported if page.name in BUILDING else seed_index)
     monkeypatch.chdir(folder)
     shell = Shell(folder)
@@ -178,7 +191,9 @@ def test_the_examples_of_a_page_work(
             if block.language == "console":
                 run_commands(block, shell)
             elif block.language == "pycon":
-                run_python(block, page.name, names)
+                run_python(shell.addressed(block.text), page.name, names)
+            elif block.language == "js":
+                run_javascript(block.text, shell)
     finally:
         shell.stop()
 
@@ -195,13 +210,18 @@ def run_commands(block: Block, shell: Shell) -> None:
             require_same_text(shown, printed)
 
 
-def run_python(block: Block, name: str, names: dict[str, Any]) -> None:
-    example = doctest.DocTestParser().get_doctest(block.text, names, name, name, 0)
+def run_python(text: str, name: str, names: dict[str, Any]) -> None:
+    example = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
     example.globs = names  # which a doctest copies: the next block of the page goes on with them
     messages: list[str] = []
     results = doctest.DocTestRunner().run(example, out=messages.append, clear_globs=False)
     assert results.attempted
     assert not results.failed, "".join(messages)
+
+
+def run_javascript(text: str, shell: Shell) -> None:
+    script = f"{shlex.quote(str(NODE))} --input-type=module --eval {shlex.quote(text)}"
+    assert shell.run(script).splitlines() == re.findall(r"// prints (.+)$", text, re.MULTILINE)
 
 
 @every_page
@@ -288,14 +308,15 @@ def test_every_exported_name_is_documented() -> None:
     assert set(sourceline.__all__) <= documented
 
 
-def test_every_call_of_index_is_documented_with_its_arguments() -> None:
-    (table,) = PYTHON.tables("call")
+@pytest.mark.parametrize(("page", "kind"), [(PYTHON, Index), (CLIENTS, Client)], ids=["Index", "Client"])
+def test_every_call_is_documented_with_its_arguments(page: Page, kind: type) -> None:
+    (table,) = page.tables("call")
     documented = {}
     for code in table.codes():
         name, _, arguments = code.split(".", 1)[1].partition("(")
         documented[name] = re.findall(r"[a-z_]\w*(?=[,)=])", re.sub(r"=[^,)]+\)?", "=", arguments))
     actual = {}
-    for name, member in inspect.getmembers(Index, lambda member: callable(member) or isinstance(member, property)):
+    for name, member in inspect.getmembers(kind, lambda member: callable(member) or isinstance(member, property)):
         if not name.startswith("_"):
             parameters = [] if isinstance(member, property) else list(inspect.signature(member).parameters)
             actual[name] = [parameter for parameter in parameters if parameter != "self"]
@@ -366,7 +387,7 @@ def test_every_file_of_the_index_folder_is_described_and_no_other(served: tuple[
     names = {path.name for path in served[1].iterdir() if not re.search(r"-(wal|shm)$", path.name)}
     assert names <= described
     restoring = {".restoring", "restored-ledger-<id>.jsonl", "replaced-<time>"}
-    assert described - names <= {"cache", "watch.lock", "ledger.sqlite.old"} | restoring
+    assert described - names <= {"cache", "watch.lock", "ledger.sqlite.old", "CURRENT.damaged"} | restoring
 
 
 def test_every_table_of_the_databases_is_described(seed_index: Path, tmp_path: Path) -> None:

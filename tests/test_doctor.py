@@ -50,6 +50,17 @@ def test_a_healthy_index_has_no_problems(documents: Path, index: Path, snapshot:
         assert package in findings["installation"].detail
 
 
+def test_without_the_extra_only_what_needs_it_is_missing(
+    documents: Path, index: Path, snapshot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sourceline.doctor.find_spec", lambda _: None)
+    assert examined(documents, index)["model"].detail.startswith(f"{DEFAULT_MODEL} in ")
+    findings = {finding.subject: finding for finding in examine(documents, index, DEFAULT_MODEL, Backend.TORCH, "none")}
+    assert findings["model"].detail == (
+        f"{DEFAULT_MODEL} was not looked for: to build an index with it (torch), pip install 'sourceline[models]'"
+    )
+
+
 def test_before_the_first_build_it_says_what_to_run(documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     message = f"there is no index in {index} yet: run `sourceline rebuild-index`"

@@ -2,15 +2,17 @@ import errno
 import hashlib
 import os
 import re
+import resource
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sourceline import durable
@@ -299,3 +301,19 @@ def test_a_full_disk_that_sqlite_tells_of_is_one_and_other_errors_are_told_as_th
     assert explain_failure(full.value, tmp_path).startswith("there is no room left on the file system of")
     assert explain_failure(ValueError("odd"), tmp_path) == "odd"
     assert explain_failure(OSError(3, "5 requested and 3 written"), tmp_path) == "[Errno 3] 5 requested and 3 written"
+
+
+def test_a_limit_of_the_size_of_files_that_sqlite_and_numpy_meet_is_told(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with closing(sqlite3.connect(tmp_path / "a")) as connection, (tmp_path / "b").open("wb") as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+        try:
+            with pytest.raises(sqlite3.OperationalError, match="disk I/O error") as told_by_sqlite:
+                connection.execute("CREATE TABLE a (b)")
+            with pytest.raises(OSError, match="requested and") as told_by_numpy:
+                np.zeros(1_000).tofile(file)
+            explained = [explain_failure(error, tmp_path) for error in (told_by_sqlite.value, told_by_numpy.value)]
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    for line in explained:
+        assert line.startswith(f"a file in {tmp_path} would be larger than may be: raise the limit (`ulimit -f`)")

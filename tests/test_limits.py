@@ -10,9 +10,11 @@ import pytest
 from sourceline.errors import BuildError
 from sourceline.index.snapshot import current_id
 from sourceline.limits import OPEN_FILES, require_limits
+from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
 from tests.support.index_folder import put
 
+OTHER = "maker/another"
 UNDER_A_LIMIT = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2); "
 UNDER_A_LIMIT += "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
 
@@ -25,29 +27,30 @@ def limit(monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
 
 def test_without_a_limit_nothing_is_refused(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit(monkeypatch)
-    require_limits(index)
-    require_limits(tmp_path / "nowhere")
+    require_limits(index, OTHER)
+    require_limits(tmp_path / "nowhere", OTHER)
 
 
 def test_too_little_memory_is_told_with_what_is_needed(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit(monkeypatch, RLIMIT_AS=2_100_000_000, RLIMIT_DATA=2_100_000_000)
-    require_limits(index)
+    require_limits(index, OTHER)
+    require_limits(tmp_path / "nowhere", DEFAULT_MODEL)
     with pytest.raises(BuildError, match=r"needs 3,800 MB of address space on 4 cores, and may have 2,100 MB"):
-        require_limits(tmp_path / "nowhere")  # the model has to be exported
+        require_limits(tmp_path / "nowhere", OTHER)  # which has to be exported
     limit(monkeypatch, RLIMIT_DATA=2_099_999_999)
     with pytest.raises(BuildError, match=r"needs 2,100 MB .* raise the limit \(`ulimit -d 2050781`\)"):
-        require_limits(index)
+        require_limits(index, DEFAULT_MODEL)
 
 
 def test_too_few_open_files_are_told(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sourceline.limits._open_files", lambda: 10)
     limit(monkeypatch, RLIMIT_NOFILE=OPEN_FILES + 10)
-    require_limits(index)
+    require_limits(index, DEFAULT_MODEL)
     limit(monkeypatch, RLIMIT_NOFILE=OPEN_FILES + 9)
     with pytest.raises(BuildError, match=r"needs 64 files open at once, and this process has 10 open and may have 73"):
-        require_limits(index)
+        require_limits(index, DEFAULT_MODEL)
 
 
 # At 300 MB the libraries crash when they are imported.

@@ -18,7 +18,7 @@ _LOOPBACK = re.compile(r"127\.|::1$|::ffff:127\.")
 
 
 def run(count: int, seed: int, work: Path, encoders: Path) -> Findings:
-    """Trace a first build, which exports the model, a rebuild, a question, a lookup, and a server that is asked."""
+    """Trace a first build, which copies the model, a rebuild, a question, a lookup, and a server that is asked."""
     findings = Findings("Connections outward, by strace")
     if not shutil.which("strace"):
         findings.counts["strace"] = "is not installed: nothing was traced"

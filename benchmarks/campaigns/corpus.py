@@ -163,7 +163,7 @@ def text_of(sentences: tuple[str, ...]) -> str:
 
 
 def export_model(work: Path) -> Path:
-    """Build a small index, which exports the model; return the folder of the exported model."""
+    """Build a small index, into which the model is copied; return the folder of the exported model."""
     documents, index = work / "exporting", work / "exported"
     if not (index / "encoders").is_dir():
         documents.mkdir(parents=True, exist_ok=True)

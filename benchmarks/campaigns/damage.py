@@ -8,6 +8,7 @@ import json
 import random
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ HELPFUL = re.compile(r"(?i)`sourceline|run `|restore|backup|back it up|remove|ch
 TRACEBACK = "Traceback (most recent call last)"
 QUESTION = "What did the council decide?"
 BUILDS = 4
+DEATH_SECONDS = 10  # how long the system may take to end a process that read what is no longer there (SIGBUS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,19 @@ class Original:
     answers: dict[str, Any] = field(default_factory=dict)  # the passages of the answer from each of them
 
 
-def run(count: int, seed: int, work: Path, encoders: Path) -> Findings:
-    """Damage each file in each way, with so many places at which a bit is flipped."""
-    findings = Findings(f"each file damaged in 5 ways, {count} flipped bits each, seed {seed}")
+def run(count: int, seed: int, work: Path, encoders: Path, part: tuple[int, int] = (1, 1)) -> Findings:
+    """Damage each file in each way, with so many places at which a bit is flipped; or do one of so many parts of it."""
+    findings = Findings(
+        f"each file damaged in 5 ways, {count} flipped bits each, seed {seed}, part {part[0]}/{part[1]}"
+    )
     source = random.Random(seed)
     with commands() as runs:
         original = build(work / "one", source, encoders, runs)
         other = build(work / "other", source, encoders, runs)
         damages = list(all_damages(original.index, other.index, count, source))
-        source.shuffle(damages)  # so that a run that is stopped early has tried files of all kinds
+        # So that a run that is stopped early has tried files of all kinds. The order depends on their number alone.
+        random.Random(seed).shuffle(damages)
+        damages = damages[part[0] - 1 :: part[1]]
         findings.counts["files"] = len({damage.file for damage in damages})
         for number, damage in enumerate(damages, 1):
             for when, check in (("at open", at_open), ("while serving", while_serving)):
@@ -130,7 +136,9 @@ def copy(index: Path, target: Path) -> None:
 
 def all_damages(index: Path, other: Path, flips: int, source: random.Random) -> Iterator[Damage]:
     """Yield every way to damage every file of an index; ``other`` is another index, of which files are swapped in."""
-    for path in sorted(path for path in index.rglob("*") if path.is_file()):
+    # By suffix, so that another run has them in the same order: tantivy's files have names at random.
+    files = (path for path in index.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda path: (path.parent, path.suffix, path.name)):
         file, content = str(path.relative_to(index)), path.read_bytes()
         yield Damage(file, "removed", None)
         if not content:
@@ -157,7 +165,7 @@ def counterpart(path: Path, index: Path, other: Path) -> Path | None:
     if twin.is_file():
         return twin
     alike = sorted(twin.parent.glob(f"*{path.suffix}")) if twin.parent.is_dir() and path.suffix else []
-    return alike[0] if alike else None  # tantivy's files have names at random
+    return alike[0] if alike else None
 
 
 def at_open(damage: Damage, index: Path, original: Original, runs: Commands, false: list[str]) -> str:
@@ -237,7 +245,7 @@ def while_serving(damage: Damage, index: Path, original: Original, runs: Command
         if server.get("/v1/index")["rebuild"]["state"] == "failed":
             outcome = "noticed"
     except (OSError, http.client.HTTPException):
-        if server.process.poll() is None:
+        if not has_ended(server):
             raise
         outcome = f"the server ended with {server.process.returncode}, and is started again"
         server = start_server(index.with_name("log"), *options)
@@ -247,6 +255,15 @@ def while_serving(damage: Damage, index: Path, original: Original, runs: Command
     if TRACEBACK in server.log:
         false.append(f"the log has a traceback: {server.log[-300:]}")
     return outcome
+
+
+def has_ended(server: Server) -> bool:
+    """Return whether a server that did not answer ends, in a moment at the latest."""
+    try:
+        server.process.wait(DEATH_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def ask_everything(server: Server, original: Original, false: list[str]) -> bool:

@@ -65,7 +65,7 @@ class Index:
     """An index of documents: answers questions and looks citations up. Safe to use from many threads.
 
     An open index serves one snapshot; ``refresh`` switches to a newer one. A call that has begun is finished with the
-    snapshot that it began with.
+    snapshot that it began with. Each raises SnapshotError if it finds that a file was written to while it was open.
 
     >>> from sourceline import Index
     >>> Index.build("minutes", "index").added
@@ -133,7 +133,7 @@ class Index:
             LedgerError: the record of citations is damaged.
             BuildError: anything else that stopped the build. What was served before is untouched.
         """
-        require_limits(Path(path))
+        require_limits(Path(path), model)
         from sourceline.indexing.builder import build  # a server that answers does not import the builder
 
         return build(
@@ -182,8 +182,9 @@ class Index:
             ModelError: its encoder or the reranker cannot be opened.
             ValueError: an argument is out of range.
         """
-        if connections < 1 or not 0 <= threshold <= 1:
-            raise ValueError("connections must be at least 1, and threshold between 0 and 1")
+        if connections < 1:
+            raise ValueError("connections must be at least 1")
+        _require_share(threshold)
         index = cls(
             Path(path),
             model,
@@ -295,15 +296,15 @@ class Index:
         return list_documents(Path(documents), max_document_bytes, follow_links)
 
     @staticmethod
-    def locate_model(name: str) -> Path:
-        """Return the folder of a model's files, verified.
+    def locate_model(name: str, backend: Backend = Backend.ONNX) -> Path:
+        """Return the folder of the files that a backend runs a model from, verified.
 
         Raises:
             ModelError: there is no such model, or it is not the one expected.
         """
-        from sourceline.encoders.hub import find_model
+        from sourceline.encoders.load import locate_model
 
-        return find_model(name).folder
+        return locate_model(name, Backend(backend))
 
     @staticmethod
     def check_reranker(name: str) -> None:
@@ -338,6 +339,7 @@ class Index:
         speakers: str | Sequence[str] = (),
         after: date | None = None,
         before: date | None = None,
+        threshold: float | None = None,
     ) -> Answer:
         """Return the up to ``k`` passages that answer a question best.
 
@@ -351,14 +353,16 @@ class Index:
             speakers: a name, without regard to case, or several; if given, only what they say is searched.
             after: if given, only documents of this day or later are searched.
             before: if given, only documents of an earlier day are searched.
+            threshold: the least confidence with which the question counts as answered; None is that of ``open``.
 
         Raises:
             QuestionError: the question is empty, too long, or no text.
             ModelError: the encoder or the reranker cannot be opened.
-            ValueError: there is no such mode.
+            ValueError: there is no such mode, or ``threshold`` is out of range.
         """
         filters = Filters(_several(documents), _several(speakers), after, before)
-        return self._searcher(self._require_open()).ask(question, k, filters, Mode(mode))
+        _require_share(threshold)
+        return self._searcher(self._require_open()).ask(question, k, filters, Mode(mode), threshold)
 
     def ask_many(
         self,
@@ -370,18 +374,20 @@ class Index:
         speakers: str | Sequence[str] = (),
         after: date | None = None,
         before: date | None = None,
+        threshold: float | None = None,
     ) -> Iterator[Answer]:
         """Yield the answer of each question as ``ask`` gives it, all from one snapshot.
 
         Raises:
             QuestionError: the next question is empty, too long, or no text.
             ModelError: the encoder or the reranker cannot be opened.
-            ValueError: there is no such mode.
+            ValueError: there is no such mode, or ``threshold`` is out of range.
         """
         searcher, mode = self._searcher(self._require_open()), Mode(mode)
         filters = Filters(_several(documents), _several(speakers), after, before)
+        _require_share(threshold)
         for question in questions:
-            yield searcher.ask(question, k, filters, mode)
+            yield searcher.ask(question, k, filters, mode, threshold)
 
     def verify(self, text: str, limit: int | None = None) -> Verification:
         """Check quotations: whether the documents say so, and where.
@@ -626,6 +632,11 @@ class _View:
                 self._comparison = FolderComparison(documents or record.folder, record)
             self._record_read = True
         return self._comparison
+
+
+def _require_share(threshold: float | None) -> None:
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError("threshold must be between 0 and 1")
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from sourceline import __version__
 from sourceline.api import Index
 from sourceline.errors import CorpusError, SourcelineError
 from sourceline.text import counted
-from sourceline.types import DEFAULT_RERANKER, MAX_DOCUMENT_BYTES, NO_RERANKER, Backend, Finding
+from sourceline.types import DEFAULT_MODEL, DEFAULT_RERANKER, MAX_DOCUMENT_BYTES, NO_RERANKER, Backend, Finding
 
 _PACKAGES = ("faiss-cpu", "onnxruntime", "tantivy", "tokenizers", "sentence-transformers", "torch")
 
@@ -31,7 +31,7 @@ def examine(
     """
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield Finding("installation", True, f"sourceline {__version__}, Python {platform.python_version()}, {packages}")
-    yield _check("model", lambda: _find_model(model))
+    yield _check("model", lambda: _find_model(model, backend))
     yield _check("reranker", lambda: _try_reranker(reranker))
     yield from _check_documents(documents, max_document_bytes, follow_links)
     try:
@@ -58,10 +58,10 @@ def _version(package: str) -> str:
         return "(not installed)"
 
 
-def _find_model(model: str) -> str:
-    if find_spec("sentence_transformers") is None:
-        return "not installed, and needed only to build an index: pip install 'sourceline[models]'"
-    return f"{model} in {Index.locate_model(model)}"
+def _find_model(model: str, backend: Backend) -> str:
+    if (model, backend) != (DEFAULT_MODEL, Backend.ONNX) and find_spec("sentence_transformers") is None:
+        return f"{model} was not looked for: to build an index with it ({backend}), pip install 'sourceline[models]'"
+    return f"{model} in {Index.locate_model(model, backend)}"
 
 
 def _try_reranker(reranker: str) -> str:

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import re
+import resource
 import shutil
 import sqlite3
 import stat
@@ -150,12 +151,21 @@ def sync_tree(folder: Path) -> None:
         sync(Path(parent))
 
 
+def replace_folder(folder: Path, target: Path) -> None:
+    """Flush a folder to the disk and put it in the place of ``target``, which is on the same file system."""
+    sync_tree(folder)
+    shutil.rmtree(target, ignore_errors=True)
+    folder.rename(target)
+    sync(target.parent)
+
+
 def replace(path: Path, text: str) -> None:
     """Write a small file so that a crash leaves the old or the new text, whole. For one writer at a time."""
     # Always the same name, so that what a crash leaves behind is overwritten.
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        temporary.unlink(missing_ok=True)  # if it is a pipe, opening it would wait for a reader
+        with temporary.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -206,11 +216,14 @@ def _number_of(error: BaseException, folder: Path) -> int | None:
     text = str(error)
     if number := next((number for words, number in _TOLD.items() if words in text), None):
         return number
-    if code := _TOLD_BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF):
-        return code
-    if _CUT_SHORT.search(text) and shutil.disk_usage(folder).free < _NEARLY_FULL:
+    code = _TOLD_BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    cut_short = _CUT_SHORT.search(text)
+    # Of a file that may not grow any more, SQLite says what it says of a disk that fails.
+    if (cut_short or code == errno.EIO) and resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        return errno.EFBIG
+    if cut_short and shutil.disk_usage(folder).free < _NEARLY_FULL:
         return errno.ENOSPC
-    return None
+    return code
 
 
 def _megabytes(size: int) -> str:

@@ -14,6 +14,7 @@
     ├── BuildError                the build could not finish; what was served before is untouched
     │   └── BuildRunningError     another build holds the lock
     ├── WorkerError               the server's processes do not stay alive
+    ├── ServerError               a server does not answer a client, or refuses what it asks
     ├── BackupError               a backup that cannot be written, read or restored
     ├── LedgerError               the record of citations cannot be read or written
     ├── QuestionError             a question that cannot be asked, or a text that cannot be checked
@@ -72,6 +73,24 @@ class BuildRunningError(BuildError):
 
 class WorkerError(SourcelineError):
     """The server's processes do not stay alive."""
+
+
+class ServerError(SourcelineError):
+    """A server does not answer a client, or refuses what it asks.
+
+    ``status`` is that of the HTTP answer, None if there was none. ``fields`` are the fields of the request at fault,
+    each with what is wrong with it. ``retry_after`` is in how many seconds it may be asked again, if it says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        fields: tuple[tuple[str, str], ...] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.fields, self.retry_after = status, fields, retry_after
 
 
 class BackupError(SourcelineError):

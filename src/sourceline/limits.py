@@ -10,23 +10,27 @@ from contextlib import suppress
 from pathlib import Path
 
 from sourceline.errors import BuildError
+from sourceline.types import DEFAULT_MODEL
 
-# Measured for a build of any size, and for the export of the default model; both with room to spare. Address space, of
-# which most is never touched: a thread gets 8 MB of stack and an arena of 64 MB.
+# Measured for a build of any size, and for one that exports a model of the default one's size; both with room to spare.
+# Address space, of which most is never touched: a thread gets 8 MB of stack and an arena of 64 MB.
 BUILD_BYTES, EXPORT_BYTES, CORE_BYTES = 1_500_000_000, 3_200_000_000, 150_000_000
 OPEN_FILES = 64
 
 
-def require_limits(index: Path) -> None:
+def require_limits(index: Path, model: str) -> None:
     """Refuse to build under limits of memory (``ulimit -v`` and ``-d``) or of open files (``-n``) that are too low.
 
     Args:
-        index: the folder of the index; without an exported model in it, that is to be made, which takes most memory.
+        index: the folder of the index.
+        model: the name of the model; one that does not come with Sourceline and was not exported into the index yet is
+            to be exported, which takes most memory.
 
     Raises:
         BuildError: they are.
     """
-    cores, exported = os.cpu_count() or 1, any(index.glob("encoders/*/encoder.json"))
+    cores = os.cpu_count() or 1
+    exported = model == DEFAULT_MODEL or any(index.glob("encoders/*/encoder.json"))
     needed = (BUILD_BYTES if exported else EXPORT_BYTES) + cores * CORE_BYTES
     for kind, flag in ((resource.RLIMIT_AS, "v"), (resource.RLIMIT_DATA, "d")):
         limit, _ = resource.getrlimit(kind)

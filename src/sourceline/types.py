@@ -549,6 +549,16 @@ class BuildReport:
     warnings: tuple[str, ...] = ()
 
 
+class RebuildState(StrEnum):
+    """Where the last rebuild that was started over HTTP stands. `queued`: it will follow the one that is running."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    QUEUED = "queued"
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """What a backup holds: a ``snapshot`` with all it needs, in so many ``files`` and ``bytes``.

@@ -11,6 +11,7 @@ from sourceline.api import Index
 
 SHOW = "import sys; from sourceline.__main__ import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
 SERVING = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
+ASSISTING = {"mcp", "mcp_types"}  # a second of imports
 BUILDING = {"sourceline.indexing.builder", "markdown_it", "filelock", "rich.progress"}
 MEASURING = {"sourceline.evaluation", "sourceline.doctor", "torch", "transformers", "onnx", "huggingface_hub"}
 ENCODING = {"onnxruntime", "sourceline.encoders.onnx"}
@@ -50,7 +51,7 @@ def test_help_needs_neither_the_index_nor_the_model() -> None:
 def test_to_ask_nothing_is_imported_that_serves_builds_or_measures(seed_index: Path, shown_as: list[str]) -> None:
     modules = imported("ask", "Who met Pezeshkian?", "--index", str(seed_index), *shown_as)
     assert modules >= ENCODING
-    assert not modules & (SERVING | BUILDING | MEASURING)
+    assert not modules & (SERVING | ASSISTING | BUILDING | MEASURING)
 
 
 @pytest.mark.parametrize("shown_as", [[], ["--json"]])
@@ -71,4 +72,12 @@ def test_to_build_nothing_is_imported_that_serves_or_measures(documents: Path, i
 def test_to_serve_nothing_is_imported_that_shows_builds_or_measures(seed_index: Path) -> None:
     modules = imported(str(seed_index), show=SERVE)
     assert modules >= SERVING | ENCODING
-    assert not modules & (SHOWING | BUILDING - {"filelock"} | MEASURING)  # which says whether a build runs
+    assert not modules & (ASSISTING | SHOWING | BUILDING - {"filelock"} | MEASURING)  # which says whether a build runs
+
+
+def test_to_serve_an_assistant_no_http_api_is_imported(seed_index: Path) -> None:
+    command = [sys.executable, "-c", SHOW, "mcp", "--index", str(seed_index)]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    modules = set(ended.stderr.split())
+    assert modules >= ASSISTING | ENCODING
+    assert not modules & ({"fastapi", "prometheus_client"} | BUILDING - {"filelock"} | MEASURING)

@@ -9,7 +9,7 @@ from sourceline.encoders.base import Encoder, Reranker
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.reranker import CrossEncoderReranker, OnnxReranker
 from sourceline.encoders.sentence_transformer import SentenceTransformerEncoder
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, Backend
 from tests.support.cross_encoders import write_cross_encoder
 
 
@@ -22,7 +22,7 @@ def onnx_encoder(encoder: Encoder) -> Encoder:
 @pytest.fixture(scope="session")
 def torch_encoder() -> SentenceTransformerEncoder:
     """The default model as sentence-transformers runs it."""
-    return SentenceTransformerEncoder(find_model(DEFAULT_MODEL))
+    return SentenceTransformerEncoder(find_model(DEFAULT_MODEL, Backend.TORCH))
 
 
 @pytest.fixture(scope="session", params=["onnx_encoder", "torch_encoder"])

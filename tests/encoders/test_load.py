@@ -33,7 +33,7 @@ def test_a_model_is_exported_only_once(exported: Path, caplog: pytest.LogCapture
 
 
 def test_a_model_that_was_exported_under_another_name_goes_by_the_name_it_is_opened_by(exported: Path) -> None:
-    folder = str(find_model(DEFAULT_MODEL).folder)
+    folder = str(find_model(DEFAULT_MODEL, Backend.TORCH).folder)
     encoder = prepare_encoder(Backend.ONNX, find_model(folder), exported)
     assert isinstance(encoder, OnnxEncoder)
     assert (encoder.model, encoder.card.model) == (folder, DEFAULT_MODEL)

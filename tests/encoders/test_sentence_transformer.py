@@ -6,11 +6,11 @@ import pytest
 from sourceline.encoders.hub import Model, find_model
 from sourceline.encoders.sentence_transformer import SentenceTransformerEncoder, load_model
 from sourceline.errors import ModelError
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, Backend
 
 
 def test_a_model_is_loaded_with_a_tokenizer_that_does_not_truncate() -> None:
-    _, tokenizer, max_tokens = load_model(find_model(DEFAULT_MODEL).folder)
+    _, tokenizer, max_tokens = load_model(find_model(DEFAULT_MODEL, Backend.TORCH).folder)
     assert max_tokens == 254
     assert len(tokenizer.encode("yes " * 1_000).ids) == 1_002
     assert tokenizer.truncation is None

@@ -4,11 +4,13 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sourceline.errors import SnapshotError
 from sourceline.index.bm25 import COMMON_WORDS_ABOVE, FOLDER, MAX_DOCUMENTS, BM25Index, BM25Writer
 from sourceline.index.passage_store import SearchableText
 from sourceline.index.row_filter import RowFilter
@@ -208,7 +210,7 @@ def test_no_lock_is_left_in_the_folder_that_was_written(tmp_path: Path) -> None:
 def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
 
-    with pytest.raises(ValueError, match="FileDoesNotExist"):
+    with pytest.raises(SnapshotError, match="FileDoesNotExist"):
         BM25Index(tmp_path)
 
 
@@ -342,3 +344,59 @@ def test_rows_with_every_word_are_found_and_no_others(index: BM25Index) -> None:
     assert index.search_all("council closed", 10) == []
     assert index.search_all("the council", 1) == [0]
     assert index.search_all("…", 10) == []
+
+
+def overwrite(folder: Path, suffix: str, byte: bytes, start: int = 0) -> None:
+    """Write over what the file with this suffix holds, in its place, so that it is seen by what has the file open."""
+    (file,) = (folder / FOLDER).glob(f"*{suffix}")
+    content = range(file.read_bytes().index(b'{"version"'))[start:]  # behind it stands tantivy's footer
+    with file.open("r+b") as opened:
+        opened.seek(content.start)
+        opened.write(byte * len(content))
+
+
+PANICS, ERROR = ("mid > len", "assertion failed: start <= orig_range.end"), "Unsupported dictionary type"
+
+
+@pytest.mark.parametrize(("suffix", "byte", "told"), [(".idx", b"\xff", PANICS[0]), (".term", b"\0", ERROR)])
+def test_a_file_that_is_overwritten_under_an_open_index_is_an_error(
+    tmp_path: Path, suffix: str, byte: bytes, told: str
+) -> None:
+    index = write_and_open(tmp_path, SENTENCES * 50)
+    overwrite(tmp_path, suffix, byte)
+    for search in (lambda: rows(index, "council budget"), lambda: index.scores("council", [1])):
+        with pytest.raises(SnapshotError, match=rf"cannot be read \(.*{told}.*\): run `sourceline rebuild-index`$"):
+            search()
+
+
+def test_a_file_that_is_overwritten_before_it_is_opened_is_an_error(tmp_path: Path) -> None:
+    write_and_open(tmp_path, SENTENCES)
+    overwrite(tmp_path, ".pos", b"\xff", -4)
+    with pytest.raises(SnapshotError, match=rf"\({PANICS[1]}\): run `sourceline rebuild-index`$"):
+        BM25Index(tmp_path)
+
+
+def test_a_row_that_there_is_not_is_an_error(tmp_path: Path) -> None:
+    index = write_and_open(tmp_path, SENTENCES)
+    (file,) = (tmp_path / FOLDER).glob("*.fast")
+    whole = file.read_bytes()
+    for position in range(whole.index(b'{"version"')):  # somewhere in it are the numbers of the rows
+        with file.open("r+b") as opened:
+            opened.write(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        with suppress(SnapshotError):
+            assert max(rows(index, "council budget")) < len(SENTENCES)
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_nothing_else_that_ends_a_search_is_taken_for_damage(
+    index: BM25Index, monkeypatch: pytest.MonkeyPatch, ending: type[BaseException]
+) -> None:
+    class Interrupted:
+        num_docs = len(SENTENCES)
+
+        def search(self, *_: object, **__: object) -> None:
+            raise ending
+
+    monkeypatch.setattr(index, "_searcher", Interrupted())
+    with pytest.raises(ending):
+        rows(index, "council")

@@ -1,6 +1,7 @@
 """Damage of any file of an index: of a snapshot, of CURRENT, and beside them of the exported model and the ledger."""
 
 import logging
+import os
 import resource
 import shutil
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from sourceline.errors import (
 from sourceline.ids import citation_id
 from sourceline.index.snapshot import (
     CURRENT,
+    DAMAGED,
     HEAD,
     MANIFEST,
     SNAPSHOTS,
@@ -237,6 +239,62 @@ def test_if_current_holds_bytes_that_are_no_text_the_newest_snapshot_is_served(b
     (built / CURRENT).write_bytes(b"\xff\xfe\x00\xd8")
 
     assert current_texts(built) == SECOND
+
+
+def become_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def become_a_full_folder(path: Path) -> None:
+    path.unlink()
+    (path / "of").mkdir(parents=True)
+
+
+def become_a_loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+def become_a_link_to_a_folder(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.parent)
+
+
+@pytest.mark.parametrize(
+    "become", [become_a_pipe, become_a_full_folder, become_a_loop, become_a_link_to_a_folder], ids=lambda f: f.__name__
+)
+def test_if_current_is_no_file_the_newest_snapshot_is_served_and_a_build_mends_it(
+    built: Path, documents: Path, rebuild: Rebuild, become: Callable[[Path], None]
+) -> None:
+    become(built / CURRENT)
+    os.mkfifo(built / f".{CURRENT}.new")  # where it is written
+
+    assert Index.exists(built)
+    assert current_texts(built) == SECOND
+    with pytest.raises(DamagedError, match=f"CURRENT names no snapshot: {RUN_REBUILD}"):
+        open_current(built, fallback=False)
+
+    put(documents, FIRST)
+    assert rebuild(documents, built).changed == ("a.txt",)
+    assert (built / CURRENT).read_text() == snapshot_names(built)[-1] + "\n"
+    assert current_texts(built) == FIRST
+    set_aside = {f"{CURRENT}{DAMAGED}"} if become is become_a_full_folder else set()
+    assert leftovers(built) == set_aside
+    assert [path.name for name in set_aside for path in (built / name).iterdir()] == ["of"] * len(set_aside)
+
+
+def test_a_restore_replaces_what_is_no_file(built: Path, tmp_path: Path) -> None:
+    Index.backup(built, tmp_path / "backup.tar")
+    become_a_full_folder(built / LEDGER)
+    become_a_pipe(built / CURRENT)
+    with pytest.raises(LedgerError, match=r"cannot be read: Is a directory: restore a backup"):
+        cite(built, CHANGED)
+
+    Index.restore(tmp_path / "backup.tar", built, replace=True)
+    assert cite(built, CHANGED).status == "changed"
+    assert current_texts(built) == SECOND
+    assert (built / f"{LEDGER}{DAMAGED}" / "of").is_dir()
 
 
 def test_without_current_the_newest_whole_snapshot_is_served_and_a_build_that_fails_removes_none(

@@ -16,4 +16,4 @@ def quick_builds(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     model = find_model(DEFAULT_MODEL)
     monkeypatch.setattr(encoder, "_encode", cache(encoder._encode))
     monkeypatch.setattr(builder, "prepare_encoder", lambda *_: encoder)
-    monkeypatch.setattr(builder, "find_model", lambda _: model)
+    monkeypatch.setattr(builder, "find_model", lambda *_: model)

@@ -27,7 +27,7 @@ from sourceline.indexing.builder import build, empty_chunk, encode_chunk
 from sourceline.indexing.config import IndexConfig
 from sourceline.ingest.chunking import Chunk, ChunkedDocument, chunk_document
 from sourceline.ingest.loader import DocumentReader
-from sourceline.types import DEFAULT_MODEL, BuildProgress, BuildReport, Document
+from sourceline.types import DEFAULT_MODEL, Backend, BuildProgress, BuildReport, Document
 from tests.conftest import Rebuild
 from tests.support.files import docx_of, page_of, paragraph, pdf_of
 from tests.support.hostile import entity_bomb
@@ -318,7 +318,7 @@ def test_a_model_under_another_name_encodes_nothing_anew_and_makes_an_index_of_t
 ) -> None:
     put(documents, {"a.txt": TRAMS})
     rebuild(documents, index)
-    mine = str(shutil.copytree(find_model(DEFAULT_MODEL).folder, tmp_path / "mine"))
+    mine = str(shutil.copytree(find_model(DEFAULT_MODEL, Backend.TORCH).folder, tmp_path / "mine"))
 
     report = build(documents, index, mine)
 

@@ -1,21 +1,28 @@
+import errno
 import gc
 import logging
 import os
 import weakref
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from httpx2 import Response
 
 from sourceline.api import Index
 from sourceline.config import Settings, load_settings
 from sourceline.errors import MismatchError, ModelError, NoSnapshotError
 from sourceline.ids import citation_id
-from sourceline.index.snapshot import SNAPSHOTS
+from sourceline.index import snapshot
+from sourceline.index.snapshot import DAMAGED, SNAPSHOTS
+from sourceline.server import live_index as live_index_module
 from sourceline.server.app import create_app
 from sourceline.server.live_index import LiveIndex
 from sourceline.types import Backend, CitationStatus
 from tests.conftest import Rebuild
-from tests.support.api import client_of, serve, wait_until
+from tests.support.api import assert_problem, client_of, serve, wait_until
+from tests.support.index_folder import snapshot_names
 from tests.support.reading import read_with, score_for
 
 
@@ -122,6 +129,44 @@ def test_a_damaged_snapshot_does_not_replace_the_one_that_is_served(bridge: Sett
     assert first_text(live_index.index) == "The bridge opens on Monday."
 
 
+@pytest.mark.parametrize("name", ["bm25/*.idx", "passages.sqlite"])
+def test_a_snapshot_that_is_overwritten_while_it_is_served_is_told_and_the_one_before_is_served(
+    bridge: Settings, rebuild: Rebuild, name: str
+) -> None:
+    before = snapshot_names(bridge.index)[0]
+    (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n" + "The road is wide.\n" * 200)
+    rebuild(bridge.documents, bridge.index)
+    with serve(bridge.documents, bridge.index) as client:
+
+        def ask() -> Response:
+            return client.get("/v1/ask", params={"question": "When does the bridge open?"})
+
+        assert ask().json()["passages"][0]["text"] == "The bridge opens on Sunday."
+        (file,) = (bridge.index / SNAPSHOTS / snapshot_names(bridge.index)[1]).glob(name)
+        with file.open("r+b") as opened:
+            opened.write(b"\xff" * (file.stat().st_size - 200))  # tantivy's footer stays
+        problem = assert_problem(ask(), 503)
+        assert "cannot be read" in problem["detail"]
+        assert problem["detail"].endswith("run `sourceline rebuild-index`")
+        wait_until(lambda: client.get("/v1/index").json()["snapshot"]["id"] == before)
+        assert ask().json()["passages"][0]["text"] == "The bridge opens on Monday."
+    assert [name.endswith(DAMAGED) for name in snapshot_names(bridge.index)] == [False, True]
+
+
+def test_what_could_not_be_read_is_verified_again_only_after_a_while(
+    bridge: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_index_module, "POLL_SECONDS", 0.01)
+    live_index, reopened = LiveIndex(bridge), list[bool]()
+    monkeypatch.setattr(live_index, "refresh", lambda reopen: reopened.append(reopen))
+    live_index.start()
+    for already in (0, 2, 4):
+        live_index.suspect()
+        wait_until(partial(lambda count: len(reopened) > count, already))
+    live_index.stop()
+    assert reopened.count(True) == 1
+
+
 def test_a_snapshot_that_cannot_be_served_is_logged_and_tried_again_after_a_while(
     bridge: Settings, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -129,16 +174,13 @@ def test_a_snapshot_that_cannot_be_served_is_logged_and_tried_again_after_a_whil
     served = live_index.index.snapshot.id
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
     published = rebuild(bridge.documents, bridge.index).snapshot
-    current = bridge.index / "CURRENT"
-    current.unlink()
-    current.mkdir()
-    for _ in range(3):
-        live_index.refresh()
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshot, "read_text", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+        for _ in range(3):
+            live_index.refresh()
     (message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert message.startswith(f"still serving snapshot {served}: ")
+    assert message == f"still serving snapshot {served}: cannot read {bridge.index / 'CURRENT'}: Input/output error"
     assert first_text(live_index.index) == "The bridge opens on Monday."
-    current.rmdir()
-    current.write_text(f"{published}\n")
     live_index.refresh()
     assert live_index.index.snapshot.id == served
     monkeypatch.setattr(live_index, "_retry_at", 0.0)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from fastapi import FastAPI
@@ -21,7 +21,9 @@ from fastapi.testclient import TestClient
 
 from sourceline.api import Index
 from sourceline.config import load_settings
+from sourceline.errors import UnknownDocumentError
 from sourceline.search.searcher import Searcher
+from sourceline.server import routes
 from sourceline.server.app import create_app
 from sourceline.server.live_index import LiveIndex
 from sourceline.types import NO_RERANKER
@@ -366,6 +368,31 @@ def test_over_capacity_no_body_is_waited_for(blocked: Blocked) -> None:
             connection.sendall(b"POST /v1/ask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n{")
             assert connection.recv(12) == b"HTTP/1.1 503"
         blocked.let_go.set()
+
+
+def test_what_waits_too_long_for_a_thread_is_refused_and_the_next_one_is_answered(
+    corpus: Path, corpus_index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "WAIT_SECONDS", 0.2)
+    entered, let_go = threading.Semaphore(0), threading.Event()
+
+    def wait(*_: object) -> NoReturn:
+        entered.release()
+        let_go.wait()
+        raise UnknownDocumentError("it took long")
+
+    with serve(corpus, corpus_index) as client, ThreadPoolExecutor(4) as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(Index, "document", wait)
+            slow = pool.submit(client.get, "/v1/documents/a.txt")
+            entered.acquire()
+            for refused in pool.map(client.get, ["/v1/documents/a.txt", "/v1/documents", "/v1/documents/b.txt"]):
+                assert_problem(refused, 503)
+                assert refused.headers["retry-after"] == "1"
+            assert client.get("/v1/index").status_code == 200
+            let_go.set()
+            assert_problem(slow.result(), 404)
+        assert client.get("/v1/documents").status_code == 200
 
 
 @pytest.mark.enable_socket

@@ -29,6 +29,7 @@ from sourceline.types import (
     Location,
     Passage,
     PassageInContext,
+    RebuildState,
     Scores,
     Span,
     Verdict,
@@ -201,7 +202,7 @@ def test_documents() -> None:
 
 def test_the_report_of_a_rebuild() -> None:
     report = BuildReport("s1", ("ä.txt",), (), ("c",), (), {"b.txt": "empty"}, {"d.pdf": "unknown"}, 3, 2, 1, 0.5)
-    status = sent(RebuildStatus(state=models.RebuildState.SUCCEEDED, report=report))
+    status = sent(RebuildStatus(state=RebuildState.SUCCEEDED, report=report))
     assert status == {
         "state": "succeeded",
         "report": {

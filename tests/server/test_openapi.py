@@ -20,6 +20,7 @@ ROUTES = [
     ("POST", "/v1/ask"),
     ("GET", "/v1/ask"),
     ("POST", "/v1/ask/batch"),
+    ("POST", "/retrieval"),
     ("POST", "/v1/citations/lookup"),
     ("GET", "/v1/citations/{citation}"),
     ("POST", "/v1/verify"),
@@ -59,6 +60,7 @@ NOT_FITTING = [
     ("POST", "/v1/ask", GenerationMode.NEGATIVE),
     ("GET", "/v1/ask", GenerationMode.NEGATIVE),
     ("POST", "/v1/ask/batch", GenerationMode.NEGATIVE),
+    ("POST", "/retrieval", GenerationMode.NEGATIVE),
     ("POST", "/v1/citations/lookup", GenerationMode.NEGATIVE),
     ("POST", "/v1/verify", GenerationMode.NEGATIVE),
 ]

@@ -1,11 +1,12 @@
 """What happens below the app: slow clients, and bytes that are no request."""
 
+import asyncio
 import functools
 import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NoReturn
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sourceline.server import protocol
@@ -43,6 +44,20 @@ async def answer_at_once(request: Request) -> Response:
     return Response(status_code=421)  # whatever its body is
 
 
+def wait_three_seconds(request: Request) -> Response:
+    time.sleep(3)
+    return Response(b"answered")
+
+
+async def begin_an_answer(request: Request) -> Response:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"begun"
+        await asyncio.sleep(3)
+        yield b"ended"
+
+    return StreamingResponse(parts())
+
+
 def answer_at_length(request: Request) -> Response:
     return Response(LARGE)
 
@@ -50,6 +65,8 @@ def answer_at_length(request: Request) -> Response:
 ROUTES = [
     Route("/", echo, methods=["GET", "POST", "PUT"]),
     Route("/wait", wait_a_second),
+    Route("/wait-longer", wait_three_seconds),
+    Route("/begin", begin_an_answer),
     Route("/at-once", answer_at_once, methods=["POST"]),
     Route("/large", answer_at_length),
 ]
@@ -333,6 +350,24 @@ def test_what_was_sent_before_the_server_stops_is_answered(monkeypatch: pytest.M
             assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
             assert answer.endswith(b"answered")
         assert silent.recv(1) == b""
+
+
+def test_what_takes_too_long_when_the_server_stops_is_refused(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(protocol, "STOP_SECONDS", 1)
+    monkeypatch.setattr(protocol, "DROP_SECONDS", 30)
+    with ExitStack() as stack:
+        with listening(Starlette(routes=ROUTES)) as address:
+            late, begun = (stack.enter_context(socket.create_connection(address)) for _ in range(2))
+            late.sendall(GET.replace(b"/ ", b"/wait-longer ", 1))
+            begun.sendall(GET.replace(b"/ ", b"/begin ", 1))
+            assert begun.recv(65536).endswith(b"begun\r\n")
+        answer, rest = (b"".join(iter(functools.partial(each.recv, 65536), b"")) for each in (late, begun))
+    assert_refused(answer, 503)
+    assert b"retry-after: 1\r\n" in answer.lower()
+    assert rest == b""
+    assert caplog.records == []
 
 
 def send_later(idle: socket.socket, half: socket.socket) -> None:

@@ -9,9 +9,9 @@ import pytest
 from sourceline import durable
 from sourceline.config import load_settings
 from sourceline.errors import BuildError, BuildRunningError
-from sourceline.server.models import RebuildState, RebuildStatus
+from sourceline.server.models import RebuildStatus
 from sourceline.server.rebuilds import STATUS_FILE, Rebuilds, StatusFile
-from sourceline.types import BuildProgress, BuildReport
+from sourceline.types import BuildProgress, BuildReport, RebuildState
 
 STARTED = datetime(2026, 11, 24, 4, 5, 6, 789, tzinfo=UTC)
 RUNNING = RebuildStatus(state=RebuildState.RUNNING, started=STARTED, progress=BuildProgress(1, 2))

@@ -1,5 +1,6 @@
 """A server in a process of its own, as people start it."""
 
+import ctypes
 import json
 import signal
 import socket
@@ -10,10 +11,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from sourceline.client import Client
 from sourceline.config import is_loopback, load_settings
 from sourceline.errors import SettingsError
 from sourceline.index.snapshot import current_id
-from sourceline.server.run import run
+from sourceline.server.run import keep_heap_small, run
+from sourceline.types import RebuildState
 from tests.conftest import Rebuild
 from tests.support.api import wait_until
 from tests.support.server import children, exchange, is_alive, running, start
@@ -34,28 +37,45 @@ with TestClient(app, base_url="http://localhost") as client:
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
+# Prints how many blocks are mapped apart, once one of a megabyte was freed and there is another. glibc then takes such
+# blocks from its heap, unless it is told not to.
+MAPPED_APART = """
+import ctypes
+from sourceline.server.run import keep_heap_small
+{}
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+class Mallinfo2(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks".split() + list("abcdef")]
+libc.mallinfo2.restype = Mallinfo2
+libc.free(libc.malloc(1 << 20))
+before = libc.mallinfo2().hblks
+libc.malloc(1 << 20)
+print(libc.mallinfo2().hblks - before)
+"""
+
 
 def test_the_first_start_builds_the_index_and_answers(documents: Path, index: Path) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday. It is made of oak.\n")
     (documents / "\x1b[31mempty.txt").touch()
-    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
-        answer = client.post("/v1/ask", json={"question": "When does the bridge open?"}).json()
-        assert client.get("/readyz").json() == {"status": "ok"}
+    with running(documents, index) as server, Client(server.url) as client:
+        answer = client.ask("When does the bridge open?")
+        assert httpx2.get(f"{server.url}/readyz").json() == {"status": "ok"}
     assert server.lines[:-1] == [
-        f"Building the index of {documents}; the first time also exports the model.",
+        f"Building the index of {documents}.",
         r"skipped \x1b[31mempty.txt: its name has control characters: rename it",
     ]
-    assert answer["passages"][0]["text"] == "The bridge opens on Monday."
-    assert answer["snapshot"] == current_id(index)
+    assert answer.hits[0].passage.text == "The bridge opens on Monday."
+    assert answer.snapshot == current_id(index)
 
 
 def test_the_next_start_serves_what_was_built(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     built = rebuild(documents, index).snapshot
     (documents / "a.txt").unlink()
-    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
+    with running(documents, index) as server, Client(server.url) as client:
         assert len(server.lines) == 1
-        assert client.get("/v1/index").json()["snapshot"]["id"] == built
+        assert client.index().snapshot.id == built
 
 
 def test_bytes_that_no_client_would_send_are_refused(documents: Path, index: Path, rebuild: Rebuild) -> None:
@@ -97,8 +117,8 @@ def test_a_long_body_is_refused_whether_its_length_is_declared_or_not(
 def test_sigterm_ends_the_server(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
-    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
-        assert client.post("/v1/index/rebuild").status_code == 202
+    with running(documents, index) as server, Client(server.url) as client:
+        assert client.rebuild().state is RebuildState.RUNNING
         builders = children(server.process.pid)
         assert len(builders) == 1
         half_a_head = socket.create_connection(server.address)
@@ -205,8 +225,20 @@ def test_no_deep_learning_framework_is_imported_to_serve(documents: Path, index:
     imported = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert {"sourceline", "onnxruntime", "faiss"} <= imported
     assert not imported & {"torch", "sentence_transformers", "transformers", "onnx", "huggingface_hub", "markdown_it"}
-    with running(documents, index) as server, httpx2.Client(base_url=server.url) as client:
-        client.post("/v1/ask", json={"question": "When does the bridge open?"})
+    with running(documents, index) as server, Client(server.url) as client:
+        client.ask("When does the bridge open?")
         mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
     assert "onnxruntime" in mapped
     assert "torch" not in mapped
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="another C library than glibc 2.33")
+@pytest.mark.parametrize(("call", "mapped"), [("", "0"), ("keep_heap_small()", "1")])
+def test_large_blocks_are_kept_out_of_the_heap(call: str, mapped: str) -> None:
+    command = [sys.executable, "-c", MAPPED_APART.format(call)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == mapped
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    keep_heap_small()

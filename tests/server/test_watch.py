@@ -3,27 +3,23 @@
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 
+from sourceline.client import Client
+from sourceline.errors import UnknownDocumentError
 from tests.conftest import Rebuild
 from tests.support.api import wait_until
-from tests.support.server import Running, children, is_alive, running
+from tests.support.server import children, is_alive, running
 
 pytestmark = pytest.mark.enable_socket
 
 
-def text_of(server: Running, document: str) -> str | None:
-    response = httpx2.get(f"{server.url}/v1/documents/{document}", timeout=60)
-    return response.json()["text"] if response.status_code == 200 else None
-
-
-def index_of(server: Running) -> dict[str, Any]:
-    answer = httpx2.get(f"{server.url}/v1/index", timeout=60).json()
-    assert isinstance(answer, dict)
-    return answer
+def text_of(client: Client, document: str) -> str | None:
+    try:
+        return client.document(document).text
+    except UnknownDocumentError:
+        return None
 
 
 def watches(pid: int) -> bool:
@@ -37,11 +33,13 @@ def watches(pid: int) -> bool:
 def test_what_changes_is_served_and_the_rebuild_is_seen(documents: Path, index: Path, rebuild: Rebuild) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
-    with running(documents, index, "--watch", "--reranker", "none") as server:
+    with running(documents, index, "--watch", "--reranker", "none") as server, Client(server.url) as client:
         (documents / "b.txt").write_text("The tower was sold in June.\n")
-        wait_until(lambda: text_of(server, "b.txt") == "The tower was sold in June.\n")
-        wait_until(lambda: index_of(server)["changes"]["total"] == 0)
-        assert index_of(server)["rebuild"]["report"]["added"] == ["b.txt"]
+        wait_until(lambda: text_of(client, "b.txt") == "The tower was sold in June.\n")
+        wait_until(lambda: client.index().change_count == 0)
+        report = client.index().rebuild.report
+        assert report is not None
+        assert report.added == ("b.txt",)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait() == 0
         assert server.process.stderr
@@ -61,7 +59,8 @@ def test_one_worker_watches_and_another_takes_over_when_it_dies(documents: Path,
         os.kill(watcher, signal.SIGKILL)
         wait_until(lambda: len(watching()) == 1 and watching() != [watcher])
         (documents / "b.txt").write_text("The tower was sold in June.\n")
-        wait_until(lambda: text_of(server, "b.txt") == "The tower was sold in June.\n")
+        with Client(server.url) as client:
+            wait_until(lambda: text_of(client, "b.txt") == "The tower was sold in June.\n")
         workers = children(server.process.pid)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait() == 0

@@ -3,6 +3,7 @@
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Rebuild
 from tests.support.api import wait_until
-from tests.support.server import Running, children, is_alive, running
+from tests.support.assistant import call, over_http
+from tests.support.server import Running, children, is_alive, running, start
 
 Answer = TypeVar("Answer")
 
@@ -29,8 +31,6 @@ def server(documents: Path, index: Path, rebuild: Rebuild) -> Iterator[Running]:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
     with running(documents, index, "--workers", "2") as server:
-        wait_until(lambda: len(children(server.process.pid)) == 2)
-        of_each(server, lambda: request(server, "GET", "/readyz"))
         yield server
 
 
@@ -76,12 +76,30 @@ def counts(server: Running) -> list[float]:
     return [samples["sourceline_passages", None], *(samples.get((name, "/v1/ask"), 0) for name in names)]
 
 
+def test_each_worker_answers_an_assistant_whoever_answered_it_before(server: Running) -> None:
+    answers = of_each(server, lambda: call(over_http(server.url), "ask", question="When does the bridge open?"))
+    assert [answer["passages"][0]["text"] for answer in answers] == 2 * ["The bridge opens on Monday."]
+
+
 def test_each_worker_answers_and_all_requests_are_counted_together(server: Running) -> None:
     path = "/v1/ask?question=When+does+the+bridge+open?"
     for answer in of_each(server, lambda: request(server, "GET", path).json()):
         assert answer["passages"][0]["text"] == "The bridge opens on Monday."
     wait_until(lambda: counts(server) == [1, 2, 2])  # a question is counted when its answer is on the way
     assert of_each(server, lambda: counts(server)) == [[1, 2, 2]] * 2
+
+
+def test_the_address_is_told_once_the_workers_answer_so_that_a_signal_resets_nothing(
+    documents: Path, seed_index: Path
+) -> None:
+    with (
+        running(documents, seed_index, "--workers", "2") as server,
+        socket.create_connection(server.address) as connection,
+    ):
+        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        assert server.process.wait() == 0
 
 
 def test_a_worker_that_is_killed_is_replaced(server: Running) -> None:
@@ -156,7 +174,8 @@ def test_a_snapshot_that_is_damaged_under_the_workers_is_set_aside_and_the_one_b
     (documents / "a.txt").write_text("The bridge opens on Sunday.\n")
     newest = rebuild(documents, index).snapshot
     with running(documents, index, "--workers", "2") as server:
-        os.truncate(index / "snapshots" / newest / "tokens.codes", 0)
+        (words,) = (index / "snapshots" / newest / "bm25").glob("*.idx")  # which is mapped into memory
+        os.truncate(words, 0)
 
         def texts() -> set[str]:
             """Ask until nobody dies of it."""
@@ -164,7 +183,7 @@ def test_a_snapshot_that_is_damaged_under_the_workers_is_set_aside_and_the_one_b
                 answers = [ask(server, f"When does the bridge open in {number}?") for number in range(8)]
             except httpx2.TransportError:
                 return set()
-            return {answer["passages"][0]["text"] for answer in answers if answer["snapshot"] == before}
+            return {answer["passages"][0]["text"] for answer in answers if answer.get("snapshot") == before}
 
         wait_until(lambda: texts() == {"The bridge opens on Monday."})
         assert server.process.poll() is None
@@ -182,9 +201,8 @@ def test_nothing_is_left_behind_when_the_process_that_started_the_workers_ends(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with running(documents, seed_index, "--workers", "2") as server:
-        wait_until(lambda: len(children(server.process.pid)) == 2)
-        of_each(server, lambda: request(server, "GET", "/readyz"))
         workers = children(server.process.pid)
+        assert len(workers) == 2
         assert len(list(tmp_path.glob("sourceline-serve-*"))) == 1
         server.process.send_signal(number)
         assert server.process.wait() == (0 if number == signal.SIGHUP else -signal.SIGKILL)
@@ -202,11 +220,12 @@ def test_nothing_is_left_behind_when_the_process_is_killed_while_the_workers_sta
     documents: Path, seed_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with running(documents, seed_index, "--workers", "2") as server:
-        wait_until(lambda: sum(map(ignores_hangups, children(server.process.pid))) == 2)
-        workers = children(server.process.pid)
-        server.process.kill()
-        server.process.wait()
+    process = start(documents, seed_index, "--port", "0", "--workers", "2")
+    wait_until(lambda: sum(map(ignores_hangups, children(process.pid))) == 2)
+    workers = children(process.pid)
+    process.kill()
+    _, said = process.communicate()
+    assert "Sourceline answers" not in said
     wait_until(lambda: not any(map(is_alive, workers)))
     assert not list(tmp_path.glob("sourceline-*"))
 

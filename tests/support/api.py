@@ -65,7 +65,7 @@ def assert_problem(response: Response, status: int, *sent: str) -> dict[str, Any
     assert problem["status"] == status
     assert problem["detail"].strip()
     assert "\n" not in problem["detail"]
-    assert problem.keys() <= {"type", "title", "status", "detail", "errors"}
+    assert problem.keys() <= {"type", "title", "status", "detail", "errors", "error_code", "error_msg"}
     for text in sent:
         assert text not in response.text
     return problem

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from sourceline.encoders.hub import find_model
-from sourceline.types import DEFAULT_MODEL
+from sourceline.types import DEFAULT_MODEL, Backend
 
 
 def write_cross_encoder(folder: Path, labels: int = 1) -> Path:
@@ -13,7 +13,7 @@ def write_cross_encoder(folder: Path, labels: int = 1) -> Path:
     from transformers import BertConfig, BertForSequenceClassification
 
     folder.mkdir()
-    for file in find_model(DEFAULT_MODEL).folder.glob("*token*.json"):
+    for file in find_model(DEFAULT_MODEL, Backend.TORCH).folder.glob("*token*.json"):
         shutil.copy(file, folder)
     torch.manual_seed(0)
     config = BertConfig(

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sourceline.config import load_settings
@@ -12,7 +13,7 @@ from sourceline.server import run
 from sourceline.server.run import keep_running, serve_with_workers
 
 
-def die() -> None:
+def die(_: Connection) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -32,5 +32,5 @@ class QuickEncoder:
 
 def build_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let builds use this model. What they build can be read and cited from, and not asked."""
-    monkeypatch.setattr(builder, "find_model", lambda name: Model(name, Path(), "quick"))
+    monkeypatch.setattr(builder, "find_model", lambda name, _: Model(name, Path(), "quick"))
     monkeypatch.setattr(builder, "prepare_encoder", lambda *_: QuickEncoder())

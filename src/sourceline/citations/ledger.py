@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from sourceline.durable import open_regular, sync
 from sourceline.errors import LedgerError
 from sourceline.ids import form_hash
-from sourceline.index.snapshot import LedgerExtent
+from sourceline.index.snapshot import NOT_DAMAGE, LedgerExtent, make_way
 from sourceline.text import nfc, same_but_typography
 from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext, Time
 
@@ -379,6 +379,7 @@ def settle_restored(index: Path, snapshot: str | None) -> None:
     """
     for path in index.glob(_RESTORED.format("*")):
         if snapshot and path == restored_file(index, snapshot):
+            make_way(index / FILE)
             path.replace(index / FILE)
         else:  # of a restore that was interrupted before it could be seen
             path.unlink()
@@ -566,7 +567,8 @@ def _damaged(path: Path, reason: str) -> str:
 
 
 def _unreadable(path: Path, error: OSError) -> str:
-    return f"the record of citations, {path}, cannot be read: {error.strerror}"
+    told = f"the record of citations, {path}, cannot be read: {error.strerror}"
+    return told if error.errno in NOT_DAMAGE else f"{told}: {RESTORE}"
 
 
 def _line(body: dict[str, Any]) -> bytes:

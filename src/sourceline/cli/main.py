@@ -165,6 +165,16 @@ def serve(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def mcp(context: typer.Context) -> None:
+    """Serve the index to an assistant program, over MCP on standard input and output."""
+    settings: Settings = context.obj()
+    log_to_stderr(settings.log_format)
+    from sourceline.server.mcp.stdio import run
+
+    run(settings)
+
+
 @app.command("rebuild-index")
 def rebuild_index(
     context: typer.Context,
@@ -182,7 +192,7 @@ def rebuild_index(
 def _rebuild(settings: Settings, as_json: bool) -> "BuildReport":
     from sourceline.limits import require_limits
 
-    require_limits(settings.index)  # before libraries are imported that a low limit makes crash
+    require_limits(settings.index, settings.model)  # before libraries are imported that a low limit makes crash
     from sourceline.api import Index
     from sourceline.cli import render
 

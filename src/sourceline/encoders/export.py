@@ -16,7 +16,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import nn
 from transformers import BertModel
 
-from sourceline.durable import sha256, sync, sync_tree
+from sourceline.durable import replace_folder, sha256
 from sourceline.encoders.base import Encoder, EncoderInput, Float32
 from sourceline.encoders.hub import Model
 from sourceline.encoders.onnx import (
@@ -69,7 +69,7 @@ def export_model(model: Model, target: Path) -> EncoderCard:
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=_SCRATCH) as scratch, _temporary_files_in(Path(scratch)):
         fp32, int8 = Path(scratch) / "fp32", Path(scratch) / "int8"
-        max_tokens = _export_fp32(model.folder, fp32)
+        max_tokens = export_fp32(model.folder, fp32)
         int8.mkdir()
         shutil.copy(fp32 / TOKENIZER_FILE, int8)
         quantize(fp32 / MODEL_FILE, int8 / MODEL_FILE)
@@ -79,10 +79,7 @@ def export_model(model: Model, target: Path) -> EncoderCard:
         for folder in (int8, fp32):
             card = _check(model, folder, max_tokens, expected)
             if card.cosine_mean >= _COSINE_MEAN and card.cosine_min >= _COSINE_MIN:
-                sync_tree(folder)
-                shutil.rmtree(target, ignore_errors=True)  # a damaged one
-                folder.rename(target)
-                sync(target.parent)
+                replace_folder(folder, target)
                 return card
             log.warning(
                 "%s in %s agrees with the original only to a cosine of %.3f (worst %.3f)",
@@ -94,7 +91,7 @@ def export_model(model: Model, target: Path) -> EncoderCard:
     raise ModelError(f"{model.name} does not export to the same vectors")
 
 
-def _export_fp32(folder: Path, target: Path) -> int:
+def export_fp32(folder: Path, target: Path) -> int:
     """Write model and tokenizer; return how many tokens the model takes."""
     target.mkdir()
     model, tokenizer, max_tokens = load_model(folder)

@@ -54,6 +54,7 @@ MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CARD_FILE = "encoder.json"
 INPUT = "ids"  # the exported model's only input
+REBUILD = "run `sourceline rebuild-index`"
 # What ONNX Runtime raises for a file that it cannot load. The classes have nothing in common but Exception.
 _UNLOADABLE = (
     *(failures.Fail, failures.InvalidArgument, failures.InvalidGraph, failures.InvalidProtobuf),
@@ -94,10 +95,7 @@ class OnnxEncoder:
         Raises:
             ModelError: it is missing or differs from what was exported.
         """
-        self.card = read_card(folder)
-        for name, expected in self.card.sha256.items():
-            if not (folder / name).is_file() or sha256(folder / name) != expected:
-                raise ModelError(f"the exported model in {folder} is damaged: run `sourceline rebuild-index`")
+        self.card = verify_export(folder)
         self.model = model
         self.fingerprint = self.card.fingerprint
         self.dim = self.card.dim
@@ -144,8 +142,21 @@ def write_card(folder: Path, card: EncoderCard) -> None:
     (folder / CARD_FILE).write_text(json.dumps(body | {"checksum": _checksum(body)}, indent=2) + "\n", "utf-8")
 
 
-def read_card(folder: Path) -> EncoderCard:
-    """Read the card of an exported model.
+def verify_export(folder: Path, remedy: str = REBUILD) -> EncoderCard:
+    """Compare the files of an exported model with its card, and return that; ``remedy`` is what an error says to do.
+
+    Raises:
+        ModelError: it is missing, or differs from what was exported.
+    """
+    card = read_card(folder, remedy)
+    for name, expected in card.sha256.items():
+        if not (folder / name).is_file() or sha256(folder / name) != expected:
+            raise ModelError(f"the exported model in {folder} is damaged: {remedy}")
+    return card
+
+
+def read_card(folder: Path, remedy: str = REBUILD) -> EncoderCard:
+    """Read the card of an exported model; ``remedy`` is what an error says to do.
 
     Raises:
         ModelError: there is none, or it differs from what was written.
@@ -156,14 +167,14 @@ def read_card(folder: Path) -> EncoderCard:
             raise ValueError("its checksum differs")
         return EncoderCard(**body)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelError(f"no exported model in {folder}: run `sourceline rebuild-index`") from error
+        raise ModelError(f"no exported model in {folder}: {remedy}") from error
 
 
 def _checksum(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def open_session(path: Path, remedy: str = "run `sourceline rebuild-index`") -> onnxruntime.InferenceSession:
+def open_session(path: Path, remedy: str = REBUILD) -> onnxruntime.InferenceSession:
     """Open an exported model; ``remedy`` is what the error tells the user to do.
 
     Raises:

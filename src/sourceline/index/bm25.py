@@ -17,6 +17,7 @@ import numpy as np
 import tantivy
 
 from sourceline.encoders.base import Float32
+from sourceline.errors import SnapshotError
 from sourceline.index.passage_store import SearchableText
 from sourceline.index.row_filter import RowFilter
 from sourceline.types import ScoredRow
@@ -93,16 +94,19 @@ class BM25Writer:
 
 
 class BM25Index:
-    """The sentences' terms of one snapshot."""
+    """The sentences' terms of one snapshot.
+
+    Every search raises SnapshotError if a file was written to under it, as far as tantivy notices that.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Open the index.
 
         Raises:
-            ValueError: tantivy cannot read it.
+            SnapshotError: tantivy cannot read it.
             OSError: it is on a file system that cannot be written, and there is no room for temporary files.
         """
-        with _lockable(folder / FOLDER) as path:
+        with _lockable(folder / FOLDER) as path, _telling_damage():
             index = tantivy.Index.open(str(path))
             index.register_tokenizer("english", _ANALYZER)
             self._searcher = index.searcher()
@@ -161,15 +165,31 @@ class BM25Index:
         return sum(math.log1p((total - n + 0.5) / (n + 0.5)) for n in frequencies) * (1 + K1)
 
     def _document_frequency(self, word: str) -> int:
-        return self._searcher.doc_freq("text", word)
+        with _telling_damage():
+            return self._searcher.doc_freq("text", word)
 
     def _search(self, query: tantivy.Query, n: int) -> list[ScoredRow]:
         if n == 0:
             return []
-        hits = self._searcher.search(query, limit=n, count=False).hits
-        rows = self._searcher.fast_field_values("row", [address for _, address in hits])
-        scored = [ScoredRow(int(row or 0), float(score)) for (score, _), row in zip(hits, rows, strict=True)]
+        with _telling_damage():
+            hits = self._searcher.search(query, limit=n, count=False).hits
+            rows = self._searcher.fast_field_values("row", [address for _, address in hits])
+            scored = [ScoredRow(int(row or 0), float(score)) for (score, _), row in zip(hits, rows, strict=True)]
+            if any(hit.row >= len(self) for hit in scored):
+                raise ValueError("it names a row that there is not")
         return sorted(scored, key=lambda hit: (-hit.score, hit.row))
+
+
+@contextmanager
+def _telling_damage() -> Iterator[None]:
+    """Turn what tantivy raises for a file that is not as it wrote it into a SnapshotError."""
+    try:
+        yield
+    except BaseException as error:  # a panic of its Rust is no Exception, and of a class that cannot be imported
+        if not isinstance(error, ValueError) and type(error).__name__ != "PanicException":
+            raise
+        told = " ".join(str(error).split())
+        raise SnapshotError(f"the index of words cannot be read ({told}): run `sourceline rebuild-index`") from error
 
 
 @contextmanager

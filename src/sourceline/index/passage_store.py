@@ -22,6 +22,7 @@ from typing import Self
 import numpy as np
 
 from sourceline.encoders.base import Int64
+from sourceline.errors import SnapshotError
 from sourceline.ids import form_hash
 from sourceline.ingest.questions import asks
 from sourceline.ingest.wording import wording
@@ -172,7 +173,10 @@ class NumberedPassage:
 
 
 class PassageStore:
-    """The passages of one snapshot. Safe to read from many threads."""
+    """The passages of one snapshot. Safe to read from many threads.
+
+    Everything that reads raises SnapshotError if the file was written to under it, as far as SQLite notices that.
+    """
 
     def __init__(self, folder: Path, connections: int) -> None:
         """Open ``connections`` connections at once: a snapshot that is served may be deleted meanwhile.
@@ -420,6 +424,8 @@ class PassageStore:
         connection = self._pool.get()
         try:
             yield connection
+        except sqlite3.DatabaseError as error:  # no query is wrong, so the file is
+            raise SnapshotError(f"the passages cannot be read ({error}): run `sourceline rebuild-index`") from error
         finally:
             self._pool.put(connection)
 

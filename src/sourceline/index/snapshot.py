@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,8 @@ DAMAGED = ".damaged"  # the suffix of a folder that was set aside
 FIRST_ID = "00000000"  # sorts in front of all others
 REBUILD = "run `sourceline rebuild-index`"
 # Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
-_NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_NO_FILE = {errno.EISDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO}  # a folder, a pipe, links in a circle, a socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,20 @@ def build_lock(index: Path) -> Iterator[None]:
 
 def publish(index: Path, snapshot_id: str) -> None:
     """Make a complete snapshot the one that is served. This is the only step that readers can see."""
+    make_way(index / CURRENT)
     replace(index / CURRENT, f"{snapshot_id}\n")
 
 
+def make_way(path: Path) -> None:
+    """Rename a folder that stands in the place of a file: it is all that a file cannot replace."""
+    if path.is_dir() and not path.is_symlink():
+        aside = path.with_name(path.name + DAMAGED)
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+
+
 def current_id(index: Path) -> str | None:
-    """Return the id that ``CURRENT`` names, or None if nothing was published.
+    """Return what ``CURRENT`` names, an id or, if it is damaged, anything; None if nothing was published.
 
     Raises:
         SnapshotError: it cannot be read.
@@ -138,6 +149,8 @@ def current_id(index: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno in _NO_FILE:
+            return ""
         raise SnapshotError(f"cannot read {index / CURRENT}: {error.strerror}") from error
 
 
@@ -166,6 +179,8 @@ def snapshot_folder(index: Path, snapshot_id: str) -> Path:
             raise DamagedError(f"snapshot {snapshot_id} is damaged and was set aside: {REBUILD}")
         if snapshot_id in _old_folder_names(index):
             raise MismatchError(f"snapshot {snapshot_id} is in the format of an older version: {REBUILD}")
+        if not snapshot_id:
+            raise DamagedError(f"{index / CURRENT} names no snapshot: {REBUILD}")
         raise DamagedError(f"there is no snapshot {snapshot_id!r} in {index}: {REBUILD}")
     return index / SNAPSHOTS / snapshot_id
 
@@ -193,7 +208,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
             PassageStore(folder, connections),
             head,
         )
-    except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError) as error:
+    except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError, SnapshotError) as error:
         raise SnapshotError(f"snapshot {snapshot_id} is whole but does not open: {error}") from error
     token_rows = len(snapshot.tokens) - len(snapshot.passages.documents)  # each document has a row for its title
     rows = {len(snapshot.dense), len(snapshot.bm25), token_rows, snapshot.passages.row_count}
@@ -415,7 +430,7 @@ def _describe(folder: Path, name: str) -> tuple[int, str] | None:
 
 def require_readable(error: Exception) -> None:
     """Raise SnapshotError if a file could not be read for a reason that is not the file's."""
-    if isinstance(error, OSError) and error.errno in _NOT_DAMAGE:
+    if isinstance(error, OSError) and error.errno in NOT_DAMAGE:
         raise SnapshotError(f"cannot read {error.filename}: {error.strerror}") from error
 
 

@@ -323,7 +323,7 @@ def _open(backend: Backend, model: str, index: Path) -> tuple[Model, Encoder, Sn
     """Return the model, its encoder, and the snapshot before; verifying both takes time and is done at once."""
     with ThreadPoolExecutor(1) as pool:
         before = pool.submit(_open_before, index)
-        source = find_model(model)
+        source = find_model(model, backend)
         return source, prepare_encoder(backend, source, index), before.result()
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from sourceline.errors import DocumentError
 
 _NEARLY_ALL, _SOME = 0.9, 0.05  # shares of bytes
+_SAMPLE = 1 << 20  # bytes that are enough to tell: a sparse file may have a hundred million NULs
 
 
 def decode(data: bytes) -> str:
@@ -38,6 +39,7 @@ def _wide_encoding(data: bytes) -> str | None:
         return "UTF-32"
     if b"\0" not in data or len(data) % 2 or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return None
+    data = data[:_SAMPLE]
     # Of the four bytes of a character in UTF-32 two are NUL, and the higher one of two in UTF-16 is hardly ever another
     # than NUL and that of the script.
     nuls = [data[at::4].count(0) > _NEARLY_ALL * len(data[at::4]) for at in range(4)]

@@ -90,7 +90,14 @@ class Searcher:
             reading or self._reading,
         )
 
-    def ask(self, question: str, k: int, filters: Filters = NO_FILTERS, mode: Mode = Mode.READ) -> Answer:
+    def ask(
+        self,
+        question: str,
+        k: int,
+        filters: Filters = NO_FILTERS,
+        mode: Mode = Mode.READ,
+        threshold: float | None = None,
+    ) -> Answer:
         """Return the up to ``k`` passages that answer best, best first; ties in document order; each text once.
 
         Args:
@@ -98,6 +105,7 @@ class Searcher:
             k: clamped to 1..100.
             filters: only passages that pass are candidates.
             mode: ``fast`` leaves out the reading.
+            threshold: the least confidence that counts as answered; None is the searcher's own.
 
         Raises:
             QuestionError: the question is empty, too long, or no text.
@@ -110,7 +118,7 @@ class Searcher:
         confidence = self.confidence(query, ranking, scores[0], row_filter) if scores else 0.0
         return Answer(
             question=question,
-            verdict=verdict(confidence, self._threshold),
+            verdict=verdict(confidence, self._threshold if threshold is None else threshold),
             confidence=confidence,
             hits=self._hits(query, ranking, scores, row_filter),
             snapshot=self.snapshot.id,

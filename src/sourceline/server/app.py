@@ -15,6 +15,7 @@ from sourceline import __version__
 from sourceline.config import Settings
 from sourceline.server import errors, models
 from sourceline.server.live_index import LiveIndex
+from sourceline.server.mcp.http import McpEndpoint
 from sourceline.server.metrics import Metrics, MetricsMiddleware
 from sourceline.server.middleware import (
     HeadMiddleware,
@@ -24,8 +25,9 @@ from sourceline.server.middleware import (
     SiteMiddleware,
 )
 from sourceline.server.rebuilds import Rebuilds
-from sourceline.server.routes import Threads, ask, citations, documents, index, operations, pages, verify
+from sourceline.server.routes import ask, citations, documents, index, mcp, operations, pages, retrieval, verify
 from sourceline.server.scrub import ScrubThread
+from sourceline.server.threads import Threads
 from sourceline.server.watch import WatchThread
 
 MAX_BODY_BYTES = 64 * 1024
@@ -73,8 +75,9 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastA
     app.state.rebuilds = Rebuilds(settings)
     app.state.metrics = metrics
     app.state.threads = Threads()
+    app.state.mcp = McpEndpoint(app.state.live_index, app.state.threads)
     errors.install(app)
-    for routes in (ask, citations, verify, documents, index, operations, pages):
+    for routes in (ask, retrieval, citations, verify, documents, index, mcp, operations, pages):
         app.include_router(routes.router)
     app.mount("/static", pages.static_files)
     return app
@@ -141,7 +144,8 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
+        # MCP clients that run in a browser send more.
+        allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"],
         expose_headers=["Retry-After"],
         allow_private_network=True,
     )

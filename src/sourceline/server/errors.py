@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -45,6 +46,14 @@ _EXAMPLES = {
 }
 
 
+class DifyCode(IntEnum):
+    """What Dify calls the failures of an external knowledge base."""
+
+    NO_KEY = 1001
+    WRONG_KEY = 1002
+    UNKNOWN_KNOWLEDGE = 2001
+
+
 class InvalidFieldError(Exception):
     """A field of a request fits the schema and yet cannot be used."""
 
@@ -72,10 +81,20 @@ def problem(
     detail: str,
     headers: Mapping[str, str] | None = None,
     fields: list[FieldProblem] | None = None,
+    dify_code: DifyCode | None = None,
 ) -> Response:
     """Return a problem as a response."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=fields)
+    if dify_code:
+        body.error_code, body.error_msg = dify_code, detail
     return Response(body.model_dump_json(exclude_none=True), status, headers, media_type=MEDIA_TYPE)
+
+
+def busy() -> HTTPException:
+    """Return the refusal of a request for which there is no room just now."""
+    return HTTPException(
+        HTTPStatus.SERVICE_UNAVAILABLE, "the server is busy: try again in a moment", {"Retry-After": "1"}
+    )
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -107,7 +126,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _known(_: Request, error: Exception) -> Response:
+async def _known(request: Request, error: Exception) -> Response:
+    if isinstance(error, errors.SnapshotError):
+        request.app.state.live_index.suspect()
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s", error)
@@ -149,6 +170,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
+    request.app.state.live_index.suspect()  # what was read may have been damaged
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error occurred; it was logged")
 
 

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 # A new snapshot is to be served within 2 s.
 POLL_SECONDS = 0.5
-# A snapshot that cannot be opened is tried again after a while: opening reads all of it.
+# A snapshot that cannot be opened is tried again after a while: opening reads all of it. So is one verified again that
+# could not be read.
 RETRY_SECONDS = 10
 
 
@@ -43,6 +44,7 @@ class LiveIndex:
         self._changes = LatestChanges(self.index)
         self._refreshing = threading.Lock()
         self._retry_at = 0.0
+        self._suspected = threading.Event()
         self._stopped = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="snapshot-watcher", daemon=True)
 
@@ -73,6 +75,10 @@ class LiveIndex:
                 log.error("still serving snapshot %s: %s", self.index.snapshot.id, error)
                 self._retry_at = time.monotonic() + RETRY_SECONDS
 
+    def suspect(self) -> None:
+        """Have the snapshot that is served verified in a moment: something could not be read in it."""
+        self._suspected.set()
+
     def cite(self, citation: str) -> Citation:
         """Look a citation up as ``Index.cite`` does, also one of a snapshot that was published a moment ago."""
         try:
@@ -93,5 +99,9 @@ class LiveIndex:
         return self._changes.latest()
 
     def _watch(self) -> None:
+        verify_at = 0.0
         while not self._stopped.wait(POLL_SECONDS):
-            self.refresh()
+            if verify := self._suspected.is_set() and time.monotonic() >= verify_at:
+                self._suspected.clear()
+                verify_at = time.monotonic() + RETRY_SECONDS
+            self.refresh(reopen=verify)

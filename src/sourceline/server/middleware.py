@@ -15,15 +15,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sourceline.config import is_loopback
-from sourceline.server.errors import problem
+from sourceline.server.errors import DifyCode, busy, problem
 
 # The page itself. Needs no key and may be linked: it holds nothing of the documents; it asks for the key and sends it.
 OPEN_PATHS = {"/healthz", "/readyz", "/"}
 OPEN_FOLDER = "/static/"
+RETRIEVAL_PATH = "/retrieval"
+SEND_KEY = "send the key: Authorization: Bearer KEY"
 # Answered even when the server is full, for those who watch it.
 UNLIMITED_PATHS = {"/healthz", "/readyz", "/metrics"}
 # Kinds whose answers may be megabytes each, kept while a slow client reads them. They have a quarter of the places.
-LARGE_KINDS = {"documents", "citations", "ask/batch", "verify"}
+LARGE_KINDS = {"documents", "citations", "ask/batch", "verify", "mcp"}
 LARGE_SHARE = 4
 
 
@@ -78,7 +80,7 @@ class SiteMiddleware:
 
 
 class KeyMiddleware:
-    """Answers 401 to requests without ``Authorization: Bearer KEY``."""
+    """Answers 401 to requests without ``Authorization: Bearer KEY``; to Dify 403, as it wants it."""
 
     def __init__(self, app: ASGIApp, api_key: str) -> None:
         self._app = app
@@ -88,8 +90,13 @@ class KeyMiddleware:
         """Pass the request on if it carries the key or needs none."""
         if scope["type"] == "http" and not _is_open(scope):
             scheme, _, key = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
-            if scheme.lower() != b"bearer" or not hmac.compare_digest(key, self._key):
-                refusal = problem(401, "send the key: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
+            has_key = scheme.lower() == b"bearer"
+            if not has_key or not hmac.compare_digest(key, self._key):
+                if scope["path"] == RETRIEVAL_PATH:
+                    code = DifyCode.WRONG_KEY if has_key else DifyCode.NO_KEY
+                    refusal = problem(403, SEND_KEY, dify_code=code)
+                else:
+                    refusal = problem(401, SEND_KEY, {"WWW-Authenticate": "Bearer"})
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -119,8 +126,8 @@ class LoopbackHostMiddleware:
 class LimitsMiddleware:
     """Answers 503 to more than ``capacity`` requests of a kind at once, and 413 to a body of over ``max_body_bytes``.
 
-    Each kind has places of its own (questions, batches of them, citations, texts to verify, documents, edits, the
-    rest), so that none keeps another out.
+    Each kind has places of its own (questions, batches of them, citations, texts to verify, documents, edits, MCP,
+    the rest), so that none keeps another out.
 
     A request counts once its whole body has arrived, so that slow clients keep nobody out. Starlette's own limit of
     bodies answers in plain text, and only when a route reads the body. PUT is another matter: its route has a limit of
@@ -169,7 +176,7 @@ class LimitsMiddleware:
     def _require_place(self, kind: str) -> None:
         places = max(1, self._capacity // LARGE_SHARE) if kind in LARGE_KINDS else self._capacity
         if self._active.get(kind, 0) >= places:
-            raise HTTPException(503, "the server is busy: try again in a moment", {"Retry-After": "1"})
+            raise busy()
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         too_long = HTTPException(413, f"the body is longer than {self._max_body_bytes:,} bytes")
@@ -199,6 +206,8 @@ def _kind(scope: Scope) -> str:
     path: str = scope["path"]
     if path.startswith("/v1/documents"):
         return "edits" if scope["method"] in ("PUT", "DELETE") else "documents"
+    if path in ("/mcp", RETRIEVAL_PATH):
+        return "mcp" if path == "/mcp" else "ask"
     return next((kind for kind in ("ask/batch", "ask", "citations", "verify") if path.startswith(f"/v1/{kind}")), "")
 
 

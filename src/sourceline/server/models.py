@@ -35,6 +35,7 @@ from sourceline.types import (
     QuotedPlace,
     QuoteKind,
     QuoteStatus,
+    RebuildState,
     Scores,
     SnapshotInfo,
     SourceStatus,
@@ -52,6 +53,7 @@ MAX_PATTERNS = 100
 MAX_CHANGES = 100  # names of each kind
 MAX_DOCUMENTS = 10_000
 DEFAULT_DOCUMENTS = 1_000
+MAX_CURSOR = 10_000
 MAX_CHARACTERS = 1_000_000
 DEFAULT_CHARACTERS = 100_000  # 20 ms and half a megabyte of JSON
 
@@ -153,6 +155,25 @@ _VERIFIED: JsonDict = {
     "snapshot": _SNAPSHOT,
     "took_ms": 1.274,
 }
+_RETRIEVED: JsonDict = {
+    "records": [
+        {
+            "content": _SENTENCE,
+            "score": 0.6805,
+            "title": "meeting",
+            "metadata": {
+                "citation": _CITATION,
+                "document": "meeting.txt",
+                "start": 0,
+                "end": 129,
+                "line": 1,
+                "before": "",
+                "after": _NEXT_SENTENCE,
+                "verdict": "answered",
+            },
+        }
+    ]
+}
 _REBUILD: JsonDict = {
     "state": "running",
     "started": "2026-11-26T15:10:20Z",
@@ -218,6 +239,10 @@ K = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages to retur
 AskMode = Annotated[
     Mode, Field(strict=False, description="`fast` answers without reading the best passages.", examples=["read"])
 ]
+Threshold = Annotated[
+    float,
+    Field(ge=0, le=1, description="The least confidence that counts as answered; the server's if left out."),
+]
 Explain = Annotated[bool, Field(description="Return the component scores of each passage.", examples=[False])]
 DocumentPattern = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Speaker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -270,6 +295,10 @@ class AskFilters(_Model):
         )
 
 
+def _limits(filters: AskFilters | None) -> Limits:
+    return filters.limits() if filters else Limits(documents=(), speakers=(), after=None, before=None)
+
+
 class AskRequest(_Model):
     """A question."""
 
@@ -284,7 +313,12 @@ class AskRequest(_Model):
     k: K = 5
     filters: AskFilters | None = None
     mode: AskMode = Mode.READ
+    threshold: Threshold | None = None
     explain: Explain = False
+
+    def limits(self) -> Limits:
+        """Return the arguments of ``Index.ask`` that say this."""
+        return _limits(self.filters)
 
 
 class AskQuery(_Model):
@@ -301,6 +335,7 @@ class AskQuery(_Model):
     after: Day | None = Field(None, description="As `filters.after`.", examples=["2026-03-04"])
     before: Day | None = Field(None, description="As `filters.before`.", examples=["2027-01-01"])
     mode: AskMode = Mode.READ
+    threshold: Threshold | None = Field(default=None, description="As `threshold` in a body.", examples=[0.5])
     explain: Explain = False
 
     def limits(self) -> Limits:
@@ -320,7 +355,12 @@ class BatchRequest(_Model):
     k: K = 5
     filters: AskFilters | None = None
     mode: AskMode = Mode.READ
+    threshold: Threshold | None = None
     explain: Explain = False
+
+    def limits(self) -> Limits:
+        """Return the arguments of ``Index.ask`` that say this."""
+        return _limits(self.filters)
 
 
 class AnswerPassage(_Model):
@@ -537,7 +577,9 @@ class ListQuery(_Model):
     limit: int = Field(
         DEFAULT_DOCUMENTS, ge=1, le=MAX_DOCUMENTS, description="How many to list.", examples=[DEFAULT_DOCUMENTS]
     )
-    cursor: str = Field("", max_length=10_000, description="The `next` of the list before.", examples=["meeting.txt"])
+    cursor: str = Field(
+        "", max_length=MAX_CURSOR, description="The `next` of the list before.", examples=["meeting.txt"]
+    )
 
 
 class StretchQuery(_Model):
@@ -759,17 +801,165 @@ class VerifyResponse(_Model):
         )
 
 
+# Retrieval for Dify
+
+
+class DifyModel(BaseModel):
+    """Whatever Dify sends: fields that a newer version of it adds are passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class RetrievalSetting(DifyModel):
+    """How many records are wanted, and how good they must be."""
+
+    top_k: K = 5
+    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="The least score of a record; none is left out without it."
+    )
+
+
+class ConditionOperator(StrEnum):
+    """How a condition compares. Text is compared without regard to case."""
+
+    CONTAINS = "contains"
+    NOT_CONTAINS = "not contains"
+    START_WITH = "start with"
+    END_WITH = "end with"
+    IS = "is"
+    IS_NOT = "is not"
+    IN = "in"
+    NOT_IN = "not in"
+    EMPTY = "empty"
+    NOT_EMPTY = "not empty"
+    EQUAL = "="
+    NOT_EQUAL = "≠"
+    GREATER = ">"
+    LESS = "<"
+    NOT_LESS = "≥"
+    NOT_GREATER = "≤"
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class MetadataField(StrEnum):
+    """What of a document can be compared: its id, its title, the day that it is of."""
+
+    DOCUMENT = "document"
+    TITLE = "title"
+    DATE = "date"
+
+
+class MetadataTest(DifyModel):
+    """One condition. Of several names, any may hold."""
+
+    name: MetadataField | Annotated[list[MetadataField], Field(min_length=1, max_length=MAX_PATTERNS)]
+    comparison_operator: ConditionOperator
+    value: str | float | Annotated[list[str], Field(max_length=MAX_PATTERNS)] | None = Field(
+        None,
+        description="Of a date: YYYY-MM-DD, or seconds since 1970. Left out for `empty` and `not empty`.",
+        examples=["minutes"],
+    )
+
+
+class MetadataCondition(DifyModel):
+    """Which documents are searched."""
+
+    logical_operator: Literal["and", "or"] = "and"
+    conditions: list[MetadataTest] = Field(max_length=MAX_PATTERNS)
+
+
+class RetrievalRequest(DifyModel):
+    """A query, as Dify sends it to an external knowledge base."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "knowledge_id": "*",
+                "query": _QUESTION,
+                "retrieval_setting": {"top_k": 3, "score_threshold": 0.5},
+                "metadata_condition": {
+                    "logical_operator": "and",
+                    "conditions": [{"name": "title", "comparison_operator": "contains", "value": "meet"}],
+                },
+            }
+        )
+    )
+
+    knowledge_id: DocumentPattern = Field(description="Ids or a glob of the documents to search; `*` is all.")
+    query: Question
+    retrieval_setting: RetrievalSetting = RetrievalSetting()
+    metadata_condition: MetadataCondition | None = None
+
+
+class RecordMetadata(_Model):
+    """Where a sentence stands, and what the answer is worth that it is part of."""
+
+    citation: str
+    document: str = Field(description="Its id.")
+    start: int = Field(description="Code-point offsets into the document's text, `end` exclusive.")
+    end: int
+    line: int
+    page: int | None = None
+    section: str | None = None
+    speaker: str | None = None
+    before: str = Field(description="The whole sentences before it in the same paragraph or turn.")
+    after: str
+    verdict: Verdict
+
+
+class RetrievalRecord(_Model):
+    """A sentence, verbatim. `score` is 0 to 1, and falls from record to record."""
+
+    content: str
+    score: float
+    title: str
+    metadata: RecordMetadata
+
+
+class RetrievalResponse(_Model):
+    """Sentences, best first."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_RETRIEVED))
+
+    records: list[RetrievalRecord]
+
+    @classmethod
+    def from_answer(cls, answer: Answer, score_threshold: float) -> Self:
+        """Return the passages of an answer whose score is at least the threshold.
+
+        The first one's score is the confidence; that of a further one is less, by how much less it is like the
+        question.
+        """
+        records: list[RetrievalRecord] = []
+        score, first = answer.confidence, max((hit.scores.late for hit in answer.hits[:1]), default=0.0)
+        for hit in answer.hits:
+            if first > 0:
+                score = min(score, answer.confidence * max(hit.scores.late, 0.0) / first)
+            if score >= score_threshold:
+                records.append(_record(hit, round(score, 4), answer.verdict))
+        return cls(records=records)
+
+
+def _record(hit: Hit, score: float, verdict: Verdict) -> RetrievalRecord:
+    passage = hit.passage
+    metadata = RecordMetadata(
+        citation=passage.id,
+        document=passage.document_id,
+        start=passage.start,
+        end=passage.end,
+        line=passage.location.line,
+        page=passage.location.page,
+        section=passage.location.section,
+        speaker=passage.location.speaker,
+        before=hit.context.before,
+        after=hit.context.after,
+        verdict=verdict,
+    )
+    return RetrievalRecord(content=passage.text, score=score, title=hit.title, metadata=metadata)
+
+
 # The index
-
-
-class RebuildState(StrEnum):
-    """Where the last rebuild that was started over HTTP stands. `queued`: it will follow the one that is running."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    QUEUED = "queued"
 
 
 class RebuildStatus(_Model):
@@ -883,3 +1073,5 @@ class Problem(_Model):
     status: int
     detail: str
     errors: list[FieldProblem] | None = None
+    error_code: int | None = Field(default=None, description="At `/retrieval`: what Dify calls it.")
+    error_msg: str | None = Field(default=None, description="At `/retrieval`: the detail, where Dify looks for it.")

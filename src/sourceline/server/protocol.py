@@ -3,9 +3,10 @@
 import asyncio
 import resource
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, cast
 
 import h11
@@ -36,9 +37,10 @@ MAX_UNREAD_BYTES = 64_000_000
 MAX_CONNECTIONS = 4_096
 # Descriptors that are left for everything else: files of the index, a new snapshot beside the old one, a rebuild.
 RESERVED_DESCRIPTORS = 256
-# When the server stops: how long running requests may take to end, and how long a connection without one is kept, so
-# that a request that is on its way is still answered.
+# When the server stops: how long running requests may take until they are refused, how long after that what still works
+# on them is waited for, and how long a connection without one is kept, so that a request on its way is still answered.
 STOP_SECONDS = 5
+DROP_SECONDS = 2
 LINGER_SECONDS = 0.5
 
 
@@ -54,14 +56,26 @@ def http_server(app: ASGIApp) -> "DrainingServer":
         access_log=False,
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS + DROP_SECONDS,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
     )
     return DrainingServer(config)
 
 
 class DrainingServer(uvicorn.Server):
-    """Answers what has been sent before it stops: closing a connection with bytes that were not read would reset it."""
+    """Answers what has been sent before it stops: closing a connection with bytes that were not read would reset it.
+
+    ``when_ready`` is called once it answers.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.when_ready: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to answer, and say so."""
+        await super().startup(sockets)
+        self.when_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in the connections that wait to be accepted, then listen no more and end as uvicorn does."""
@@ -71,7 +85,14 @@ class DrainingServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for connection in waiting:
             await loop.connect_accepted_socket(self._protocol, connection)
+        refusal = loop.call_later(STOP_SECONDS, self._refuse_unanswered)
         await super().shutdown(sockets)
+        refusal.cancel()
+
+    def _refuse_unanswered(self) -> None:
+        """Answer 503 to what takes too long. Uvicorn would cancel it, and answer 500 because that is an exception."""
+        for connection in list(self.server_state.connections):
+            cast(StrictProtocol, connection).refuse_unanswered()
 
     def _protocol(self) -> "StrictProtocol":
         return StrictProtocol(self.config, self.server_state, self.lifespan.state)
@@ -148,6 +169,13 @@ class StrictProtocol(H11Protocol):
             self._make_last()
         else:
             self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
+
+    def refuse_unanswered(self) -> None:
+        """Answer 503, if the answer to a request has not begun."""
+        if self.cycle and not self.cycle.response_complete:
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE, "the server stops: try again in a moment", {"Retry-After": "1"}
+            )
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, also if its client has not read the end of the last answer."""
@@ -233,7 +261,7 @@ class StrictProtocol(H11Protocol):
         else:
             self.transport.abort()
 
-    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+    def _refuse(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         """Answer with a problem, unless an answer has begun, and close the connection.
 
         What the client still sends is read and dropped for a moment: else the system would reset the connection, and
@@ -243,9 +271,9 @@ class StrictProtocol(H11Protocol):
         if self.cycle and not self.cycle.response_complete:  # what it would still answer is too late
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        refusal = problem(status, detail, {"Connection": "close"})
-        headers = self.server_state.default_headers + refusal.raw_headers
-        response = h11.Response(status_code=status, headers=headers, reason=status.phrase)
+        refusal = problem(status, detail, {"Connection": "close", **headers})
+        raw_headers = self.server_state.default_headers + refusal.raw_headers
+        response = h11.Response(status_code=status, headers=raw_headers, reason=status.phrase)
         with suppress(h11.LocalProtocolError):  # an answer has begun, or may have no body: closing says enough
             for event in (response, h11.Data(data=bytes(refusal.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")

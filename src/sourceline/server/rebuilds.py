@@ -21,8 +21,8 @@ from sourceline.api import Index
 from sourceline.config import Settings
 from sourceline.errors import BuildError, BuildRunningError, SourcelineError
 from sourceline.logs import log_to_stderr
-from sourceline.server.models import RebuildState, RebuildStatus
-from sourceline.types import BuildProgress, BuildReport
+from sourceline.server.models import RebuildStatus
+from sourceline.types import BuildProgress, BuildReport, RebuildState
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import threading
 
 from sourceline.config import Settings
 from sourceline.errors import BuildRunningError
-from sourceline.server.models import RebuildState
 from sourceline.server.rebuilds import Rebuilds
+from sourceline.types import RebuildState
 
 log = logging.getLogger(__name__)
 

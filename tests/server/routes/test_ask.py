@@ -300,3 +300,22 @@ def test_any_text_is_answered_verbatim_or_refused(
         spans = [(span["start"], span["end"]) for span in passage["highlights"]]
         assert all(0 <= start < end <= len(passage["text"]) for start, end in spans)
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_a_request_can_bring_a_threshold_of_its_own(client: TestClient) -> None:
+    question = "Which foreign minister met Pezeshkian in Tehran?"
+    for threshold, verdict in [(0.0, "answered"), (0.999, "unsure")]:
+        single = ask(client, question, threshold=threshold)
+        batch = client.post("/v1/ask/batch", json={"questions": [question], "threshold": threshold}).json()
+        link = client.get("/v1/ask", params={"question": question, "threshold": threshold}).json()
+        assert single["verdict"] == batch["answers"][0]["verdict"] == link["verdict"] == verdict
+        assert single["answerable"] is (verdict == "answered")
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, "nan", "0,5"])
+def test_a_threshold_out_of_range_is_refused(client: TestClient, threshold: float | str) -> None:
+    problem = assert_problem(client.get("/v1/ask", params={"question": "Who?", "threshold": threshold}), 422)
+    assert [error["location"] for error in problem["errors"]] == ["query.threshold"]
+    if isinstance(threshold, float):
+        problem = assert_problem(client.post("/v1/ask", json={"question": "Who?", "threshold": threshold}), 422)
+        assert [error["location"] for error in problem["errors"]] == ["body.threshold"]

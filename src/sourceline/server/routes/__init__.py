@@ -1,10 +1,12 @@
 """The routes, a file for each subject, and what they depend on: what ``create_app`` put into the app's state."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import parse_qsl
 
+import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Request
@@ -12,10 +14,11 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from sourceline.config import Settings
-from sourceline.server.errors import InvalidFieldError, problems
+from sourceline.server.errors import InvalidFieldError, busy, problems
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.metrics import Metrics
 from sourceline.server.rebuilds import Rebuilds
+from sourceline.server.threads import Threads
 
 
 # Coroutines, since FastAPI runs functions in a thread.
@@ -48,15 +51,10 @@ MetricsDependency = Annotated[Metrics, Depends(_metrics)]
 # Threads
 
 
-class Threads:
-    """The threads of an app for all but single questions, some for each kind, so that none keeps another waiting.
-
-    Questions have anyio's own. What is done here holds the interpreter, so that more threads would do no more.
-    """
-
-    def __init__(self) -> None:
-        self.batches, self.citations, self.texts, self.documents, self.index = (CapacityLimiter(1) for _ in range(5))
-        self.edits = CapacityLimiter(4)  # which wait for the disk
+# How long a request waits for a thread. A million characters of a document may take seconds: where many wait for that
+# much, refusing them lets the next one through.
+WAIT_SECONDS = 3
+_NO_LIMIT = CapacityLimiter(math.inf)  # to run in a thread what has its turn already
 
 
 async def _threads(request: Request) -> Threads:
@@ -70,12 +68,24 @@ ThreadsDependency = Annotated[Threads, Depends(_threads)]
 async def answer_in_thread(
     threads: CapacityLimiter, answer: Callable[[], BaseModel], exclude_defaults: bool = False
 ) -> Response:
-    """Return an answer that a thread makes and writes as JSON: FastAPI would write megabytes in the event loop."""
+    """Return an answer that a thread makes and writes as JSON: FastAPI would write megabytes in the event loop.
+
+    Raises:
+        HTTPException: no thread was free for too long.
+    """
 
     def write() -> str:
         return answer().model_dump_json(exclude_none=True, exclude_defaults=exclude_defaults)
 
-    return Response(await anyio.to_thread.run_sync(write, limiter=threads), media_type="application/json")
+    try:
+        with anyio.fail_after(WAIT_SECONDS):
+            await threads.acquire()
+    except TimeoutError as error:
+        raise busy() from error
+    try:
+        return Response(await anyio.to_thread.run_sync(write, limiter=_NO_LIMIT), media_type="application/json")
+    finally:
+        threads.release()
 
 
 # Queries

@@ -43,8 +43,8 @@ def test_every_label_covers_exactly_one_passage(question: Question) -> None:
         assert places.count((label.start, label.end)) == 1
 
 
-# Measured: R@1 .891, R@5 .935, MRR@10 .913, nDCG@10 .928; area under the curve of confidence .980.
-@pytest.mark.parametrize(("measure", "floor"), [("R@1", 0.84), ("R@5", 0.91), ("MRR@10", 0.88), ("nDCG@10", 0.9)])
+# Measured: R@1 .978, R@5 .978, MRR@10 .982, nDCG@10 .986; area under the curve of confidence .989.
+@pytest.mark.parametrize(("measure", "floor"), [("R@1", 0.91), ("R@5", 0.93), ("MRR@10", 0.93), ("nDCG@10", 0.94)])
 def test_the_answers_are_found(evaluation: Evaluation, measure: str, floor: float) -> None:
     assert evaluation.metrics[OPEN][SOURCELINE][measure].mean >= floor
 
@@ -64,8 +64,8 @@ def test_answerable_questions_have_more_confidence_than_others(
     assert area >= floor
 
 
-# Measured: 30 of 46 and 0 of 14.
+# Measured: 39 of 46 and 0 of 14.
 def test_most_answers_are_shown_as_such_and_no_near_miss_is(evaluation: Evaluation) -> None:
     confidence = evaluation.confidence[OPEN][SOURCELINE]
-    assert confidence.answerable["answered"] >= 27
+    assert confidence.answerable["answered"] >= 36
     assert confidence.unanswerable["answered"] == 0

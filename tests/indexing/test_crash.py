@@ -37,7 +37,7 @@ ISSUED_NEW = [("a.txt", "The bridge opens on Sunday at nine."), ("c.txt", "The l
 # How these write does not depend on what was there before: that a rebuild is killed in them is enough.
 WRITERS = ("passage_store", "bm25", "multivector", "zipfile", "swigfaiss")
 # The profiler would slow the export down; only its last step counts.
-KILLED_EXPORT = """
+KILLED_COPY = """
 import os, sys
 from pathlib import Path
 from sourceline.indexing.builder import build
@@ -123,18 +123,18 @@ def test_a_rebuild_killed_before_any_step_leaves_exactly_the_old_or_the_new_snap
     assert states == ["old" if number <= published_after(steps) else "new" for number in numbers]
 
 
-def test_a_first_build_killed_while_it_exports_leaves_nothing_that_the_next_one_does_not_remove(
+def test_a_first_build_killed_while_it_copies_the_model_leaves_nothing_that_the_next_one_does_not_remove(
     documents: Path, exported: Path, rebuild: Rebuild, tmp_path: Path
 ) -> None:
     put(documents, NEW)
     index = tmp_path / "index"
-    assert run_python("-c", KILLED_EXPORT, documents, index).returncode == -signal.SIGKILL
+    assert run_python("-c", KILLED_COPY, documents, index).returncode == -signal.SIGKILL
     (left,) = (index / "encoders").iterdir()
-    assert left.name.startswith(".exporting-")
+    assert left.name.startswith(".copying-")
     with pytest.raises(NoSnapshotError):
         open_current(index)
 
-    shutil.copytree(exported, index, dirs_exist_ok=True)  # in place of exporting again
+    shutil.copytree(exported, index, dirs_exist_ok=True)  # in place of copying again
     rebuild(documents, index)
     assert current_texts(index) == NEW
     assert leftovers(index) == set()

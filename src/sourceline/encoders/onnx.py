@@ -1,5 +1,6 @@
 """Runs an exported model with ONNX Runtime and tokenizers. No deep-learning framework is imported."""
 
+import errno
 import hashlib
 import json
 import os
@@ -55,6 +56,7 @@ TOKENIZER_FILE = "tokenizer.json"
 CARD_FILE = "encoder.json"
 INPUT = "ids"  # the exported model's only input
 REBUILD = "run `sourceline rebuild-index`"
+_NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # says nothing about the model
 # What ONNX Runtime raises for a file that it cannot load. The classes have nothing in common but Exception.
 _UNLOADABLE = (
     *(failures.Fail, failures.InvalidArgument, failures.InvalidGraph, failures.InvalidProtobuf),
@@ -167,6 +169,8 @@ def read_card(folder: Path, remedy: str = REBUILD) -> EncoderCard:
             raise ValueError("its checksum differs")
         return EncoderCard(**body)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise ModelError(f"the model in {folder} cannot be read: {error.strerror}") from error
         raise ModelError(f"no exported model in {folder}: {remedy}") from error
 
 

@@ -2,6 +2,7 @@ from io import BytesIO
 
 import pypdf
 import pytest
+from pypdf.errors import DependencyError
 
 from sourceline.errors import DocumentError
 from sourceline.ingest.formats import pdf
@@ -122,17 +123,10 @@ def test_a_pdf_that_everybody_may_read_is_read_though_it_is_encrypted() -> None:
     assert pdf.parse(encrypted("")).text == "Good morning."
 
 
-AES = (
-    f"/ID [<00><00>] /Encrypt << /Filter /Standard /V 5 /R 6 /Length 256 /P -4 /O <{'00' * 48}> /U <{'00' * 48}>"
-    f" /OE <{'00' * 32}> /UE <{'00' * 32}> /Perms <{'00' * 16}> /StmF /C /StrF /C /CF << /C << /CFM /AESV3 >> >> >>"
-)
-
-
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (encrypted("secret"), "it is protected by a password: save it without one"),
-        (pdf_of(b"", trailer=AES), "it is encrypted with AES: print it to a PDF without protection"),
         (pdf_of(b"0 0 m 100 100 l S"), "there is no text in it, only pictures: run OCR on it"),
         (b"", "it is damaged, or no PDF: Cannot read an empty file"),
         (b"Good morning.", "it is damaged, or no PDF: Stream has ended unexpectedly"),
@@ -142,3 +136,12 @@ def test_what_cannot_be_read_has_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(DocumentError) as error:
         pdf.parse(data)
     assert str(error.value) == reason
+
+
+def test_without_the_package_that_decrypts_aes_the_reason_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks_it(_: object) -> None:
+        raise DependencyError("cryptography>=3.1 is required for AES algorithm")
+
+    monkeypatch.setattr(pdf, "_decrypt", lacks_it)  # the extra `mcp` brings the package
+    with pytest.raises(DocumentError, match="it is encrypted with AES: print it to a PDF without protection"):
+        pdf.parse(encrypted(""))

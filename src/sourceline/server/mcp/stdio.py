@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -43,7 +44,10 @@ def run(settings: Settings) -> None:
         anyio.to_thread.current_default_thread_limiter().total_tokens = (os.cpu_count() or 1) + 3
         async with stdio_server() as (incoming, outgoing):
             log.info("serving snapshot %s over MCP", live_index.index.snapshot.id)
-            await server.run(incoming, outgoing, server.create_initialization_options())
+            try:
+                await server.run(incoming, outgoing, server.create_initialization_options())
+            finally:
+                sys.stdout.flush()  # what was printed meanwhile, while it still goes to standard error
 
     gc.freeze()
     live_index.start()

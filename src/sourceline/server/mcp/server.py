@@ -30,7 +30,7 @@ from mcp.types import Tool as ListedTool
 from pydantic import ValidationError
 
 from sourceline import __version__
-from sourceline.errors import QuestionError, SourcelineError, UnknownCitationError, UnknownDocumentError
+from sourceline.errors import QuestionError, SnapshotError, SourcelineError, UnknownCitationError, UnknownDocumentError
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.mcp.tools import DOCUMENT_URI, TOOLS, Tool, document_of, document_uri
 from sourceline.server.models import DEFAULT_DOCUMENTS, MAX_CHARACTERS, MAX_CURSOR
@@ -107,8 +107,11 @@ class _Handlers:
         try:
             return await anyio.to_thread.run_sync(answer, limiter=tool.threads(self._threads))
         except SourcelineError as error:
+            if isinstance(error, SnapshotError):
+                self._live_index.suspect()
             return _failed(_advise(error))
         except Exception:  # whatever it is, the other requests of this connection go on
+            self._live_index.suspect()  # what was read may have been damaged
             log.exception("unexpected error in the tool %s", tool.name)
             return _failed(UNEXPECTED)
 

@@ -389,7 +389,9 @@ class Index:
         for question in questions:
             yield searcher.ask(question, k, filters, mode, threshold)
 
-    def verify(self, text: str, limit: int | None = None) -> Verification:
+    def verify(
+        self, text: str, limit: int | None = None, after_each: Callable[[], object] | None = None
+    ) -> Verification:
         """Check quotations: whether the documents say so, and where.
 
         Each quotation in the text is checked, and each sentence without one. Nothing is called verbatim or reformatted
@@ -403,6 +405,7 @@ class Index:
         Args:
             text: a quotation, with its marks or without, or a whole article.
             limit: the most quotations and sentences that are checked; None is any number.
+            after_each: is called after each of them; what it raises ends the check.
 
         Raises:
             QuestionError: there are more than ``limit``, or the text is none.
@@ -412,7 +415,11 @@ class Index:
         from sourceline.citations.verify import verify  # splits sentences, which asking does not need
 
         view = self._require_open()
-        quotes = verify(text, view.snapshot, view.ledger, lambda quote: self._searcher(view).similar(quote), limit)
+        quotes = []
+        for quote in verify(text, view.snapshot, view.ledger, lambda quote: self._searcher(view).similar(quote), limit):
+            quotes.append(quote)
+            if after_each:
+                after_each()
         return Verification(tuple(quotes), view.snapshot.id)
 
     def cite(self, citation: str, source: bool = True) -> Citation:

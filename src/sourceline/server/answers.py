@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 
+from anyio.from_thread import check_cancelled
+
 from sourceline.api import Index
 from sourceline.server.models import (
     MAX_QUOTES,
@@ -42,13 +44,13 @@ def answer_each(index: Index, request: BatchRequest) -> Iterator[AskResponse]:
 
 
 def check(index: Index, request: VerifyRequest) -> VerifyResponse:
-    """Check the quotations of a text.
+    """Check the quotations of a text, in a thread of anyio, until its client leaves.
 
     Raises:
         QuestionError: it cannot be checked.
     """
     started = time.perf_counter()
-    verification = index.verify(request.text, MAX_QUOTES)
+    verification = index.verify(request.text, MAX_QUOTES, check_cancelled)
     return VerifyResponse.from_verification(verification, _milliseconds_since(started))
 
 

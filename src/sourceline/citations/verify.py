@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from sourceline.citations.alignment import (
     MAX_STANDS_FOR,
@@ -85,6 +86,16 @@ class _Prepared:
     sentences: tuple[str, ...]
     piece_sentences: tuple[tuple[str, ...], ...]
     inner: "_Prepared | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """The pieces of a quotation that have words, as they are looked for in one stretch, with the joints around them."""
+
+    pieces: list[list[Token]]
+    before: Sequence[Joint]
+    between: list[Sequence[Joint]]
+    behind: Sequence[Joint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,18 +390,22 @@ class _Verifier:
         tokens = resolve_cuts(stretch.tokens, words)
         if tokens is not stretch.tokens:
             stretch = replace(stretch, tokens=tuple(tokens))
-        resolved = [list(resolve_cuts(pieces[number], stretch.tokens)) for number in kept]
-        anchor = max(range(len(resolved)), key=lambda number: len(resolved[number]))
-        between = [joints[kept[number] : kept[number + 1]] for number in range(len(kept) - 1)]
-        for ends in _with_and_without_end(resolved):
+        pattern = _Pattern(
+            pieces=[list(resolve_cuts(pieces[number], stretch.tokens)) for number in kept],
+            before=joints[: kept[0]],
+            between=[joints[first:last] for first, last in pairwise(kept)],
+            behind=joints[kept[-1] :],
+        )
+        anchor = max(range(len(kept)), key=lambda number: len(pattern.pieces[number]))
+        for ends in _with_and_without_end(pattern.pieces):
             found = False
             for variant in variants(ends[anchor]):
                 for span in occurrences(variant, stretch.tokens):
-                    spans = self._around(span, anchor, ends, between, stretch)
+                    spans = self._around(span, anchor, ends, pattern.between, stretch)
                     if spans is None:
                         continue
                     found = True
-                    yield self._judged(spans, resolved, ends, pieces, joints, between, kept, stretch, quote)
+                    yield self._judged(spans, pattern, ends, stretch, quote)
             if found:
                 return
 
@@ -431,12 +446,8 @@ class _Verifier:
     def _judged(
         self,
         spans: Sequence[tuple[int, int]],
-        whole: Sequence[Sequence[Token]],
+        pattern: _Pattern,
         matched: Sequence[Sequence[Token]],
-        pieces: Sequence[Sequence[Token]],
-        joints: Sequence[Joint],
-        between: Sequence[Sequence[Joint]],
-        kept: Sequence[int],
         stretch: Stretch,
         quote: Quote,
     ) -> _Placement:
@@ -444,8 +455,7 @@ class _Verifier:
         tokens = stretch.tokens
         against: list[Difference] = []
         omitted: list[Difference] = []
-        for number, joined in enumerate(between):
-            (_, last), (first, _) = spans[number], spans[number + 1]
+        for ((_, last), (first, _)), joined in zip(pairwise(spans), pattern.between, strict=True):
             left_out = stretch.words_between(last, first)
             source = Span(tokens[last - 1].end, tokens[first].start) if not left_out else span_of(tokens, last, first)
             for joint in joined:
@@ -460,7 +470,7 @@ class _Verifier:
                 )
                 if misleads:
                     against.append(told)
-        for joint, first, last in self._edges(pieces, joints, kept, spans, stretch):
+        for joint, first, last in _edges(pattern, spans, stretch):
             if joint.inserted and _changes_meaning(joint.inserted, stretch.words_between(first, last)):
                 span = (
                     span_of(tokens, first, last) if first < last else Span(tokens[first - 1].end, tokens[first - 1].end)
@@ -469,7 +479,7 @@ class _Verifier:
                 against.append(
                     Difference(Span(joint.start, joint.end), span, inserted, stretch.words_between(first, last))
                 )
-        dropped = whole[-1][len(matched[-1]) :]
+        dropped = pattern.pieces[-1][len(matched[-1]) :]
         against += self._ending(spans, dropped, stretch)
         against += self._negations(spans, stretch, quote)
         for piece, (first, last) in zip(matched, spans, strict=True):
@@ -479,23 +489,6 @@ class _Verifier:
             for piece, (first, last) in zip(matched, spans, strict=True)
         )
         return _Placement(stretch, tuple(spans), exact, tuple(omitted), tuple(against))
-
-    def _edges(
-        self,
-        pieces: Sequence[Sequence[Token]],
-        joints: Sequence[Joint],
-        kept: Sequence[int],
-        spans: Sequence[tuple[int, int]],
-        stretch: Stretch,
-    ) -> Iterator[tuple[Joint, int, int]]:
-        """Yield the insertions at the edges of a quotation, with the tokens of the sentence that they may stand for."""
-        begin, end = stretch.limits(spans[0][0])[0], stretch.limits(spans[-1][1] - 1)[1]
-        for joint in joints[: kept[0]]:
-            count = max(1, count_words(joint.inserted or ""))
-            yield joint, max(begin, spans[0][0] - count), spans[0][0]
-        for joint in joints[kept[-1] :]:
-            count = max(1, count_words(joint.inserted or ""))
-            yield joint, spans[-1][1], min(end, spans[-1][1] + count)
 
     def _ending(self, spans: Sequence[tuple[int, int]], dropped: Sequence[Token], stretch: Stretch) -> list[Difference]:
         """Return what the full stop or comma of a quotation hides, which is not the document's own.
@@ -651,6 +644,16 @@ def _with_and_without_end(pieces: Sequence[Sequence[Token]]) -> Iterator[list[Se
         last.pop()
     if last and len(last) < len(pieces[-1]):
         yield [*pieces[:-1], last]
+
+
+def _edges(pattern: _Pattern, spans: Sequence[tuple[int, int]], stretch: Stretch) -> Iterator[tuple[Joint, int, int]]:
+    """Yield the insertions at the edges of a quotation, with the tokens of the sentence that they may stand for."""
+    (first, _), (_, last) = spans[0], spans[-1]
+    begin, end = stretch.limits(first)[0], stretch.limits(last - 1)[1]
+    for joint in pattern.before:
+        yield joint, max(begin, first - max(1, count_words(joint.inserted or ""))), first
+    for joint in pattern.behind:
+        yield joint, last, min(end, last + max(1, count_words(joint.inserted or "")))
 
 
 def _is_pieced_together(spans: Sequence[tuple[int, int]], pieces: Sequence[Sequence[Token]], stretch: Stretch) -> bool:

@@ -5,6 +5,7 @@ import functools
 import http.client
 import json
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -330,6 +331,44 @@ def test_the_limit_of_connections_leaves_descriptors_for_everything_else(monkeyp
     for limit, connections in {100: 50, 1_024: 768, 1_000_000: 4_096}.items():
         monkeypatch.setattr("resource.getrlimit", lambda _, limit=limit: (limit, limit))
         assert protocol.connection_limit() == connections
+
+
+@pytest.mark.parametrize(("sent", "begin", "end"), [(GET, b"HTTP/1.1 200 OK\r\n", b"answered"), (b"", b"", b"")])
+def test_a_connection_that_is_taken_in_while_the_server_stops_is_closed_behind_its_answer(
+    sent: bytes, begin: bytes, end: bytes
+) -> None:
+    async def ask() -> bytes:
+        server = protocol.http_server(Starlette(routes=ROUTES))
+        server.config.load()
+        server.server_state.stopping = True
+        ours, theirs = socket.socketpair()
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: protocol.StrictProtocol(server.config, server.server_state, {}), theirs
+        )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        writer.write(sent)
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
+
+    answer = asyncio.run(ask())
+    assert answer.startswith(begin)
+    assert answer.endswith(end)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such filter")
+def test_who_waits_to_be_accepted_is_accepted_and_nobody_else_connects() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        waiting = stack.enter_context(socket.create_connection(listener.getsockname()))
+        protocol.drop_new_connections(listener)
+        with pytest.raises(TimeoutError):
+            socket.create_connection(listener.getsockname(), timeout=0.5)
+        accepted = stack.enter_context(listener.accept()[0])
+        waiting.sendall(b"asked")
+        assert accepted.recv(5) == b"asked"
+        accepted.sendall(b"answered")
+        assert waiting.recv(8) == b"answered"
 
 
 def test_what_was_sent_before_the_server_stops_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,11 @@
 """Uvicorn's HTTP/1.1, with deadlines for slow clients, stricter about what it accepts, and ending without a reset."""
 
 import asyncio
+import ctypes
 import resource
 import socket
+import struct
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -42,6 +45,9 @@ RESERVED_DESCRIPTORS = 256
 STOP_SECONDS = 5
 DROP_SECONDS = 2
 LINGER_SECONDS = 0.5
+# Of Linux's <asm-generic/socket.h> and <linux/bpf_common.h>; Python has no names for them.
+SO_ATTACH_FILTER = 26
+BPF_RETURN = 0x06
 
 
 def http_server(app: ASGIApp) -> "DrainingServer":
@@ -62,15 +68,25 @@ def http_server(app: ASGIApp) -> "DrainingServer":
     return DrainingServer(config)
 
 
+class State(ServerState):
+    """What the connections of a server share."""
+
+    stopping = False
+
+
 class DrainingServer(uvicorn.Server):
     """Answers what has been sent before it stops: closing a connection with bytes that were not read would reset it.
 
-    ``when_ready`` is called once it answers.
+    ``when_ready`` is called once it answers, ``before_stop`` before the last connections are taken in.
     """
+
+    server_state: State
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = State()
         self.when_ready: Callable[[], None] = lambda: None
+        self.before_stop: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to answer, and say so."""
@@ -79,6 +95,8 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in the connections that wait to be accepted, then listen no more and end as uvicorn does."""
+        self.before_stop()
+        self.server_state.stopping = True
         waiting = [connection for listener in sockets or () for connection in _accept_all(listener)]
         for server in self.servers:
             server.close()
@@ -98,6 +116,19 @@ class DrainingServer(uvicorn.Server):
         return StrictProtocol(self.config, self.server_state, self.lifespan.state)
 
 
+def drop_new_connections(listener: socket.socket) -> None:
+    """Have Linux drop what asks for a connection; what waits to be accepted goes on waiting. Elsewhere, do nothing.
+
+    Else one more may come between the last that is accepted and the end of the listener, and would be reset. A client
+    that is dropped asks again after a second, and is refused, or served by the next server.
+    """
+    if sys.platform == "linux":
+        drop_all = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, 0))
+        program = struct.pack("HP", 1, ctypes.addressof(drop_all))
+        with suppress(OSError):  # a sandbox may have no packet filters
+            listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+
 def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
     with suppress(OSError):  # there is none left
         while True:
@@ -109,16 +140,18 @@ def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
 class StrictProtocol(H11Protocol):
     """Closes a connection when a request does not arrive, or its answer is not read, in time."""
 
+    server_state: State
+
     def __init__(
         self,
         config: uvicorn.Config,
-        server_state: ServerState,
+        server_state: State,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn: _StrictConnection = _StrictConnection(h11.SERVER, MAX_HEAD_BYTES)
-        self._stopping = self._refused = False
+        self._refused = False
         # Since when the client has had the word: it is to send a request, or the rest of one.
         self.waits_since: float | None = None
         # Since when the client has had more of its answer to read than the system keeps for it.
@@ -135,6 +168,8 @@ class StrictProtocol(H11Protocol):
         self._set_deadline()
         if len(self.connections) > connection_limit():
             self._make_room()
+        if self.server_state.stopping:  # it was accepted while the others were told
+            self.shutdown()
 
     def data_received(self, data: bytes) -> None:
         """Await what comes next."""
@@ -142,7 +177,7 @@ class StrictProtocol(H11Protocol):
             return
         super().data_received(data)
         if self.cycle and not self.cycle.response_complete:
-            if self._stopping:
+            if self.server_state.stopping:
                 self._make_last()
             if self.conn.their_state is not h11.SEND_BODY:
                 self.waits_since = None
@@ -164,7 +199,6 @@ class StrictProtocol(H11Protocol):
 
     def shutdown(self) -> None:
         """Close the connection once it is answered; without a request, after a moment in which one may arrive."""
-        self._stopping = True
         if self.cycle and not self.cycle.response_complete:
             self._make_last()
         else:

@@ -72,6 +72,9 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             del server  # each worker has its own
             serve_with_workers(settings, listener, when_ready)
         else:
+            from sourceline.server.protocol import drop_new_connections
+
+            server.before_stop = partial(drop_new_connections, listener)
             _run(server, listener, when_ready)
 
 
@@ -198,12 +201,18 @@ def serve_with_workers(
     Raises:
         WorkerError: the workers do not stay alive.
     """
-    from sourceline.server.metrics import FOLDER_VARIABLE  # slow to import, and `start` did it
+    # Slow to import, and `start` did it.
+    from sourceline.server.metrics import FOLDER_VARIABLE
+    from sourceline.server.protocol import drop_new_connections
+
+    def stop_listening() -> None:
+        """Leave the port to the workers: what is connected when they stop is theirs alone, and they answer it."""
+        drop_new_connections(listener)
+        listener.close()
 
     with scratch_folder("sourceline-serve-") as folder:
         os.environ[FOLDER_VARIABLE] = str(folder)
-        # The workers hold the port as well: what is connected when they stop is theirs alone, and they answer it.
-        keep_running(settings.workers, partial(_serve, settings, listener, folder), when_ready, listener.close)
+        keep_running(settings.workers, partial(_serve, settings, listener, folder), when_ready, stop_listening)
 
 
 def keep_running(

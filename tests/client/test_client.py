@@ -57,7 +57,7 @@ def test_over_its_limit_a_key_waits_and_every_request_is_sent_again(kind: Kind) 
     with server.served() as url, opened(kind, url, retries=1) as client:
         assert client.verify("Hello.").stands
         assert client.delete_document("a.txt") == EditedDocument("a.txt", Edit.REMOVED, Rebuild(RebuildState.QUEUED))
-        with pytest.raises(ServerError, match="^this key may send 60 requests a minute") as raised:
+        with pytest.raises(ServerError, match=r"^this key may send 60 requests a minute") as raised:
             client.rebuild()
         assert (raised.value.status, raised.value.retry_after) == (429, 0)
     assert [path for _, path in server.asked] == [
@@ -265,7 +265,7 @@ def test_documents_are_written_and_removed(kind: Kind, documents: Path, index: P
         with pytest.raises(UnknownDocumentError):
             client.delete_document(name)
         for id_ in ("../a.txt", ".hidden.txt", "a.exe", ""):
-            with pytest.raises(EditError, match="^(a document's id is a path|the format is not read)"):
+            with pytest.raises(EditError, match=r"^(a document's id is a path|the format is not read)"):
                 client.put_document(id_, b"It rains.")
         for data, status in ((b"", 422), (b"x" * 100, 413)):
             with pytest.raises(ServerError) as raised:

@@ -28,6 +28,7 @@ PREFIX = "sl_"
 KEY_BYTES = 32
 SETTING_NAME = "api_key"  # of the key in the setting, which has none of its own
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"  # what TOML takes for a key without quotes
+AS_WRITTEN = 'a key is written as NAME = {sha256 = "…", scopes = ["…"]}: see `sourceline new-key`'
 RELOAD_SECONDS = 1
 WINDOW_SECONDS = 60
 
@@ -137,7 +138,8 @@ def _read_file(path: Path) -> dict[str, _Entry]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"] if part != "[key]")
-        raise _unusable(path, f"{place}: {first['msg']}") from error
+        reason = AS_WRITTEN if first["type"] == "model_type" else first["msg"]
+        raise _unusable(path, f"{place}: {reason}") from error
     except ValueError as error:  # what tomllib raises; a name that comes twice is no TOML
         raise _unusable(path, f"it is not TOML, or a name comes twice: {error}") from error
 

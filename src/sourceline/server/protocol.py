@@ -269,12 +269,12 @@ class StrictProtocol(H11Protocol):
         the client might not see the answer.
         """
         self._refused = True
-        request_id = None
+        request_id = new_request_id()
         if self.cycle and not self.cycle.response_complete:  # what it would still answer is too late
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-            request_id = self.cycle.scope.get("request_id")
-        headers = {"Connection": "close", REQUEST_ID: request_id or new_request_id(), **headers}
+            request_id = str(self.cycle.scope.get("request_id", request_id))
+        headers = {"Connection": "close", REQUEST_ID: request_id, **headers}
         refusal = problem(status, detail, headers)
         raw_headers = self.server_state.default_headers + refusal.raw_headers
         response = h11.Response(status_code=status, headers=raw_headers, reason=status.phrase)

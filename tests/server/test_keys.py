@@ -18,6 +18,7 @@ from sourceline.errors import SettingsError
 from sourceline.logs import request_fields
 from sourceline.server import keys
 from sourceline.server.keys import Allowance, ApiKey, Keys, KeyScope, RateLimiter, new_key, read_keys, required_scope
+from sourceline.server.metrics import FOLDER_VARIABLE
 from sourceline.server.run import run
 from sourceline.types import NO_RERANKER
 from tests.support.api import assert_problem, serve
@@ -299,3 +300,13 @@ def test_over_its_limit_a_key_is_told_when_to_come_back_and_others_are_answered(
     unlimited = keyed.post("/v1/ask", json=QUESTION, headers=bearer(secrets["ask"]))
     assert (unlimited.status_code, "RateLimit" in unlimited.headers) == (200, False)
     assert json.loads(answers[0].content)["passages"] == unlimited.json()["passages"]
+
+
+def test_all_workers_count_together(
+    corpus: Path, corpus_index: Path, secrets: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    settings: dict[str, Any] = {"reranker": NO_RERANKER, "api_keys": secrets["file"], "workers": 2}
+    with serve(corpus, corpus_index, **settings) as one, serve(corpus, corpus_index, **settings) as other:
+        answers = [each.get("/docs", headers=bearer(secrets["slow"])) for each in (one, other, one, other)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]

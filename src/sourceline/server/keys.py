@@ -237,15 +237,15 @@ class RateLimiter:
         if self._folder is None:
             self._buckets[key.name], allowance = self._take(self._buckets.get(key.name), key.rate_limit)
             return allowance
-        # Opened each time, in some ten microseconds. A worker that is killed leaves no lock: closing the file frees it.
         descriptor = os.open(self._folder / f"{key.name}.limit", os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+b", buffering=0) as file:
-            fcntl.lockf(file, fcntl.LOCK_EX)
-            stored = file.read(self._BUCKET.size)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX)
+            stored = os.pread(descriptor, self._BUCKET.size, 0)
             bucket = self._BUCKET.unpack(stored) if len(stored) == self._BUCKET.size else None
             bucket, allowance = self._take(bucket, key.rate_limit)
-            file.seek(0)
-            file.write(self._BUCKET.pack(*bucket))
+            os.pwrite(descriptor, self._BUCKET.pack(*bucket), 0)
+        finally:
+            os.close(descriptor)  # which frees the lock, as it does when a worker is killed
         return allowance
 
     def _take(self, bucket: tuple[float, float] | None, limit: int) -> tuple[tuple[float, float], Allowance]:

@@ -105,11 +105,6 @@ def problem(
     return Response(body.model_dump_json(exclude_none=True), status, headers, media_type=MEDIA_TYPE)
 
 
-def lacks_scope(scope: str) -> str:
-    """Return what is told to those whose key may not do what they ask for."""
-    return f"this key lacks the scope {scope}"
-
-
 def busy() -> HTTPException:
     """Return the refusal of a request for which there is no room just now."""
     return HTTPException(

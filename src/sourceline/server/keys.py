@@ -76,6 +76,11 @@ def has_scope(scope: Mapping[str, Any], needed: KeyScope) -> bool:
     return key is None or needed in key.scopes
 
 
+def lacks_scope(scope: str) -> str:
+    """Return what is told to those whose key may not do what they ask for."""
+    return f"this key lacks the scope {scope}"
+
+
 # The file
 
 

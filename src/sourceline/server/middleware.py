@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sourceline.config import is_loopback
 from sourceline.logs import request_fields
-from sourceline.server.errors import REQUEST_ID, DifyCode, busy, lacks_scope, problem
-from sourceline.server.keys import Keys, RateLimiter, has_scope, required_scope
+from sourceline.server.errors import REQUEST_ID, DifyCode, busy, problem
+from sourceline.server.keys import Keys, RateLimiter, has_scope, lacks_scope, required_scope
 
 # The page itself. Needs no key and may be linked: it holds nothing of the documents; it asks for the key and sends it.
 OPEN_PATHS = {"/healthz", "/readyz", "/"}

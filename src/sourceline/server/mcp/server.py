@@ -31,8 +31,7 @@ from pydantic import ValidationError
 
 from sourceline import __version__
 from sourceline.errors import QuestionError, SnapshotError, SourcelineError, UnknownCitationError, UnknownDocumentError
-from sourceline.server.errors import lacks_scope
-from sourceline.server.keys import KeyScope, has_scope
+from sourceline.server.keys import KeyScope, has_scope, lacks_scope
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.mcp.tools import DOCUMENT_URI, TOOLS, Tool, document_of, document_uri
 from sourceline.server.models import DEFAULT_DOCUMENTS, MAX_CHARACTERS, MAX_CURSOR

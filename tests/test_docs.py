@@ -290,9 +290,9 @@ def test_every_setting_is_documented() -> None:
     (table,) = OPERATIONS.tables("name")
     rows = []
     for name, field in Settings.model_fields.items():
-        no_flag = ("api_key", "allowed_origins", "max_document_bytes", "follow_links", "scrub")
+        no_flag = ("api_key", "rate_limit", "allowed_origins", "max_document_bytes", "follow_links", "scrub")
         flag = "–" if name in no_flag else f"`--{name.replace('_', '-')}`"
-        default = str(getattr(field.default, "value", field.default))
+        default = "" if field.default is None else str(getattr(field.default, "value", field.default))
         default = default.lower() if isinstance(field.default, bool) else default
         rows.append([f"`{name}`", flag, f"`SOURCELINE_{name.upper()}`", f"`{default}`" if default else "–"])
     assert [row[:4] for row in table.rows] == rows
@@ -486,7 +486,7 @@ def test_every_file_that_is_named_exists(page: Page) -> None:
     missing = {file for file in files if not any((folder / file).exists() for folder in (ROOT, PACKAGE))}
     # A bare name is that of a file in the folder that the text is about.
     elsewhere = {file for file in missing if "/" not in file and next(PACKAGE.rglob(file), None)}
-    assert missing - elsewhere - {"sourceline.toml", "questions.jsonl", "ledger.jsonl"} == set()
+    assert missing - elsewhere - {"sourceline.toml", "keys.toml", "questions.jsonl", "ledger.jsonl"} == set()
 
 
 @every_page

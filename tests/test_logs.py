@@ -1,3 +1,4 @@
+import contextvars
 import json
 import logging
 import sys
@@ -5,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sourceline.logs import JsonFormatter, LogFormat, PrintableFormatter, log_to_stderr
+from sourceline.logs import JsonFormatter, LogFormat, PrintableFormatter, log_to_stderr, request_fields
 
 HOSTILE = "\x1b[2J\x1b]0;pwned\x07 \x9b31m\r\x08 \u202e\u2066"
 HARMLESS = " [2J ]0;pwned   31m     "
@@ -74,6 +75,21 @@ def test_a_server_says_when(
     log_to_stderr(log_format)
     root.handle(record_of("no"))
     assert capsys.readouterr().err == line
+
+
+def test_what_is_logged_for_a_request_names_it_and_its_key(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def of_a_request() -> None:
+        request_fields.set({"request_id": "4f1c", "key": "wiki"})
+        for log_format in LogFormat:
+            log_to_stderr(log_format)
+            root.handle(record_of("no"))
+
+    contextvars.copy_context().run(of_a_request)
+    text, line = capsys.readouterr().err.splitlines()
+    assert text == "2025-11-27T10:46:33.250Z ERROR sourceline.server request_id=4f1c key=wiki: no"
+    assert json.loads(line).items() >= {"request_id": "4f1c", "key": "wiki", "message": "no"}.items()
 
 
 def test_a_command_does_not(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:

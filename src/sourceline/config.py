@@ -50,20 +50,27 @@ class Settings(BaseSettings):
     threshold: float = Field(
         DEFAULT_THRESHOLD, ge=0, le=1, description="The least confidence with which a question counts as answered."
     )
-    host: str = Field("127.0.0.1", description="The address to listen on; any but loopback needs api_key.")
+    host: str = Field("127.0.0.1", description="The address to listen on; any but loopback needs an API key.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     workers: int = Field(1, ge=1, le=64, description="How many processes answer, each with an encoder of its own.")
     capacity: int = Field(64, ge=1, description="How many questions a process takes in at once; more are answered 503.")
-    api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY.")
+    api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY; it may do all.")
+    api_keys: Path | None = Field(None, description="A file of API keys, each with a name and scopes, as hashes.")
+    rate_limit: int = Field(0, ge=0, description="Requests a minute for each API key; 0 is no limit.")
     allowed_origins: Annotated[str, AfterValidator(_require_origins)] = Field(
         "", description="Web pages of these origins, with blanks in between, may use the API from a browser."
     )
     log_format: LogFormat = Field(LogFormat.TEXT, description="How the server writes its log: text or json.")
     watch: bool = Field(False, description="Whether the server rebuilds the index when documents change.")
-    allow_edits: bool = Field(False, description="Whether documents may be written over HTTP; needs api_key.")
+    allow_edits: bool = Field(False, description="Whether documents may be written over HTTP; needs an API key.")
     max_document_bytes: int = Field(MAX_DOCUMENT_BYTES, ge=1, description="A larger file is skipped, or refused.")
     follow_links: bool = Field(False, description="Whether links that lead out of the documents folder are read.")
     scrub: float = Field(24, ge=0, description="Hours between rounds that read the index again; 0 is never.")
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether requests need an API key."""
+        return bool(self.api_key or self.api_keys)
 
     @property
     def origins(self) -> list[str]:

@@ -3,9 +3,15 @@
 import json
 import logging
 import time
+from collections.abc import Mapping
+from contextvars import ContextVar
 from enum import StrEnum
+from types import MappingProxyType
 
 from sourceline.text import printable
+
+# Of the request that is being answered: its id, and the name of its API key. Each line that is logged meanwhile has it.
+request_fields: ContextVar[Mapping[str, str]] = ContextVar("request_fields", default=MappingProxyType({}))
 
 
 class LogFormat(StrEnum):
@@ -24,6 +30,7 @@ class PrintableFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of one record."""
+        record.request = "".join(f" {name}={value}" for name, value in request_fields.get().items())
         return printable(super().format(record))
 
 
@@ -37,6 +44,7 @@ class JsonFormatter(PrintableFormatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "process": record.process,
+            **request_fields.get(),
             "message": record.getMessage(),
         }
         if record.exc_info:
@@ -58,5 +66,5 @@ def log_to_stderr(log_format: LogFormat | None = None) -> None:
 def _formatter(log_format: LogFormat | None) -> logging.Formatter:
     if log_format is LogFormat.JSON:
         return JsonFormatter()
-    served = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    served = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
     return PrintableFormatter(served if log_format else "sourceline: %(message)s")

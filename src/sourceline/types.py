@@ -559,6 +559,14 @@ class RebuildState(StrEnum):
     QUEUED = "queued"
 
 
+class Edit(StrEnum):
+    """What was done to a document over HTTP."""
+
+    ADDED = "added"
+    REPLACED = "replaced"
+    REMOVED = "removed"
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """What a backup holds: a ``snapshot`` with all it needs, in so many ``files`` and ``bytes``.

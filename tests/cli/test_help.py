@@ -5,6 +5,7 @@ from tests.support.commands import Command
 
 COMMANDS = {
     "serve": "Serve the page and the API, after building the index if there is none.",
+    "new-key": "Make an API key: print the line for the file of keys, and the key, this once, on standard error.",
     "rebuild-index": "Read the documents, encode what is new, publish a new snapshot.",
     "ask": "Print the sentences that answer a question, best first.",
     "cite": "Look a citation up",
@@ -15,7 +16,8 @@ COMMANDS = {
     "doctor": "Check installation, models, documents, index and citations, and say what to do.",
 }
 OPTIONS = {
-    "serve": ("--host", "--port", "--watch", "--allow-edits"),
+    "serve": ("--host", "--port", "--watch", "--allow-edits", "--api-keys"),
+    "new-key": ("--scopes", "--rate-limit"),
     "rebuild-index": ("--json", "--watch"),
     "ask": ("-k", "--document", "--mode", "--explain", "--json"),
     "cite": ("--json",),

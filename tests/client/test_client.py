@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,18 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from sourceline import __version__
-from sourceline.client import Client
-from sourceline.errors import BuildRunningError, QuestionError, ServerError
+from sourceline.client import Client, EditedDocument, Rebuild
+from sourceline.config import load_settings
+from sourceline.errors import BuildRunningError, EditError, QuestionError, ServerError, UnknownDocumentError
+from sourceline.index.snapshot import build_lock
+from sourceline.server.app import create_app
 from sourceline.server.errors import problem
 from sourceline.server.models import FieldProblem
-from sourceline.types import RebuildState
-from tests.conftest import Rebuild
+from sourceline.types import NO_RERANKER, Edit, RebuildState
+from tests.conftest import Rebuild as RebuildIndex
 from tests.support.api import wait_until
 from tests.support.clients import BOTH, Kind, Scripted, opened
-from tests.support.server import running
+from tests.support.server import listening, running
 
 pytestmark = pytest.mark.enable_socket
 
@@ -43,6 +47,24 @@ def test_what_only_reads_is_sent_again_after_as_long_as_the_server_says(kind: Ki
         assert client.verify("Hello.").stands
         assert 1 <= time.monotonic() - started < 10
     assert server.asked == [("POST", "/v1/verify")] * 3
+
+
+@both
+def test_over_its_limit_a_key_waits_and_every_request_is_sent_again(kind: Kind) -> None:
+    limited = problem(429, "this key may send 60 requests a minute: try again in 0 s", {"Retry-After": "0"})
+    edit = JSONResponse({"document": "a.txt", "edit": "removed", "rebuild": {"state": "queued"}}, 202)
+    server = Scripted(limited, CHECKED, limited, edit, limited)
+    with server.served() as url, opened(kind, url, retries=1) as client:
+        assert client.verify("Hello.").stands
+        assert client.delete_document("a.txt") == EditedDocument("a.txt", Edit.REMOVED, Rebuild(RebuildState.QUEUED))
+        with pytest.raises(ServerError, match=r"^this key may send 60 requests a minute") as raised:
+            client.rebuild()
+        assert (raised.value.status, raised.value.retry_after) == (429, 0)
+    assert [path for _, path in server.asked] == [
+        *["/v1/verify"] * 2,
+        *["/v1/documents/a.txt"] * 2,
+        *["/v1/index/rebuild"] * 2,
+    ]
 
 
 @both
@@ -66,11 +88,14 @@ def test_nobody_waits_for_longer_than_the_bound(kind: Kind, seconds: str) -> Non
 
 
 @both
-def test_a_rebuild_is_never_started_twice(kind: Kind) -> None:
+def test_a_rebuild_is_never_started_twice_and_a_document_never_removed_twice(kind: Kind) -> None:
     server = Scripted(busy())
-    with server.served() as url, opened(kind, url) as client, pytest.raises(ServerError):
-        client.rebuild()
-    assert server.asked == [("POST", "/v1/index/rebuild")]
+    with server.served() as url, opened(kind, url) as client:
+        with pytest.raises(ServerError):
+            client.rebuild()
+        with pytest.raises(ServerError):
+            client.delete_document("a.txt")
+    assert server.asked == [("POST", "/v1/index/rebuild"), ("DELETE", "/v1/documents/a.txt")]
 
 
 @contextmanager
@@ -186,7 +211,7 @@ def test_the_key_is_sent_with_every_request_and_below_a_path(kind: Kind) -> None
 
 
 def test_a_rebuild_is_started_followed_and_refused_while_it_runs(
-    documents: Path, index: Path, rebuild: Rebuild
+    documents: Path, index: Path, rebuild: RebuildIndex
 ) -> None:
     (documents / "a.txt").write_text("The bridge opens on Monday.\n")
     rebuild(documents, index)
@@ -209,6 +234,44 @@ def test_a_rebuild_is_started_followed_and_refused_while_it_runs(
         published = ended.report.snapshot
         wait_until(lambda: client.index().snapshot.id == published)
         assert client.ask("What was sold?", 1).hits[0].passage.text == "The tower was sold in June."
+
+
+@both
+def test_documents_are_written_and_removed(kind: Kind, documents: Path, index: Path, rebuild: RebuildIndex) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    rebuild(documents, index)
+    settings = load_settings(
+        documents=documents,
+        index=index,
+        reranker=NO_RERANKER,
+        api_key="s3cret",
+        allow_edits=True,
+        max_document_bytes=99,
+    )
+    name = "2026/Año – [Zürich] 100%?.md"
+    with (
+        build_lock(index),  # the rebuilds that follow wait
+        listening(create_app(settings)) as (host, port),
+        opened(kind, f"http://{host}:{port}", api_key="s3cret") as client,
+    ):
+        added = client.put_document(name, "The café closes in May.\n".encode())
+        assert (added.id, added.edit) == (name, Edit.ADDED)
+        assert added.rebuild.state in (RebuildState.RUNNING, RebuildState.QUEUED)
+        assert (documents / name).read_text("utf-8") == "The café closes in May.\n"
+        assert client.put_document("a.txt", b"It rains.\n").edit is Edit.REPLACED
+        assert (documents / "a.txt").read_bytes() == b"It rains.\n"
+        assert client.delete_document(name) == replace(added, edit=Edit.REMOVED, rebuild=Rebuild(RebuildState.QUEUED))
+        assert not (documents / name).exists()
+        with pytest.raises(UnknownDocumentError):
+            client.delete_document(name)
+        for id_ in ("../a.txt", ".hidden.txt", "a.exe", ""):
+            with pytest.raises(EditError, match=r"^(a document's id is a path|the format is not read)"):
+                client.put_document(id_, b"It rains.")
+        for data, status in ((b"", 422), (b"x" * 100, 413)):
+            with pytest.raises(ServerError) as raised:
+                client.put_document("a.txt", data)
+            assert raised.value.status == status
+    assert (documents / "a.txt").read_bytes() == b"It rains.\n"
 
 
 def modules(statement: str) -> set[str]:

@@ -347,7 +347,8 @@ def test_the_unexpected_is_logged_and_not_told(
     app = create_app(load_settings(documents=corpus, index=corpus_index))
     add_failing_route(app)
     client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
-    response = client.post("/fail", content=SENT, headers=JSON)
+    response = client.post("/fail", content=SENT, headers={**JSON, "X-Request-ID": "4f1c"})
+    assert response.headers.get_list("X-Request-ID") == ["4f1c"]
     problem = assert_problem(response, 500, SENT, "Traceback", "RuntimeError")
     assert problem["detail"] == "an unexpected error occurred; it was logged"
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]

@@ -5,6 +5,7 @@ import functools
 import gzip
 import http.client
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -58,7 +59,8 @@ UNLIMITED = ("/healthz", "/readyz", "/metrics")
 
 @pytest.mark.parametrize("path", PATHS)
 def test_head_is_answered_like_get_without_the_body(client: TestClient, path: str) -> None:
-    head, get = (client.request(method, path, follow_redirects=False) for method in ("HEAD", "GET"))
+    same_id = {"X-Request-ID": "1"}
+    head, get = (client.request(method, path, headers=same_id, follow_redirects=False) for method in ("HEAD", "GET"))
     assert head.content == b""
     assert head.status_code == get.status_code
     names = head.headers.keys() - ({"content-length"} if path in DIFFER else set())
@@ -76,7 +78,7 @@ def test_head_is_tried_on_every_route_that_answers_get(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/index/rebuild", "/v1/citations/lookup", "/v1/ask/batch", "/v1/verify"])
 def test_head_is_refused_where_get_is(client: TestClient, path: str) -> None:
-    head, get = client.head(path), client.get(path)
+    head, get = (client.request(method, path, headers={"X-Request-ID": "1"}) for method in ("HEAD", "GET"))
     assert (head.status_code, head.content, head.headers) == (get.status_code, b"", get.headers)
 
 
@@ -95,6 +97,31 @@ def test_a_connection_goes_on_after_head(corpus: Path, corpus_index: Path) -> No
 def guarded(corpus: Path, corpus_index: Path) -> Iterator[TestClient]:
     with serve(corpus, corpus_index, KEY) as client:
         yield client
+
+
+def test_every_answer_has_the_id_that_the_request_came_with(client: TestClient, guarded: TestClient) -> None:
+    for given in ("4f1c", "Root=1-67891233-abcdef012345678912345678", "x" * 128):
+        for asked, path, status in (
+            (client, "/", 200),
+            (client, "/v1/index", 200),
+            (client, "/static/main.js", 200),
+            (client, "/no/such/route", 404),
+            (client, "/v1/ask", 422),
+            (client, "/v1/documents%0A", 404),
+            (guarded, "/v1/index", 401),
+        ):
+            response = asked.get(path, headers={"X-Request-ID": given})
+            assert (response.status_code, response.headers.get_list("X-Request-ID")) == (status, [given])
+
+
+@pytest.mark.parametrize("given", ["", "a b", "a\tb", "a;b", '"', "ä", "x" * 129])
+def test_an_id_that_a_log_could_take_amiss_is_replaced(client: TestClient, given: str) -> None:
+    first, second = (
+        client.get("/no/such/route", headers={b"x-request-id": given.encode()}).headers["X-Request-ID"]
+        for _ in range(2)
+    )
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert first != second
 
 
 def authorization(value: str) -> dict[bytes, bytes]:

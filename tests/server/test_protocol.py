@@ -4,6 +4,7 @@ import asyncio
 import functools
 import http.client
 import json
+import re
 import socket
 import sys
 import time
@@ -85,6 +86,7 @@ def assert_refused(answer: bytes, status: int) -> None:
     lines = head.lower().split(b"\r\n")
     assert lines[0].split()[1] == str(status).encode()
     assert {b"content-type: application/problem+json", b"connection: close"} <= set(lines)
+    assert sum(re.fullmatch(rb"x-request-id: [0-9a-f]{32}", line) is not None for line in lines) == 1
     assert json.loads(body)["status"] == status
 
 

@@ -189,7 +189,7 @@ def test_documents_are_not_served_to_the_network_without_a_key(documents: Path, 
     assert process.returncode == 1
     assert error == (
         "sourceline: on 0.0.0.0 everyone in the network could read the documents: "
-        "set SOURCELINE_API_KEY, or serve on 127.0.0.1\n"
+        "set SOURCELINE_API_KEY or SOURCELINE_API_KEYS, or serve on 127.0.0.1\n"
     )
     assert current_id(index) is None
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import signal
 import sys
 import threading
@@ -139,6 +140,9 @@ def serve(
         bool | None,
         typer.Option("--allow-edits", help="Let documents be written over HTTP; needs a key.", show_default=False),
     ] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option(readable=False, metavar="FILE", help="A file of API keys; see new-key.")
+    ] = None,
     log_format: Annotated[LogFormat | None, typer.Option(help="How the log is written.", show_default="text")] = None,
 ) -> None:
     """Serve the page and the API, after building the index if there is none."""
@@ -149,6 +153,7 @@ def serve(
         capacity=capacity,
         watch=watch,
         allow_edits=allow_edits,
+        api_keys=api_keys,
         log_format=log_format,
     )
     log_to_stderr(settings.log_format)
@@ -173,6 +178,32 @@ def mcp(context: typer.Context) -> None:
     from sourceline.server.mcp.stdio import run
 
     run(settings)
+
+
+@app.command("new-key")
+def new_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is: letters, digits, - and _.")],
+    scopes: Annotated[
+        str, typer.Option(metavar="LIST", help="What it may do: ask, read, manage, with commas; '' for metrics alone.")
+    ] = "ask,read",
+    rate_limit: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="NUMBER", help="Requests a minute; 0 is no limit.", show_default="the setting"),
+    ] = None,
+) -> None:
+    """Make an API key: print the line for the file of keys, and the key, this once, on standard error."""
+    from sourceline.server.keys import NAME_PATTERN, KeyScope
+    from sourceline.server.keys import new_key as make
+
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise typer.BadParameter("a name has up to 64 letters, digits, hyphens and underscores", param_hint="NAME")
+    try:
+        chosen = [KeyScope(scope.strip()) for scope in scopes.split(",") if scope.strip()]
+    except ValueError as error:
+        raise typer.BadParameter(f"scopes are {', '.join(KeyScope)}", param_hint="--scopes") from error
+    key, line = make(name, chosen, rate_limit)
+    typer.echo(f"The key of {name}, shown only now: {key}", err=True)
+    typer.echo(line)
 
 
 @app.command("rebuild-index")

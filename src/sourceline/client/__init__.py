@@ -16,6 +16,7 @@ import anyio
 
 from sourceline import __version__
 from sourceline.client.parsing import (
+    EditedDocument,
     Rebuild,
     ServedIndex,
     read_answer,
@@ -24,12 +25,14 @@ from sourceline.client.parsing import (
     read_citations,
     read_document,
     read_documents,
+    read_edit,
     read_index,
     read_rebuild,
     read_verification,
 )
 from sourceline.errors import (
     BuildRunningError,
+    EditError,
     QuestionError,
     ServerError,
     SourcelineError,
@@ -43,7 +46,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(f"{error.name} is missing: pip install 'sourceline[client]'", name=error.name) from error
 
-__all__ = ["URL", "AsyncClient", "Client", "Rebuild", "ServedIndex"]
+__all__ = ["URL", "AsyncClient", "Client", "EditedDocument", "Rebuild", "ServedIndex"]
 
 URL = "http://127.0.0.1:8080"  # where `sourceline serve` answers
 TIMEOUT = 30.0
@@ -53,6 +56,8 @@ MAX_WAIT = 10.0
 JITTER = 0.25
 # What says that a connection broke while it was used. Nobody knows then what became of the request.
 _LOST = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
+# The server is busy, or the key has used up its limit.
+_TRANSIENT = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
 T = TypeVar("T")
 
@@ -65,7 +70,7 @@ class _Request(Generic[T]):
     path: str
     read: Callable[[Any], T]
     query: Mapping[str, str | int] | None = None
-    body: Mapping[str, object] | None = None
+    body: Mapping[str, object] | bytes | None = None
     unknown: type[SourcelineError] | None = None  # raised for 404
     repeatable: bool = True
 
@@ -74,7 +79,9 @@ class _Request(Generic[T]):
         arguments: dict[str, Any] = {"method": self.method, "url": self.path}
         if self.query is not None:
             arguments["params"] = self.query
-        if self.body is not None:
+        if isinstance(self.body, bytes):
+            arguments["content"] = self.body
+        elif self.body is not None:
             # Escaped, so that what is no text reaches the server, which says so.
             arguments["content"] = json.dumps(self.body).encode("ascii")
             arguments["headers"] = {"Content-Type": "application/json"}
@@ -112,6 +119,8 @@ class _Request(Generic[T]):
                 return QuestionError(message)
             if location.startswith("body.questions"):
                 return QuestionError(f"{location.removeprefix('body.')}: {message}")
+            if location == "path.document":
+                return EditError(message)
         faults = "".join(f"; {location}: {message}" for location, message in fields)
         return ServerError(detail + faults, status, fields, _retry_after(response))
 
@@ -203,6 +212,16 @@ def _rebuild() -> _Request[Rebuild]:
     return _Request("POST", "/v1/index/rebuild", read_rebuild, repeatable=False)
 
 
+def _put_document(document_id: str, data: bytes) -> _Request[EditedDocument]:
+    return _Request("PUT", f"/v1/documents/{_quoted(document_id, '/')}", read_edit, body=data)
+
+
+def _delete_document(document_id: str) -> _Request[EditedDocument]:
+    path = f"/v1/documents/{_quoted(document_id, '/')}"
+    # Sent again after a broken connection, it would find the document gone, and say that it never was there.
+    return _Request("DELETE", path, read_edit, unknown=UnknownDocumentError, repeatable=False)
+
+
 # The clients
 
 
@@ -223,14 +242,17 @@ class _Connection:
         Raises:
             ServerError: it is not sent again.
         """
+        # What is over a limit was refused before anything was done: it may always be sent again.
+        repeatable = request.repeatable
         if isinstance(error, ServerError):
-            failure, transient, seconds = error, error.status == HTTPStatus.SERVICE_UNAVAILABLE, error.retry_after
+            failure, transient, seconds = error, error.status in _TRANSIENT, error.retry_after
+            repeatable |= error.status == HTTPStatus.TOO_MANY_REQUESTS
         else:
             failure = ServerError(f"the server at {self.url} does not answer: {str(error) or type(error).__name__}")
             transient, seconds = isinstance(error, _LOST), None
         if seconds is None:
             seconds = 2**attempt / 2
-        if not (transient and request.repeatable and attempt < self._retries and seconds <= self._max_wait):
+        if not (transient and repeatable and attempt < self._retries and seconds <= self._max_wait):
             raise failure from error.__cause__ if failure is error else error
         return seconds * random.uniform(1, 1 + JITTER)
 
@@ -238,9 +260,10 @@ class _Connection:
 class Client(_Connection):
     """A client of a server. Safe to use from many threads. Closed by ``close``, or as a context manager.
 
-    A request is sent again if the server says that it is busy (503) or the connection breaks, up to ``retries`` times,
-    unless that could start something twice. Before that, it waits as long as ``Retry-After`` says, or half a second,
-    then one, then two; if it would have to wait for longer than ``max_wait``, it gives up.
+    A request is sent again if the server says that it is busy (503) or that the key has used up its limit (429), or the
+    connection breaks, up to ``retries`` times, unless that could start something twice. Before that, it waits as long
+    as ``Retry-After`` says, or half a second, then one, then two; if it would have to wait for longer than
+    ``max_wait``, it gives up.
 
     >>> from sourceline.client import Client
     >>> with Client("http://127.0.0.1:8080") as client:
@@ -362,6 +385,23 @@ class Client(_Connection):
         """
         return self._send(_rebuild())
 
+    def put_document(self, document_id: str, data: bytes) -> EditedDocument:
+        """Add or replace a file of the documents folder; the rebuild that follows takes it into the index.
+
+        Raises:
+            EditError: this cannot be the id of a document.
+        """
+        return self._send(_put_document(document_id, data))
+
+    def delete_document(self, document_id: str) -> EditedDocument:
+        """Remove a file of the documents folder; the rebuild that follows takes it out of the index.
+
+        Raises:
+            UnknownDocumentError: it is not in the folder.
+            EditError: this cannot be the id of a document.
+        """
+        return self._send(_delete_document(document_id))
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -467,6 +507,14 @@ class AsyncClient(_Connection):
     async def rebuild(self) -> Rebuild:
         """As ``Client.rebuild``."""
         return await self._send(_rebuild())
+
+    async def put_document(self, document_id: str, data: bytes) -> EditedDocument:
+        """As ``Client.put_document``."""
+        return await self._send(_put_document(document_id, data))
+
+    async def delete_document(self, document_id: str) -> EditedDocument:
+        """As ``Client.delete_document``."""
+        return await self._send(_delete_document(document_id))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -23,6 +23,7 @@ from sourceline.types import (
     DocumentInfo,
     DocumentList,
     DocumentText,
+    Edit,
     FolderChanges,
     Hit,
     Location,
@@ -70,6 +71,15 @@ class ServedIndex:
     changes: FolderChanges | None = None
     change_count: int | None = None
     checked: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditedDocument:
+    """A document that was written or removed, what was done to it, and the rebuild that follows."""
+
+    id: str
+    edit: Edit
+    rebuild: Rebuild
 
 
 def read_answer(data: Json) -> Answer:
@@ -191,6 +201,11 @@ def read_rebuild(data: Json) -> Rebuild:
         report=_report(data["report"]) if "report" in data else None,
         error=data.get("error"),
     )
+
+
+def read_edit(data: Json) -> EditedDocument:
+    """Return what was done to a document."""
+    return EditedDocument(data["document"], Edit(data["edit"]), read_rebuild(data["rebuild"]))
 
 
 def _report(data: Json) -> BuildReport:

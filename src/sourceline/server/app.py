@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -14,14 +15,17 @@ from starlette.middleware.cors import CORSMiddleware
 from sourceline import __version__
 from sourceline.config import Settings
 from sourceline.server import errors, models
+from sourceline.server.errors import REQUEST_ID
+from sourceline.server.keys import Keys, RateLimiter, required_scope
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.mcp.http import McpEndpoint
-from sourceline.server.metrics import Metrics, MetricsMiddleware
+from sourceline.server.metrics import FOLDER_VARIABLE, Metrics, MetricsMiddleware
 from sourceline.server.middleware import (
     HeadMiddleware,
     KeyMiddleware,
     LimitsMiddleware,
     LoopbackHostMiddleware,
+    RequestIdMiddleware,
     SiteMiddleware,
 )
 from sourceline.server.rebuilds import Rebuilds
@@ -45,7 +49,8 @@ TAGS = [
 _SECURITY_SCHEME = {
     "type": "http",
     "scheme": "bearer",
-    "description": "Needed if the server was started with SOURCELINE_API_KEY: send it as Authorization: Bearer KEY.",
+    "description": "Needed if the server was started with SOURCELINE_API_KEY or SOURCELINE_API_KEYS: send it as "
+    "Authorization: Bearer KEY. A route names the scope that the key must have, if it must have one.",
 }
 
 
@@ -53,6 +58,7 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastA
     """Return the app, ready to answer from the current snapshot, which ``live_index`` may hold open already.
 
     Raises:
+        SettingsError: the API keys cannot be used.
         SnapshotError: there is no snapshot that can be served.
         ModelError: its encoder cannot be opened.
     """
@@ -98,6 +104,10 @@ class _App(FastAPI):
                     schema |= getattr(models, name).model_config["json_schema_extra"]
             components["securitySchemes"] = {"api_key": _SECURITY_SCHEME}
             description["security"] = [{"api_key": []}, {}]
+            for path, operations in description["paths"].items():
+                for method, operation in operations.items():
+                    if scope := required_scope(method.upper(), path):
+                        operation["security"] = [{"api_key": [scope]}, {}]
         assert self.openapi_schema is not None
         return self.openapi_schema
 
@@ -140,21 +150,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
     """Return what a request passes, in this order."""
     origins = settings.origins
+    shared = os.environ.get(FOLDER_VARIABLE) if settings.workers > 1 else None
+    limiter = RateLimiter(Path(shared) if shared else None)
     cors = Middleware(
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
         # MCP clients that run in a browser send more.
-        allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"],
-        expose_headers=["Retry-After"],
+        allow_headers=["Authorization", "Content-Type", REQUEST_ID, "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"],
+        expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy", REQUEST_ID],
         allow_private_network=True,
     )
     return [
+        Middleware(RequestIdMiddleware),
         Middleware(HeadMiddleware),
         Middleware(MetricsMiddleware, metrics=metrics),
-        *([] if settings.api_key else [Middleware(LoopbackHostMiddleware, allowed_origins=origins)]),
+        *([] if settings.needs_key else [Middleware(LoopbackHostMiddleware, allowed_origins=origins)]),
         Middleware(SiteMiddleware, allowed_origins=origins),
         *([cors] if origins else []),  # outside of the key, which a browser does not send when it asks for permission
-        *([Middleware(KeyMiddleware, api_key=settings.api_key)] if settings.api_key else []),
+        *([Middleware(KeyMiddleware, keys=Keys(settings), limiter=limiter)] if settings.needs_key else []),
         Middleware(LimitsMiddleware, capacity=settings.capacity, max_body_bytes=MAX_BODY_BYTES),
     ]

@@ -19,6 +19,7 @@ from sourceline.server.models import FieldProblem, Problem
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+REQUEST_ID = "X-Request-ID"
 MAX_FIELDS = 20  # fields at fault that are named
 RETRY_SECONDS = 5
 EDITS_FORBIDDEN = "documents are not written over HTTP here: start the server with --allow-edits and an API key"
@@ -34,7 +35,7 @@ _STATUS: tuple[tuple[type[errors.SourcelineError], HTTPStatus], ...] = (
 _EXAMPLES = {
     HTTPStatus.BAD_REQUEST: "the body is not JSON",
     HTTPStatus.UNAUTHORIZED: "send the key: Authorization: Bearer KEY",
-    HTTPStatus.FORBIDDEN: "a page of another site may not use this: see allowed_origins",
+    HTTPStatus.FORBIDDEN: "this key lacks the scope manage",
     HTTPStatus.NOT_FOUND: "no document with this id is in the index",
     HTTPStatus.CONFLICT: "a rebuild is running: wait for it to end",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is longer than 65,536 bytes",
@@ -42,7 +43,21 @@ _EXAMPLES = {
     HTTPStatus.MISDIRECTED_REQUEST: "without an API key only requests to localhost are answered",
     HTTPStatus.UNPROCESSABLE_ENTITY: "the request does not fit the schema",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "the head of a request has at most 100 headers and 32,768 bytes",
+    HTTPStatus.TOO_MANY_REQUESTS: "this key may send 60 requests a minute: try again in 1 s",
     HTTPStatus.SERVICE_UNAVAILABLE: "the server is busy: try again in a moment",
+}
+# And its headers, with what each means.
+_CHALLENGE = {"WWW-Authenticate": ("The scheme, and the scope that is missing.", "string")}
+_RETRY_AFTER = {"Retry-After": ("Seconds.", "integer")}
+_RATE_LIMIT = {
+    "RateLimit-Policy": ("`q` requests in `w` seconds.", "string"),
+    "RateLimit": ("`r` requests are left, and in `t` seconds there will be one more.", "string"),
+}
+_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: _CHALLENGE,
+    HTTPStatus.FORBIDDEN: _CHALLENGE,
+    HTTPStatus.TOO_MANY_REQUESTS: {**_RETRY_AFTER, **_RATE_LIMIT},
+    HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
 }
 
 
@@ -112,8 +127,10 @@ def _describe(status: HTTPStatus) -> dict[str, Any]:
         "example": example.model_dump(exclude_none=True, mode="json"),
     }
     described: dict[str, Any] = {"description": status.phrase, "content": {MEDIA_TYPE: content}}
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        described["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    if headers := _HEADERS.get(status):
+        described["headers"] = {
+            name: {"description": text, "schema": {"type": kind}} for name, (text, kind) in headers.items()
+        }
     return described
 
 
@@ -171,7 +188,9 @@ async def _http(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
     request.app.state.live_index.suspect()  # what was read may have been damaged
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error occurred; it was logged")
+    # Starlette sends this from outside of all middleware.
+    headers = {REQUEST_ID: request.scope["request_id"]}
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error occurred; it was logged", headers)
 
 
 def _allowed_methods(app: FastAPI, path: str) -> Sequence[str]:

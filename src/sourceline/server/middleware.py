@@ -1,9 +1,9 @@
-"""What every request passes before it reaches a route: HEAD, where it comes from, access, limits."""
+"""What every request passes before it reaches a route: its id, HEAD, where it comes from, access, limits."""
 
 import asyncio
-import hmac
+import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from http import HTTPStatus
@@ -12,10 +12,13 @@ from urllib.parse import urlsplit
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sourceline.config import is_loopback
-from sourceline.server.errors import DifyCode, busy, problem
+from sourceline.logs import request_fields
+from sourceline.server.errors import REQUEST_ID, DifyCode, busy, problem
+from sourceline.server.keys import Keys, RateLimiter, has_scope, lacks_scope, required_scope
 
 # The page itself. Needs no key and may be linked: it holds nothing of the documents; it asks for the key and sends it.
 OPEN_PATHS = {"/healthz", "/readyz", "/"}
@@ -27,6 +30,46 @@ UNLIMITED_PATHS = {"/healthz", "/readyz", "/metrics"}
 # Kinds whose answers may be megabytes each, kept while a slow client reads them. They have a quarter of the places.
 LARGE_KINDS = {"documents", "citations", "ask/batch", "verify", "mcp"}
 LARGE_SHARE = 4
+# What others give as an id: UUIDs, ULIDs, trace ids, those of proxies. Nothing that a log or a shell could take amiss.
+_GIVEN_ID = re.compile(rb"[A-Za-z0-9._:=@+/-]{1,128}")
+
+
+class RequestIdMiddleware:
+    """Gives each request an id, or keeps the one it came with, and returns it as ``X-Request-ID``.
+
+    What is logged while the request is answered names it, in threads that work for it, too.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its id in ``scope["request_id"]``."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(REQUEST_ID.lower().encode(), b"")
+        request_id = given.decode("ascii") if _GIVEN_ID.fullmatch(given) else new_request_id()
+        scope["request_id"] = request_id  # in place: what answers the unexpected stands further out
+        request_fields.set({"request_id": request_id})
+        await self._app(scope, receive, _with_headers(send, {REQUEST_ID: request_id}))
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has. It is no secret, so that the system need not be asked for randomness."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """Return a ``send`` that adds headers to the answer."""
+    added = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *added]}
+        await send(message)
+
+    return send_with_headers
 
 
 class HeadMiddleware:
@@ -80,26 +123,51 @@ class SiteMiddleware:
 
 
 class KeyMiddleware:
-    """Answers 401 to requests without ``Authorization: Bearer KEY``; to Dify 403, as it wants it."""
+    """Answers 401 to requests without ``Authorization: Bearer KEY``, 429 to a key that sends too many, 403 beyond its
+    scopes; to Dify 403 instead of 401, as it wants it.
+    """
 
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, limiter: RateLimiter) -> None:
         self._app = app
-        self._key = api_key.encode()
+        self._keys, self._limiter = keys, limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on if it carries the key or needs none."""
-        if scope["type"] == "http" and not _is_open(scope):
-            scheme, _, key = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
-            has_key = scheme.lower() == b"bearer"
-            if not has_key or not hmac.compare_digest(key, self._key):
-                if scope["path"] == RETRIEVAL_PATH:
-                    code = DifyCode.WRONG_KEY if has_key else DifyCode.NO_KEY
-                    refusal = problem(403, SEND_KEY, dify_code=code)
-                else:
-                    refusal = problem(401, SEND_KEY, {"WWW-Authenticate": "Bearer"})
-                await refusal(scope, receive, send)
+        """Pass the request on, with its key in ``scope["api_key"]``, if that may do so or none is needed."""
+        if scope["type"] != "http" or _is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        scheme, _, secret = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+        has_key = scheme.lower() == b"bearer"
+        key = self._keys.find(secret) if has_key else None
+        if key is None:
+            if scope["path"] == RETRIEVAL_PATH:
+                code = DifyCode.WRONG_KEY if has_key else DifyCode.NO_KEY
+                refusal = problem(403, SEND_KEY, dify_code=code)
+            else:
+                refusal = problem(401, SEND_KEY, {"WWW-Authenticate": "Bearer"})
+            await refusal(scope, receive, send)
+            return
+        scope["api_key"] = key
+        request_fields.set({**request_fields.get(), "key": key.name})
+        if key.rate_limit:
+            allowance = self._limiter.take(key)
+            send = _with_headers(send, allowance.headers)
+            if not allowance.allowed:
+                detail = f"this key may send {allowance.limit:,} requests a minute: try again in {allowance.wait} s"
+                await problem(429, detail, {"Retry-After": str(allowance.wait)})(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        app = _missing_scope(scope) or self._app
+        await app(scope, receive, send)
+
+
+def _missing_scope(scope: Scope) -> Response | None:
+    """Return the refusal of a request whose key has not the scope that it needs."""
+    needed = required_scope(scope["method"], scope["path"])
+    if needed is None or has_scope(scope, needed):
+        return None
+    dify_code = DifyCode.WRONG_KEY if scope["path"] == RETRIEVAL_PATH else None
+    challenge = f'Bearer error="insufficient_scope", scope="{needed}"'  # of RFC 6750
+    return problem(403, lacks_scope(needed), {"WWW-Authenticate": challenge}, dify_code=dify_code)
 
 
 class LoopbackHostMiddleware:

@@ -27,6 +27,7 @@ from sourceline.types import (
     DocumentInfo,
     DocumentList,
     DocumentText,
+    Edit,
     FolderChanges,
     Hit,
     Mode,
@@ -695,14 +696,6 @@ class DocumentResponse(DocumentRef):
             passages=[DocumentPassage.from_passage(passage) for passage in document.passages],
             snapshot=document.snapshot,
         )
-
-
-class Edit(StrEnum):
-    """What was done to a document."""
-
-    ADDED = "added"
-    REPLACED = "replaced"
-    REMOVED = "removed"
 
 
 # Quotations

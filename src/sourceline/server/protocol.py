@@ -19,7 +19,8 @@ from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from sourceline.server.errors import problem
+from sourceline.server.errors import REQUEST_ID, problem
+from sourceline.server.middleware import new_request_id
 
 # How long a client may take to send the head of a request, from its first byte or from connecting, and then the body.
 # The body of PUT is a document, which may be large: each piece of it has that time, as long as it is not answered.
@@ -302,10 +303,13 @@ class StrictProtocol(H11Protocol):
         the client might not see the answer.
         """
         self._refused = True
+        request_id = new_request_id()
         if self.cycle and not self.cycle.response_complete:  # what it would still answer is too late
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        refusal = problem(status, detail, {"Connection": "close", **headers})
+            request_id = str(self.cycle.scope.get("request_id", request_id))
+        headers = {"Connection": "close", REQUEST_ID: request_id, **headers}
+        refusal = problem(status, detail, headers)
         raw_headers = self.server_state.default_headers + refusal.raw_headers
         response = h11.Response(status_code=status, headers=raw_headers, reason=status.phrase)
         with suppress(h11.LocalProtocolError):  # an answer has begun, or may have no body: closing says enough

@@ -26,6 +26,7 @@ from sourceline.config import Settings, is_loopback
 from sourceline.durable import scratch_folder
 from sourceline.errors import BuildError, SettingsError, SourcelineError, WorkerError
 from sourceline.logs import log_to_stderr
+from sourceline.server.keys import read_keys, warn_if_open
 from sourceline.server.live_index import LiveIndex
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Build the index if there is none, then serve. ``say`` shows a line to the person who started the server.
 
     Raises:
-        SettingsError: the address cannot be listened on.
+        SettingsError: the API keys cannot be used, or the address cannot be listened on.
         BuildError: the first build failed.
         SnapshotError, ModelError: the index cannot be served.
         WorkerError: the workers do not stay alive.
@@ -122,15 +123,19 @@ def keep_heap_small() -> None:
 
 
 def _require_key(settings: Settings) -> None:
-    if settings.allow_edits and not settings.api_key:
+    if settings.allow_edits and not settings.needs_key:
         raise SettingsError(
-            "with allow_edits everyone on this machine could write the documents: set SOURCELINE_API_KEY as well"
+            "with allow_edits everyone on this machine could write the documents: "
+            "set SOURCELINE_API_KEY or SOURCELINE_API_KEYS as well"
         )
-    if not settings.api_key and not is_loopback(settings.host):
+    if not settings.needs_key and not is_loopback(settings.host):
         raise SettingsError(
             f"on {settings.host} everyone in the network could read the documents: "
-            "set SOURCELINE_API_KEY, or serve on 127.0.0.1"
+            "set SOURCELINE_API_KEY or SOURCELINE_API_KEYS, or serve on 127.0.0.1"
         )
+    read_keys(settings)  # the app reads them, too, but only once the first build is done
+    if settings.api_keys:
+        warn_if_open(settings.api_keys)
 
 
 def _raise_descriptor_limit() -> None:

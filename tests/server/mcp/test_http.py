@@ -20,6 +20,7 @@ from sourceline import __version__
 from sourceline.api import Index
 from sourceline.config import load_settings
 from sourceline.server.app import create_app
+from sourceline.server.keys import KeyScope, new_key
 from sourceline.server.mcp.tools import document_uri
 from sourceline.types import NO_RERANKER, Answer
 from tests.support.api import BRACKETS, CORPUS, NON_ASCII, assert_problem, serve
@@ -327,6 +328,37 @@ def test_the_key_is_needed_where_one_is_set(corpus: Path, corpus_index: Path) ->
         assert_problem(httpx2.post(f"{url}/mcp", headers={"Authorization": "Bearer wrong"}), 401)
         connect = over_http(url, headers={"Authorization": "Bearer s3cret"})
         assert call(connect, "search", query=QUESTION)["results"]
+
+
+def test_a_key_has_the_tools_of_its_scopes_and_the_others_say_which_it_lacks(
+    corpus: Path, corpus_index: Path, tmp_path: Path
+) -> None:
+    (ask, ask_line), (read, read_line) = new_key("ask", [KeyScope.ASK]), new_key("read", [KeyScope.READ])
+    (tmp_path / "keys.toml").write_text(f"{ask_line}\n{read_line}\n")
+    settings = load_settings(
+        documents=corpus, index=corpus_index, reranker=NO_RERANKER, api_keys=tmp_path / "keys.toml", rate_limit=1_000
+    )
+
+    async def conversation(client: Client) -> tuple[set[str], int]:
+        tools, resources = await client.list_tools(), await client.list_resources()
+        return {tool.name for tool in tools.tools}, len(resources.resources)
+
+    with listening(create_app(settings)) as (host, port):
+        url = f"http://{host}:{port}"
+        for era in ERAS:
+            asking, reading = (over_http(url, era, {"Authorization": f"Bearer {key}"}) for key in (ask, read))
+            assert talk(asking, conversation) == ({"ask", "verify", "search"}, 0)
+            assert talk(reading, conversation) == ({"cite", "read_document", "list_documents", "fetch"}, 3)
+            assert call(asking, "search", query=QUESTION)["results"]
+            lacking = "this key lacks the scope read, which fetch needs: ask the user for another key"
+            assert fail(asking, "fetch", id="ccl4uombti6lb64a") == lacking
+            assert fail(reading, "ask", question=QUESTION).startswith("this key lacks the scope ask")
+            assert refused(asking, document_uri("meeting.txt")) == "this key lacks the scope read"
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        headers = {"Authorization": f"Bearer {ask}", "X-Request-ID": "4f1c", "Accept": "application/json"}
+        answer = httpx2.post(f"{url}/mcp", json=ping, headers=headers)
+        assert (answer.status_code, answer.headers["X-Request-ID"]) == (200, "4f1c")
+        assert answer.headers["RateLimit-Policy"] == '"key";q=1000;w=60'
 
 
 def test_an_allowed_page_may_send_the_headers_of_mcp(corpus: Path, corpus_index: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_key_is_needed(bridge: Path, index: Path, client: TestClient) -> None:
         assert_problem(client.put("/v1/documents/b.txt", content=TOWER, headers=headers), 401)
         assert_problem(client.delete("/v1/documents/a.txt", headers=headers), 401)
     assert contents(bridge) == {"a.txt": BRIDGE}
-    with pytest.raises(SettingsError, match="set SOURCELINE_API_KEY as well"):
+    with pytest.raises(SettingsError, match="set SOURCELINE_API_KEY or SOURCELINE_API_KEYS as well"):
         run(load_settings(documents=bridge, index=index, allow_edits=True), lambda line: None)
     with serve(bridge, index, allow_edits=True, reranker=NO_RERANKER) as without_key:
         assert_problem(without_key.put("/v1/documents/b.txt", content=TOWER), 403)

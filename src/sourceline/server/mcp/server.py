@@ -31,6 +31,7 @@ from pydantic import ValidationError
 
 from sourceline import __version__
 from sourceline.errors import QuestionError, SnapshotError, SourcelineError, UnknownCitationError, UnknownDocumentError
+from sourceline.server.keys import KeyScope, has_scope, lacks_scope
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.mcp.tools import DOCUMENT_URI, TOOLS, Tool, document_of, document_uri
 from sourceline.server.models import DEFAULT_DOCUMENTS, MAX_CHARACTERS, MAX_CURSOR
@@ -84,15 +85,18 @@ class _Handlers:
         self._live_index, self._threads = live_index, threads
         self._tools = {tool.name: tool for tool in TOOLS}
 
-    async def list_tools(self, _: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
-        """Return all tools."""
-        return ListToolsResult(tools=_listed_tools())
+    async def list_tools(self, context: ServerRequestContext[Any], _: PaginatedRequestParams | None) -> ListToolsResult:
+        """Return the tools that may be used."""
+        tools = [listed for tool, listed in zip(TOOLS, _listed_tools(), strict=True) if _may(context, tool.scope)]
+        return ListToolsResult(tools=tools)
 
     async def call_tool(self, context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         """Run a tool. What is wrong with its arguments is told to the assistant, which can mend it."""
         tool = self._tools.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"there is no such tool; there are {', '.join(self._tools)}")
+        if not _may(context, tool.scope):
+            return _failed(f"{lacks_scope(tool.scope)}, which {tool.name} needs: ask the user for another key")
         try:
             request = tool.request.model_validate(params.arguments or {})
         except ValidationError as error:
@@ -116,9 +120,11 @@ class _Handlers:
             return _failed(UNEXPECTED)
 
     async def list_resources(
-        self, _: ServerRequestContext[Any], params: PaginatedRequestParams | None
+        self, context: ServerRequestContext[Any], params: PaginatedRequestParams | None
     ) -> ListResourcesResult:
-        """Return the documents, by pages."""
+        """Return the documents, by pages; none where they may not be read, as hosts ask for them unbidden."""
+        if not _may(context, KeyScope.READ):
+            return ListResourcesResult(resources=[])
         cursor = (params and params.cursor) or ""
         if len(cursor) > MAX_CURSOR:
             raise MCPError(INVALID_PARAMS, "the cursor is none that was returned")
@@ -150,9 +156,11 @@ class _Handlers:
         return ListResourceTemplatesResult(resource_templates=[template])
 
     async def read_resource(
-        self, _: ServerRequestContext[Any], params: ReadResourceRequestParams
+        self, context: ServerRequestContext[Any], params: ReadResourceRequestParams
     ) -> ReadResourceResult:
         """Return a document's text, whole."""
+        if not _may(context, KeyScope.READ):
+            raise MCPError(INVALID_PARAMS, lacks_scope(KeyScope.READ))
         document = document_of(params.uri)
         if document is None:
             raise MCPError(INVALID_PARAMS, f"the URI of a document is {DOCUMENT_URI} and its id, escaped")
@@ -170,6 +178,11 @@ class _Handlers:
             )
         contents = TextResourceContents(uri=params.uri, mime_type=PLAIN_TEXT, text=text.text)
         return ReadResourceResult(contents=[contents])
+
+
+def _may(context: ServerRequestContext[Any], scope: KeyScope) -> bool:
+    """Return whether a scope is granted. On standard input and output nobody needs a key."""
+    return context.request is None or has_scope(context.request.scope, scope)
 
 
 @cache

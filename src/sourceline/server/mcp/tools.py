@@ -13,6 +13,7 @@ from anyio import CapacityLimiter
 from pydantic import BaseModel, ConfigDict, Field
 
 from sourceline.server.answers import answer, check
+from sourceline.server.keys import KeyScope
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.models import (
     DEFAULT_CHARACTERS,
@@ -112,13 +113,14 @@ class FetchResponse(_Message):
 class Tool(Generic[RequestT]):
     """A tool.
 
-    ``run`` takes a request, the index, and the address of the page, None without one. It may take long, and runs in
-    ``threads``; None is those of questions.
+    Over HTTP, an API key must have the ``scope``. ``run`` takes a request, the index, and the address of the page, None
+    without one. It may take long, and runs in ``threads``; None is those of questions.
     """
 
     name: str
     title: str
     description: str
+    scope: KeyScope
     request: type[RequestT]
     response: type[BaseModel]
     run: Callable[[RequestT, LiveIndex, str | None], BaseModel]
@@ -239,6 +241,7 @@ TOOLS: tuple[Tool[Any], ...] = (
         "id that lasts. `verdict` says what they are worth: `answered`: the first passage answers, with this "
         "`confidence`; `unsure`: it may, so say that it is not certain; `not_answered`: the documents do not answer, "
         "and the passages are only the nearest ones. Ask one thing at a time, as a whole question.",
+        KeyScope.ASK,
         AskRequest,
         AskResponse,
         _ask,
@@ -249,6 +252,7 @@ TOOLS: tuple[Tool[Any], ...] = (
         "Look a citation up",
         "Return what became of a cited sentence: `current`, `moved`, `changed` (`successor` is how it reads now) or "
         "`removed`, with its text as cited and where it stands.",
+        KeyScope.READ,
         CiteRequest,
         CitationResponse,
         _cite,
@@ -260,6 +264,7 @@ TOOLS: tuple[Tool[Any], ...] = (
         "Check each quotation in a text, and each sentence without one, against the documents before it is printed: "
         "`verbatim`, `reformatted` (typography alone), `altered` (with the `differences`), `absent` or `too_short`, "
         "who said it if that is somebody else, and the citations. Up to 500 in one text.",
+        KeyScope.ASK,
         VerifyRequest,
         VerifyResponse,
         _verify,
@@ -271,6 +276,7 @@ TOOLS: tuple[Tool[Any], ...] = (
         "Return a document's text with the citation of each sentence, by stretches: go on with `from` as the `next` "
         "of the answer until there is none. To see what stands around a passage, begin a little before its "
         "`location.start`.",
+        KeyScope.READ,
         ReadDocumentRequest,
         DocumentResponse,
         _read_document,
@@ -281,6 +287,7 @@ TOOLS: tuple[Tool[Any], ...] = (
         "List the documents",
         "Return the documents by id, with their titles, dates and speakers. If there are more, `next` is the "
         "`cursor` for the rest.",
+        KeyScope.READ,
         ListDocumentsRequest,
         DocumentsResponse,
         _list_documents,
@@ -291,6 +298,7 @@ TOOLS: tuple[Tool[Any], ...] = (
         "Search the documents",
         f"Return the {SEARCH_RESULTS} sentences nearest to a query, for hosts that work with `search` and `fetch`. "
         "Where there is `ask`, prefer it: it also says whether the documents answer.",
+        KeyScope.ASK,
         SearchRequest,
         SearchResponse,
         _search,
@@ -300,6 +308,7 @@ TOOLS: tuple[Tool[Any], ...] = (
         "fetch",
         "Fetch a sentence in its place",
         "Return what stands around a sentence that `search` returned, by its id, which is its citation.",
+        KeyScope.READ,
         FetchRequest,
         FetchResponse,
         _fetch,

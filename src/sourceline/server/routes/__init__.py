@@ -110,5 +110,5 @@ async def check_query(request: Request) -> None:
 
 def api_router(tag: str) -> APIRouter:
     """Return a router of the API: what its routes have in common."""
-    responses = problems(401, 403, 413, 415, 421, 422, 431, 503)
+    responses = problems(401, 403, 413, 415, 421, 422, 429, 431, 503)
     return APIRouter(tags=[tag], responses=responses, dependencies=[Depends(check_query)])

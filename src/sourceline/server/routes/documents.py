@@ -1,5 +1,6 @@
 """Documents."""
 
+import logging
 from typing import Annotated
 
 import anyio.to_thread
@@ -14,9 +15,9 @@ from sourceline.server.errors import EDITS_FORBIDDEN, problems
 from sourceline.server.models import (
     DocumentResponse,
     DocumentsResponse,
-    Edit,
     EditResponse,
     ListQuery,
+    RebuildStatus,
     StretchQuery,
 )
 from sourceline.server.routes import (
@@ -27,8 +28,10 @@ from sourceline.server.routes import (
     answer_in_thread,
     api_router,
 )
+from sourceline.types import Edit
 
 router = api_router("documents")
+log = logging.getLogger(__name__)
 
 DocumentId = Annotated[str, Path(description="The id of a document; it may hold slashes.", examples=["meeting.txt"])]
 
@@ -102,7 +105,7 @@ async def put_document(
             raise HTTPException(422, "the body is empty: to remove the document, send DELETE")
         await run(file.publish, limiter=limiter)
     status = await run(rebuilds.request, limiter=limiter)
-    return EditResponse(document=file.id, edit=Edit.REPLACED if file.replaces else Edit.ADDED, rebuild=status)
+    return _edited(file.id, Edit.REPLACED if file.replaces else Edit.ADDED, status)
 
 
 @router.delete(
@@ -119,11 +122,16 @@ async def delete_document(
 
     def remove() -> EditResponse:  # as one: the client may leave in between
         remove_document(settings.documents, document)
-        return EditResponse(document=require_name(document), edit=Edit.REMOVED, rebuild=rebuilds.request())
+        return _edited(require_name(document), Edit.REMOVED, rebuilds.request())
 
     return await anyio.to_thread.run_sync(remove, limiter=threads.edits)
 
 
+def _edited(document: str, edit: Edit, rebuild: RebuildStatus) -> EditResponse:
+    log.info("%s was %s over HTTP", document, edit)
+    return EditResponse(document=document, edit=edit, rebuild=rebuild)
+
+
 def _require_edits_allowed(settings: Settings) -> None:
-    if not (settings.allow_edits and settings.api_key):
+    if not (settings.allow_edits and settings.needs_key):
         raise HTTPException(403, EDITS_FORBIDDEN)

@@ -1,5 +1,7 @@
 """The index: what is served, and rebuilding it."""
 
+import logging
+
 import anyio.to_thread
 from starlette.responses import Response
 
@@ -16,6 +18,7 @@ from sourceline.server.routes import (
 )
 
 router = api_router("index")
+log = logging.getLogger(__name__)
 
 
 @router.get("/v1/index", response_model=IndexResponse)
@@ -29,7 +32,9 @@ async def get_index(
 @router.post("/v1/index/rebuild", status_code=202, response_model_exclude_none=True, responses=problems(409))
 async def rebuild_index(rebuilds: RebuildsDependency, threads: ThreadsDependency) -> RebuildStatus:
     """Start a rebuild in a process of its own; follow it at `/v1/index`."""
-    return await anyio.to_thread.run_sync(rebuilds.start, limiter=threads.index)
+    status = await anyio.to_thread.run_sync(rebuilds.start, limiter=threads.index)
+    log.info("a rebuild was started over HTTP")
+    return status
 
 
 def _describe(live_index: LiveIndex, rebuilds: Rebuilds) -> IndexResponse:

@@ -32,7 +32,7 @@ async def is_ready(live_index: LiveIndexDependency) -> HealthResponse:
     return HealthResponse()
 
 
-@router.get("/metrics", response_class=Response, responses={**_METRICS, **problems(401, 403)})
+@router.get("/metrics", response_class=Response, responses={**_METRICS, **problems(401, 403, 429)})
 async def get_metrics(live_index: LiveIndexDependency, metrics: MetricsDependency) -> Response:
     """Return counts and times in Prometheus' text format."""
     return Response(metrics.text(live_index.index.snapshot), media_type=MEDIA_TYPE)

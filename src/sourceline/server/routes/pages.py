@@ -87,6 +87,8 @@ def _operation(name: str, operation: Mapping[str, Any], openapi: Mapping[str, An
     yield f"<h3>{escape(name)}</h3><p>{escape(operation['description'])}</p>"
     if operation.get("security") == []:
         yield "<p>Needs no key.</p>"
+    for scope in (scope for choice in operation.get("security", ()) for scope in choice.get("api_key", ())):
+        yield f"<p>Needs the scope {escape(scope)}.</p>"
     if "parameters" in operation:
         yield _json("Parameters", operation["parameters"])
     if "requestBody" in operation:

@@ -4,9 +4,11 @@ import { find } from "./dom.js";
 
 const KEY = "sourceline-key";
 const ADVICE = {
+  403: "", // the server's message says it all
   404: "Check that the link is complete.",
-  409: "", // the server's message says it all
+  409: "",
   422: "Change the question and ask again.",
+  429: "",
   503: "Try again in a moment.",
 };
 

@@ -39,6 +39,8 @@ class JsonFormatter(PrintableFormatter):
             "process": record.process,
             "message": record.getMessage(),
         }
+        if trace_id := getattr(record, "trace_id", None):  # which telemetry adds
+            line["trace_id"] = trace_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)

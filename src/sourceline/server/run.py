@@ -56,6 +56,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         WorkerError: the workers do not stay alive.
     """
     _require_key(settings)
+    _require_telemetry(settings)
     _raise_descriptor_limit()
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal is gone: end as on SIGTERM
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -130,6 +131,16 @@ def _require_key(settings: Settings) -> None:
         )
 
 
+def _require_telemetry(settings: Settings) -> None:
+    if settings.telemetry_endpoint:
+        try:
+            import sourceline.server.telemetry  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"telemetry_endpoint needs {error.name}, which is missing: pip install 'sourceline[telemetry]'"
+            ) from error
+
+
 def _raise_descriptor_limit() -> None:
     """Allow as many connections as the system does: with the usual 1,024 some slow clients would take them all."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -198,12 +209,17 @@ def serve_with_workers(
     Raises:
         WorkerError: the workers do not stay alive.
     """
-    from sourceline.server.metrics import FOLDER_VARIABLE  # slow to import, and `start` did it
+    # Slow to import, and `start` did it.
+    from prometheus_client.multiprocess import mark_process_dead
+
+    from sourceline.server.metrics import FOLDER_VARIABLE
 
     with scratch_folder("sourceline-serve-") as folder:
         os.environ[FOLDER_VARIABLE] = str(folder)
         # The workers hold the port as well: what is connected when they stop is theirs alone, and they answer it.
-        keep_running(settings.workers, partial(_serve, settings, listener, folder), when_ready, listener.close)
+        work = partial(_serve, settings, listener, folder)
+        forget = partial(mark_process_dead, path=str(folder))  # what its gauges said
+        keep_running(settings.workers, work, when_ready, listener.close, forget)
 
 
 def keep_running(
@@ -211,11 +227,13 @@ def keep_running(
     work: Callable[[Connection], None],
     when_ready: Callable[[], None] = lambda: None,
     before_stop: Callable[[], None] = lambda: None,
+    when_dead: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Keep ``count`` processes running until a signal says to stop; then stop them and wait for them.
 
-    Each does ``work``, and sends something once it is ready. Uvicorn's own supervisor asks each worker for a sign of
-    life instead, and stands still while one does not answer.
+    ``when_dead`` is called with the id of one that ended before that. Each does ``work``, and sends something once it
+    is ready. Uvicorn's own supervisor asks each worker for a sign of life instead, and stands still while one does not
+    answer.
 
     Raises:
         WorkerError: the workers do not stay alive.
@@ -246,6 +264,8 @@ def keep_running(
                 running.remove(worker)
                 deaths.append(time.monotonic())
                 log.warning("worker %s ended with code %s", worker.pid, worker.exitcode)
+                assert worker.pid  # it was started
+                when_dead(worker.pid)
     finally:
         before_stop()
         _stop(running)

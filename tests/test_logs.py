@@ -35,6 +35,12 @@ def test_a_line_of_json_holds_everything_and_no_control_character() -> None:
     }
 
 
+def test_a_line_of_json_names_the_trace_of_a_request() -> None:
+    record = record_of("no")
+    vars(record)["trace_id"] = "0af7651916cd43dd8448eb211c80319c"  # as telemetry adds it
+    assert json.loads(JsonFormatter().format(record))["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+
+
 def test_a_line_of_json_holds_the_traceback() -> None:
     record = record_of("no")
     try:

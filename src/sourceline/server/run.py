@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -134,7 +135,7 @@ def _require_key(settings: Settings) -> None:
 def _require_telemetry(settings: Settings) -> None:
     if settings.telemetry_endpoint:
         try:
-            import sourceline.server.telemetry  # noqa: F401
+            import_module("sourceline.server.telemetry")
         except ModuleNotFoundError as error:
             raise SettingsError(
                 f"telemetry_endpoint needs {error.name}, which is missing: pip install 'sourceline[telemetry]'"

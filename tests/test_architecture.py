@@ -44,6 +44,8 @@ ONLY = {
     "fastapi": {"server"},
     "starlette": {"server"},
     "uvicorn": {"server"},
+    "prometheus_client": {"server"},
+    "opentelemetry": {"server"},
     "mcp": {"server"},
     "mcp_types": {"server"},
     "pydantic": {"config", "server"},

@@ -24,6 +24,7 @@ DEFAULTS = {
     "rate_limit": 0,
     "allowed_origins": "",
     "log_format": LogFormat.TEXT,
+    "telemetry_endpoint": "",
     "watch": False,
     "allow_edits": False,
     "max_document_bytes": 100_000_000,
@@ -47,6 +48,7 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "rate_limit": (1, "2", "3"),
     "allowed_origins": ("http://a", "https://b:1 https://c", "'http://[::1]:80'"),
     "log_format": (LogFormat.TEXT, "json", "'text'"),
+    "telemetry_endpoint": ("http://a:4318", "https://b/v1/traces", "'http://[::1]:80'"),
     "watch": (True, "True", "'True'"),
     "allow_edits": (True, "True", "'True'"),
     "max_document_bytes": (1, "2", "3"),
@@ -63,6 +65,7 @@ NO_ORIGINS = [
     "ftp://a",
     "https://a,https://b",
 ]
+COLLECTOR = "setting telemetry_endpoint: Value error, the address of a collector is written as http://127.0.0.1:4318"
 ORIGIN = (
     "setting allowed_origins: Value error, an origin is written as https://wiki.example.org, in small letters and "
     "without a path"
@@ -149,6 +152,8 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
         ("backend = 'other'", "setting backend: Input should be 'onnx' or 'torch'"),
         ("log_format = 'xml'", "setting log_format: Input should be 'text' or 'json'"),
         *((f"allowed_origins = '{origin}'", ORIGIN) for origin in NO_ORIGINS),
+        ("telemetry_endpoint = 'collector:4318'", COLLECTOR),
+        ("telemetry_endpoint = 'http://:4318'", COLLECTOR),
         ("port 5", "sourceline.toml is not TOML: Expected '=' after a key in a key/value pair (at line 1, column 6)"),
     ],
 )

@@ -26,6 +26,7 @@ from urllib.request import Request, urlopen
 import playwright
 import pytest
 import typer
+from prometheus_client.parser import text_string_to_metric_families
 
 import sourceline
 from sourceline import Index, SourcelineError, errors
@@ -290,7 +291,15 @@ def test_every_setting_is_documented() -> None:
     (table,) = OPERATIONS.tables("name")
     rows = []
     for name, field in Settings.model_fields.items():
-        no_flag = ("api_key", "rate_limit", "allowed_origins", "max_document_bytes", "follow_links", "scrub")
+        no_flag = (
+            "api_key",
+            "rate_limit",
+            "allowed_origins",
+            "telemetry_endpoint",
+            "max_document_bytes",
+            "follow_links",
+            "scrub",
+        )
         flag = "–" if name in no_flag else f"`--{name.replace('_', '-')}`"
         default = "" if field.default is None else str(getattr(field.default, "value", field.default))
         default = default.lower() if isinstance(field.default, bool) else default
@@ -358,11 +367,18 @@ def test_every_route_is_documented_and_no_other(served: tuple[Server, Path]) -> 
 
 
 @pytest.mark.enable_socket
-def test_every_metric_that_is_named_exists(served: tuple[Server, Path]) -> None:
-    metrics = served[0].get("/metrics").decode()
-    named = [code for code in OPERATIONS.codes if code.startswith("sourceline_")]
-    assert named
-    assert [name for name in named if not re.search(rf"^{name}\b|^{name}_", metrics, re.MULTILINE)] == []
+def test_every_metric_is_documented_with_its_labels_and_no_other(served: tuple[Server, Path]) -> None:
+    served[0].get("/v1/documents")
+    exported: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(served[0].get("/metrics").decode()):
+        if not family.name.endswith("_created"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            exported[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
+    (table,) = OPERATIONS.tables("metric")
+    labels = [set(re.findall(r"`(\w+)`", row[1])) for row in table.rows]
+    assert dict(zip(table.codes(), labels, strict=True)) == exported
+    named = {code for page in PAGES.values() for code in page.codes if re.fullmatch(r"sourceline_\w+", code)}
+    assert named <= exported.keys()
 
 
 # Files

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
@@ -35,6 +36,14 @@ def _require_origins(value: str) -> str:
     return value
 
 
+def _require_web_address(value: str) -> str:
+    if value:
+        address = urlsplit(value)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ValueError("the address of a collector is written as http://127.0.0.1:4318")
+    return value
+
+
 class Settings(BaseSettings):
     """Command line over environment (``SOURCELINE_…``) over ``sourceline.toml`` over these defaults."""
 
@@ -61,6 +70,9 @@ class Settings(BaseSettings):
         "", description="Web pages of these origins, with blanks in between, may use the API from a browser."
     )
     log_format: LogFormat = Field(LogFormat.TEXT, description="How the server writes its log: text or json.")
+    telemetry_endpoint: Annotated[str, AfterValidator(_require_web_address)] = Field(
+        "", description="An OpenTelemetry collector, to which traces are sent over HTTP; needs the extra telemetry."
+    )
     watch: bool = Field(False, description="Whether the server rebuilds the index when documents change.")
     allow_edits: bool = Field(False, description="Whether documents may be written over HTTP; needs an API key.")
     max_document_bytes: int = Field(MAX_DOCUMENT_BYTES, ge=1, description="A larger file is skipped, or refused.")

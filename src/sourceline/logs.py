@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from sourceline.text import printable
 
-# Of the request that is being answered: its id, and the name of its API key. Each line that is logged meanwhile has it.
+# Of the request that is being answered: its id, the name of its API key, the id of its trace. Each line that is logged
+# meanwhile has them.
 request_fields: ContextVar[Mapping[str, str]] = ContextVar("request_fields", default=MappingProxyType({}))
 
 

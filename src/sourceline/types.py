@@ -6,7 +6,7 @@ exclusive.
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,6 +31,25 @@ class Mode(StrEnum):
 
     READ = "read"
     FAST = "fast"
+
+
+class Stage(StrEnum):
+    """A part of the work on a question. `rest` is what belongs to none of the others, such as reading the hits."""
+
+    TOKENIZE = "tokenize"
+    ENCODE = "encode"
+    CANDIDATES = "candidates"
+    LATE_INTERACTION = "late_interaction"
+    READ = "read"
+    REST = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """How long a stage took."""
+
+    stage: Stage
+    seconds: float
 
 
 class BlockKind(StrEnum):
@@ -248,13 +267,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Ranked passages. ``confidence`` is the probability that the first of them answers the question."""
+    """Ranked passages. ``confidence`` is the probability that the first of them answers the question.
+
+    ``stages`` is how long each step took, in order and without a gap, so that their sum is the whole; a stage may come
+    more than once. It does not count when answers are compared, and is empty if a server gave the answer.
+    """
 
     question: str
     verdict: Verdict
     confidence: float
     hits: tuple[Hit, ...]
     snapshot: str
+    stages: tuple[StageTime, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def answerable(self) -> bool:

@@ -15,6 +15,7 @@ ASSISTING = {"mcp", "mcp_types"}  # a second of imports
 BUILDING = {"sourceline.indexing.builder", "markdown_it", "filelock", "rich.progress"}
 MEASURING = {"sourceline.evaluation", "sourceline.doctor", "torch", "transformers", "onnx", "huggingface_hub"}
 ENCODING = {"onnxruntime", "sourceline.encoders.onnx"}
+TRACING = {"opentelemetry.sdk", "opentelemetry.exporter", "sourceline.server.telemetry"}
 SHOWING = {"rich", "sourceline.cli.render", "numpy.ma"}
 # What a server imports until it has answered once; one that runs could not be asked.
 SERVE = """
@@ -72,7 +73,8 @@ def test_to_build_nothing_is_imported_that_serves_or_measures(documents: Path, i
 def test_to_serve_nothing_is_imported_that_shows_builds_or_measures(seed_index: Path) -> None:
     modules = imported(str(seed_index), show=SERVE)
     assert modules >= SERVING | ENCODING
-    assert not modules & (ASSISTING | SHOWING | BUILDING - {"filelock"} | MEASURING)  # which says whether a build runs
+    # filelock says whether a build runs.
+    assert not modules & (ASSISTING | SHOWING | BUILDING - {"filelock"} | MEASURING | TRACING)
 
 
 def test_to_serve_an_assistant_no_http_api_is_imported(seed_index: Path) -> None:

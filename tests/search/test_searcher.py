@@ -212,6 +212,19 @@ def test_confidence_is_what_the_calibration_makes_of_the_first_passage_and_its_r
     assert 0 < coverage < 1
 
 
+def test_an_answer_says_how_long_each_stage_took(searcher: Searcher) -> None:
+    start = ["tokenize", "encode", "candidates", "late_interaction"]
+    reader = reading(searcher, dict.fromkeys(texts_of(searcher), 9.0))
+    filters = Filters(documents=("meeting.txt",))
+    answers = [searcher.ask(PILGRIMS, 3), reader.ask(PILGRIMS, 3), searcher.ask(PILGRIMS, 3, filters, Mode.FAST)]
+    assert [[time.stage.value for time in answer.stages] for answer in answers] == [
+        [*start, "rest"],
+        [*start, "read", "late_interaction", "read", "rest"],
+        [*start[:2], "rest", *start[2:], "rest"],
+    ]
+    assert all(time.seconds > 0 for answer in answers for time in answer.stages)
+
+
 def test_confidence_does_not_depend_on_how_many_passages_are_shown(searcher: Searcher) -> None:
     assert len({searcher.ask(PILGRIMS, k).confidence for k in (1, 2, 5, CANDIDATES)}) == 1
 

@@ -379,9 +379,15 @@ def test_over_capacity_the_answer_is_a_quick_503_and_when_the_load_falls_all_is_
             # Every other kind of request has places of its own.
             for path in (*UNLIMITED, "/v1/documents", "/v1/index", "/v1/citations/ccl4uombti6lb64a"):
                 assert blocked.get(path)[0] == 200
+            assert f'sourceline_active_requests{{kind="ask"}} {CAPACITY}.0' in blocked.metrics()
             blocked.let_go.set()
             assert sorted(answer.result()[0] for answer in sent) == [200] * CAPACITY + [503] * 4 * CAPACITY
             assert blocked.get("/v1/ask?question=Who+met+Pezeshkian?")[0] == 200
+    metrics = blocked.metrics()
+    assert f'sourceline_active_requests_limit{{kind="ask"}} {CAPACITY}.0' in metrics
+    assert f'sourceline_active_requests_limit{{kind="documents"}} {CAPACITY // 4}.0' in metrics
+    assert f'sourceline_refused_requests_total{{kind="ask"}} {2 * 4 * CAPACITY}.0' in metrics
+    assert 'sourceline_refused_requests_total{kind="documents"} 0.0' in metrics
 
 
 @pytest.mark.enable_socket

@@ -33,7 +33,7 @@ class Scrub:
         self.thread = ScrubThread(settings, self.live_index, self._metrics, wait)
 
     def metric(self, name: str) -> float:
-        text = self._metrics.text(self.live_index.index.snapshot).decode()
+        text = self._metrics.text(self.live_index.index.snapshot, is_building=False).decode()
         (value,) = [line.split()[-1] for line in text.splitlines() if line.startswith(f"sourceline_{name} ")]
         return float(value)
 

@@ -65,15 +65,31 @@ def rebuild_status(server: Running) -> dict[str, Any]:
     return status
 
 
-def counts(server: Running) -> list[float]:
-    """Return passages, questions by their answers, and questions by their times, as the server has counted them."""
-    samples = {
-        (sample.name, sample.labels.get("route")): sample.value
+def metrics(server: Running) -> dict[tuple[str, ...], float]:
+    """Return the samples of the server's metrics by name and values of the labels."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(request(server, "GET", "/metrics").text)
         for sample in family.samples
     }
-    names = ("sourceline_requests_total", "sourceline_request_seconds_count")
-    return [samples["sourceline_passages", None], *(samples.get((name, "/v1/ask"), 0) for name in names)]
+
+
+def counts(server: Running) -> list[float]:
+    """Return passages, questions by their requests, times, verdicts and stages, as the server has counted them."""
+    samples = metrics(server)
+    return [
+        samples["sourceline_passages",],
+        samples.get(("sourceline_requests_total", "GET", "/v1/ask", "200"), 0),
+        samples.get(("sourceline_request_seconds_count", "/v1/ask"), 0),
+        samples["sourceline_answers_total", "read", "answered"],
+        samples["sourceline_stage_seconds_count", "read"],
+    ]
+
+
+def gauges(server: Running) -> list[float]:
+    """Return how many processes answer, and how many questions they take in."""
+    samples = metrics(server)
+    return [samples["sourceline_processes",], samples["sourceline_active_requests_limit", "ask"]]
 
 
 def test_each_worker_answers_an_assistant_whoever_answered_it_before(server: Running) -> None:
@@ -85,8 +101,8 @@ def test_each_worker_answers_and_all_requests_are_counted_together(server: Runni
     path = "/v1/ask?question=When+does+the+bridge+open?"
     for answer in of_each(server, lambda: request(server, "GET", path).json()):
         assert answer["passages"][0]["text"] == "The bridge opens on Monday."
-    wait_until(lambda: counts(server) == [1, 2, 2])  # a question is counted when its answer is on the way
-    assert of_each(server, lambda: counts(server)) == [[1, 2, 2]] * 2
+    wait_until(lambda: counts(server) == [1, 2, 2, 2, 2])  # a question is counted when its answer is on the way
+    assert of_each(server, lambda: counts(server)) == [[1, 2, 2, 2, 2]] * 2
 
 
 def test_the_address_is_told_once_the_workers_answer_so_that_a_signal_resets_nothing(
@@ -104,11 +120,13 @@ def test_the_address_is_told_once_the_workers_answer_so_that_a_signal_resets_not
 
 def test_a_worker_that_is_killed_is_replaced(server: Running) -> None:
     killed, other = children(server.process.pid)
+    assert gauges(server) == [2, 2 * 64]
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: len(children(server.process.pid)) == 2 and killed not in children(server.process.pid))
     assert other in children(server.process.pid)
     with halted(other):
         assert request(server, "GET", "/readyz").json() == {"status": "ok"}
+        assert gauges(server) == [2, 2 * 64]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -129,6 +147,7 @@ def test_a_rebuild_is_seen_by_all_and_refused_by_all_while_it_runs(server: Runni
     assert accepted.status_code == 202
     (builder,) = [builder for worker in children(server.process.pid) for builder in children(worker)]
     with halted(builder):
+        assert metrics(server)["sourceline_rebuild_running",] == 1
         for status in of_each(server, lambda: rebuild_status(server)):
             assert (status["state"], status["started"]) == ("running", accepted.json()["started"])
         assert of_each(server, lambda: request(server, "POST", "/v1/index/rebuild").status_code) == [409, 409]
@@ -138,6 +157,10 @@ def test_a_rebuild_is_seen_by_all_and_refused_by_all_while_it_runs(server: Runni
     assert first["state"] == "succeeded"
     for status in of_each(server, lambda: rebuild_status(server)):
         assert status["report"]["unchanged"] == ["a.txt"]
+    for samples in of_each(server, lambda: metrics(server)):
+        assert samples["sourceline_rebuild_seconds_count", "succeeded"] == 1
+        assert samples["sourceline_rebuild_seconds_sum", "succeeded"] > 0
+        assert samples["sourceline_rebuild_running",] == 0
 
 
 def test_a_rebuild_whose_worker_is_killed_has_failed_and_the_next_one_runs(server: Running) -> None:

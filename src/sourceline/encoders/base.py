@@ -1,6 +1,7 @@
 """The protocols Encoder and Reranker, what they take and return, and how text of any length is encoded."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,10 +42,14 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A text's tokens and their contextual vectors, (n, dim) float32, not normalised."""
+    """A text's tokens and their contextual vectors, (n, dim) float32, not normalised.
+
+    ``tokenize_seconds`` is how long finding the tokens took.
+    """
 
     tokens: Tokens
     vectors: Float32
+    tokenize_seconds: float = 0.0
 
 
 class Encoder(Protocol):
@@ -149,9 +154,12 @@ def encode_long(
     Raises:
         ValueError: the prefix leaves no room for the text.
     """
+    started = time.perf_counter()
     ids, ordinary, tokens = tokenize(tokenizer, item.prefix + item.text)
+    seconds = time.perf_counter() - started
     if len(tokens.ids) <= max_tokens:
-        return _without_prefix(Encoding(tokens, run(item.prefix + item.text, ids)[ordinary]), len(item.prefix))
+        encoding = Encoding(tokens, run(item.prefix + item.text, ids)[ordinary], seconds)
+        return _without_prefix(encoding, len(item.prefix))
 
     def count(start: int, end: int) -> int:
         return len(tokenize(tokenizer, item.text[start:end])[2].ids)
@@ -169,7 +177,7 @@ def encode_long(
         keep = (spans[:, 0] >= window.keep_start) & (spans[:, 0] < window.keep_end)
         parts.append((encoding.tokens.ids[keep], spans[keep], encoding.vectors[keep]))
     token_ids, spans, vectors = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Encoding(Tokens(token_ids, spans), vectors)
+    return Encoding(Tokens(token_ids, spans), vectors, seconds)
 
 
 def _without_prefix(encoding: Encoding, length: int) -> Encoding:
@@ -178,7 +186,8 @@ def _without_prefix(encoding: Encoding, length: int) -> Encoding:
         return encoding
     spans = encoding.tokens.spans - length
     keep = spans[:, 0] >= 0
-    return Encoding(Tokens(encoding.tokens.ids[keep], spans[keep]), encoding.vectors[keep])
+    tokens = Tokens(encoding.tokens.ids[keep], spans[keep])
+    return Encoding(tokens, encoding.vectors[keep], encoding.tokenize_seconds)
 
 
 @dataclass(frozen=True, slots=True)

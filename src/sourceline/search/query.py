@@ -27,7 +27,7 @@ class QueryEncoding:
     ``token_weights`` (tokens,) are 1 for tokens that ask, less for background sentences.
     Tokens that the model does not know weigh nothing: they have one vector, whatever they stand for. If it knows no
     word at all, ``has_words`` is false, and all tokens weigh as if they were known.
-    ``question_part`` is the part of the text that asks.
+    ``question_part`` is the part of the text that asks. ``tokenize_seconds`` is how long finding the tokens took.
     """
 
     text: str
@@ -37,6 +37,7 @@ class QueryEncoding:
     token_weights: Float32
     question_part: str
     has_words: bool = True
+    tokenize_seconds: float = 0.0
 
 
 def validate_question(text: str) -> str:
@@ -77,7 +78,9 @@ def encode_query(encoder: Encoder, text: str) -> QueryEncoding:
     vector = l2_normalize(np.asarray(weights @ encoding.vectors, dtype=np.float32))
     question_part = " ".join(text[start:end] for start, end in asking)
     vectors = l2_normalize(encoding.vectors)
-    return QueryEncoding(text, encoding.tokens, vector, vectors, weights, question_part, has_words)
+    return QueryEncoding(
+        text, encoding.tokens, vector, vectors, weights, question_part, has_words, encoding.tokenize_seconds
+    )
 
 
 def encode_query_once(encoder: Encoder, text: str) -> QueryEncoding:

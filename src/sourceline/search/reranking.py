@@ -17,6 +17,8 @@ from sourceline.search.confidence import ReaderCalibration
 from sourceline.search.late_interaction import TokenSimilarities, equalize_ties, late_interaction
 from sourceline.search.query import QueryEncoding
 from sourceline.search.ranking import RankedPassage, Ranking
+from sourceline.search.stopwatch import Stopwatch
+from sourceline.types import Stage
 
 # What stands before the part that asks is read with it only if that refers to it, and if both are not too long:
 # "Thank you for the minutes. Who is chair?" would be understood less well than "Who is chair?".
@@ -80,14 +82,18 @@ def rerank(
     reranker: Reranker,
     calibration: ReaderCalibration | None,
     reading: ReadingConfig = DEFAULT_READING,
+    watch: Stopwatch | None = None,
 ) -> Ranking:
-    """Read the chunks around the best candidates, and rank anew.
+    """Read the chunks around the best candidates, and rank anew; ``watch`` is told how long it took.
 
     Sentences that stand beside the candidates in a chunk become candidates themselves, if they pass the filter. Without
     a calibration, passages rank by the reranker's score; those that were not read follow as they were ranked before.
     """
+    watch = watch or Stopwatch()
     read = _read(query, ranking, snapshot, row_filter, reranker, calibration, reading)
+    watch.lap(Stage.READ)
     late, similarities = _late_scores(query, ranking, snapshot, read.keys())
+    watch.lap(Stage.LATE_INTERACTION)
     lowest = min(read.values(), default=0.0)
 
     def final(row: int) -> float:
@@ -110,6 +116,7 @@ def rerank(
             if row in read:
                 read[row] = (read[row] + score) / 2
         rows = best_rows()
+    watch.lap(Stage.READ)
     return Ranking(tuple(RankedPassage(row, final(row), late[row], read.get(row)) for row in rows), similarities)
 
 

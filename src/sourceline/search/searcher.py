@@ -23,8 +23,20 @@ from sourceline.search.late_interaction import late_interaction
 from sourceline.search.query import QueryEncoding, encode_query_once, validate_question
 from sourceline.search.ranking import RankedPassage, Ranking
 from sourceline.search.reranking import DEFAULT_READING, ReadingConfig, rerank
+from sourceline.search.stopwatch import Stopwatch
 from sourceline.text import nfc
-from sourceline.types import DEFAULT_THRESHOLD, MAX_K, NO_FILTERS, Answer, Filters, Hit, Mode, Scores
+from sourceline.types import (
+    DEFAULT_THRESHOLD,
+    MAX_K,
+    NO_FILTERS,
+    Answer,
+    Filters,
+    Hit,
+    Mode,
+    Scores,
+    Stage,
+    StageTime,
+)
 
 # From each of dense and BM25. More adds candidates but rarely improves R@1.
 CANDIDATES = 30
@@ -110,18 +122,26 @@ class Searcher:
         Raises:
             QuestionError: the question is empty, too long, or no text.
         """
+        watch = Stopwatch()
         query = encode_query_once(self.encoder, validate_question(question))
+        watch.lap(Stage.ENCODE, first=StageTime(Stage.TOKENIZE, query.tokenize_seconds))
         k = max(1, min(k, MAX_K))
-        row_filter = self.filter_rows(filters) if filters else None
-        ranking = self.rank(query, k, row_filter, mode)
+        row_filter = None
+        if filters:
+            row_filter = self.filter_rows(filters)
+            watch.lap(Stage.REST)
+        ranking = self.rank(query, k, row_filter, mode, watch)
         scores = self.component_scores(query, ranking, k)
         confidence = self.confidence(query, ranking, scores[0], row_filter) if scores else 0.0
+        hits = self._hits(query, ranking, scores, row_filter)
+        watch.lap(Stage.REST)
         return Answer(
             question=question,
             verdict=verdict(confidence, self._threshold if threshold is None else threshold),
             confidence=confidence,
-            hits=self._hits(query, ranking, scores, row_filter),
+            hits=hits,
             snapshot=self.snapshot.id,
+            stages=watch.times,
         )
 
     def similar(self, text: str, n: int = 10) -> tuple[int, ...]:
@@ -137,7 +157,7 @@ class Searcher:
             query = encode_query_once(self.encoder, validate_question(text))
         except QuestionError:
             return ()
-        return self._rank_by_late_interaction(query, n, None).rows[:n]
+        return self._rank_by_late_interaction(query, n, None, Stopwatch()).rows[:n]
 
     def filter_rows(self, filters: Filters) -> RowFilter:
         """Return the rows that pass; `*` in a glob matches `/`, too, and what is the id of a document is no glob."""
@@ -159,24 +179,40 @@ class Searcher:
         names = passages.speakers_named(filters.speakers)
         return row_filter.said_by(names, passages.rows_of_speakers(names))
 
-    def rank(self, query: QueryEncoding, k: int, row_filter: RowFilter | None, mode: Mode = Mode.READ) -> Ranking:
-        """Return the candidates in order, the best of each duplicate group; at least ``k`` if there are so many."""
-        ranking = self._rank_by_late_interaction(query, k, row_filter)
-        return ranking if mode is Mode.FAST else self.read(query, ranking, row_filter)
+    def rank(
+        self,
+        query: QueryEncoding,
+        k: int,
+        row_filter: RowFilter | None,
+        mode: Mode = Mode.READ,
+        watch: Stopwatch | None = None,
+    ) -> Ranking:
+        """Return the candidates in order, the best of each duplicate group; at least ``k`` if there are so many.
 
-    def read(self, query: QueryEncoding, ranking: Ranking, row_filter: RowFilter | None) -> Ranking:
+        ``watch`` is told how long each stage took.
+        """
+        watch = watch or Stopwatch()
+        ranking = self._rank_by_late_interaction(query, k, row_filter, watch)
+        return ranking if mode is Mode.FAST else self.read(query, ranking, row_filter, watch)
+
+    def read(
+        self, query: QueryEncoding, ranking: Ranking, row_filter: RowFilter | None, watch: Stopwatch | None = None
+    ) -> Ranking:
         """Return a ranking of late interaction as it is once the best of it was read; the same if nothing reads."""
         if self.reranker is None or not ranking.passages:
             return ranking
         reader, calibration = self.reranker, self.reader_calibration
-        return rerank(query, ranking, self.snapshot, row_filter, reader, calibration, self._reading)
+        return rerank(query, ranking, self.snapshot, row_filter, reader, calibration, self._reading, watch)
 
-    def _rank_by_late_interaction(self, query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranking:
+    def _rank_by_late_interaction(
+        self, query: QueryEncoding, k: int, row_filter: RowFilter | None, watch: Stopwatch
+    ) -> Ranking:
         first_rows = self._candidates(query, k, row_filter)
         replies = self._replies(first_rows.keys(), row_filter)
         new = set(replies.values()) - first_rows.keys()
         first_rows |= {row: row for row in new} | self.snapshot.passages.duplicates(new)
         rows = sorted(first_rows)
+        watch.lap(Stage.CANDIDATES)
         if not rows:
             return Ranking()
         late = late_interaction(query, self.snapshot, rows)
@@ -189,6 +225,7 @@ class Searcher:
         for at in sorted(range(len(rows)), key=lambda at: (-scores[at], rows[at])):
             best.setdefault(first_rows[rows[at]], at)
         passages = tuple(RankedPassage(rows[at], scores[at], scores[at]) for at in best.values())
+        watch.lap(Stage.LATE_INTERACTION)
         return Ranking(passages, (late.similarities,))
 
     def _replies(self, rows: Collection[int], row_filter: RowFilter | None) -> dict[int, int]:

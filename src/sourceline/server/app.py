@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -28,11 +28,15 @@ from sourceline.server.middleware import (
     RequestIdMiddleware,
     SiteMiddleware,
 )
+from sourceline.server.observing import Observers
 from sourceline.server.rebuilds import Rebuilds
 from sourceline.server.routes import ask, citations, documents, index, mcp, operations, pages, retrieval, verify
 from sourceline.server.scrub import ScrubThread
 from sourceline.server.threads import Threads
 from sourceline.server.watch import WatchThread
+
+if TYPE_CHECKING:
+    from sourceline.server.telemetry import Tracing
 
 MAX_BODY_BYTES = 64 * 1024
 # Python's own thresholds of garbage collection, which ``__main__`` raises for the start.
@@ -54,8 +58,10 @@ _SECURITY_SCHEME = {
 }
 
 
-def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastAPI:
+def create_app(settings: Settings, live_index: LiveIndex | None = None, tracing: "Tracing | None" = None) -> FastAPI:
     """Return the app, ready to answer from the current snapshot, which ``live_index`` may hold open already.
+
+    Traces go to the collector that the settings name, or to what ``tracing`` sends them to.
 
     Raises:
         SettingsError: the API keys cannot be used.
@@ -63,14 +69,19 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastA
         ModelError: its encoder cannot be opened.
     """
     metrics = Metrics()
+    if settings.telemetry_endpoint and not tracing:
+        from sourceline.server.telemetry import Tracing, otlp_exporter  # a third of a second, and an extra
+
+        tracing = Tracing(otlp_exporter(settings.telemetry_endpoint))
+    observer = Observers(metrics, tracing) if tracing else metrics
     app = _App(
         title="Sourceline",
         version=__version__,
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=_lifespan,
-        middleware=_middleware(settings, metrics),
-        # Nothing leaves the machine; besides, FastAPI would look for an exporter at every request.
+        middleware=_middleware(settings, metrics, tracing),
+        # FastAPI's own would hold the query string. Besides, it would look for an exporter at every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         docs_url=None,
         redoc_url=None,
@@ -78,8 +89,10 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None) -> FastA
     )
     app.state.settings = settings
     app.state.live_index = live_index or LiveIndex(settings)
-    app.state.rebuilds = Rebuilds(settings)
+    app.state.live_index.observer = observer
+    app.state.rebuilds = Rebuilds(settings, observer)
     app.state.metrics = metrics
+    app.state.tracing = tracing
     app.state.threads = Threads()
     app.state.mcp = McpEndpoint(app.state.live_index, app.state.threads)
     errors.install(app)
@@ -115,6 +128,8 @@ class _App(FastAPI):
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Do what must be done before the first request and after the last one."""
+    if app.state.tracing:
+        app.state.tracing.start()
     app.state.live_index.start()
     watch = WatchThread(app.state.settings, app.state.rebuilds) if app.state.settings.watch else None
     if watch:
@@ -145,9 +160,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if watch:
         watch.join()
     app.state.live_index.stop()
+    if app.state.tracing:
+        app.state.tracing.stop()
 
 
-def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
+def _middleware(settings: Settings, metrics: Metrics, tracing: "Tracing | None") -> list[Middleware]:
     """Return what a request passes, in this order."""
     origins = settings.origins
     shared = os.environ.get(FOLDER_VARIABLE) if settings.workers > 1 else None
@@ -164,10 +181,19 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
     return [
         Middleware(RequestIdMiddleware),
         Middleware(HeadMiddleware),
+        *_tracing_middleware(tracing),
         Middleware(MetricsMiddleware, metrics=metrics),
         *([] if settings.needs_key else [Middleware(LoopbackHostMiddleware, allowed_origins=origins)]),
         Middleware(SiteMiddleware, allowed_origins=origins),
         *([cors] if origins else []),  # outside of the key, which a browser does not send when it asks for permission
         *([Middleware(KeyMiddleware, keys=Keys(settings), limiter=limiter)] if settings.needs_key else []),
-        Middleware(LimitsMiddleware, capacity=settings.capacity, max_body_bytes=MAX_BODY_BYTES),
+        Middleware(LimitsMiddleware, capacity=settings.capacity, max_body_bytes=MAX_BODY_BYTES, metrics=metrics),
     ]
+
+
+def _tracing_middleware(tracing: "Tracing | None") -> list[Middleware]:
+    if tracing is None:
+        return []
+    from sourceline.server.telemetry import TracingMiddleware
+
+    return [Middleware(TracingMiddleware, tracing=tracing)]

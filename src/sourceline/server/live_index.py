@@ -10,6 +10,7 @@ from sourceline.api import Index
 from sourceline.config import Settings
 from sourceline.errors import SourcelineError, UnknownCitationError
 from sourceline.server.folder import CheckedChanges, FolderThread, LatestChanges
+from sourceline.server.observing import Observer
 from sourceline.types import Citation, CitationStatus
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,10 @@ RETRY_SECONDS = 10
 
 
 class LiveIndex:
-    """An open ``index`` and a thread that switches it to each new snapshot."""
+    """An open ``index`` and a thread that switches it to each new snapshot.
+
+    Who answers from it tells its ``observer`` what came of that.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Open the current snapshot.
@@ -40,6 +44,7 @@ class LiveIndex:
             connections=2 * (os.cpu_count() or 1),
             documents=settings.documents,
         )
+        self.observer = Observer()  # the app's, once there is one: the index is opened while that is imported
         self._sources = FolderThread()
         self._changes = LatestChanges(self.index)
         self._refreshing = threading.Lock()
@@ -88,7 +93,12 @@ class LiveIndex:
             is_current = False
         if not is_current:
             self.refresh()
-            result = self.index.cite(citation, source=False)
+            try:
+                result = self.index.cite(citation, source=False)
+            except UnknownCitationError:
+                self.observer.cited(None)
+                raise
+        self.observer.cited(result.status)
         if result.now is None:
             return result
         document = result.now.passage.document_id

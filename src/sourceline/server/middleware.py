@@ -19,6 +19,7 @@ from sourceline.config import is_loopback
 from sourceline.logs import request_fields
 from sourceline.server.errors import REQUEST_ID, DifyCode, busy, problem
 from sourceline.server.keys import Keys, RateLimiter, has_scope, lacks_scope, required_scope
+from sourceline.server.metrics import Metrics
 
 # The page itself. Needs no key and may be linked: it holds nothing of the documents; it asks for the key and sends it.
 OPEN_PATHS = {"/healthz", "/readyz", "/"}
@@ -27,6 +28,7 @@ RETRIEVAL_PATH = "/retrieval"
 SEND_KEY = "send the key: Authorization: Bearer KEY"
 # Answered even when the server is full, for those who watch it.
 UNLIMITED_PATHS = {"/healthz", "/readyz", "/metrics"}
+KINDS = ("ask", "ask/batch", "citations", "verify", "documents", "edits", "mcp", "rest")
 # Kinds whose answers may be megabytes each, kept while a slow client reads them. They have a quarter of the places.
 LARGE_KINDS = {"documents", "citations", "ask/batch", "verify", "mcp"}
 LARGE_SHARE = 4
@@ -204,10 +206,12 @@ class LimitsMiddleware:
     When the client leaves, what has not been begun for it is dropped.
     """
 
-    def __init__(self, app: ASGIApp, capacity: int, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, capacity: int, max_body_bytes: int, metrics: Metrics) -> None:
         self._app = app
-        self._capacity = capacity
+        self._places = {kind: max(1, capacity // LARGE_SHARE) if kind in LARGE_KINDS else capacity for kind in KINDS}
         self._max_body_bytes = max_body_bytes
+        self._metrics = metrics
+        metrics.set_places(self._places)
         self._active: dict[str, int] = {}  # only ever changed by the event loop's thread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -237,13 +241,14 @@ class LimitsMiddleware:
     def _place(self, kind: str) -> Iterator[None]:
         self._active[kind] = self._active.get(kind, 0) + 1
         try:
-            yield
+            with self._metrics.active[kind].track_inprogress():
+                yield
         finally:
             self._active[kind] -= 1
 
     def _require_place(self, kind: str) -> None:
-        places = max(1, self._capacity // LARGE_SHARE) if kind in LARGE_KINDS else self._capacity
-        if self._active.get(kind, 0) >= places:
+        if self._active.get(kind, 0) >= self._places[kind]:
+            self._metrics.refused[kind].inc()
             raise busy()
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
@@ -276,7 +281,9 @@ def _kind(scope: Scope) -> str:
         return "edits" if scope["method"] in ("PUT", "DELETE") else "documents"
     if path in ("/mcp", RETRIEVAL_PATH):
         return "mcp" if path == "/mcp" else "ask"
-    return next((kind for kind in ("ask/batch", "ask", "citations", "verify") if path.startswith(f"/v1/{kind}")), "")
+    return next(
+        (kind for kind in ("ask/batch", "ask", "citations", "verify") if path.startswith(f"/v1/{kind}")), "rest"
+    )
 
 
 def _require_plain(scope: Scope) -> None:

@@ -22,6 +22,7 @@ from sourceline.config import Settings
 from sourceline.errors import BuildError, BuildRunningError, SourcelineError
 from sourceline.logs import log_to_stderr
 from sourceline.server.models import RebuildStatus
+from sourceline.server.observing import Observer
 from sourceline.types import BuildProgress, BuildReport, RebuildState
 
 log = logging.getLogger(__name__)
@@ -78,8 +79,9 @@ class StatusFile:
 class Rebuilds:
     """Starts rebuilds, one at a time among all processes that serve the index."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
         self._settings = settings
+        self._observer = observer or Observer()
         self._file = StatusFile(settings.index)
         self._queue: threading.Thread | None = None
         self._stopped = threading.Event()
@@ -90,6 +92,14 @@ class Rebuilds:
     def status(self) -> RebuildStatus:
         """How the last rebuild went, or how far it is."""
         return self._file.read()
+
+    @property
+    def is_building(self) -> bool | None:
+        """Whether the index is being built, also by another program; None if it cannot be told."""
+        try:
+            return self.status.state is RebuildState.RUNNING or Index.is_building(self._settings.index)
+        except OSError:
+            return None
 
     def start(self) -> RebuildStatus:
         """Start a rebuild.
@@ -173,10 +183,8 @@ class Rebuilds:
 
     def _follow(self, receiver: Connection, status: RebuildStatus, lock: ExitStack) -> None:
         """Write down what the child reports until it ends."""
-        end: dict[str, object] = {
-            "state": RebuildState.FAILED,
-            "error": "the build's process ended before it was done",
-        }
+        outcome = RebuildState.FAILED
+        end: dict[str, object] = {"error": "the build's process ended before it was done"}
         with lock:
             with receiver, suppress(EOFError):  # the child closes its end when it has reported everything
                 while True:
@@ -187,12 +195,14 @@ class Rebuilds:
                         case BuildReport() as report:
                             for warning in report.warnings:
                                 log.warning("%s", warning)
-                            end = {"state": RebuildState.SUCCEEDED, "report": report}
+                            outcome, end = RebuildState.SUCCEEDED, {"report": report}
                         case str() as error:
-                            end = {"state": RebuildState.FAILED, "error": error}
+                            end = {"error": error}
             if "error" in end:
                 log.error("rebuild failed: %s", end["error"])
-            self._write(status.model_copy(update={**end, "finished": datetime.now(UTC)}))
+            finished = datetime.now(UTC)
+            self._observer.rebuilt(outcome, status.started or finished, finished)
+            self._write(status.model_copy(update={**end, "state": outcome, "finished": finished}))
 
     def _write(self, status: RebuildStatus) -> None:
         try:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -57,6 +58,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         WorkerError: the workers do not stay alive.
     """
     _require_key(settings)
+    _require_telemetry(settings)
     _raise_descriptor_limit()
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal is gone: end as on SIGTERM
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -138,6 +140,16 @@ def _require_key(settings: Settings) -> None:
         warn_if_open(settings.api_keys)
 
 
+def _require_telemetry(settings: Settings) -> None:
+    if settings.telemetry_endpoint:
+        try:
+            import_module("sourceline.server.telemetry")
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"telemetry_endpoint needs {error.name}, which is missing: pip install 'sourceline[telemetry]'"
+            ) from error
+
+
 def _raise_descriptor_limit() -> None:
     """Allow as many connections as the system does: with the usual 1,024 some slow clients would take them all."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -207,6 +219,8 @@ def serve_with_workers(
         WorkerError: the workers do not stay alive.
     """
     # Slow to import, and `start` did it.
+    from prometheus_client.multiprocess import mark_process_dead
+
     from sourceline.server.metrics import FOLDER_VARIABLE
     from sourceline.server.protocol import drop_new_connections
 
@@ -217,7 +231,9 @@ def serve_with_workers(
 
     with scratch_folder("sourceline-serve-") as folder:
         os.environ[FOLDER_VARIABLE] = str(folder)
-        keep_running(settings.workers, partial(_serve, settings, listener, folder), when_ready, stop_listening)
+        work = partial(_serve, settings, listener, folder)
+        forget = partial(mark_process_dead, path=str(folder))  # what its gauges said
+        keep_running(settings.workers, work, when_ready, stop_listening, forget)
 
 
 def keep_running(
@@ -225,11 +241,13 @@ def keep_running(
     work: Callable[[Connection], None],
     when_ready: Callable[[], None] = lambda: None,
     before_stop: Callable[[], None] = lambda: None,
+    when_dead: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Keep ``count`` processes running until a signal says to stop; then stop them and wait for them.
 
-    Each does ``work``, and sends something once it is ready. Uvicorn's own supervisor asks each worker for a sign of
-    life instead, and stands still while one does not answer.
+    ``when_dead`` is called with the id of one that ended before that. Each does ``work``, and sends something once it
+    is ready. Uvicorn's own supervisor asks each worker for a sign of life instead, and stands still while one does not
+    answer.
 
     Raises:
         WorkerError: the workers do not stay alive.
@@ -260,6 +278,8 @@ def keep_running(
                 running.remove(worker)
                 deaths.append(time.monotonic())
                 log.warning("worker %s ended with code %s", worker.pid, worker.exitcode)
+                assert worker.pid  # it was started
+                when_dead(worker.pid)
     finally:
         before_stop()
         _stop(running)

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from anyio import CapacityLimiter
 from pydantic import BaseModel, ConfigDict, Field
 
-from sourceline.server.answers import answer, check
+from sourceline.server.answers import answer, best_passages, check
 from sourceline.server.keys import KeyScope
 from sourceline.server.live_index import LiveIndex
 from sourceline.server.models import (
@@ -173,7 +173,7 @@ def document_of(uri: str) -> str | None:
 
 
 def _ask(request: AskRequest, live_index: LiveIndex, _: str | None) -> AskResponse:
-    return answer(live_index.index, request)
+    return answer(live_index, request)
 
 
 def _cite(request: CiteRequest, live_index: LiveIndex, _: str | None) -> CitationResponse:
@@ -181,7 +181,7 @@ def _cite(request: CiteRequest, live_index: LiveIndex, _: str | None) -> Citatio
 
 
 def _verify(request: VerifyRequest, live_index: LiveIndex, _: str | None) -> VerifyResponse:
-    return check(live_index.index, request)
+    return check(live_index, request)
 
 
 def _read_document(request: ReadDocumentRequest, live_index: LiveIndex, _: str | None) -> DocumentResponse:
@@ -194,7 +194,7 @@ def _list_documents(request: ListDocumentsRequest, live_index: LiveIndex, _: str
 
 
 def _search(request: SearchRequest, live_index: LiveIndex, home: str | None) -> SearchResponse:
-    hits = live_index.index.ask(request.query, SEARCH_RESULTS).hits
+    hits = best_passages(live_index, request.query, SEARCH_RESULTS).hits
     results = [
         SearchResult(
             id=hit.passage.id,

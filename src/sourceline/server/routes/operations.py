@@ -8,7 +8,7 @@ from starlette.responses import Response
 from sourceline.server.errors import problems
 from sourceline.server.metrics import MEDIA_TYPE
 from sourceline.server.models import HealthResponse
-from sourceline.server.routes import LiveIndexDependency, MetricsDependency
+from sourceline.server.routes import LiveIndexDependency, MetricsDependency, RebuildsDependency
 
 router = APIRouter(tags=["operations"], responses=problems(421, 431))
 
@@ -33,6 +33,8 @@ async def is_ready(live_index: LiveIndexDependency) -> HealthResponse:
 
 
 @router.get("/metrics", response_class=Response, responses={**_METRICS, **problems(401, 403, 429)})
-async def get_metrics(live_index: LiveIndexDependency, metrics: MetricsDependency) -> Response:
+async def get_metrics(
+    live_index: LiveIndexDependency, rebuilds: RebuildsDependency, metrics: MetricsDependency
+) -> Response:
     """Return counts and times in Prometheus' text format."""
-    return Response(metrics.text(live_index.index.snapshot), media_type=MEDIA_TYPE)
+    return Response(metrics.text(live_index.index.snapshot, rebuilds.is_building), media_type=MEDIA_TYPE)

@@ -9,8 +9,9 @@ from http import HTTPStatus
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from sourceline.api import Index
+from sourceline.server.answers import best_passages
 from sourceline.server.errors import DifyCode, InvalidFieldError, blame_field, problem, problems
+from sourceline.server.live_index import LiveIndex
 from sourceline.server.models import (
     ConditionOperator,
     MetadataCondition,
@@ -34,22 +35,22 @@ DocumentTest = Callable[[DocumentInfo], bool]
 async def retrieve(body: RetrievalRequest, live_index: LiveIndexDependency) -> Response:
     """Return the sentences that answer a query, by Dify's contract of an external knowledge base."""
     with blame_field("body.query"):
-        return await run_in_threadpool(_retrieve, live_index.index, body)
+        return await run_in_threadpool(_retrieve, live_index, body)
 
 
-def _retrieve(index: Index, request: RetrievalRequest) -> Response:
+def _retrieve(live_index: LiveIndex, request: RetrievalRequest) -> Response:
     setting, documents = request.retrieval_setting, tuple[str, ...]()
     condition = request.metadata_condition or MetadataCondition(conditions=[])
     tests = list(_tests(condition))
     if tests or request.knowledge_id != ALL:
-        known = [document for document in index.documents() if _fits(document.id, request.knowledge_id)]
+        known = [document for document in live_index.index.documents() if _fits(document.id, request.knowledge_id)]
         if not known:
             return problem(HTTPStatus.NOT_FOUND, UNKNOWN, dify_code=DifyCode.UNKNOWN_KNOWLEDGE)
         combine = any if tests and condition.logical_operator == "or" else all
         documents = tuple(document.id for document in known if combine(test(document) for test in tests))
         if not documents:
             return _json(RetrievalResponse(records=[]))
-    answer = index.ask(request.query, setting.top_k, documents)
+    answer = best_passages(live_index, request.query, setting.top_k, documents)
     return _json(RetrievalResponse.from_answer(answer, setting.score_threshold or 0.0))
 
 

@@ -14,4 +14,4 @@ router = api_router("quotations")
 async def verify(body: VerifyRequest, live_index: LiveIndexDependency, threads: ThreadsDependency) -> Response:
     """Check each quotation of a text, and each sentence without one: do the documents say so, and where?"""
     with blame_field("body.text", "the text cannot be checked"):
-        return await answer_in_thread(threads.texts, lambda: check(live_index.index, body))
+        return await answer_in_thread(threads.texts, lambda: check(live_index, body))

@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sourceline.config import is_loopback
 from sourceline.server.errors import DifyCode, busy, problem
 
-# The page itself. Needs no key and may be linked: it holds nothing of the documents; it asks for the key and sends it.
-OPEN_PATHS = {"/healthz", "/readyz", "/"}
+# The page itself, and how the API is used. Need no key and may be linked: they hold nothing of the documents; the page
+# asks for the key and sends it.
+OPEN_PATHS = {"/healthz", "/readyz", "/", "/llms.txt"}
 OPEN_FOLDER = "/static/"
 RETRIEVAL_PATH = "/retrieval"
 SEND_KEY = "send the key: Authorization: Bearer KEY"

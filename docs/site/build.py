@@ -38,7 +38,9 @@ def main() -> None:
     write_reference(pages / "docs" / "reference")
     shutil.copy(ROOT / "docs" / "site" / "zensical.toml", folder)
     zensical = Path(sys.executable).parent / "zensical"
-    subprocess.run([zensical, "build", "--strict", "--config-file", folder / "zensical.toml"], check=True)
+    built = subprocess.run([zensical, "build", "--strict", "--config-file", folder / "zensical.toml"], check=False)
+    if built.returncode:
+        sys.exit(built.returncode)
     site = folder / "site"
     for page in pages.rglob("*.md"):  # as llms.txt and programs want them
         shutil.copy(page, site / page.relative_to(pages))
@@ -83,9 +85,10 @@ def write_reference(folder: Path) -> None:
 
 
 def llms_txt(contents: str) -> str:
-    """Return the table of contents by the form of llmstxt.org, with links that start at the site's root."""
-    links = re.sub(r"\]\((?!https?:)([^)]+)\)", r"](docs/\1)", contents)
-    return links.replace("](docs/../", "](")
+    """Return the table of contents by the form of llmstxt.org: links start at the site's root, each is one line."""
+    contents = contents.replace("# Documentation", "# Sourceline", 1)
+    links = re.sub(r"\]\((?!https?:)([^)]+)\)", r"](docs/\1)", contents).replace("](docs/../", "](")
+    return links + "- [HTTP API](docs/reference/http.md): every route with its parameters, and every schema\n"
 
 
 class _Page(HTMLParser):

@@ -37,6 +37,7 @@ def main() -> None:
     stage(pages)
     write_reference(pages / "docs" / "reference")
     shutil.copy(ROOT / "docs" / "site" / "zensical.toml", folder)
+    shutil.copy(ROOT / "docs" / "site" / "style.css", pages)
     zensical = Path(sys.executable).parent / "zensical"
     built = subprocess.run([zensical, "build", "--strict", "--config-file", folder / "zensical.toml"], check=False)
     if built.returncode:

@@ -19,7 +19,7 @@ def python_page() -> str:
     values = [name for name in exported if name not in {"Index", *errors, *choices}]
     clients = [name for name in client.__all__ if isinstance(getattr(client, name), type)]
     sections = {
-        "Index": ["sourceline.Index"],
+        "The index": ["sourceline.Index"],
         "Clients": [f"sourceline.client.{name}" for name in clients],
         "Values": [f"sourceline.{name}" for name in values],
         "Choices": [f"sourceline.{name}" for name in choices],

@@ -16,8 +16,8 @@ from tests.support.commands import Command
 INSTALL = "apt-get update && apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends"
 # Without the settings of whoever runs the tests.
 INTERACTIVE = {
-    Shell.BASH: ("bash --norc --noprofile -i", 'eval "$(sourceline completion bash)"'),
-    Shell.ZSH: ("zsh -f -i", 'autoload -U compinit; compinit -u -D; eval "$(sourceline completion zsh)"'),
+    Shell.BASH: ("bash --norc --noprofile -i", "source <(sourceline completion bash)"),
+    Shell.ZSH: ("zsh -f -i", "autoload -U compinit; compinit -u -D; source <(sourceline completion zsh)"),
 }
 # What is typed before a tabulator, and the arguments that it becomes.
 TYPED = {

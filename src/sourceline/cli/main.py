@@ -517,7 +517,7 @@ def doctor(
 
 @app.command()
 def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> None:
-    """Print what makes a shell complete commands, options and their values: `eval "$(sourceline completion bash)"`."""
+    """Print what makes a shell complete commands, options and their values: source <(sourceline completion bash)."""
     typer.echo(script(shell))
 
 

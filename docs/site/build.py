@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from docs.site.reference import http_page, python_page
 
 from sourceline import Index
-from sourceline.config import Settings
+from sourceline.config import load_settings
 from sourceline.server.app import create_app
 
 ROOT = Path(__file__).parent.parent.parent
@@ -81,7 +81,7 @@ def write_reference(folder: Path) -> None:
     (folder / "python.md").write_text(python_page(), "utf-8")
     with tempfile.TemporaryDirectory() as index:
         Index.build(ROOT / "seeds", index)
-        app = create_app(Settings(documents=ROOT / "seeds", index=Path(index)))
+        app = create_app(load_settings(documents=ROOT / "seeds", index=Path(index)))
         (folder / "http.md").write_text(http_page(app.openapi()), "utf-8")
 
 
@@ -105,7 +105,7 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, Any]]) -> None:
         """Note what an element names, links to or loads."""
         attributes = dict(attrs)
-        self.anchors |= {attributes.get("id"), attributes.get("name")} - {None}
+        self.anchors |= {attributes[name] for name in ("id", "name") if attributes.get(name)}
         if tag == "a" and attributes.get("href"):
             self.links.append(attributes["href"])
         if tag in _LOADING and attributes.get(_LOADING[tag]):

@@ -118,6 +118,8 @@ class Server:
     """``sourceline serve`` in a folder, until it is stopped: on loopback and a free port, whatever a page says."""
 
     def __init__(self, folder: Path, environment: dict[str, str], command: str = "sourceline serve") -> None:
+        host = re.search(r"--host (\S+)", command)
+        shown = ADDRESS.replace("127.0.0.1", host[1]) if host else ADDRESS
         command = f"exec env {command} --host 127.0.0.1 --port 0"
         self._process = subprocess.Popen(
             ["bash", "-c", command], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
@@ -127,7 +129,7 @@ class Server:
         for line in self._process.stderr:
             if match := re.search(r"http://127\.0\.0\.1:\d+", line):
                 self.address = match[0]
-                self.printed += line.replace(self.address, ADDRESS)
+                self.printed += line.replace(self.address, shown)
                 return
             self.printed += line
         pytest.fail(f"the server did not start: {self.printed}")

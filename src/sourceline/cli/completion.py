@@ -4,7 +4,9 @@ import os
 from enum import StrEnum
 from typing import Any
 
-from typer.completion import completion_init, get_completion_script
+# typer's only public way to them is `--install-completion`, which writes into the files of the user's shell.
+from typer._completion_classes import completion_init
+from typer._completion_shared import get_completion_script
 from typer.core import TyperGroup
 
 PROGRAM = "sourceline"

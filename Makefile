@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve test integrations lint check bench torture
+.PHONY: serve test integrations docs lint check bench torture
 
 serve: .venv/serve.stamp
 	@$(BIN)/sourceline serve
@@ -14,6 +14,9 @@ test: .venv/test.stamp
 
 integrations: .venv/integrations.stamp
 	@.venv/integrations/bin/python -m pytest -q tests/integrations tests/test_docs.py -k "integrations or frameworks"
+
+docs: .venv/docs.stamp
+	@.venv/docs/bin/python -m docs.site.build
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check
@@ -41,12 +44,14 @@ torture: .venv/test.stamp
 	@$(INSTALL) '.[test]'
 	@touch .venv/serve.stamp $@
 
-# Its own packages come first, then those of .venv, which the frameworks do not touch. The path stands there before they
-# are installed, so that pip leaves out what .venv has.
-.venv/integrations.stamp: .venv/test.stamp tests/integrations/requirements.txt
-	@$(BIN)/python -m venv .venv/integrations
+# Their own packages come first, then those of .venv, which they do not touch. The path stands there before they are
+# installed, so that pip leaves out what .venv has.
+.venv/integrations.stamp: tests/integrations/requirements.txt
+.venv/docs.stamp: docs/site/requirements.txt
+.venv/integrations.stamp .venv/docs.stamp: .venv/%.stamp: .venv/test.stamp
+	@$(BIN)/python -m venv .venv/$*
 	@echo "import site; site.addsitedir('$$(echo $(CURDIR)/.venv/lib/python*/site-packages)')" \
-		> "$$(echo .venv/integrations/lib/python*/site-packages)/sourceline.pth"
-	@.venv/integrations/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--requirement tests/integrations/requirements.txt
+		> "$$(echo .venv/$*/lib/python*/site-packages)/sourceline.pth"
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--requirement $(filter %.txt,$^)
 	@touch $@

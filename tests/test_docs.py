@@ -54,11 +54,12 @@ from tests.support.pages import (
 
 PAGES = {page.name: page for page in pages()}
 README = PAGES["README.md"]
-CLI, CLIENTS, FORMATS_PAGE, HTTP, PYTHON = (
-    PAGES[f"docs/{name}.md"] for name in ("cli", "clients", "formats", "http", "python")
+ANSWERS, CLI, CLIENTS, FORMATS_PAGE, HTTP, PYTHON = (
+    PAGES[f"docs/{name}.md"] for name in ("answers", "cli", "clients", "formats", "http", "python")
 )
-ARCHITECTURE, CITATIONS, CONTRIBUTING, INDEX_FORMAT, OPERATIONS = (
-    PAGES[f"docs/{name}.md"] for name in ("architecture", "citations", "contributing", "index-format", "operations")
+ARCHITECTURE, CITATIONS, CONTRIBUTING, INDEX_FORMAT, OPERATIONS, QUALITY = (
+    PAGES[f"docs/{name}.md"]
+    for name in ("architecture", "citations", "contributing", "index-format", "operations", "quality")
 )
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PACKAGE = ROOT / "src" / "sourceline"
@@ -66,7 +67,7 @@ RUN = ("console", "pycon", "js")
 ADDRESS = "http://127.0.0.1:8080"  # of the server, as the pages write it
 NODE = Path(playwright.__file__).parent / "driver" / "node"  # which Playwright brings along
 # Pages whose first example builds the index; the others begin with the seed documents indexed.
-BUILDING = {"README.md", "docs/cli.md", "docs/python.md"}
+BUILDING = {"README.md", "docs/cli.md", "docs/python.md", "docs/tutorial.md"}
 
 run_pages = [page for page in PAGES.values() if any(block.language in RUN for block in page.blocks)]
 every_page = pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.name)
@@ -79,22 +80,21 @@ class Shell:
         self._folder = folder
         self._code = 0
         self._server: Server | None = None
-        bin_folder = folder.parent / "bin"
-        bin_folder.mkdir()
-        command = bin_folder / "sourceline"
-        command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m sourceline "$@"\n')
-        command.chmod(0o755)
-        self._environment = clean_environment() | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+        self._environment = clean_environment(folder.parent)
 
     def addressed(self, text: str) -> str:
         """Return a text with the server's address, which is started for the first one that names it."""
         if ADDRESS not in text:
             return text
-        self._server = self._server or Server(self._folder)
+        self._server = self._server or Server(self._folder, self._environment)
         return text.replace(ADDRESS, self._server.address)
 
     def run(self, command: str, may_fail: bool = False) -> str:
-        """Return what a command prints."""
+        """Return what a command prints. One that serves in the background becomes the server of what follows."""
+        if command.endswith("&"):
+            assert not self._server
+            self._server = Server(self._folder, self._environment, command.rstrip(" &"))
+            return self._server.printed
         run = subprocess.run(
             ["bash", "-c", f"(exit {self._code}); {self.addressed(command)}"],
             cwd=self._folder,
@@ -116,21 +116,24 @@ class Shell:
 
 
 class Server:
-    """``sourceline serve`` in a folder, until it is stopped."""
+    """``sourceline serve`` in a folder, until it is stopped: on loopback and a free port, whatever a page says."""
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "sourceline", "serve", "--port", "0"]
+    def __init__(self, folder: Path, environment: dict[str, str], command: str = "sourceline serve") -> None:
+        host = re.search(r"--host (\S+)", command)
+        shown = ADDRESS.replace("127.0.0.1", host[1]) if host else ADDRESS
+        command = f"exec env {command} --host 127.0.0.1 --port 0"
         self._process = subprocess.Popen(
-            command, cwd=folder, env=clean_environment(), stderr=subprocess.PIPE, text=True
+            ["bash", "-c", command], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
         )
         assert self._process.stderr
-        lines = []
+        self.printed = ""
         for line in self._process.stderr:
             if match := re.search(r"http://127\.0\.0\.1:\d+", line):
                 self.address = match[0]
+                self.printed += line.replace(self.address, shown)
                 return
-            lines.append(line)
-        pytest.fail(f"the server did not start: {''.join(lines)}")
+            self.printed += line
+        pytest.fail(f"the server did not start: {self.printed}")
 
     def get(self, path: str, method: str = "GET") -> bytes:
         """Return the body of an answer."""
@@ -146,8 +149,14 @@ class Server:
         self._process.stderr.close()
 
 
-def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("SOURCELINE_")}
+def clean_environment(folder: Path) -> dict[str, str]:
+    """Return the environment without settings, and with a command ``sourceline``, which is put below a folder."""
+    command = folder / "bin" / "sourceline"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m sourceline "$@"\n')
+    command.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOURCELINE_")}
+    return environment | {"PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def checkout(folder: Path, index: Path) -> Path:
@@ -161,7 +170,7 @@ def checkout(folder: Path, index: Path) -> Path:
 def served(tmp_path_factory: pytest.TempPathFactory, seed_index: Path) -> Iterator[tuple[Server, Path]]:
     """A server of the seed documents that has rebuilt its index once, and the folder of the index."""
     folder = checkout(tmp_path_factory.mktemp("served"), seed_index)
-    server = Server(folder)
+    server = Server(folder, clean_environment(folder))
     try:
         server.get("/v1/index/rebuild", "POST")
         deadline = time.monotonic() + 120
@@ -453,6 +462,16 @@ def test_every_status_of_a_citation_is_documented() -> None:
     assert table.codes() == [*CitationStatus]
 
 
+def test_what_an_answer_means_is_explained_with_the_figures_that_were_measured() -> None:
+    measured = {}
+    for table in QUALITY.tables("set"):
+        if "right of 100 shown as answered" in table.head:
+            measured = {row[0]: (row[4], row[6].split(" / ")[0]) for row in table.rows if row[1] == "**read**"}
+    sets = ("seeds", "natural", "clapnq-a", "squad-a", "reading-unseen, in scope", "reading-unseen")
+    (table,) = ANSWERS.tables("questions")
+    assert [tuple(row[1:]) for row in table.rows] == [measured[name] for name in sets]
+
+
 # The project
 
 
@@ -519,7 +538,7 @@ def test_every_link_leads_somewhere(page: Page) -> None:
 
 def test_the_table_of_contents_has_every_page() -> None:
     linked = {link for link in PAGES["docs/index.md"].links if not link.startswith("../")}
-    assert linked == {Path(name).name for name in PAGES if name.startswith("docs/")} - {"index.md"}
+    assert linked == {name.removeprefix("docs/") for name in PAGES if name.startswith("docs/")} - {"index.md"}
 
 
 def test_the_readme_is_short() -> None:

@@ -67,16 +67,17 @@ class Index:
     An open index serves one snapshot; ``refresh`` switches to a newer one. A call that has begun is finished with the
     snapshot that it began with. Each raises SnapshotError if it finds that a file was written to while it was open.
 
-    >>> from sourceline import Index
-    >>> Index.build("minutes", "index").added
-    ('meeting.txt',)
-    >>> with Index.open("index") as index:
-    ...     answer = index.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
-    ...     citation = index.cite(answer.hits[0].passage.id)
-    >>> answer.verdict.value, answer.hits[0].passage.text[-36:]
-    ('answered', 'Iraqi Foreign Minister Fuad Hussein.')
-    >>> citation.status.value, citation.cited.passage.location.line
-    ('current', 1)
+    Examples:
+        >>> from sourceline import Index
+        >>> Index.build("minutes", "index").added
+        ('meeting.txt',)
+        >>> with Index.open("index") as index:
+        ...     answer = index.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
+        ...     citation = index.cite(answer.hits[0].passage.id)
+        >>> answer.verdict.value, answer.hits[0].passage.text[-36:]
+        ('answered', 'Iraqi Foreign Minister Fuad Hussein.')
+        >>> citation.status.value, citation.cited.passage.location.line
+        ('current', 1)
     """
 
     def __init__(
@@ -397,10 +398,11 @@ class Index:
         Each quotation in the text is checked, and each sentence without one. Nothing is called verbatim or reformatted
         of which a word, a digit or a sign is another.
 
-        >>> with Index.open("index") as index:
-        ...     (quote,) = index.verify("He called it “deeply emotional and practical”.").quotes
-        >>> quote.status.value, [(change.quoted, change.text) for change in quote.differences]
-        ('altered', [('practical', 'spiritual')])
+        Examples:
+            >>> with Index.open("index") as index:
+            ...     (quote,) = index.verify("He called it “deeply emotional and practical”.").quotes
+            >>> quote.status.value, [(change.quoted, change.text) for change in quote.differences]
+            ('altered', [('practical', 'spiritual')])
 
         Args:
             text: a quotation, with its marks or without, or a whole article.

@@ -14,6 +14,7 @@ COMMANDS = {
     "backup": "Write the index with its ledger and model into one verified archive",
     "restore": "Verify a backup and put it into the index folder; a running server switches to it.",
     "doctor": "Check installation, models, documents, index and citations, and say what to do.",
+    "completion": "Print what makes a shell complete commands, options and their values",
 }
 OPTIONS = {
     "serve": ("--host", "--port", "--watch", "--allow-edits", "--api-keys"),
@@ -26,6 +27,7 @@ OPTIONS = {
     "backup": ("--force",),
     "restore": ("--replace",),
     "doctor": ("--deep",),
+    "completion": ("bash|zsh|fish",),
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sourceline.api import Index
+from sourceline.cli.completion import VARIABLE
 
 SHOW = "import sys; from sourceline.__main__ import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
 SERVING = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
@@ -24,6 +25,7 @@ from sourceline.__main__ import set_environment
 set_environment()
 import sourceline.cli.main, sourceline.server.run
 from sourceline.api import Index
+from sourceline.cli.completion import VARIABLE
 from sourceline.config import load_settings
 from sourceline.server.models import AskResponse
 
@@ -46,6 +48,14 @@ def test_help_needs_neither_the_index_nor_the_model() -> None:
     # To write help typer imports all of rich, and rich the parser of Markdown.
     modules = imported("--help") - {"rich.progress", "markdown_it"}
     assert not modules & (SERVING | BUILDING | MEASURING | ENCODING | {"numpy", "faiss", "tokenizers"})
+
+
+def test_to_complete_a_word_nothing_is_imported_that_works_or_reads_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {VARIABLE: "complete_bash", "COMP_WORDS": "sourceline ask --mode f", "COMP_CWORD": "3"}.items():
+        monkeypatch.setenv(name, value)
+    modules = imported("ask")
+    assert "sourceline.cli.completion" in modules
+    assert not modules & (SERVING | BUILDING | MEASURING | ENCODING | SHOWING | {"numpy", "pydantic_settings"})
 
 
 @pytest.mark.parametrize("shown_as", [[], ["--json"]])

@@ -100,7 +100,7 @@ def pages() -> list[Page]:
 
 
 def docs() -> list[Path]:
-    return list((ROOT / "docs").glob("*.md"))
+    return list((ROOT / "docs").rglob("*.md"))
 
 
 def steps(block: Block) -> Iterator[tuple[str, str]]:

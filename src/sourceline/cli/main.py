@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sourceline import __version__
-from sourceline.config import Settings, load_settings
+from sourceline.cli.completion import GLOBAL_OPTIONS, PROGRAM, CompletingGroup, Shell, prepare, script
 from sourceline.errors import BuildRunningError, CorpusError, SourcelineError
 from sourceline.logs import LogFormat, log_to_stderr
 from sourceline.text import escape_json, one_line
@@ -28,18 +28,17 @@ if TYPE_CHECKING:  # rich is imported when something is shown
     from rich.console import Console
     from rich.progress import TaskID
 
+    from sourceline.config import Settings
     from sourceline.types import BuildReport
 
 app = typer.Typer(
+    cls=CompletingGroup,
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Ask a question about your documents; get the exact sentences that answer it, with citations that last.",
 )
-
-# Global options may also stand behind the command's name.
-_GLOBAL = ("--documents", "--index", "--model", "--backend", "--reranker", "--threshold")
 
 # Paths are ``readable=False`` to typer: it would answer one that may not be read with how the command is used, and exit
 # code 2. What reads them says what is wrong in one line.
@@ -49,8 +48,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run the command line. Known errors are one line and exit code 1, never a traceback."""
+    prepare()
     try:
-        app(args=globals_first(sys.argv[1:]), prog_name="sourceline")
+        app(args=globals_first(sys.argv[1:]), prog_name=PROGRAM)
     except SourcelineError as error:
         _print_error(error)
         sys.exit(1)
@@ -71,12 +71,12 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
     for argument in remaining:
         if argument == "--":
             rest += [argument, *remaining]
-        elif argument in _GLOBAL:
+        elif argument in GLOBAL_OPTIONS:
             value = next(remaining, None)
             if value is None:  # with nothing behind it, typer says that the value is missing
                 return [*first, argument]
             first += [argument, value]
-        elif argument.startswith(tuple(f"{name}=" for name in _GLOBAL)):
+        elif argument.startswith(tuple(f"{name}=" for name in GLOBAL_OPTIONS)):
             first.append(argument)
         else:
             rest.append(argument)
@@ -121,7 +121,13 @@ def options(
         "reranker": reranker,
         "threshold": threshold,
     }
-    context.obj = lambda **more: load_settings(**overrides, **more)
+
+    def settings(**more: object) -> "Settings":
+        from sourceline.config import load_settings  # whoever asks for help or a completion waits for no more
+
+        return load_settings(**overrides, **more)
+
+    context.obj = settings
 
 
 @app.command()
@@ -220,7 +226,7 @@ def rebuild_index(
         raise typer.Exit(1)
 
 
-def _rebuild(settings: Settings, as_json: bool) -> "BuildReport":
+def _rebuild(settings: "Settings", as_json: bool) -> "BuildReport":
     from sourceline.limits import require_limits
 
     require_limits(settings.index, settings.model)  # before libraries are imported that a low limit makes crash
@@ -244,7 +250,7 @@ def _rebuild(settings: Settings, as_json: bool) -> "BuildReport":
     return report
 
 
-def _keep_rebuilding(settings: Settings, as_json: bool) -> None:
+def _keep_rebuilding(settings: "Settings", as_json: bool) -> None:
     """Rebuild whenever documents change, until Ctrl-C or SIGTERM, which end it as it was meant to end."""
     from sourceline.watching import Watcher, watch_lock
 
@@ -406,7 +412,7 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
         out().print(render.documents(listed, snapshot, changes), markup=False, soft_wrap=True)
 
 
-def _chosen_folder(settings: Settings) -> Path | None:
+def _chosen_folder(settings: "Settings") -> Path | None:
     """Return the documents folder if it was set; else changes are looked for where the snapshot was built from."""
     return settings.documents if "documents" in settings.model_fields_set else None
 
@@ -538,6 +544,12 @@ def doctor(
         out().print(render.finding(finding), soft_wrap=True)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> None:
+    """Print what makes a shell complete commands, options and their values: source <(sourceline completion bash)."""
+    typer.echo(script(shell))
 
 
 @cache

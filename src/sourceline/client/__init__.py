@@ -265,12 +265,13 @@ class Client(_Connection):
     as ``Retry-After`` says, or half a second, then one, then two; if it would have to wait for longer than
     ``max_wait``, it gives up.
 
-    >>> from sourceline.client import Client
-    >>> with Client("http://127.0.0.1:8080") as client:
-    ...     answer = client.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
-    ...     citation = client.cite(answer.hits[0].passage.id)
-    >>> answer.verdict.value, citation.status.value
-    ('answered', 'current')
+    Examples:
+        >>> from sourceline.client import Client
+        >>> with Client("http://127.0.0.1:8080") as client:
+        ...     answer = client.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
+        ...     citation = client.cite(answer.hits[0].passage.id)
+        >>> answer.verdict.value, citation.status.value
+        ('answered', 'current')
 
     Every call raises, besides what it names:
 
@@ -427,14 +428,15 @@ class Client(_Connection):
 class AsyncClient(_Connection):
     """``Client`` for asyncio and Trio: the same calls, as coroutines. Closed by ``close``, or by ``async with``.
 
-    >>> import asyncio
-    >>> from sourceline.client import AsyncClient
-    >>> async def ask() -> str:
-    ...     async with AsyncClient("http://127.0.0.1:8080") as client:
-    ...         answer = await client.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
-    ...         return answer.verdict.value
-    >>> asyncio.run(ask())
-    'answered'
+    Examples:
+        >>> import asyncio
+        >>> from sourceline.client import AsyncClient
+        >>> async def ask() -> str:
+        ...     async with AsyncClient("http://127.0.0.1:8080") as client:
+        ...         answer = await client.ask("Which minister did Pezeshkian meet in Tehran?", k=1)
+        ...         return answer.verdict.value
+        >>> asyncio.run(ask())
+        'answered'
     """
 
     def __init__(

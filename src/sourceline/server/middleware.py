@@ -21,8 +21,9 @@ from sourceline.server.errors import REQUEST_ID, DifyCode, busy, problem
 from sourceline.server.keys import Keys, RateLimiter, has_scope, lacks_scope, required_scope
 from sourceline.server.metrics import Metrics
 
-# The page itself. Needs no key and may be linked: it holds nothing of the documents; it asks for the key and sends it.
-OPEN_PATHS = {"/healthz", "/readyz", "/"}
+# The page itself, and how the API is used. Need no key and may be linked: they hold nothing of the documents; the page
+# asks for the key and sends it.
+OPEN_PATHS = {"/healthz", "/readyz", "/", "/llms.txt"}
 OPEN_FOLDER = "/static/"
 RETRIEVAL_PATH = "/retrieval"
 SEND_KEY = "send the key: Authorization: Bearer KEY"

@@ -97,6 +97,21 @@ def test_the_pages_folder_is_no_way_around_the_key(guarded: TestClient, path: st
     assert "sha256" not in response.text
 
 
+def test_language_models_are_told_every_route_and_where_each_is_described(guarded: TestClient) -> None:
+    response = guarded.get("/llms.txt")
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    title, summary = response.text.split("\n\n")[:2]
+    assert (title, summary[:2]) == ("# Sourceline", "> ")
+    key = {"Authorization": f"Bearer {KEY}"}
+    paths = guarded.get("/openapi.json", headers=key).json()["paths"]
+    routes = {f"{method.upper()} {path}" for path in paths for method in paths[path]}
+    assert set(re.findall(r"^- `([A-Z]+ /[^`]*)`: \S", response.text, re.MULTILINE)) == routes
+    assert set(re.findall(r"`([A-Z]+ /[^`]*)`", response.text)) == routes
+    links = re.findall(r"\]\(([^)]+)\)", response.text)
+    assert links == ["/openapi.json", "/docs"]
+    assert {guarded.get(link, headers=key).status_code for link in links} == {200}
+
+
 def test_all_files_together_are_small() -> None:
     assert sum(len((FOLDER / name).read_bytes()) for name in NAMES) <= MAX_BYTES
 

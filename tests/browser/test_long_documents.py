@@ -14,7 +14,7 @@ from sourceline.index.passage_store import PassageStoreWriter
 from sourceline.ingest.sentences import split_passages
 from sourceline.server.app import create_app
 from sourceline.types import NO_RERANKER, Passage
-from tests.browser.asking import marked, settle
+from tests.browser.asking import SETTLED, marked, settle
 from tests.support.index_folder import copy_index
 from tests.support.server import listening
 from tests.support.texts import document
@@ -47,22 +47,22 @@ The council met {0} times. It was *not* enough. Nobody spoke of {0} roads.
 
 """
 NODES = "document.getElementsByTagName('*').length"
-# Scrolls by so many pixels, many times, and returns by how many pixels more or less the text on the screen moved.
+# Scrolls by so many pixels, many times, and returns by how many pixels more or less the text on the screen moved once
+# the page had fetched and set what it lacked.
 SCROLL = """async ([step, times]) => {
   const pane = document.querySelector("#reader");
   const scroller = getComputedStyle(pane).overflowY === "visible" ? document.scrollingElement : pane;
-  const frames = async () => { for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame); };
+  const settle = SETTLED;
   const errors = [];
   for (let i = 0; i < times; i += 1) {
     const seen = [...document.querySelectorAll("#reader .sentence")].find((e) => e.getBoundingClientRect().top > 200);
     const before = seen.getBoundingClientRect().top;
     scroller.scrollBy({ top: step, behavior: "instant" });
-    await frames();
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await settle();
     errors.push(Math.abs(before - seen.getBoundingClientRect().top - step));
   }
   return Math.max(...errors);
-}"""
+}""".replace("SETTLED", SETTLED)
 
 
 @dataclass(frozen=True)

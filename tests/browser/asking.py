@@ -1,5 +1,6 @@
 """Steps that many tests of the page share."""
 
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Locator, Page, expect
@@ -9,6 +10,39 @@ ANSWER = (
     "President Masoud Pezeshkian reaffirmed Iran Iraq ties during a formal meeting in Tehran with Iraqi Foreign "
     "Minister Fuad Hussein."
 )
+# Counts what is fetched and not yet read to its end.
+COUNT_FETCHES = """
+  window.fetches = 0;
+  for (const [owner, name] of [[window, "fetch"], [Response.prototype, "json"]]) {
+    const original = owner[name];
+    owner[name] = async function (...sent) {
+      window.fetches += 1;
+      try {
+        return await original.apply(this, sent);
+      } finally {
+        window.fetches -= 1;
+      }
+    };
+  }
+"""
+# The page looks for what it lacks in the frame after it was scrolled, and in the one after something came.
+SETTLED = """async () => {
+  for (let quiet = 0; quiet < 5; quiet = window.fetches ? 0 : quiet + 1) await new Promise(requestAnimationFrame);
+}"""
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has fetched and set all that it lacks."""
+    page.evaluate(SETTLED)
+
+
+def wait_until(page: Page, holds: Callable[[], object]) -> None:
+    """Try again until it holds, and let the page go on meanwhile; how long that takes is not what is tested."""
+    for _ in range(600):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("it never came to hold")
 
 
 def ask(page: Page, question: str) -> None:

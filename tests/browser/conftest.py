@@ -7,14 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from sourceline.config import load_settings
 from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL, NO_RERANKER
+from tests.browser.asking import COUNT_FETCHES
 from tests.browser.corpus import write_corpus
 from tests.support.server import listening
+
+# How long the page may take is not what is tested: only what never comes is to fail, also on a busy machine.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 INSTALL = "apt-get update && apt-get install -y --no-install-recommends chromium"
 
@@ -56,6 +61,8 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     """A fresh browser profile. Script errors, dialogs, breaches of the policy and foreign requests fail the test."""
     permissions = ["clipboard-read", "clipboard-write"]
     context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=permissions)
+    context.set_default_timeout(PATIENCE_MS)
+    context.add_init_script(COUNT_FETCHES)
     problems: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:

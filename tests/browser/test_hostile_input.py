@@ -1,7 +1,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.asking import ask, marked
+from tests.browser.asking import ask, marked, settle
 from tests.browser.corpus import HOSTILE_NAME, SCRIPT
 
 pytestmark = pytest.mark.enable_socket
@@ -75,7 +75,7 @@ def test_a_hostile_question_is_shown_as_text(page: Page, question: str) -> None:
 )
 def test_a_hostile_address_does_no_harm(page: Page, served: str, address: str) -> None:
     page.goto(served + address)
-    page.wait_for_load_state("networkidle")
+    settle(page)
     require_nothing_parsed(page)
     expect(page.locator("#question")).to_be_visible()
 

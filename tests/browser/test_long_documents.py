@@ -14,7 +14,7 @@ from sourceline.index.passage_store import PassageStoreWriter
 from sourceline.ingest.sentences import split_passages
 from sourceline.server.app import create_app
 from sourceline.types import NO_RERANKER, Passage
-from tests.browser.asking import marked
+from tests.browser.asking import SETTLED, marked, settle
 from tests.support.index_folder import copy_index
 from tests.support.server import listening
 from tests.support.texts import document
@@ -47,22 +47,22 @@ The council met {0} times. It was *not* enough. Nobody spoke of {0} roads.
 
 """
 NODES = "document.getElementsByTagName('*').length"
-# Scrolls by so many pixels, many times, and returns by how many pixels more or less the text on the screen moved.
+# Scrolls by so many pixels, many times, and returns by how many pixels more or less the text on the screen moved once
+# the page had fetched and set what it lacked.
 SCROLL = """async ([step, times]) => {
   const pane = document.querySelector("#reader");
   const scroller = getComputedStyle(pane).overflowY === "visible" ? document.scrollingElement : pane;
-  const frames = async () => { for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame); };
+  const settle = SETTLED;
   const errors = [];
   for (let i = 0; i < times; i += 1) {
     const seen = [...document.querySelectorAll("#reader .sentence")].find((e) => e.getBoundingClientRect().top > 200);
     const before = seen.getBoundingClientRect().top;
     scroller.scrollBy({ top: step, behavior: "instant" });
-    await frames();
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await settle();
     errors.push(Math.abs(before - seen.getBoundingClientRect().top - step));
   }
   return Math.max(...errors);
-}"""
+}""".replace("SETTLED", SETTLED)
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,14 @@ def sentences(page: Page) -> list[str]:
     return page.locator("#reader .sentence").all_text_contents()
 
 
-def settle(page: Page) -> None:
-    """Wait until nothing more is fetched."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(100)
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_sentence_in_the_middle_is_shown_with_few_elements_and_the_text_around_it(
     page: Page, long: Long, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     cited = long.passages[len(long.passages) // 2]
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
     page.goto(f"{long.url}/?cite={cited.id}")
     expect(marked(page)).to_have_text(cited.text)
     expect(marked(page)).to_be_focused()
@@ -118,6 +114,7 @@ def test_a_sentence_in_the_middle_is_shown_with_few_elements_and_the_text_around
     shown = page.locator("#reader .text").text_content() or ""
     assert shown in long.text
     assert 5_000 < len(shown) < 150_000
+    assert 1 <= len([url for url in fetched if "/v1/documents/" in url]) <= 5
     assert page.evaluate(NODES) < MAX_NODES
     expect(page.locator("#reader .source").first).to_contain_text(f"{len(long.passages):,} passages")
 
@@ -130,6 +127,7 @@ def test_text_on_the_screen_moves_only_as_far_as_it_is_scrolled(page: Page, long
     page.keyboard.press("Shift")  # from here on the reader scrolls
     before = sentences(page)
     assert page.evaluate(SCROLL, [step, 60]) < 1
+    settle(page)
     assert not set(before) & set(sentences(page)[:5])
     assert page.evaluate(NODES) < MAX_NODES
 
@@ -137,6 +135,7 @@ def test_text_on_the_screen_moves_only_as_far_as_it_is_scrolled(page: Page, long
 def test_the_scroll_bar_reaches_every_part_of_the_document(page: Page, long: Long) -> None:
     page.goto(f"{long.url}/?document={NAME}")
     expect(page.locator("#reader .sentence").first).to_have_text(long.passages[0].text)
+    settle(page)
     for share in (1.0, 0.3, 0.7, 0.0):
         page.evaluate("share => scrollTo(0, share * document.documentElement.scrollHeight)", share)
         settle(page)
@@ -182,6 +181,7 @@ def test_what_is_read_stays_when_the_window_changes_its_width(page: Page, long: 
     settle(page)
     page.keyboard.press("Shift")
     assert page.evaluate(SCROLL, [700, 20]) < 1
+    settle(page)
     first = "() => document.elementFromPoint(200, 30).closest('.block')?.textContent"
     before = page.evaluate(first)
     page.set_viewport_size({"width": 600, "height": 800})

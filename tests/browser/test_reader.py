@@ -4,12 +4,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.asking import MET, ask, cite_of, marked, message_of
+from tests.browser.asking import MET, ask, cite_of, marked, message_of, wait_until
 from tests.browser.corpus import HOSTILE_NAME
 
 pytestmark = pytest.mark.enable_socket
-
-IN_VIEW = "e => { const r = e.getBoundingClientRect(); return r.top >= 0 && r.bottom <= innerHeight }"
 
 
 def test_an_answer_opens_its_document_beside_the_answers_at_the_sentence(page: Page) -> None:
@@ -18,7 +16,7 @@ def test_an_answer_opens_its_document_beside_the_answers_at_the_sentence(page: P
     sentence = marked(page)
     expect(sentence).to_have_text(page.locator(".answer .sentence").first.text_content() or "")
     expect(sentence).to_be_focused()
-    assert sentence.evaluate(IN_VIEW)
+    expect(sentence).to_be_in_viewport(ratio=1)
     answers, reader = (page.locator(selector).bounding_box() for selector in ("#answers", "#reader"))
     assert answers
     assert reader
@@ -30,7 +28,7 @@ def test_on_a_narrow_screen_a_document_opens_below_the_answers(page: Page) -> No
     page.set_viewport_size({"width": 480, "height": 800})
     ask(page, MET)
     page.click(".answer .open >> nth=2")
-    assert marked(page).evaluate(IN_VIEW)
+    expect(marked(page)).to_be_in_viewport(ratio=1)
     answers, reader = (page.locator(selector).bounding_box() for selector in ("#answers", "#reader"))
     assert answers
     assert reader
@@ -43,7 +41,7 @@ def test_the_whole_document_can_be_read(page: Page, served: str, document: str) 
     shown = page.locator("#reader .text")
     expect(shown).to_be_visible()
     text = page.request.get(f"{served}/v1/documents/{document}").json()["text"]
-    assert shown.text_content() == text
+    wait_until(page, lambda: shown.text_content() == text)
 
 
 def test_headings_are_headings_and_paragraphs_paragraphs(page: Page, served: str) -> None:

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from urllib.parse import quote
 
 import pytest
@@ -15,7 +14,7 @@ from sourceline.config import load_settings
 from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL
-from tests.browser.asking import MET, marked
+from tests.browser.asking import MET, marked, wait_until
 from tests.browser.corpus import HOSTILE_NAME
 from tests.conftest import SEEDS
 from tests.support.server import listening
@@ -37,7 +36,7 @@ each_sentence = sizes("every", 3, 1)
 MEASURE = """async (citation) => {
   const frame = () => new Promise(requestAnimationFrame);
   const isMarked = () => document.querySelector("#reader .sentence[aria-current]")?.href.includes(`cite=${citation}`);
-  const deadline = performance.now() + 10000;
+  const deadline = performance.now() + 60000;
   while (!isMarked() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1));
   if (!isMarked()) throw new Error(`${citation} is not marked`);
   const pane = document.querySelector("#reader");
@@ -49,6 +48,7 @@ MEASURE = """async (citation) => {
     still = place() === before ? still + 1 : 0;
     before = place();
   }
+  if (performance.now() >= deadline) throw new Error(`${citation} does not stand still`);
   const sentence = pane.querySelector(".sentence[aria-current]");
   const { top, bottom, left, right } = sentence.getBoundingClientRect();
   const box = pane.getBoundingClientRect();
@@ -221,16 +221,6 @@ def test_sentences_of_a_long_document_are_in_view(sized_page: Page, long_documen
     require_in_view(positions)
 
 
-def test_a_long_document_opens_fast(page: Page, long_document: str) -> None:
-    citation = citations_in(page, long_document, "long.txt")[2500]
-    page.goto(long_document)
-    expect(page.locator("#question")).to_be_focused()
-    start = monotonic()
-    page.goto(f"{long_document}/?cite={citation}", wait_until="commit")
-    measure(page, citation)
-    assert monotonic() - start < 3  # some .4 s on an idle machine
-
-
 def test_back_forward_and_reload_show_the_sentence(sized_page: Page, served: str) -> None:
     first, second = (citations_in(sized_page, served, "meeting.txt")[number] for number in (8, 40))
     sized_page.goto(f"{served}/?q={quote(MET)}&cite={first}")
@@ -278,6 +268,7 @@ def test_a_sentence_stays_in_view_when_the_answers_above_it_arrive_late(sized_pa
     sized_page.route("**/v1/ask", lambda route: held.append(route))
     sized_page.goto(f"{served}/?q={quote(MET)}&cite={citation}", wait_until="commit")
     before = measure(sized_page, citation)
+    wait_until(sized_page, lambda: held)
     held[0].continue_()
     expect(sized_page.locator(".answer")).to_have_count(5)
     require_in_view({"before": before, "after": measure(sized_page, citation)})

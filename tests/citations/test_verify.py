@@ -2,7 +2,6 @@ import random
 import re
 import shutil
 import sys
-import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from sourceline.errors import QuestionError
 from sourceline.types import CheckedQuote, QuoteKind, QuoteStatus
 from tests.conftest import SEEDS, Rebuild
 from tests.support.quotes import Checker, checker_of
+from tests.support.work import require_linear, soon
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
 import verify as benchmark
@@ -426,23 +426,17 @@ def test_a_part_of_a_sentence_stands_at_its_offsets(check: Checker, data: st.Dat
         "\u0301",
     ],
 )
-def test_time_grows_with_the_text_and_no_more(check: Checker, unit: str) -> None:
-    def seconds(times: int) -> float:
-        started = time.process_time()
-        check(unit * times)
-        return time.process_time() - started
-
-    seconds(100)
-    assert seconds(2_500) < 20 * max(seconds(500), 0.05)
+def test_the_work_grows_with_the_text_and_no_more(check: Checker, unit: str) -> None:
+    require_linear(lambda times: check(unit * times), 40)
+    with soon():
+        check(unit * 1_000)
 
 
 @pytest.mark.parametrize("mark", ['"', "“", "«", "'", "„"])
-def test_ten_thousand_quotation_marks_take_no_time(check: Checker, mark: str) -> None:
-    started = time.process_time()
-    check(mark * 10_000)
-    check(f"{mark} " * 10_000)
-    check(f"a {mark}" * 10_000)
-    assert time.process_time() - started < 5
+def test_ten_thousand_quotation_marks_take_a_moment(check: Checker, mark: str) -> None:
+    for unit in (mark, f"{mark} ", f"a {mark}"):
+        with soon():
+            check(unit * 10_000)
 
 
 @given(st.text(st.sampled_from('a“”"[]…. ,\n‘’«»\u0301\u00ad5−%>T'), max_size=60))

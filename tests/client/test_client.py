@@ -5,16 +5,17 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+import sourceline.client
 from sourceline import __version__
 from sourceline.client import Client, EditedDocument, Rebuild
 from sourceline.config import load_settings
@@ -40,12 +41,22 @@ def busy(seconds: str = "0") -> Response:
 
 
 @both
-def test_what_only_reads_is_sent_again_after_as_long_as_the_server_says(kind: Kind) -> None:
-    server = Scripted(busy("1"), busy("0"), CHECKED)
+def test_what_only_reads_is_sent_again_after_as_long_as_the_server_says(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(sourceline.client, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(sourceline.client, "anyio", SimpleNamespace(sleep=wait))
+    server = Scripted(busy("7"), busy("0"), CHECKED)
     with server.served() as url, opened(kind, url) as client:
-        started = time.monotonic()
         assert client.verify("Hello.").stands
-        assert 1 <= time.monotonic() - started < 10
+    first, second = waits
+    assert 7 <= first <= 7 * (1 + sourceline.client.JITTER)
+    assert second == 0
     assert server.asked == [("POST", "/v1/verify")] * 3
 
 

@@ -1,7 +1,9 @@
+import ctypes
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -9,7 +11,16 @@ from sourceline.durable import sha256
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import Model, find_model
 from sourceline.encoders.load import ENCODERS
-from sourceline.encoders.onnx import CARD_FILE, MODEL_FILE, OnnxEncoder, fingerprint, read_card, write_card
+from sourceline.encoders.onnx import (
+    CARD_FILE,
+    INPUT,
+    MODEL_FILE,
+    OnnxEncoder,
+    fingerprint,
+    open_session,
+    read_card,
+    write_card,
+)
 from sourceline.errors import ModelError
 from sourceline.types import DEFAULT_MODEL
 
@@ -90,3 +101,36 @@ def test_a_file_that_this_onnx_runtime_cannot_load_is_refused_with_the_command_t
     with pytest.raises(ModelError) as error:
         OnnxEncoder(DEFAULT_MODEL, folder)
     assert str(error.value) == f"the exported model {folder / MODEL_FILE} does not load: run `sourceline rebuild-index`"
+
+
+class _MallocInfo(ctypes.Structure):
+    """``struct mallinfo2`` of malloc.h."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    ]
+
+
+def live_bytes() -> int:
+    """Return how much memory this process holds that was allocated in C and not freed."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallinfo2"):
+        pytest.skip("needs glibc 2.33")
+    libc.mallinfo2.restype = _MallocInfo
+    info = libc.mallinfo2()
+    return int(info.uordblks) + int(info.hblkhd)
+
+
+def test_no_length_of_text_leaves_anything_behind(folder: Path) -> None:
+    session = open_session(folder / MODEL_FILE)
+
+    def run(length: int) -> None:
+        session.run(None, {INPUT: np.ones(length, dtype=np.int64)})
+
+    run(60)  # what the longest one needs, the others find there
+    run(60)
+    before = live_bytes()
+    for length in range(5, 60):
+        run(length)
+    assert live_bytes() - before < 50_000  # it was 200,000

@@ -189,6 +189,8 @@ def open_session(path: Path, remedy: str = REBUILD) -> onnxruntime.InferenceSess
     # A core for each text; several texts run at a time. Spinning threads would only steal from the other requests.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # Else it keeps, for each length of text that it ever met, where in one block everything would lie: tens of kB each.
+    options.enable_mem_pattern = False
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # done by the export
     try:

@@ -18,6 +18,7 @@ import sys
 import threading
 from contextlib import suppress
 from math import ceil
+from pathlib import Path
 from typing import IO, Any
 
 from sourceline.errors import DocumentError
@@ -26,8 +27,8 @@ from sourceline.types import Block, BlockKind, Cue, ParsedFile, Time
 
 # A PDF of 1,000 pages takes 130 MB, a Word file of 20,000 paragraphs 65 MB; a hostile one would take all there is.
 MEMORY = 512 * 1024**2
-# No small file is to hold up a build for 10 s. The clock is for what waits instead of working; on a busy machine it
-# must not leave out honest files, which are large if they take long.
+# No small file is to hold up a build for 10 s. The clock is for a child that waits instead of working. One that hardly
+# gets the processor, on a busy machine, still works, and an honest file must not be left out for that.
 PROCESSOR_SECONDS = 6
 EXTRA_SECONDS = 3
 EXTRA_SECONDS_A_MEGABYTE = 10
@@ -82,27 +83,30 @@ class IsolatedParser:
     def _ask(self, suffix: str, data: bytes) -> ParsedFile:
         child = self._child = self._child or _start()
         seconds = _processor_limit(suffix, data) + EXTRA_SECONDS + EXTRA_SECONDS_A_MEGABYTE * len(data) // 1_000_000
-        expired = threading.Event()
+        answered, expired = threading.Event(), threading.Event()
 
-        def end() -> None:
-            expired.set()
-            child.kill()
+        def end_if_idle() -> None:
+            used = _processor_ticks(child)
+            while not answered.wait(seconds):
+                before, used = used, _processor_ticks(child)
+                if used == before:
+                    expired.set()
+                    child.kill()
+                    return
 
-        timer = threading.Timer(seconds, end)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=end_if_idle, name="idle-watcher", daemon=True).start()
         try:
             answer = _exchange(child, suffix, data)
         except BaseException:
             self.close()  # an answer that comes later must not be taken for another file's
             raise
         finally:
-            timer.cancel()
+            answered.set()
         if answer is None:
             code = child.wait()
             self.close()
             if expired.is_set():
-                raise _EndedError(f"it takes more than {seconds} s to read", by_time=True)
+                raise _EndedError(f"its reader stood still for {seconds} s", by_time=True)
             raise _ended_by(code, _processor_limit(suffix, data))
         outcome = json.loads(answer)
         if outcome.get("out_of_memory"):
@@ -131,6 +135,16 @@ def _ended_by(code: int, seconds: int) -> _EndedError:
             return _EndedError(f"it makes its reader crash ({signal.strsignal(number)})")
         case _:
             return _EndedError(f"its reader ended with exit code {code}")
+
+
+def _processor_ticks(child: subprocess.Popen[bytes]) -> int | None:
+    """Return how much processor time a child has used; None where the system does not say."""
+    try:
+        stat = Path(f"/proc/{child.pid}/stat").read_text()
+    except OSError:  # it has ended, or this is no Linux
+        return None
+    user, system = stat.rsplit(")", 1)[1].split()[11:13]  # proc(5): behind the name, which may hold anything
+    return int(user) + int(system)
 
 
 def _processor_limit(suffix: str, data: bytes) -> int:

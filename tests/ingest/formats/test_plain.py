@@ -1,5 +1,4 @@
 import doctest
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +6,7 @@ from hypothesis import given, settings
 from sourceline.ingest.formats import plain
 from sourceline.types import BlockKind
 from tests.support.texts import lost_lines, texts
+from tests.support.work import require_linear, soon
 
 
 def paragraphs(text: str) -> list[str]:
@@ -275,11 +275,13 @@ def test_other_short_lines_are_headings(line: str) -> None:
     "unit",
     ["A", "A ", " " * 50 + "A", "A:\n", ".", '."', "\f", "a\n\f", "12\n", "- \n", "The quick brown fox jumps over\n\f"],
 )
-def test_long_lines_and_many_take_time_as_long_as_they_are(unit: str) -> None:
-    text = f"A{unit * (200_000 // len(unit))}1"
-    started = time.process_time()
-    plain.parse(text)
-    assert time.process_time() - started < 10
+def test_the_work_grows_with_the_text_and_no_more(unit: str) -> None:
+    def parse(characters: int) -> None:
+        plain.parse(f"A{unit * (characters // len(unit))}1")
+
+    require_linear(parse, 2_000)
+    with soon():
+        parse(200_000)
 
 
 def test_the_examples_of_the_module_hold() -> None:

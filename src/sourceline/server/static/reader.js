@@ -157,8 +157,16 @@ export function markAnswers(answers, state) {
     ...(hasOthers ? [link(previous, "prev", "Previous"), " ", link(next, "next", "Next")] : []));
 }
 
+let moves = Promise.resolve();
+
 /** Move the focus by a number of sentences, from the one that had it or the first one on the screen. */
-export async function moveFocus(by) {
+export function moveFocus(by) {
+  const move = () => moveOnce(by);
+  moves = moves.then(move, move); // each from where the one before went, also if that one had to fetch
+  return moves;
+}
+
+async function moveOnce(by) {
   if (!opened?.text) return;
   let index = placeOfFocus() + by;
   if (index < 0 || index >= sentences().length) {

@@ -102,15 +102,15 @@ def require_that_steps_do_not_show(corpora: list[dict[str, str]], config: IndexC
         require_same(open_current(in_steps), open_current(at_once))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(st.lists(CORPORA, min_size=2, max_size=4))
 @pytest.mark.usefixtures("quick_builds")
 def test_a_rebuild_gives_what_a_first_build_gives_whatever_was_edited(corpora: list[dict[str, str]]) -> None:
     require_that_steps_do_not_show(corpora)
 
 
-@settings(deadline=None, max_examples=15)
-@given(st.lists(CORPORA, min_size=2, max_size=4))
+@settings(deadline=None, max_examples=8)
+@given(st.lists(CORPORA, min_size=2, max_size=3))
 @pytest.mark.usefixtures("quick_builds", "compact")
 def test_a_rebuild_of_a_large_corpus_gives_what_a_first_build_gives(corpora: list[dict[str, str]]) -> None:
     require_that_steps_do_not_show(corpora)

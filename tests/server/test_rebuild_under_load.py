@@ -87,8 +87,9 @@ class Asker(threading.Thread):
         questions = ("How much does the bridge cost?", "Who read the minutes?", "How did visitors come?")
         while len(self.answers) < self._share or not self._ended.is_set():
             question = questions[len(self.answers) % len(questions)]
+            mode = "read" if len(self.answers) % 4 == 0 else "fast"
             try:
-                status, answer = request(self._port, "POST", "/v1/ask", {"question": question, "k": 10})
+                status, answer = request(self._port, "POST", "/v1/ask", {"question": question, "k": 10, "mode": mode})
             except OSError as error:
                 self.failures.append(error)
                 return

@@ -91,6 +91,7 @@ def test_the_setting_api_key_has_every_scope_and_a_key_without_a_limit_that_of_t
     [
         ("a =", "it is not TOML, or a name comes twice: Invalid value (at end of document)"),
         (f'a = {{sha256 = "{HASH}", scopes = []}}\n' * 2, "a name comes twice: Cannot overwrite a value (at line 2"),
+        ("a = " + "[" * 2_000, "it is not TOML"),
         ("a = 1", "a: a key is written as NAME = {sha256"),
         ('a = {scopes = ["ask"]}', "a.sha256: Field required"),
         ('a = {sha256 = "abc", scopes = ["ask"]}', "a.sha256: String should match pattern '^[0-9a-fA-F]{64}$'"),
@@ -115,7 +116,13 @@ def test_a_file_that_cannot_be_used_ends_the_start_with_one_line(file: Path, tex
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, reason in (
+        (tmp_path / "none", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (pipe, "it is no regular file"),  # nobody writes into it: it would be waited for
+    ):
         with pytest.raises(SettingsError, match=f"^setting api_keys: {path}: it cannot be read: {reason}$"):
             run(load_settings(api_keys=path), lambda line: None)
     (tmp_path / "keys.toml").write_bytes(b"\xff")

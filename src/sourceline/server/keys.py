@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from sourceline.config import Settings
+from sourceline.durable import open_regular
 from sourceline.errors import SettingsError
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def warn_if_open(path: Path) -> None:
 
 def _read_file(path: Path) -> dict[str, _Entry]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:  # each request would wait for a pipe
             return _FILE.validate_python(tomllib.load(file))
     except OSError as error:
         raise _unusable(path, f"it cannot be read: {error.strerror}") from error
@@ -145,7 +146,7 @@ def _read_file(path: Path) -> dict[str, _Entry]:
         place = ".".join(str(part) for part in first["loc"] if part != "[key]")
         reason = AS_WRITTEN if first["type"] == "model_type" else first["msg"]
         raise _unusable(path, f"{place}: {reason}") from error
-    except ValueError as error:  # what tomllib raises; a name that comes twice is no TOML
+    except (ValueError, RecursionError) as error:  # what tomllib raises; a name that comes twice is no TOML
         raise _unusable(path, f"it is not TOML, or a name comes twice: {error}") from error
 
 

@@ -98,6 +98,7 @@ def test_the_setting_api_key_has_every_scope_and_a_key_without_a_limit_that_of_t
         (f'a = {{sha256 = "{HASH}", scopes = ["write"]}}', "a.scopes.0: Input should be 'ask', 'read' or 'manage'"),
         (f'a = {{sha256 = "{HASH}"}}', "a.scopes: Field required"),
         (f'a = {{sha256 = "{HASH}", scopes = [], rate_limit = -1}}', "a.rate_limit: Input should be greater than"),
+        (f'a = {{sha256 = "{HASH}", scopes = [], rate_limit = {10**400}}}', "a.rate_limit: Input should be less than"),
         (f'a = {{sha256 = "{HASH}", scopes = [], limit = 1}}', "a.limit: Extra inputs are not permitted"),
         (f'"a/b" = {{sha256 = "{HASH}", scopes = []}}', "a/b: String should match pattern"),
         (f'api_key = {{sha256 = "{HASH}", scopes = []}}', "a key cannot be named api_key while the setting api_key is"),

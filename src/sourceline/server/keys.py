@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from sourceline.config import Settings
+from sourceline.config import MAX_RATE_LIMIT, Settings
 from sourceline.durable import open_regular
 from sourceline.errors import SettingsError
 
@@ -90,7 +90,7 @@ class _Entry(BaseModel):
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
     scopes: frozenset[KeyScope]
-    rate_limit: int | None = Field(None, ge=0, strict=True)
+    rate_limit: int | None = Field(None, ge=0, le=MAX_RATE_LIMIT, strict=True)
 
 
 _FILE = TypeAdapter(dict[Annotated[str, StringConstraints(pattern=NAME_PATTERN)], _Entry])

@@ -4,6 +4,8 @@ import hashlib
 import json
 import logging
 import os
+import signal
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from sourceline.logs import request_fields
 from sourceline.server import keys
 from sourceline.server.keys import Allowance, ApiKey, Keys, KeyScope, RateLimiter, new_key, read_keys, required_scope
 from sourceline.server.metrics import FOLDER_VARIABLE
-from sourceline.server.run import run
+from sourceline.server.run import run, wait_for_keys
 from sourceline.types import NO_RERANKER
 from tests.support.api import assert_problem, serve
 
@@ -164,6 +166,28 @@ def test_the_file_is_read_again_when_it_changes_and_what_cannot_be_used_changes_
         ("ERROR", True),
         ("INFO", False),
     ]
+
+
+def test_a_worker_that_replaces_another_waits_until_the_file_can_be_used(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, stopped, naps = load_settings(api_keys=write(file, "a =")), list[int](), list[float]()
+
+    def mend(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 2:
+            write(file, new_key("a", [])[1])
+
+    monkeypatch.setattr(time, "sleep", mend)
+    wait_for_keys(settings, stopped)
+    assert naps == [1, 1]
+    assert [record.getMessage().endswith("a new worker waits until it can be used") for record in caplog.records] == [
+        True
+    ]
+    write(file, "a =")
+    monkeypatch.setattr(time, "sleep", lambda _: stopped.append(signal.SIGTERM))
+    wait_for_keys(settings, stopped)
+    assert stopped == [signal.SIGTERM]
 
 
 # Scopes

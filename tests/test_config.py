@@ -141,6 +141,7 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
         ("workers = 0", "setting workers: Input should be greater than or equal to 1"),
         ("workers = 65", "setting workers: Input should be less than or equal to 64"),
         ("rate_limit = -1", "setting rate_limit: Input should be greater than or equal to 0"),
+        ("rate_limit = 1000000001", "setting rate_limit: Input should be less than or equal to 1000000000"),
         ("capacity = 0", "setting capacity: Input should be greater than or equal to 1"),
         ("port = 80.5", "setting port: Input should be a valid integer, got a number with a fractional part"),
         ("max_document_bytes = 0", "setting max_document_bytes: Input should be greater than or equal to 1"),

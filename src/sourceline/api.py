@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -641,6 +642,11 @@ class _View:
                 self._comparison = FolderComparison(documents or record.folder, record)
             self._record_read = True
         return self._comparison
+
+
+def import_formats() -> None:
+    """Import what reads documents, which ``Index.changes`` does at its first call: it takes a third of a second."""
+    import_module("sourceline.ingest.loader")
 
 
 def _require_share(threshold: float | None) -> None:

@@ -25,6 +25,7 @@ from sourceline.types import (
 )
 
 FILE = Path("sourceline.toml")
+MAX_RATE_LIMIT = 1_000_000_000  # requests a minute; buckets are floats, which an integer can be too large for
 
 
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
@@ -65,7 +66,9 @@ class Settings(BaseSettings):
     capacity: int = Field(64, ge=1, description="How many questions a process takes in at once; more are answered 503.")
     api_key: str = Field("", description="If set, requests need the header Authorization: Bearer KEY; it may do all.")
     api_keys: Path | None = Field(None, description="A file of API keys, each with a name and scopes, as hashes.")
-    rate_limit: int = Field(0, ge=0, description="Requests a minute for each API key; 0 is no limit.")
+    rate_limit: int = Field(
+        0, ge=0, le=MAX_RATE_LIMIT, description="Requests a minute for each API key; 0 is no limit."
+    )
     allowed_origins: Annotated[str, AfterValidator(_require_origins)] = Field(
         "", description="Web pages of these origins, with blanks in between, may use the API from a browser."
     )

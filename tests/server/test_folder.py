@@ -1,5 +1,6 @@
 """A documents folder on a share that hangs holds up no answer."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from sourceline.api import Index
+from sourceline.api import Index, import_formats
 from sourceline.server import folder
 from sourceline.server.folder import FolderThread, LatestChanges
 from sourceline.types import FolderChanges, SourceStatus
@@ -98,3 +99,24 @@ def test_what_is_known_is_good_for_a_while_and_for_one_snapshot(
         assert second.checked > first.checked
         assert len(looks) == 2
         latest.close()
+
+
+def test_what_is_imported_for_the_first_look_is_not_taken_for_a_folder_that_hangs(
+    corpus_index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(folder, "import_formats", lambda: time.sleep(0.1))
+    monkeypatch.setattr(Index, "changes", lambda _: NOTHING)
+    with Index.open(corpus_index, lazy=True) as index:
+        latest = LatestChanges(index)
+        known = latest.latest()
+        assert known
+        assert known.changes == NOTHING
+        latest.close()
+
+
+def test_formats_are_imported_ahead_of_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sourceline.ingest.loader", raising=False)
+    monkeypatch.delattr("sourceline.ingest.loader", raising=False)
+    import_formats()
+    assert "sourceline.ingest.loader" in sys.modules

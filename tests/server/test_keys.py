@@ -4,6 +4,8 @@ import hashlib
 import json
 import logging
 import os
+import signal
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from sourceline.logs import request_fields
 from sourceline.server import keys
 from sourceline.server.keys import Allowance, ApiKey, Keys, KeyScope, RateLimiter, new_key, read_keys, required_scope
 from sourceline.server.metrics import FOLDER_VARIABLE
-from sourceline.server.run import run
+from sourceline.server.run import run, wait_for_keys
 from sourceline.types import NO_RERANKER
 from tests.support.api import assert_problem, serve
 
@@ -91,12 +93,14 @@ def test_the_setting_api_key_has_every_scope_and_a_key_without_a_limit_that_of_t
     [
         ("a =", "it is not TOML, or a name comes twice: Invalid value (at end of document)"),
         (f'a = {{sha256 = "{HASH}", scopes = []}}\n' * 2, "a name comes twice: Cannot overwrite a value (at line 2"),
+        ("a = " + "[" * 2_000, "it is not TOML"),
         ("a = 1", "a: a key is written as NAME = {sha256"),
         ('a = {scopes = ["ask"]}', "a.sha256: Field required"),
         ('a = {sha256 = "abc", scopes = ["ask"]}', "a.sha256: String should match pattern '^[0-9a-fA-F]{64}$'"),
         (f'a = {{sha256 = "{HASH}", scopes = ["write"]}}', "a.scopes.0: Input should be 'ask', 'read' or 'manage'"),
         (f'a = {{sha256 = "{HASH}"}}', "a.scopes: Field required"),
         (f'a = {{sha256 = "{HASH}", scopes = [], rate_limit = -1}}', "a.rate_limit: Input should be greater than"),
+        (f'a = {{sha256 = "{HASH}", scopes = [], rate_limit = {10**400}}}', "a.rate_limit: Input should be less than"),
         (f'a = {{sha256 = "{HASH}", scopes = [], limit = 1}}', "a.limit: Extra inputs are not permitted"),
         (f'"a/b" = {{sha256 = "{HASH}", scopes = []}}', "a/b: String should match pattern"),
         (f'api_key = {{sha256 = "{HASH}", scopes = []}}', "a key cannot be named api_key while the setting api_key is"),
@@ -115,7 +119,13 @@ def test_a_file_that_cannot_be_used_ends_the_start_with_one_line(file: Path, tex
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, reason in (
+        (tmp_path / "none", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (pipe, "it is no regular file"),  # nobody writes into it: it would be waited for
+    ):
         with pytest.raises(SettingsError, match=f"^setting api_keys: {path}: it cannot be read: {reason}$"):
             run(load_settings(api_keys=path), lambda line: None)
     (tmp_path / "keys.toml").write_bytes(b"\xff")
@@ -156,6 +166,28 @@ def test_the_file_is_read_again_when_it_changes_and_what_cannot_be_used_changes_
         ("ERROR", True),
         ("INFO", False),
     ]
+
+
+def test_a_worker_that_replaces_another_waits_until_the_file_can_be_used(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, stopped, naps = load_settings(api_keys=write(file, "a =")), list[int](), list[float]()
+
+    def mend(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 2:
+            write(file, new_key("a", [])[1])
+
+    monkeypatch.setattr(time, "sleep", mend)
+    wait_for_keys(settings, stopped)
+    assert naps == [1, 1]
+    assert [record.getMessage().endswith("a new worker waits until it can be used") for record in caplog.records] == [
+        True
+    ]
+    write(file, "a =")
+    monkeypatch.setattr(time, "sleep", lambda _: stopped.append(signal.SIGTERM))
+    wait_for_keys(settings, stopped)
+    assert stopped == [signal.SIGTERM]
 
 
 # Scopes

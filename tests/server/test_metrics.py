@@ -25,6 +25,7 @@ def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, in
         client.get("/v1/documents/a.txt")
         client.get("/v1/citations/onetwothree")
         client.get("/static/main.js")
+        client.get("/openapi.json")
         client.head("/healthz")
         client.get("/no/such/route")
         client.request("BREW", "/pot")
@@ -44,6 +45,7 @@ def test_requests_are_counted_by_route_and_ids_are_no_labels(documents: Path, in
         ("GET", "/v1/documents/{document:path}", "200"): 1,
         ("GET", "/v1/citations/{citation}", "404"): 1,
         ("GET", "/static", "200"): 1,
+        ("GET", "/openapi.json", "200"): 1,
         ("GET", "/healthz", "200"): 1,
         ("(any)", "(none)", "404"): 2,
         ("(any)", "/readyz", "405"): 1,

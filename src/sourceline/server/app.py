@@ -83,6 +83,7 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None, tracing:
         middleware=_middleware(settings, metrics, tracing),
         # FastAPI's own would hold the query string. Besides, it would look for an exporter at every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
+        openapi_url=None,  # a route of ours returns it, and others the pages
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # to an address made of the Host header, which anybody can write

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sourceline.api import Index
+from sourceline.api import Index, import_formats
 from sourceline.errors import CorpusError
 from sourceline.types import FolderChanges
 
@@ -68,6 +68,7 @@ class LatestChanges:
     def latest(self) -> CheckedChanges | None:
         """Return the newest that is known of the snapshot that is served; None before anything is."""
         if self._is_stale():
+            import_formats()  # here, as a thread that imports is no folder that hangs
             self._thread.call(self._check)
         known = self._known
         return known if known and known.snapshot == self._index.snapshot.id else None

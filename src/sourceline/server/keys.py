@@ -18,7 +18,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from sourceline.config import Settings
+from sourceline.config import MAX_RATE_LIMIT, Settings
+from sourceline.durable import open_regular
 from sourceline.errors import SettingsError
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class _Entry(BaseModel):
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
     scopes: frozenset[KeyScope]
-    rate_limit: int | None = Field(None, ge=0, strict=True)
+    rate_limit: int | None = Field(None, ge=0, le=MAX_RATE_LIMIT, strict=True)
 
 
 _FILE = TypeAdapter(dict[Annotated[str, StringConstraints(pattern=NAME_PATTERN)], _Entry])
@@ -136,8 +137,8 @@ def warn_if_open(path: Path) -> None:
 
 def _read_file(path: Path) -> dict[str, _Entry]:
     try:
-        with path.open("rb") as file:
-            return _FILE.validate_python(tomllib.load(file))
+        with open_regular(path) as file:  # each request would wait for a pipe
+            return _FILE.validate_python(tomllib.loads(file.read().decode("utf-8-sig")))
     except OSError as error:
         raise _unusable(path, f"it cannot be read: {error.strerror}") from error
     except ValidationError as error:
@@ -145,7 +146,7 @@ def _read_file(path: Path) -> dict[str, _Entry]:
         place = ".".join(str(part) for part in first["loc"] if part != "[key]")
         reason = AS_WRITTEN if first["type"] == "model_type" else first["msg"]
         raise _unusable(path, f"{place}: {reason}") from error
-    except ValueError as error:  # what tomllib raises; a name that comes twice is no TOML
+    except (ValueError, RecursionError) as error:  # what tomllib raises; a name that comes twice is no TOML
         raise _unusable(path, f"it is not TOML, or a name comes twice: {error}") from error
 
 

@@ -27,7 +27,7 @@ from sourceline.config import Settings, is_loopback
 from sourceline.durable import scratch_folder
 from sourceline.errors import BuildError, SettingsError, SourcelineError, WorkerError
 from sourceline.logs import log_to_stderr
-from sourceline.server.keys import read_keys, warn_if_open
+from sourceline.server.keys import RELOAD_SECONDS, read_keys, warn_if_open
 from sourceline.server.live_index import LiveIndex
 
 if TYPE_CHECKING:
@@ -309,6 +309,9 @@ def _serve(settings: Settings, listener: socket.socket, folder: Path, tell_ready
     assert parent
     threading.Thread(target=_end_with, args=(parent, folder), name="parent-watcher", daemon=True).start()
     try:
+        wait_for_keys(settings, early)
+        if early:
+            return
         server = start(settings)
         signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
         if not early:
@@ -322,6 +325,25 @@ def _serve(settings: Settings, listener: socket.socket, folder: Path, tell_ready
     finally:
         if not parent.is_alive():  # it was killed, and cannot clean up
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for_keys(settings: Settings, stopped: Sequence[int]) -> None:
+    """Wait until the API keys can be used, or ``stopped`` holds a signal.
+
+    They could be when the server started. If their file is being edited as a worker is replaced, the others go on with
+    the keys before and answer all requests meanwhile; a worker that ended each time would end the server.
+    """
+    told = False
+    while not stopped:
+        try:
+            read_keys(settings)
+        except SettingsError as error:
+            if not told:
+                log.error("%s; a new worker waits until it can be used", error)
+            told = True
+            time.sleep(RELOAD_SECONDS)
+        else:
+            return
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess, folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -81,6 +81,12 @@ async def home(request: Request) -> Response:
 async def docs(request: Request) -> Response:
     """Return the API's description as a page. FastAPI's own would load scripts from the network."""
     return HTMLResponse(render_docs(request.app.openapi()), headers=HEADERS)
+
+
+@router.get("/openapi.json")
+async def description(request: Request) -> Response:
+    """Return the API's description for programs. FastAPI's own has no route that metrics and traces could name."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/llms.txt")

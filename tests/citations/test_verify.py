@@ -261,17 +261,24 @@ def test_somebody_else_than_who_is_named_is_told(
         "“He will not sign the certificate in June”, Ms Kern said.",
         "“He will not sign the certificate in June” (Ilse Kern)",
         "“He will not sign the certificate in June” — Ilse Kern",
+        "“He will not sign the certificate in June,” said Ilse Kern. The crane is old.",
+        "“He will not sign the certificate in June,” replied Dr. I. Kern. “The crane is old.”",
         "Ilse Kern: He will not sign the certificate in June unless the ring is replaced.",
         "He will not sign the certificate in June unless the ring is replaced, said Ilse Kern.",
     ],
 )
 def test_a_name_is_found_wherever_it_stands(check: Checker, text: str) -> None:
-    assert check.one(text).wrong_speaker == ("Bo Lind",)
+    assert check(text).quotes[0].wrong_speaker == ("Bo Lind",)
 
 
 def test_both_halves_of_a_quotation_are_of_who_is_named_between_them(check: Checker) -> None:
     text = "“He will not sign the certificate in June,” said Kern, “unless the ring is replaced.”"
     assert [(q.speaker, q.wrong_speaker) for q in check(text).quotes] == [("Kern", ("Bo Lind",))] * 2
+
+
+def test_who_speaks_in_the_next_sentence_does_not_say_what_is_quoted_before(check: Checker) -> None:
+    text = "He added that “he will not sign the certificate in June”. Ilse Kern said that “the old crane is dangerous”."
+    assert [quote.speaker for quote in check(text).quotes] == [None, "Ilse Kern"]
 
 
 @pytest.mark.parametrize("who", ["He said", "The chair said", "The minister told us"])

@@ -52,7 +52,10 @@ _SAID = (
     r"|sagte|sagt|erklärte|erklärt|meinte|meint|fragte|antwortete|betonte|ergänzte"
     r"|a dit|dit|a déclaré|déclare|a répondu|dijo|dice|afirmó|explicó|ha detto|disse)"
 )
-_CAPITAL = r"[^\W\d_a-zß-öø-ÿ][\w'’-]*\.?"
+_UPPER = r"[^\W\d_a-zß-öø-ÿ]"
+_TITLES = r"(?:Mrs?|Ms|Drs?|Prof|Sen|Rep|Rev|Fr|Capt|Col|Gen|Sgt|Lt|Amb|Hon|Cllr|Hr|Abg|Sra?|Srta|St)"
+# Only behind an initial or a title is a full stop a part of a name: behind others it ends the sentence.
+_CAPITAL = rf"(?:(?:{_UPPER}\.)+|{_TITLES}\.|{_UPPER}[\w'’-]*)"
 _SMALL = r"(?:de|da|di|do|du|dos|del|della|der|den|la|le|el|al|van|von|vom|zu|bin|ibn|ben|of|for|the)"
 _NAME = rf"(?P<name>{_CAPITAL}(?:\s(?:{_SMALL}\s){{0,2}}{_CAPITAL}){{0,4}})"
 _ASIDE = r"(?:\s*\([^()]{1,40}\)|,[^,.;:!?]{1,60},)?"
@@ -64,7 +67,8 @@ _IN_FRONT = (
 )
 _BEHIND = (
     re.compile(rf"[,.;]?\s*{_SAID}\s(?:the\s)?(?:[a-z]+\s){{0,2}}{_NAME}"),
-    re.compile(rf"[,.;]?\s*{_NAME}{_ASIDE}\s{_ADVERB}{_SAID}\b(?!\s*:)"),
+    # Not behind a full stop, nor with a colon or "that" behind it: there it is of what follows.
+    re.compile(rf",?\s*{_NAME}{_ASIDE}\s{_ADVERB}{_SAID}\b(?!\s*:|\sthat\b)"),
     re.compile(rf"[,.;]?\s*[—–-]{{1,2}}\s*{_NAME}\s*(?=[,.(\n]|$)"),
     re.compile(rf"\s*\({_NAME}\)"),
 )

@@ -65,9 +65,9 @@ NO_ORIGINS = [
     "ftp://a",
     "https://a,https://b",
 ]
-COLLECTOR = "setting telemetry_endpoint: Value error, the address of a collector is written as http://127.0.0.1:4318"
+COLLECTOR = "setting telemetry_endpoint: the address of a collector is written as http://127.0.0.1:4318"
 ORIGIN = (
-    "setting allowed_origins: Value error, an origin is written as https://wiki.example.org, in small letters and "
+    "setting allowed_origins: an origin is written as https://wiki.example.org, in small letters and "
     "without a path"
 )
 

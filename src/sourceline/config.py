@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -33,7 +34,9 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
 
 def _require_origins(value: str) -> str:
     if not all(_ORIGIN.fullmatch(origin) for origin in value.split()):
-        raise ValueError("an origin is written as https://wiki.example.org, in small letters and without a path")
+        raise PydanticCustomError(
+            "origin", "an origin is written as https://wiki.example.org, in small letters and without a path"
+        )
     return value
 
 
@@ -41,7 +44,7 @@ def _require_web_address(value: str) -> str:
     if value:
         address = urlsplit(value)
         if address.scheme not in ("http", "https") or not address.hostname:
-            raise ValueError("the address of a collector is written as http://127.0.0.1:4318")
+            raise PydanticCustomError("address", "the address of a collector is written as http://127.0.0.1:4318")
     return value
 
 

@@ -35,7 +35,7 @@ _STATUS: tuple[tuple[type[errors.SourcelineError], HTTPStatus], ...] = (
 _EXAMPLES = {
     HTTPStatus.BAD_REQUEST: "the body is not JSON",
     HTTPStatus.UNAUTHORIZED: "send the key: Authorization: Bearer KEY",
-    HTTPStatus.FORBIDDEN: "this key lacks the scope manage",
+    HTTPStatus.FORBIDDEN: "this key lacks the scope that the route needs",
     HTTPStatus.NOT_FOUND: "no document with this id is in the index",
     HTTPStatus.CONFLICT: "a rebuild is running: wait for it to end",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is longer than 65,536 bytes",

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
 from sourceline.types import (
     MAX_K,
@@ -252,7 +253,7 @@ Speaker = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 def _require_day(value: object) -> object:
     """Refuse what pydantic would take for a day besides: numbers of seconds, dates with a time."""
     if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        raise ValueError("a day is written as YYYY-MM-DD")
+        raise PydanticCustomError("day", "a day is written as YYYY-MM-DD")
     return value
 
 

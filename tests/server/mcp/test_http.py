@@ -256,7 +256,7 @@ def refused(connect: Connect, uri: str) -> str:
         ("ask", {}, "the arguments do not fit: question: Field required. Call the tool again with others"),
         ("ask", {"question": "Who?", "k": 0}, "k: Input should be greater than or equal to 1"),
         ("ask", {"question": "Who?", "limit": 3}, "limit: Extra inputs are not permitted"),
-        ("ask", {"question": "Who?", "filters": {"after": "May"}}, "filters.after: Value error, a day is written"),
+        ("ask", {"question": "Who?", "filters": {"after": "May"}}, "filters.after: a day is written"),
         ("ask", {"question": "x" * 2_001}, "question: String should have at most 2000 characters"),
         ("ask", {"question": " "}, "the question is empty"),
         ("cite", {"citation": "aaaaaaaaaaaaaaaa"}, "take one from ask, search, verify or read_document"),

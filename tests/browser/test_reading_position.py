@@ -32,7 +32,7 @@ ROUNDING = 1  # pixel
 REPETITIONS = 105  # of the seed report's 48 sentences: 5,040
 each_sentence = sizes("every", 3, 1)
 
-# Waits until a citation's sentence is marked, nothing is fetched any more and it stands still, and measures where it is.
+# Waits until a citation's sentence is marked, nothing is fetched and it stands still, and measures where it is.
 MEASURE = """async (citation) => {
   const frame = () => new Promise(requestAnimationFrame);
   const isMarked = () => document.querySelector("#reader .sentence[aria-current]")?.href.includes(`cite=${citation}`);

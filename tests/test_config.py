@@ -67,8 +67,7 @@ NO_ORIGINS = [
 ]
 COLLECTOR = "setting telemetry_endpoint: the address of a collector is written as http://127.0.0.1:4318"
 ORIGIN = (
-    "setting allowed_origins: an origin is written as https://wiki.example.org, in small letters and "
-    "without a path"
+    "setting allowed_origins: an origin is written as https://wiki.example.org, in small letters and without a path"
 )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from unittest.mock import patch
 
 from starlette.types import Message, Scope
 
@@ -36,8 +37,8 @@ def main() -> None:
     """Time every case."""
     app = create_app(load_settings())
     answer: Answer = app.state.live_index.index.ask("Who chairs the next session?")
-    Index.ask = lambda *_, **__: answer  # type: ignore[method-assign]
-    Index.ask_many = lambda _, questions, *__, **___: iter([answer] * len(questions))  # type: ignore[method-assign]
+    patch.object(Index, "ask", lambda *_, **__: answer).start()
+    patch.object(Index, "ask_many", lambda _, questions, *__, **___: iter([answer] * len(questions))).start()
 
     async def request(method: str, path: str, body: bytes) -> None:
         headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]

@@ -361,6 +361,8 @@ def test_a_sentence_of_which_a_word_is_another_never_stands(check: Checker, data
     rest = {"replaced": [word, *words[at + 1 :]], "dropped": words[at + 1 :], "added": [word, *words[at:]]}[change]
     changed = [*words[:at], *rest]
     assume(changed != words and words[at : at + 1] != words[at + 1 : at + 2])
+    # Without the first word behind the mark of a mail (">"), what is left is a part of the sentence, which stands.
+    assume(change != "dropped" or any(map(str.isalnum, " ".join(words[:at]))))
     quoted = data.draw(st.sampled_from(["{}", "“{}”", '"{}"'])).format(" ".join(changed))
     assert not any(q.stands and len(q.text.split()) > len(changed) / 2 for q in check(quoted).quotes)
 

@@ -138,7 +138,7 @@ function build() {
   const about = [name !== id && make("bdi", {}, id), text?.about.date && describeDate(text.about.date)].filter(Boolean);
   find("#reader").replaceChildren(
     make("header", { class: "doc-bar" },
-      make("a", { class: "close", href: "/", "aria-label": "Close the document", onclick: focusAnswer },
+      make("a", { class: "close", href: "/", "aria-label": "Close the document" },
         make("span", {}, "‹ Answers")),
       make("h2", {}, make("bdi", {}, name)),
       make("p", { class: "when" }, ...about.flatMap((part, index) => (index ? [", ", part] : [part]))),
@@ -170,9 +170,6 @@ function placeNote() {
     ? place.getClientRects()[0].top - pane.getBoundingClientRect().top + pane.scrollTop : 0;
   foot.style.top = isWide ? `${Math.max(0, top)}px` : "";
 }
-
-/** Put the focus back on the answer from which the document was opened. */
-const focusAnswer = () => find(".answer .open[aria-current]")?.focus();
 
 function lastPassageUpTo(line) {
   const passages = opened.text?.passages ?? [];

@@ -63,6 +63,8 @@ class ServedIndex:
 
     ``changes`` says how the documents folder differs from the snapshot, as of ``checked``; it names at most 100 files
     of each kind, of ``change_count`` in all. It is None as long as the folder was not looked at, or if it cannot be.
+    ``questions`` are worth asking, ``public_url`` is the address of the page, if it is set, and ``allow_edits`` says
+    whether this client's key may write documents.
     """
 
     snapshot: SnapshotInfo
@@ -71,6 +73,9 @@ class ServedIndex:
     changes: FolderChanges | None = None
     change_count: int | None = None
     checked: datetime | None = None
+    questions: tuple[str, ...] = ()
+    public_url: str | None = None
+    allow_edits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +146,17 @@ def read_documents(data: Json) -> DocumentList:
             passages=entry["passages"],
             date=_day(entry.get("date")),
             speakers=tuple(entry.get("speakers", ())),
+            size=entry.get("size"),
+            modified=_time(entry.get("modified")),
         )
         for entry in data["documents"]
     )
     return DocumentList(documents, data["snapshot"], data.get("next"))
+
+
+def read_speakers(data: Json) -> tuple[str, ...]:
+    """Return who speaks in the documents."""
+    return tuple(data["speakers"])
 
 
 def read_document(data: Json) -> DocumentText:
@@ -188,6 +200,9 @@ def read_index(data: Json) -> ServedIndex:
         ),
         change_count=changes.get("total"),
         checked=_time(changes.get("checked")),
+        questions=tuple(data["questions"]),
+        public_url=data.get("public_url"),
+        allow_edits=data["allow_edits"],
     )
 
 

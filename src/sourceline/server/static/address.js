@@ -3,8 +3,13 @@
 export const DEFAULT_K = 5;
 export const [READ, FAST] = ["read", "fast"]; // modes of the API, the default first
 const MAX_K = 100;
+const VIEWS = ["verify", "documents"];
 
 let onChange = () => {};
+let publicUrl = null;
+
+/** Set the address under which people reach the page, if it is not the one in the address bar. */
+export const setPublicUrl = (url) => (publicUrl = url);
 
 /** Return the state that the address asks for. */
 export function currentState() {
@@ -22,7 +27,7 @@ export function currentState() {
     },
     cite: params.get("cite"),
     document: params.get("document"),
-    view: params.get("view") === "documents" ? "documents" : null,
+    view: VIEWS.includes(params.get("view")) ? params.get("view") : null,
   };
 }
 
@@ -56,7 +61,7 @@ export function addressWithMore(state) {
 }
 
 /** Return a link to share: a citation's link keeps working when its document is edited. */
-export const linkTo = (state) => new URL(addressOf(state), window.location.origin).href;
+export const linkTo = (state) => (publicUrl ?? window.location.origin) + addressOf(state);
 
 /** Call `listener` now and whenever the state changes. A link to a part of the page (#answers) does not change it. */
 export function onStateChange(listener) {

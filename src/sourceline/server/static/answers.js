@@ -1,16 +1,23 @@
-// The answers to a question, best first.
+// The answers to a question: a verdict, the first answer large, the others below it by document.
 
 import { activeFilters, addressOf, addressWithMore, linkTo } from "./address.js";
 import * as api from "./api.js";
-import { copyButton, describeLocation, quoteWithSource } from "./citation.js";
-import { counted, find, make, makeQuote, showStatus, unitCounter } from "./dom.js";
+import { annotationOf, copy, copyButton, nameOf, quoteWithSource, source } from "./citation.js";
+import { counted, find, make, makeQuote, makeSvg, showStatus, unitCounter } from "./dom.js";
+import { thresholds } from "./front.js";
+import { menu } from "./menu.js";
 import { setInline } from "./setting.js";
 
-const CERTAINTY = [[0.9, "Almost certainly answered"], [0.75, "Very likely answered"], [0.5, "Probably answered"]];
+export const VERDICTS = { answered: "Answered", unsure: "Possibly", not_answered: "The documents don’t say" };
+const NEIGHBOURS = 3; // characters between two sentences that follow each other
 let shown = null; // { key, answer }: what was asked, and the answer that is on the page
 
 export const passages = () => shown?.answer.passages ?? [];
+export const verdict = () => shown?.answer.verdict ?? null;
 export const forget = () => (shown = null);
+
+/** Return the passage that answers, or may; null if none does. */
+export const first = () => (shown && shown.answer.verdict !== "not_answered" ? passages()[0] ?? null : null);
 
 export async function show(state, signal) {
   const { q: question, k, mode } = state;
@@ -24,58 +31,171 @@ export async function show(state, signal) {
     shown = { key, answer };
     find("#answers").replaceChildren(...list(answer, state));
   }
-  showStatus(summary(shown.answer, filters), shown.answer.verdict.replace("_", "-"));
-  markOpen(state);
+  showVerdict(shown.answer);
+  markOpen(state.cite);
 }
 
-/** Say in words and in per cent how sure the answer is. */
-function summary({ verdict, confidence, passages }, filters) {
-  if (!passages.length) return filters ? "No passage passes the filters." : "The documents hold no passages.";
-  const percent = `${Math.round(100 * confidence)}%`;
-  const first = passages.length === 1 ? "this passage" : `the first of ${counted(passages.length, "passage")}`;
-  if (verdict === "unsure") {
-    return `Perhaps answered, not certain: ${percent} sure that ${first} is the answer. Check it in its document.`;
-  }
-  if (verdict === "not_answered") {
-    return `The documents do not seem to answer this (${percent} sure that they do). The closest ${
-      passages.length === 1 ? "passage" : "passages"}:`;
-  }
-  const [, words] = CERTAINTY.find(([least]) => confidence >= least) ?? [0, "Perhaps answered"];
-  return `${words}: ${percent} sure that ${first} is the answer.`;
+function showVerdict({ verdict, confidence, passages }) {
+  if (!passages.length) return showStatus(VERDICTS.not_answered, "not-answered", sign("not_answered"));
+  showStatus(VERDICTS[verdict], verdict.replace("_", "-"), sign(verdict));
+  const { answered, possible } = thresholds();
+  const [percent, notch, floor] = [confidence, answered, possible].map((share) => Math.round(100 * share));
+  find("#sure").replaceChildren(
+    makeSvg("svg", { class: "bar", "aria-hidden": "true" },
+      makeSvg("rect", { class: "all", width: "100%", height: "1" }),
+      makeSvg("rect", { width: `${percent}%`, height: "3" }),
+      makeSvg("rect", { class: "notch", x: `${notch}%`, width: "1", height: "7" })),
+    make("details", { class: "sure" }, make("summary", {}, "How sure?"),
+      make("p", {}, `${percent}%, the length of the line above: about so many of 100 answers as sure as this one are right. ${
+        ""}From ${notch}%, at the notch, it counts as answered; below ${floor}%, as not in the documents.`)));
+  return undefined;
 }
 
-function list({ passages }, state) {
+/** Return the sign of a verdict: it differs in form, not only in colour. */
+export function sign(verdict) {
+  const circle = (properties) => makeSvg("circle", { cx: 7, cy: 7, r: 6.25, ...properties });
+  const line = { fill: "none", stroke: "currentColor", "stroke-width": 1.5 };
+  const parts = {
+    answered: () => [circle({ fill: "currentColor" }),
+      makeSvg("path", { d: "m4 7.2 2.2 2.2L10.2 5", ...line, stroke: "var(--paper)" })],
+    unsure: () => [circle(line), makeSvg("path", { d: "M7 1a6 6 0 0 0 0 12z", fill: "currentColor" })],
+    not_answered: () => [circle(line), makeSvg("path", { d: "M4 7h6", ...line })],
+  };
+  return makeSvg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, ...parts[verdict]());
+}
+
+function list(answer, state) {
+  const { passages, verdict } = answer;
+  const hasFilters = activeFilters(state.filters);
+  if (!passages.length) {
+    return [make("p", { class: "silence" },
+      hasFilters ? "No passage passes the filters." : "The documents hold no passages.")];
+  }
+  const stretches = stretchesOf(passages);
   const more = passages.length === state.k && addressWithMore(state);
+  const moreLink = more && make("a", { href: more, class: "more link" }, "More passages");
+  if (verdict === "not_answered") {
+    return [
+      make("p", { class: "silence" },
+        hasFilters ? "Nothing that passes the filters answers this." : "Nothing in the documents answers this."),
+      make("p", { class: "hint" }, "Ask it in other words, or look at what comes nearest."),
+      make("details", { class: "rest" }, make("summary", {}, "Closest passages"),
+        ...groups(stretches, state, false), moreLink || ""),
+    ];
+  }
+  const [lead, ...others] = stretches;
+  const documents = new Set(passages.map((passage) => passage.document.id));
+  const title = documents.size > 1 ? "Also in the documents" : "Also in this document";
   return [
-    make("ol", { class: "ranked" }, ...passages.map((passage) => item(passage, state))),
-    more && make("p", {}, make("a", { href: more, class: "more" }, "More passages")),
+    verdict === "unsure" && make("p", { class: "hint" }, "This may not be the answer: read it where it stands."),
+    leadFigure(lead, verdict, state),
+    (others.length > 0 || moreLink) && make("section", { class: "rest" },
+      others.length > 0 && make("h2", {}, title), ...groups(others, state, documents.size === 1), moreLink),
   ].filter(Boolean);
 }
 
-function item(passage, state) {
-  const { before, sentence, after } = setInContext(passage);
-  return make("li", { class: "answer", "data-citation": passage.citation },
-    make("a", { class: "open", href: addressOf({ ...state, view: null, document: null, cite: passage.citation }) },
-      makeQuote("span", { class: "passage" },
-        passage.context.before && make("span", { class: "context" }, ...before, " "),
-        make("span", { class: "sentence" }, ...sentence),
-        passage.context.after && make("span", { class: "context" }, " ", ...after))),
-    passage.location.columns?.length && makeQuote("p", { class: "source" },
-      `Columns: ${passage.location.columns.join(" | ")}`),
-    make("p", { class: "source" },
-      make("bdi", { class: "title" }, passage.document.title), `, ${describeLocation(passage.location)} · `,
-      make("bdi", {}, passage.document.id)),
-    make("p", { class: "actions" },
-      copyButton("Copy citation", () => quoteWithSource(passage), "the quote with its source"),
-      copyButton("Copy link", () => linkTo({ cite: passage.citation }), "the link")),
-    passage.also && duplicates(passage.also, state));
+/**
+ * Return the passages in stretches: sentences that follow each other in a document stand together, in its order.
+ *
+ * The stretch of the best passage comes first. Each is a list of passages, with their `rank` among the answers.
+ */
+function stretchesOf(passages) {
+  const inOrder = passages.map((passage, index) => ({ ...passage, rank: index + 1 })).sort((a, b) =>
+    (a.document.id === b.document.id ? a.location.start - b.location.start : a.document.id < b.document.id ? -1 : 1));
+  const stretches = [];
+  for (const passage of inOrder) {
+    const above = stretches.at(-1)?.at(-1);
+    const follows = above?.document.id === passage.document.id
+      && above.location.paragraph === passage.location.paragraph && above.location.speaker === passage.location.speaker
+      && passage.location.start - above.location.end <= NEIGHBOURS;
+    if (follows) stretches.at(-1).push(passage);
+    else stretches.push([passage]);
+  }
+  return stretches.sort((a, b) => best(a).rank - best(b).rank);
+}
+
+const best = (stretch) => stretch.reduce((a, b) => (b.rank < a.rank ? b : a));
+
+function leadFigure(stretch, verdict, state) {
+  const passage = best(stretch);
+  const at = stretch.indexOf(passage);
+  const near = (before, members, after) => {
+    const parts = [before, ...members, after].filter(Boolean);
+    return parts.length > 0 && makeQuote("p", { class: "near" }, ...parts.flatMap((part) => [part, " "]));
+  };
+  const links = stretch.map((member) => (member === passage ? null : answerLink(member, state)));
+  const [first, last] = [stretch[0], stretch.at(-1)];
+  return make("figure", { class: `lead ${verdict === "unsure" ? "possibly" : ""}`.trimEnd() },
+    near(contextOf(first, "before"), links.slice(0, at)),
+    makeQuote("blockquote", {}, answerLink(passage, state, false)),
+    near(null, links.slice(at + 1), contextOf(last, "after")),
+    make("figcaption", {},
+      make("p", { class: "source" }, ...source(passage)), ...columns(passage),
+      make("div", { class: "acts" },
+        copyButton("Copy citation", () => quoteWithSource(passage), "the quote with its source"),
+        actions(passage, state, make("span", { class: "link" }, "More"))),
+      passage.also && duplicates(passage.also, state)));
+}
+
+function contextOf(passage, side) {
+  return passage.context[side] && make("span", { class: "context" }, ...setInContext(passage)[side]);
+}
+
+/** Return a passage as a link to its place, with its number behind it unless it is the first answer. */
+function answerLink(passage, state, hasNumber = true) {
+  return make("span", { class: "answer", "data-citation": passage.citation, "data-rank": passage.rank },
+    make("a", { class: "open", href: openAddress(passage, state) },
+      make("span", { class: "sentence" }, ...setInContext(passage).sentence)),
+    hasNumber && make("sup", { class: "n" }, make("span", { class: "vh" }, "answer "), String(passage.rank)));
+}
+
+const openAddress = ({ citation }, state) => addressOf({ ...state, view: null, document: null, cite: citation });
+
+function actions(passage, state, summary) {
+  return menu(`answer ${passage.rank}`, summary, [
+    ["Open in the document", openAddress(passage, state)],
+    ["Copy citation", () => copy(quoteWithSource(passage), "the quote with its source")],
+    ["Copy link", () => copy(linkTo({ cite: passage.citation }), "the link")],
+    ["Copy as JSON", () => copy(annotationOf(passage), "the W3C annotation")],
+  ]);
+}
+
+/** Return the stretches grouped by document, in the order of the best of each. */
+function groups(stretches, state, isOneDocument) {
+  const byDocument = new Map();
+  for (const stretch of stretches) {
+    const { document } = stretch[0];
+    if (!byDocument.has(document.id)) byDocument.set(document.id, { document, stretches: [] });
+    byDocument.get(document.id).stretches.push(stretch);
+  }
+  return [...byDocument.values()].map(({ document, stretches }) =>
+    make("section", { class: "group" },
+      make("h3", isOneDocument ? { class: "vh" } : {}, make("bdi", {}, nameOf(document))),
+      make("ol", {}, ...stretches.map((stretch) => item(stretch, state)))));
+}
+
+function item(stretch, state) {
+  const passage = best(stretch);
+  const context = contextOf(stretch[0], "before");
+  return make("li", { class: "stretch-item" },
+    makeQuote("div", {}, context, context && " ", ...stretch.flatMap((member) => [answerLink(member, state), " "])),
+    ...columns(passage),
+    make("span", { class: "source" }, ...source(passage, { hasName: false })),
+    passage.also && duplicates(passage.also, state),
+    actions(passage, state, "⋯"));
+}
+
+/** Return the heads of the columns above a row of a table. */
+function columns({ location }) {
+  return location.columns?.length
+    ? [makeQuote("span", { class: "source" }, `Columns: ${location.columns.join(" | ")}`)] : [];
 }
 
 function duplicates(citations, state) {
   const links = citations.map((cite, index) =>
     make("li", {}, make("a", { href: addressOf({ ...state, cite }) }, `place ${index + 2}`)));
-  return make("details", { class: "duplicates" },
-    make("summary", {}, `The same sentence stands in ${counted(citations.length, "other place")}`),
+  return make("details", { class: "duplicates source" },
+    make("summary", { class: "link" }, `The same sentence stands in ${counted(citations.length, "other place")}`),
     make("ul", {}, ...links));
 }
 
@@ -92,7 +212,7 @@ function setInContext({ text, context, highlights, document }) {
 }
 
 /** Mark the answer that is open in its document. */
-function markOpen({ cite }) {
+export function markOpen(cite) {
   for (const answer of document.querySelectorAll(".answer")) {
     const link = answer.querySelector(".open");
     if (answer.dataset.citation === cite) link.setAttribute("aria-current", "true");

@@ -27,15 +27,20 @@ export async function documents(signal) {
   return all;
 }
 
+/** Return the first documents. */
+export const someDocuments = (limit, options) =>
+  call(`/v1/documents?${new URLSearchParams({ limit })}`, options).then(({ documents }) => documents);
+
 /** Return a stretch of a document. */
 export function readDocument(id, from, limit, signal) {
   const path = id.split("/").map(encodeURIComponent).join("/");
   return call(`/v1/documents/${path}?${new URLSearchParams({ from, limit })}`, { signal });
 }
-export const index = (signal) => call("/v1/index", { signal });
+export const index = (signal, options) => call("/v1/index", { signal, ...options });
 export const rebuild = () => call("/v1/index/rebuild", { method: "POST" });
 
-async function call(path, { method, body, signal } = {}) {
+/** Call a route. If it is `quiet`, nobody is asked for a key. */
+async function call(path, { method, body, signal, quiet } = {}) {
   const headers = body ? { "Content-Type": "application/json" } : {};
   const key = sessionStorage.getItem(KEY);
   if (key) headers.Authorization = `Bearer ${key}`;
@@ -47,7 +52,7 @@ async function call(path, { method, body, signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server does not respond. If it is down, start it with “sourceline serve”, then try again.");
   }
-  if (response.status === 401) {
+  if (response.status === 401 && !quiet) {
     await askForKey(key);
     return call(path, { method, body, signal });
   }

@@ -1,15 +1,41 @@
-// A citation: what has become of the sentence, and its three forms to copy.
+// A citation: where it comes from, what has become of the sentence, and its three forms to copy.
 
 import { linkTo } from "./address.js";
 import { diff } from "./diff.js";
 import { find, make, makeQuote, showToast } from "./dom.js";
 
 const STATUS = {
-  current: "The sentence stands in the document as cited.",
-  moved: "The same sentence now stands elsewhere.",
-  changed: "The sentence was edited after it was cited.",
-  removed: "The sentence is no longer in the documents.",
+  current: "Stands as cited",
+  moved: "Stands elsewhere now",
+  changed: "Edited since it was cited",
+  removed: "No longer in the documents",
 };
+
+const CITED = "Cited sentence";
+
+/** Name a sentence that stands as cited after the answer that it is. */
+export function nameNote(note, rank) {
+  if (note.matches(".current")) note.querySelector("h3").textContent = rank ? `Answer ${rank}` : CITED;
+}
+
+/** Return what a document is called: its title, or its file's name if the title says no more. */
+export function nameOf({ id, title }) {
+  const plain = (text) => text.toLowerCase().replace(/[\s_-]+/g, " ");
+  const stem = id.split("/").at(-1).replace(/\.[^.]+$/, "");
+  return plain(stem) === plain(title) ? id : title;
+}
+
+/** Return where a passage stands as nodes: who says it and when, in what, and where in that. */
+export function source({ document, location }, { hasName = true } = {}) {
+  const { speaker, time, section, page, line } = location;
+  const when = time && `at ${describeTime(time)}`;
+  const place = [section !== document.title && section, page && `page ${page}`].filter(Boolean);
+  if (!place.length && !time) place.push(`line ${line}`);
+  const bold = (text) => make("strong", {}, make("bdi", {}, text));
+  const name = hasName && (speaker ? make("bdi", {}, nameOf(document)) : bold(nameOf(document)));
+  const parts = [speaker && bold(speaker), when, name, ...place.map((part) => make("bdi", {}, part))].filter(Boolean);
+  return parts.flatMap((part, index) => (index ? [", ", part] : [part]));
+}
 
 /** Return "line 3, page 2, Speaker, 10:02, section “Budget”", as far as it is known. */
 export function describeLocation({ line, page, speaker, time, section }) {
@@ -25,34 +51,40 @@ export function describeTime({ start }) {
   return hours ? `${hours}:${padded(minutes)}:${padded(seconds)}` : `${minutes}:${padded(seconds)}`;
 }
 
-/** Return the day that a document is of, behind a dot, if it is known. */
+/** Return the day that a document is of. */
 export function describeDate(date) {
-  if (!date) return [];
   const day = new Date(`${date}T00:00`).toLocaleDateString("en", { dateStyle: "long" });
-  return [" · ", make("time", { datetime: date }, day)];
+  return make("time", { datetime: date }, day);
 }
 
 /** Return: “quote” — Title (id), line 3. Cited 2026-11-24. And the link. */
 export function quoteWithSource({ citation, text, document, location }) {
   const now = new Date();
   const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0"));
-  const source = `${document.title} (${document.id}), ${describeLocation(location)}`;
-  return `“${text}” — ${source}. Cited ${date.join("-")}. ${linkTo({ cite: citation })}`;
+  const name = nameOf(document);
+  const title = name === document.id ? name : `${name} (${document.id})`;
+  return `“${text}” — ${title}, ${describeLocation(location)}. Cited ${date.join("-")}. ${linkTo({ cite: citation })}`;
 }
 
-/** Return a W3C Web Annotation with the selectors of the API. */
-function annotation({ citation, status, document, selectors, cited }) {
+/** Return a passage or a citation as a W3C Web Annotation, with the API's selectors of a citation. */
+export function annotationOf({ citation, status, text, document, location, selectors, cited }) {
   return JSON.stringify({
     "@context": "http://www.w3.org/ns/anno.jsonld",
     id: linkTo({ cite: citation }),
     type: "Annotation",
     motivation: "identifying",
     created: new Date().toISOString(),
-    target: { source: linkTo({ document: document.id }), selector: selectors },
+    target: {
+      source: linkTo({ document: document.id }),
+      selector: selectors ?? [
+        { type: "TextQuoteSelector", exact: text },
+        { type: "TextPositionSelector", start: location.start, end: location.end },
+      ],
+    },
     "sourceline:citation": citation,
-    "sourceline:status": status,
+    "sourceline:status": status ?? "current",
     "sourceline:document": document,
-    "sourceline:cited": cited.location,
+    "sourceline:cited": cited?.location ?? location,
   }, null, 2);
 }
 
@@ -71,21 +103,27 @@ export async function copy(text, description) {
 
 /** Return a button that copies what `text` returns. `description` says what that is, once it is copied. */
 export const copyButton = (label, text, description) =>
-  make("button", { type: "button", onclick: () => copy(text(), description) }, label);
+  make("button", { type: "button", class: "link", onclick: () => copy(text(), description) }, label);
 
-/** Return the card of a citation. `nearby` is the sentence that stands where a removed one stood, if any does. */
-export function card(citation, nearby) {
+/** Fill the note beside a cited sentence. `nearby` is the sentence that stands where a removed one stood, if any. */
+export function fillNote(note, citation, nearby) {
+  note.className = `margin ${citation?.status ?? ""}`.trimEnd();
+  if (!citation) return note.replaceChildren();
   const { document, location } = citation.cited;
-  return make("div", { class: `card ${citation.status}` },
-    make("h3", {}, "Citation"),
-    make("p", { class: "state" }, STATUS[citation.status]),
+  const isCurrent = citation.status === "current";
+  note.replaceChildren(
+    make("h3", {}, isCurrent ? CITED : STATUS[citation.status]), " ",
+    isCurrent ? make("p", { class: "status" }, STATUS.current) : "",
     ...comparison(citation, nearby),
-    make("p", { class: "source" }, citation.status === "current" ? "" : "Cited from ",
-      make("bdi", {}, document.title), `, ${describeLocation(location)} · `, make("code", {}, citation.citation)),
-    make("p", { class: "actions" },
-      copyButton("Copy link", () => linkTo({ cite: citation.citation }), "the link"),
-      copyButton("Copy text", () => quoteWithSource({ ...citation, document, location }), "the quote with its source"),
-      copyButton("Copy JSON", () => annotation(citation), "the W3C annotation")));
+    make("p", { class: "where" }, isCurrent ? "" : "Cited from ",
+      ...source({ document, location }, { hasName: !isCurrent })),
+    make("code", {}, citation.citation),
+    make("div", { class: "acts" },
+      copyButton("Copy citation", () => quoteWithSource({ ...citation, document, location }),
+        "the quote with its source"),
+      copyButton("Link", () => linkTo({ cite: citation.citation }), "the link"),
+      copyButton("JSON", () => annotationOf({ ...citation, document, location }), "the W3C annotation")));
+  return undefined;
 }
 
 /** Return the text as cited, what stands there now, and the difference. */
@@ -96,11 +134,10 @@ function comparison({ status, text, successor }, nearby) {
     const now = nearby ? quote("In its old place now", nearby) : quote("Now", "The document is gone, too.");
     return [...quote("As cited", text), ...now];
   }
-  const source = make("p", { class: "source" },
-    "Now in ", make("bdi", {}, successor.document.title), `, ${describeLocation(successor.location)}`);
-  if (status === "moved") return [...quote("As cited and as it stands now", text), source];
+  const place = make("p", { class: "where" }, "Now in ", ...source(successor));
+  if (status === "moved") return [...quote("As cited and as it stands now", text), place];
   const parts = diff(text, successor.text);
   const side = (kind, tag) => parts.filter((part) => part.kind === "same" || part.kind === kind)
     .map((part) => (part.kind === "same" ? part.text : make(tag, {}, part.text)));
-  return [...quote("As cited", ...side("old", "del")), ...quote("As it stands now", ...side("new", "ins")), source];
+  return [...quote("As cited", ...side("old", "del")), ...quote("As it stands now", ...side("new", "ins")), place];
 }

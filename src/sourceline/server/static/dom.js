@@ -14,6 +14,14 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Create an element of a drawing. */
+export function makeSvg(tag, properties = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
 /** Create an element for text of a document, which takes its direction from its own letters. */
 export const makeQuote = (tag, properties, ...children) => make(tag, { dir: "auto", ...properties }, ...children);
 
@@ -28,11 +36,12 @@ export function unitCounter(text) {
   };
 }
 
-/** Show the outcome of a request; screen readers announce it. */
-export function showStatus(text, kind = "") {
+/** Show the outcome of a request, behind a sign if there is one; screen readers announce it. */
+export function showStatus(text, kind = "", sign = null) {
   const status = find("#status");
   status.className = kind;
-  status.textContent = text;
+  status.replaceChildren(...[sign, text].filter(Boolean));
+  find("#sure").replaceChildren();
 }
 
 let toastTimer = 0;

@@ -3,6 +3,7 @@
 import { linkTo } from "./address.js";
 import { copy } from "./citation.js";
 import { find } from "./dom.js";
+import { closeUnfolded } from "./menu.js";
 import { moveFocus } from "./reader.js";
 
 const OFF = "sourceline-shortcuts-off";
@@ -29,11 +30,13 @@ function press(event) {
 
 /** Return what Escape or an arrow does. Arrows scroll as usual unless an answer or a sentence has the focus. */
 function navigation(key, target) {
-  if (key === "Escape" && !find("#reader").hidden) return closeDocument;
+  if (key === "Escape") return () => closeUnfolded() || closeDocument();
   const by = { ArrowDown: 1, ArrowUp: -1 }[key];
   if (!by) return null;
   if (target.matches("#reader .sentence")) return () => moveFocus(by);
-  if (target.matches(".answer .open") || (target.id === "question" && by > 0)) return () => focusAnswer(by);
+  if (target.matches(".answer .open")) return () => focusAnswer(by);
+  // In a question of several lines, down goes to the next line first.
+  if (target.id === "question" && by > 0 && target.selectionEnd === target.value.length) return () => focusAnswer(by);
   return null;
 }
 
@@ -42,6 +45,7 @@ const SHORTCUTS = {
   "?": () => find("#help").showModal(),
   j: () => step(1),
   k: () => step(-1),
+  f: () => find("#search")?.focus(),
   n: () => find("#jumps a[rel=next]")?.click(),
   p: () => find("#jumps a[rel=prev]")?.click(),
   c: copyLink,
@@ -62,6 +66,7 @@ function focusAnswer(by) {
 }
 
 function closeDocument() {
+  if (find("#reader").hidden) return;
   if (!find(".answer .open[aria-current]")) find("#question").focus();
   find("#reader .close").click();
 }

@@ -3,6 +3,8 @@
 // scrollIntoView alone does not do: it scrolls once, and whatever changes height above the sentence afterwards (answers
 // that arrive late, fonts, the size of the window) moves the sentence out of sight again.
 
+import { find } from "./dom.js";
+
 const POSITION = 1 / 3; // how far down the visible part of the pane the sentence is put
 const MARGIN = 16; // pixels that stay free above and below it
 const TAKES_OVER = ["wheel", "touchmove", "pointerdown", "keydown"];
@@ -16,7 +18,7 @@ export function keepInView(pane, element) {
   const { signal } = held;
   const place = () => bringIntoView(pane, element);
   const observer = new ResizeObserver(place);
-  for (const box of [document.body, pane, ...pane.children]) observer.observe(box);
+  for (const box of [document.body, pane, find("#foot"), ...pane.children]) observer.observe(box);
   signal.addEventListener("abort", () => observer.disconnect());
   window.addEventListener("resize", place, { signal });
   for (const type of TAKES_OVER) window.addEventListener(type, letGo, { signal, capture: true, passive: true });
@@ -33,34 +35,21 @@ export function letGo() {
 export const scrollerOf = (pane) =>
   getComputedStyle(pane).overflowY === "visible" ? document.scrollingElement : pane;
 
+/** Return the part of the screen in which the pane can be seen: on a narrow screen what its bars leave free. */
+export function viewOf(pane) {
+  const box = pane.getBoundingClientRect();
+  const isNarrow = scrollerOf(pane) !== pane;
+  const top = isNarrow ? find("#reader .doc-bar").getBoundingClientRect().bottom : 0;
+  const bottom = isNarrow ? find("#foot").getBoundingClientRect().top : window.innerHeight;
+  return { top: Math.max(box.top, top), bottom: Math.min(box.bottom, bottom) };
+}
+
 function bringIntoView(pane, element) {
-  const screen = { top: 0, bottom: window.innerHeight };
-  if (scrollerOf(pane) !== pane) {
-    scrollBy(document.scrollingElement, overshoot(element, screen));
-    return;
-  }
-  const box = visiblePart(pane, screen);
-  if (box.bottom - box.top < Math.min(pane.offsetHeight, window.innerHeight / 2)) {
-    scrollBy(document.scrollingElement, pane.getBoundingClientRect().top - MARGIN);
-  }
-  scrollBy(pane, overshoot(element, visiblePart(pane, screen)));
-  // The pane can reach below the screen; then its last sentences need the window to scroll, too.
-  const { top, bottom } = element.getBoundingClientRect();
-  const below = bottom + MARGIN - screen.bottom;
-  if (below > 0) scrollBy(document.scrollingElement, Math.min(below, top - MARGIN));
-}
-
-/** Return how many pixels below its place in a box an element is. */
-function overshoot(element, box) {
+  const view = viewOf(pane);
   const { top, height } = element.getBoundingClientRect();
-  const room = box.bottom - box.top;
+  const room = view.bottom - view.top;
   const place = Math.max(MARGIN, Math.min(room * POSITION, room - MARGIN - height));
-  return top - box.top - place;
-}
-
-export function visiblePart(pane, screen = { top: 0, bottom: window.innerHeight }) {
-  const { top, bottom } = pane.getBoundingClientRect();
-  return { top: Math.max(top, screen.top), bottom: Math.min(bottom, screen.bottom) };
+  scrollBy(scrollerOf(pane), top - view.top - place);
 }
 
 export function scrollBy(scroller, pixels) {

@@ -7,12 +7,15 @@
 import { refresh } from "./address.js";
 import * as api from "./api.js";
 import { find, make, showStatus, unitCounter } from "./dom.js";
-import { scrollBy, scrollerOf, visiblePart } from "./scroll.js";
+import { scrollBy, scrollerOf, viewOf } from "./scroll.js";
 import { isMarkdown } from "./markdown.js";
+import { foldCase, patternOf } from "./searching.js";
 import { set } from "./setting.js";
 
 const STRETCH = 25_000; // characters that are fetched and set at once
 const WHOLE = 150_000; // a document that is not longer is set whole, for the browser to search in
+const SEARCHED = 100_000; // characters that are fetched at once to look for words in them
+const OVERLAP = 1_000; // characters of it that are looked at again: words can stand over the bound
 const AHEAD = 1.5; // how many screens are set beyond what is seen
 const BEHIND = 4; // from how many screens on a stretch is taken away again
 const MAX_HEIGHT = 8_000_000; // pixels: browsers break off taller elements, Firefox above 17.9 million
@@ -85,6 +88,32 @@ export class DocumentText {
     if (direction > 0 ? this.parts.at(-1).to >= this.about.length : this.parts[0].from <= 0) return false;
     await (direction > 0 ? this.#append() : this.#prepend());
     return true;
+  }
+
+  /**
+   * Set the stretch in which words stand next (1) or before (-1) what is set, around the document's end if need be.
+   *
+   * Return how far into the text that is set they stand, in characters; null if they stand nowhere else.
+   */
+  async reachWords(words, direction) {
+    await this.working;
+    const { length } = this.about;
+    const [first, last] = [this.parts[0].from, this.parts.at(-1).to];
+    const step = SEARCHED - OVERLAP;
+    for (let done = 0; done < length - (last - first) + OVERLAP; done += step) {
+      const from = direction > 0
+        ? (last - OVERLAP + done + length) % length
+        : (first + OVERLAP - SEARCHED - done + 2 * length) % length;
+      const { text } = await api.readDocument(this.id, from, SEARCHED, this.closed.signal);
+      const matches = [...foldCase(text).matchAll(patternOf(words))];
+      const offsets = matches.map(({ index }) => from + [...text.slice(0, index)].length)
+        .filter((offset) => offset < first || offset >= last);
+      const offset = offsets.at(direction > 0 ? 0 : -1);
+      if (offset === undefined) continue;
+      await this.reach(offset, this.closed.signal);
+      return offset - this.parts[0].from;
+    }
+    return null;
   }
 
   #update() {
@@ -176,7 +205,7 @@ export class DocumentText {
     while (this.parts.length > 1 && isFar(this.parts.at(-1))) gone.push(this.parts.pop());
     if (!gone.length) return;
     for (const { element } of gone) {
-      if (element.contains(document.activeElement)) find("#reader").focus({ preventScroll: true });
+      if (element.contains(document.activeElement)) find("#pane").focus({ preventScroll: true });
       element.remove();
     }
     const removed = before - anchor.getBoundingClientRect().top;
@@ -215,7 +244,7 @@ export class DocumentText {
   }
 
   #scrollBack(element, top) {
-    scrollBy(scrollerOf(find("#reader")), element.getBoundingClientRect().top - top);
+    scrollBy(scrollerOf(find("#pane")), element.getBoundingClientRect().top - top);
   }
 
   /** Return about how many pixels high a number of characters is; none if the document is set whole. */
@@ -229,11 +258,8 @@ export class DocumentText {
 
   /** Return the part of the screen in which the document can be seen. */
   #view() {
-    const pane = find("#reader");
-    const screen = { top: 0, bottom: window.innerHeight };
-    if (scrollerOf(pane) !== pane) return screen;
-    const part = visiblePart(pane);
-    return part.bottom > part.top ? part : screen;
+    const view = viewOf(find("#pane"));
+    return view.bottom > view.top ? view : { top: 0, bottom: window.innerHeight };
   }
 
   /** Fetch a stretch and set it; `cutsAbove` says that what stands above it is not set. */

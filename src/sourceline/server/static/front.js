@@ -1,0 +1,40 @@
+// The front page and the masthead: how much there is to ask, when it was read, and questions worth asking.
+
+import { addressOf, setPublicUrl } from "./address.js";
+import * as api from "./api.js";
+import { counted, find, make } from "./dom.js";
+
+let known = null; // what GET /v1/index said last
+
+/** Return the least confidence that counts as answered, and the least that counts as possible. */
+export function thresholds() {
+  const answered = known?.threshold ?? 0.5;
+  return { answered, possible: (2 / 5) * answered };
+}
+
+/** Ask for the state of the index and show it. Nothing waits for it, and nobody is asked for a key because of it. */
+export async function refreshFront() {
+  find("#today").textContent = new Date().toLocaleDateString("en", { dateStyle: "full" });
+  const index = await api.index(undefined, { quiet: true }).catch(() => null);
+  if (index) showFront(index);
+}
+
+function showFront(index) {
+  known = index;
+  setPublicUrl(index.public_url ?? null);
+  const { documents, passages, created } = index.snapshot;
+  find("#holds").replaceChildren(
+    counted(documents, "document"), make("span", { class: "size" }, `, ${counted(passages, "sentence")}`));
+  find("#read-at").replaceChildren("read ", make("time", { datetime: created }, dayAndTime(new Date(created))));
+  find("#drop").hidden = !index.allow_edits;
+  const questions = index.questions ?? [];
+  find("#worth").hidden = !questions.length;
+  find("#worth ul").replaceChildren(...questions.map((q) =>
+    make("li", {}, make("a", { href: addressOf({ q }), dir: "auto" }, q))));
+}
+
+function dayAndTime(date) {
+  const time = date.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const isToday = date.toDateString() === new Date().toDateString();
+  return `${isToday ? "today" : date.toLocaleDateString("en", { dateStyle: "medium" })} at ${time}`;
+}

@@ -45,7 +45,7 @@ def require_name(document_id: str) -> str:
     if PurePosixPath(id_).suffix.lower() not in FORMATS:
         raise EditError(f"the format is not read; these are: {', '.join(sorted(FORMATS))}")
     if id_ == QUESTIONS_FILE:
-        raise EditError(f"{QUESTIONS_FILE} holds the questions that the page suggests, and is no document")
+        raise EditError(f"the name {QUESTIONS_FILE} is for the questions that the page suggests, which are no document")
     return id_
 
 

@@ -611,7 +611,7 @@ class DocumentsResponse(_Model):
                         "passages": 48,
                         "date": "2026-03-04",
                         "speakers": [],
-                        "size": 2896,
+                        "size": 2902,
                         "modified": "2026-11-26T15:08:41Z",
                     }
                 ],

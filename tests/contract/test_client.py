@@ -317,7 +317,8 @@ def test_what_is_served_is_described(url: str, index: Index) -> None:
     assert (served.snapshot, served.reranker, served.change_count) == (index.snapshot, NO_RERANKER, 0)
     assert served.rebuild.state.value == "idle"
     assert served.checked is not None
-    assert (served.questions, served.public_url, served.allow_edits) == (("Who chairs?",), None, False)
+    assert (served.threshold, served.questions) == (0.5, ("Who chairs?",))
+    assert (served.public_url, served.allow_edits) == (None, False)
 
 
 def test_questions_are_asked_with_the_arguments_of_index() -> None:

@@ -1049,6 +1049,7 @@ class IndexResponse(_Model):
                     "removed": [],
                 },
                 "reranker": "reader",
+                "threshold": 0.5,
                 "rebuild": _REBUILD,
                 "questions": [_QUESTION],
                 "public_url": "https://minutes.example.org",
@@ -1060,6 +1061,7 @@ class IndexResponse(_Model):
     snapshot: SnapshotInfo
     changes: Changes | None = Field(None, description="Left out while the folder has not been looked at.")
     reranker: str = Field(description="What reads: `reader`, `none`, or the name of a CrossEncoder.")
+    threshold: float = Field(description="The least confidence that counts as answered.")
     rebuild: RebuildStatus
     questions: tuple[str, ...] = Field(description="Questions worth asking, of `questions.txt` beside the documents.")
     public_url: str | None = Field(None, description="The address under which people reach the page, if it is set.")

@@ -53,6 +53,7 @@ def _describe(live_index: LiveIndex, rebuilds: Rebuilds, settings: Settings, may
         snapshot=index.snapshot,
         changes=changes,
         reranker=index.reranker,
+        threshold=settings.threshold,
         rebuild=rebuilds.status,
         questions=live_index.questions(),
         public_url=settings.public_url or None,

@@ -23,6 +23,7 @@ DEFAULTS = {
     "api_keys": None,
     "rate_limit": 0,
     "allowed_origins": "",
+    "public_url": "",
     "log_format": LogFormat.TEXT,
     "telemetry_endpoint": "",
     "watch": False,
@@ -47,6 +48,7 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "api_keys": (Path("a"), "b", "'c'"),
     "rate_limit": (1, "2", "3"),
     "allowed_origins": ("http://a", "https://b:1 https://c", "'http://[::1]:80'"),
+    "public_url": ("http://a", "https://b:1/minutes", "'http://[::1]:81'"),
     "log_format": (LogFormat.TEXT, "json", "'text'"),
     "telemetry_endpoint": ("http://a:4318", "https://b/v1/traces", "'http://[::1]:80'"),
     "watch": (True, "True", "'True'"),
@@ -65,6 +67,16 @@ NO_ORIGINS = [
     "ftp://a",
     "https://a,https://b",
 ]
+NO_PUBLIC_URLS = [
+    "minutes.example.org",
+    "ftp://a",
+    "https://",
+    "https://a:99999",
+    "https://a/?q=1",
+    "https://a#b",
+    "https://me:pw@a",
+]
+PUBLIC_URL = "setting public_url: the address of the page is written as https://minutes.example.org"
 COLLECTOR = "setting telemetry_endpoint: the address of a collector is written as http://127.0.0.1:4318"
 ORIGIN = (
     "setting allowed_origins: an origin is written as https://wiki.example.org, in small letters and without a path"
@@ -152,6 +164,7 @@ def test_other_names_of_the_environment_are_left_alone(monkeypatch: pytest.Monke
         ("backend = 'other'", "setting backend: Input should be 'onnx' or 'torch'"),
         ("log_format = 'xml'", "setting log_format: Input should be 'text' or 'json'"),
         *((f"allowed_origins = '{origin}'", ORIGIN) for origin in NO_ORIGINS),
+        *((f"public_url = '{url}'", PUBLIC_URL) for url in NO_PUBLIC_URLS),
         ("telemetry_endpoint = 'collector:4318'", COLLECTOR),
         ("telemetry_endpoint = 'http://:4318'", COLLECTOR),
         ("port 5", "sourceline.toml is not TOML: Expected '=' after a key in a key/value pair (at line 1, column 6)"),
@@ -170,6 +183,18 @@ def test_a_value_that_cannot_be_used_is_not_repeated(monkeypatch: pytest.MonkeyP
     with pytest.raises(SettingsError, match=f"^setting {name.lower()}: ") as raised:
         load_settings()
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://a.org/", "https://a.org"),
+        ("HTTPS://A.org/notes//", "https://a.org/notes"),
+        ("http://a:80", "http://a"),
+    ],
+)
+def test_the_address_of_the_page_ends_without_a_slash(given: str, kept: str) -> None:
+    assert load_settings(public_url=given).public_url == kept
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -304,6 +304,7 @@ def test_every_setting_is_documented() -> None:
             "api_key",
             "rate_limit",
             "allowed_origins",
+            "public_url",
             "telemetry_endpoint",
             "max_document_bytes",
             "follow_links",

@@ -42,6 +42,7 @@ HOSTILE = {
     "a\u00ad.txt": "no backslashes, and nothing that cannot be seen",  # a soft hyphen
     "a\u2028.txt": "no backslashes, and nothing that cannot be seen",  # a line end
     "a": "the format is not read",
+    "questions.txt": "the name questions.txt is for the questions that the page suggests",
     "txt": "the format is not read",
     "a.exe": "the format is not read",
     "a.txt.exe": "the format is not read",

@@ -464,16 +464,36 @@ class Index:
             limit: how many of them at most; None is all.
             cursor: the ``next`` of the list before. It holds in a newer snapshot, too.
         """
-        snapshot = self._require_open().snapshot
+        view = self._require_open()
+        snapshot, comparison = view.snapshot, view.comparison(self._documents)
         entries = snapshot.passages.documents
         first = bisect_right(entries, cursor, key=lambda entry: entry.id)
         listed = entries[first:] if limit is None else entries[first : first + limit]
-        documents = [
-            DocumentInfo(entry.id, entry.title, entry.sha256, len(entry.numbers), entry.date, entry.speakers)
-            for entry in listed
-        ]
+        documents = []
+        for entry in listed:
+            stamp = comparison.recorded(entry.id) if comparison else None
+            documents.append(
+                DocumentInfo(
+                    id=entry.id,
+                    title=entry.title,
+                    sha256=entry.sha256,
+                    passages=len(entry.numbers),
+                    date=entry.date,
+                    speakers=entry.speakers,
+                    size=stamp.size if stamp else None,
+                    modified=stamp.modified_at if stamp else None,
+                )
+            )
         more = first + len(listed) < len(entries)
         return DocumentList(tuple(documents), snapshot.id, documents[-1].id if more and documents else None)
+
+    def speakers(self, limit: int | None = None) -> tuple[str, ...]:
+        """Return those who speak in the documents, by name; of names that differ in case or typography alone, one.
+
+        Args:
+            limit: how many of them at most; None is all.
+        """
+        return self._require_open().snapshot.passages.speakers_by_name[:limit]
 
     def document(self, document_id: str, start: int = 0, limit: int | None = None) -> DocumentText:
         """Return a document's text with its passages, or a stretch of it.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
@@ -29,6 +29,7 @@ FILE = Path("sourceline.toml")
 MAX_RATE_LIMIT = 1_000_000_000  # requests a minute; buckets are floats, which an integer can be too large for
 
 
+_URL = TypeAdapter(HttpUrl)
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
 
 
@@ -46,6 +47,19 @@ def _require_web_address(value: str) -> str:
         if address.scheme not in ("http", "https") or not address.hostname:
             raise PydanticCustomError("address", "the address of a collector is written as http://127.0.0.1:4318")
     return value
+
+
+def _require_public_url(value: str) -> str:
+    """Return the address without a slash at its end, which the addresses of the page bring along."""
+    if not value:
+        return value
+    try:
+        url = _URL.validate_python(value)
+    except ValidationError:
+        url = None
+    if url is None or url.username or url.password or url.query is not None or url.fragment is not None:
+        raise PydanticCustomError("address", "the address of the page is written as https://minutes.example.org")
+    return str(url).rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -75,6 +89,9 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[str, AfterValidator(_require_origins)] = Field(
         "", description="Web pages of these origins, with blanks in between, may use the API from a browser."
     )
+    public_url: Annotated[str, AfterValidator(_require_public_url)] = Field(
+        "", description="The address under which people reach the page, for the links that are copied there."
+    )
     log_format: LogFormat = Field(LogFormat.TEXT, description="How the server writes its log: text or json.")
     telemetry_endpoint: Annotated[str, AfterValidator(_require_web_address)] = Field(
         "", description="An OpenTelemetry collector, to which traces are sent over HTTP; needs the extra telemetry."
@@ -89,6 +106,11 @@ class Settings(BaseSettings):
     def needs_key(self) -> bool:
         """Whether requests need an API key."""
         return bool(self.api_key or self.api_keys)
+
+    @property
+    def edits_allowed(self) -> bool:
+        """Whether documents may be written over HTTP: not without a key, whatever ``allow_edits`` says."""
+        return self.allow_edits and self.needs_key
 
     @property
     def origins(self) -> list[str]:

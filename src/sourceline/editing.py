@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Self
 
 from sourceline.errors import CorpusError, EditError, UnknownDocumentError
+from sourceline.ingest.files import QUESTIONS_FILE
 
 MAX_ID_CHARACTERS = 1_000
 MAX_NAME_BYTES = 255
@@ -43,6 +44,8 @@ def require_name(document_id: str) -> str:
         raise EditError("a document's id is a path below the documents folder, and no name in it begins with a dot")
     if PurePosixPath(id_).suffix.lower() not in FORMATS:
         raise EditError(f"the format is not read; these are: {', '.join(sorted(FORMATS))}")
+    if id_ == QUESTIONS_FILE:
+        raise EditError(f"the name {QUESTIONS_FILE} is for the questions that the page suggests, which are no document")
     return id_
 
 

@@ -433,6 +433,8 @@ class DocumentInfo:
     """A document of the index. ``passages`` counts its passages, headings included.
 
     ``date`` is the day that it is of, ``speakers`` are those who speak in it, in the order in which they first do.
+    ``size`` is that of its file in bytes, and ``modified`` when that was last written, as it was when it was read; None
+    if the snapshot does not say.
     """
 
     id: str
@@ -441,6 +443,8 @@ class DocumentInfo:
     passages: int
     date: datetime.date | None = None
     speakers: tuple[str, ...] = ()
+    size: int | None = None
+    modified: datetime.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

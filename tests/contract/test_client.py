@@ -67,6 +67,7 @@ class Asked(Protocol):
     def cite(self, citation: str) -> Citation: ...
     def verify(self, text: str) -> Verification: ...
     def documents(self, limit: int, cursor: str = "") -> DocumentList: ...
+    def speakers(self) -> tuple[str, ...]: ...
     def document(self, document_id: str, start: int = 0, limit: int = 100_000) -> DocumentText: ...
     def ask_many(self, questions: list[str], k: int = 5) -> Any: ...
 
@@ -95,7 +96,7 @@ def index(
     with Index.open(path, lazy=True) as before:
         texts = [passage for document in (MINUTES, "notes.txt") for passage in before.document(document).passages]
         ids.update({passage.text: passage.id for passage in texts})
-    write(folder, AFTER)
+    write(folder, AFTER | {"questions.txt": "Who chairs?\n"})
     Index.build(folder, path)
     with Index.open(path, reranker=NO_RERANKER, connections=4) as index:
         yield index
@@ -270,6 +271,10 @@ def test_documents_are_listed_in_pieces(asked: Asked, index: Index) -> None:
     assert [document.speakers for document in (*first, *rest) if document.id == TRANSCRIPT] == [("Ilse Kern",)]
 
 
+def test_speakers_are_listed(asked: Asked) -> None:
+    assert asked.speakers() == ("Ilse Kern",)
+
+
 @pytest.mark.parametrize("document", [*AFTER, "meeting.txt"])
 def test_a_document_is_read_whole_and_in_stretches(asked: Asked, index: Index, document: str) -> None:
     whole = asked.document(document)
@@ -312,6 +317,8 @@ def test_what_is_served_is_described(url: str, index: Index) -> None:
     assert (served.snapshot, served.reranker, served.change_count) == (index.snapshot, NO_RERANKER, 0)
     assert served.rebuild.state.value == "idle"
     assert served.checked is not None
+    assert (served.threshold, served.questions) == (0.5, ("Who chairs?",))
+    assert (served.public_url, served.allow_edits) == (None, False)
 
 
 def test_questions_are_asked_with_the_arguments_of_index() -> None:

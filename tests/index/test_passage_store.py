@@ -499,6 +499,7 @@ def test_speaker_time_page_columns_and_date_are_kept_and_copied(tmp_path: Path) 
 def test_speakers_are_found_by_name_whatever_its_case(tmp_path: Path) -> None:
     store = PassageStore(write(tmp_path, DOCUMENTS[0], CALL), 1)
     assert store.speakers == ("Ilse Kern", "Bo Lind")
+    assert store.speakers_by_name == ("Bo Lind", "Ilse Kern")
     assert store.speakers_named(["bo  LIND", "Bo", "nobody"]) == ["Bo Lind"]
     assert store.rows_of_speakers(["Bo Lind", "Ilse Kern"]).tolist() == [3, 4]
     assert store.rows_of_speakers([]).tolist() == []

@@ -40,6 +40,7 @@ REQUESTS: dict[tuple[str, str], tuple[dict[str, Any], KeyScope | None]] = {
     ("POST", "/v1/citations/lookup"): ({"json": {"citations": ["ccl4uombti6lb64a"]}}, KeyScope.READ),
     ("GET", "/v1/citations/{citation}"): ({}, KeyScope.READ),
     ("GET", "/v1/documents"): ({}, KeyScope.READ),
+    ("GET", "/v1/speakers"): ({}, KeyScope.READ),
     ("GET", "/v1/documents/{document}"): ({}, KeyScope.READ),
     ("GET", "/v1/index"): ({}, KeyScope.READ),
     ("PUT", "/v1/documents/{document}"): ({"content": b"Hello."}, KeyScope.MANAGE),

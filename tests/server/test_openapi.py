@@ -25,6 +25,7 @@ ROUTES = [
     ("GET", "/v1/citations/{citation}"),
     ("POST", "/v1/verify"),
     ("GET", "/v1/documents"),
+    ("GET", "/v1/speakers"),
     ("GET", "/v1/documents/{document}"),
     ("PUT", "/v1/documents/{document}"),
     ("DELETE", "/v1/documents/{document}"),

@@ -407,7 +407,7 @@ def documents(context: typer.Context, as_json: Json = False) -> None:
         more = {"skipped": snapshot.skipped, "ignored": snapshot.ignored}
         if changes is not None:
             more["changes"] = asdict(changes)
-        _print_json(json.dumps(asdict(listed) | more, default=str))
+        _print_json(json.dumps(asdict(listed) | more, default=lambda moment: moment.isoformat()))
     else:
         out().print(render.documents(listed, snapshot, changes), markup=False, soft_wrap=True)
 

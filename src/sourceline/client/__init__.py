@@ -28,6 +28,7 @@ from sourceline.client.parsing import (
     read_edit,
     read_index,
     read_rebuild,
+    read_speakers,
     read_verification,
 )
 from sourceline.errors import (
@@ -192,6 +193,10 @@ def _verify(text: str) -> _Request[Verification]:
 
 def _documents(limit: int, cursor: str) -> _Request[DocumentList]:
     return _Request("GET", "/v1/documents", read_documents, query={"limit": limit, "cursor": cursor})
+
+
+def _speakers() -> _Request[tuple[str, ...]]:
+    return _Request("GET", "/v1/speakers", read_speakers)
 
 
 def _document(document_id: str, start: int, limit: int) -> _Request[DocumentText]:
@@ -364,6 +369,10 @@ class Client(_Connection):
         """Return the documents, by id: up to ``limit`` (at most 10,000) behind the ``next`` of the list before."""
         return self._send(_documents(limit, cursor))
 
+    def speakers(self) -> tuple[str, ...]:
+        """Return those who speak in the documents, by name, at most 1,000."""
+        return self._send(_speakers())
+
     def document(self, document_id: str, start: int = 0, limit: int = 100_000) -> DocumentText:
         """Return a stretch of a document's text with its passages, as ``Index.document`` does.
 
@@ -497,6 +506,10 @@ class AsyncClient(_Connection):
     async def documents(self, limit: int = 1_000, cursor: str = "") -> DocumentList:
         """As ``Client.documents``."""
         return await self._send(_documents(limit, cursor))
+
+    async def speakers(self) -> tuple[str, ...]:
+        """As ``Client.speakers``."""
+        return await self._send(_speakers())
 
     async def document(self, document_id: str, start: int = 0, limit: int = 100_000) -> DocumentText:
         """As ``Client.document``."""

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sourceline.types import (
+    DEFAULT_THRESHOLD,
     Answer,
     Backend,
     BuildProgress,
@@ -63,6 +64,8 @@ class ServedIndex:
 
     ``changes`` says how the documents folder differs from the snapshot, as of ``checked``; it names at most 100 files
     of each kind, of ``change_count`` in all. It is None as long as the folder was not looked at, or if it cannot be.
+    ``threshold`` is the least confidence that counts as answered. ``questions`` are worth asking, ``public_url`` is the
+    address of the page, if it is set, and ``allow_edits`` says whether this client's key may write documents.
     """
 
     snapshot: SnapshotInfo
@@ -71,6 +74,10 @@ class ServedIndex:
     changes: FolderChanges | None = None
     change_count: int | None = None
     checked: datetime | None = None
+    threshold: float = DEFAULT_THRESHOLD
+    questions: tuple[str, ...] = ()
+    public_url: str | None = None
+    allow_edits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +148,17 @@ def read_documents(data: Json) -> DocumentList:
             passages=entry["passages"],
             date=_day(entry.get("date")),
             speakers=tuple(entry.get("speakers", ())),
+            size=entry.get("size"),
+            modified=_time(entry.get("modified")),
         )
         for entry in data["documents"]
     )
     return DocumentList(documents, data["snapshot"], data.get("next"))
+
+
+def read_speakers(data: Json) -> tuple[str, ...]:
+    """Return who speaks in the documents."""
+    return tuple(data["speakers"])
 
 
 def read_document(data: Json) -> DocumentText:
@@ -188,6 +202,10 @@ def read_index(data: Json) -> ServedIndex:
         ),
         change_count=changes.get("total"),
         checked=_time(changes.get("checked")),
+        threshold=data["threshold"],
+        questions=tuple(data["questions"]),
+        public_url=data.get("public_url"),
+        allow_edits=data["allow_edits"],
     )
 
 

@@ -219,6 +219,14 @@ class PassageStore:
         """Everybody who speaks in a document, each once, in the order of the documents."""
         return tuple(dict.fromkeys(speaker for entry in self.documents for speaker in entry.speakers))
 
+    @cached_property
+    def speakers_by_name(self) -> tuple[str, ...]:
+        """Everybody who speaks in a document, by name, as a filter tells them apart: however they are written, once."""
+        named: dict[str, str] = {}
+        for speaker in self.speakers:
+            named.setdefault(normalize_text(speaker), speaker)
+        return tuple(named[name] for name in sorted(named))
+
     def documents_of(self, rows: Int64) -> Int64:
         """Return the number of the document in which each of these rows stands."""
         return np.searchsorted(self._first_rows, rows, side="right") - 1

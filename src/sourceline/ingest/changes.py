@@ -105,6 +105,11 @@ class FolderComparison:
         removed = sorted(id_ for id_, file in recorded.items() if file and id_ not in files)
         return FolderChanges(tuple(added), tuple(changed), tuple(removed))
 
+    def recorded(self, document_id: str) -> FileStamp | None:
+        """Return the stamp of a document's file when it was read; None if it is not recorded."""
+        file = self._record.files.get(document_id)
+        return file.stamp if file else None
+
     def source(self, document_id: str) -> SourceStatus | None:
         """Return what became of a document's file; None if the whole folder is missing, so that it cannot be told.
 

@@ -8,12 +8,15 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from sourceline.durable import open_regular
 from sourceline.errors import CorpusError, DocumentError
 
+# At the top of the folder: what the page suggests to ask. No document: its lines would answer themselves.
+QUESTIONS_FILE = "questions.txt"
 NOT_REGULAR = "it is not a regular file"
 LEADS_OUTSIDE = "it is a link that leads out of the folder, and follow_links is off"
 # Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
@@ -33,6 +36,14 @@ class FileStamp:
     def of(cls, status: os.stat_result) -> Self:
         """Return the stamp of a file."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    @property
+    def modified_at(self) -> datetime | None:
+        """When the bytes last changed; None if the file system says that it was in no year that there is."""
+        try:
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.modified // 1000)
+        except OverflowError:
+            return None
 
     def is_older_than(self, moment: int) -> bool:
         """Return whether the file was last changed before a moment, in nanoseconds since the epoch."""

@@ -16,6 +16,7 @@ from sourceline.ingest.dates import HEAD_LINES, date_of_chat, date_of_head, date
 from sourceline.ingest.files import (
     LEADS_OUTSIDE,
     PROCESS_ERRORS,
+    QUESTIONS_FILE,
     FileStamp,
     displayed,
     hash_file,
@@ -248,7 +249,7 @@ def _walk(
             ignored[displayed(f"{below}{name}/")] = reason
         for name in files:
             path = Path(parent, name)
-            if reason := _why_not_read(name):
+            if reason := _why_not_read(below + name):
                 ignored[displayed(below + name)] = reason
             elif not follow_links and path.is_symlink() and leads_outside(path, folder):
                 ignored[displayed(below + name)] = LEADS_OUTSIDE
@@ -256,8 +257,11 @@ def _walk(
                 yield below + name
 
 
-def _why_not_read(name: str) -> str:
-    """Return why a file of this name is not meant to be read, "" if it is."""
+def _why_not_read(path: str) -> str:
+    """Return why the file at this path below the folder is not meant to be read, "" if it is."""
+    if path == QUESTIONS_FILE:
+        return "questions that the page suggests"
+    name = path.rpartition("/")[2]
     if name.startswith("."):
         return "hidden files are not read"
     if name.startswith("~$"):  # what Word writes beside a document that is open

@@ -50,6 +50,7 @@ _SCOPES = (
     ("/v1/index/rebuild", KeyScope.MANAGE),
     ("/v1/index", KeyScope.READ),
     ("/v1/documents", KeyScope.READ),
+    ("/v1/speakers", KeyScope.READ),
     ("/v1/citations", KeyScope.READ),
 )
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sourceline.api import Index
 from sourceline.config import Settings
 from sourceline.errors import SourcelineError, UnknownCitationError
-from sourceline.server.folder import CheckedChanges, FolderThread, LatestChanges
+from sourceline.server.folder import CheckedChanges, FolderThread, LatestChanges, SuggestedQuestions
 from sourceline.server.observing import Observer
 from sourceline.types import Citation, CitationStatus
 
@@ -47,6 +47,7 @@ class LiveIndex:
         self.observer = Observer()  # the app's, once there is one: the index is opened while that is imported
         self._sources = FolderThread()
         self._changes = LatestChanges(self.index)
+        self._questions = SuggestedQuestions(settings.documents, settings.follow_links)
         self._refreshing = threading.Lock()
         self._retry_at = 0.0
         self._suspected = threading.Event()
@@ -63,6 +64,7 @@ class LiveIndex:
         self._watcher.join()
         self._sources.close()
         self._changes.close()
+        self._questions.close()
         self.index.close()
 
     def refresh(self, reopen: bool = False) -> None:
@@ -107,6 +109,10 @@ class LiveIndex:
     def changes(self) -> CheckedChanges | None:
         """Return how the documents folder differs from the snapshot, as far as it is known."""
         return self._changes.latest()
+
+    def questions(self) -> tuple[str, ...]:
+        """Return the questions that are suggested."""
+        return self._questions.latest()
 
     def _watch(self) -> None:
         verify_at = 0.0

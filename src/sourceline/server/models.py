@@ -56,6 +56,7 @@ MAX_CHANGES = 100  # names of each kind
 MAX_DOCUMENTS = 10_000
 DEFAULT_DOCUMENTS = 1_000
 MAX_CURSOR = 10_000
+MAX_SPEAKERS = 1_000
 MAX_CHARACTERS = 1_000_000
 DEFAULT_CHARACTERS = 100_000  # 20 ms and half a megabyte of JSON
 
@@ -603,7 +604,17 @@ class DocumentsResponse(_Model):
     model_config = ConfigDict(
         json_schema_extra=_example(
             {
-                "documents": [{**_DOCUMENT, "sha256": _SHA256, "passages": 48, "date": "2026-03-04", "speakers": []}],
+                "documents": [
+                    {
+                        **_DOCUMENT,
+                        "sha256": _SHA256,
+                        "passages": 48,
+                        "date": "2026-03-04",
+                        "speakers": [],
+                        "size": 2902,
+                        "modified": "2026-11-26T15:08:41Z",
+                    }
+                ],
                 "snapshot": _SNAPSHOT,
             }
         )
@@ -617,6 +628,14 @@ class DocumentsResponse(_Model):
     def from_list(cls, documents: DocumentList) -> Self:
         """Return documents of a snapshot."""
         return cls(documents=documents.documents, snapshot=documents.snapshot, next=documents.next)
+
+
+class SpeakersResponse(_Model):
+    """Who speaks in the documents, by name: up to 1,000."""
+
+    model_config = ConfigDict(json_schema_extra=_example({"speakers": ["Anna Berg", "Bo Lind"]}))
+
+    speakers: tuple[str, ...]
 
 
 class DocumentPassage(_Model):
@@ -1030,7 +1049,11 @@ class IndexResponse(_Model):
                     "removed": [],
                 },
                 "reranker": "reader",
+                "threshold": 0.5,
                 "rebuild": _REBUILD,
+                "questions": [_QUESTION],
+                "public_url": "https://minutes.example.org",
+                "allow_edits": False,
             }
         )
     )
@@ -1038,7 +1061,11 @@ class IndexResponse(_Model):
     snapshot: SnapshotInfo
     changes: Changes | None = Field(None, description="Left out while the folder has not been looked at.")
     reranker: str = Field(description="What reads: `reader`, `none`, or the name of a CrossEncoder.")
+    threshold: float = Field(description="The least confidence that counts as answered.")
     rebuild: RebuildStatus
+    questions: tuple[str, ...] = Field(description="Questions worth asking, of `questions.txt` beside the documents.")
+    public_url: str | None = Field(None, description="The address under which people reach the page, if it is set.")
+    allow_edits: bool = Field(description="Whether this request's key may write documents.")
 
 
 # Operation and errors

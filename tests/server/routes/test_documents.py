@@ -1,4 +1,5 @@
 import hashlib
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from tests.support.api import BRACKETS, NON_ASCII, assert_problem, get_document
 def test_all_documents_are_listed_by_id(client: TestClient, corpus: Path) -> None:
     listed = client.get("/v1/documents").json()
 
-    def sha256(document: str) -> str:
-        return hashlib.sha256((corpus / document).read_bytes()).hexdigest()
+    def file(document: str) -> dict[str, object]:
+        data, modified = (corpus / document).read_bytes(), (corpus / document).stat().st_mtime_ns // 1_000
+        written = (datetime(1970, 1, 1) + timedelta(microseconds=modified)).isoformat()
+        return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "modified": f"{written}Z"}
 
     assert listed["documents"] == [
-        {"id": "meeting.txt", "title": "meeting", "passages": 48, "sha256": sha256("meeting.txt")},
-        {"id": NON_ASCII, "title": "Budget", "passages": 3, "sha256": sha256(NON_ASCII)},
-        {"id": BRACKETS, "title": "notes [draft] 100%", "passages": 2, "sha256": sha256(BRACKETS)},
+        {"id": "meeting.txt", "title": "meeting", "passages": 48, **file("meeting.txt")},
+        {"id": NON_ASCII, "title": "Budget", "passages": 3, **file(NON_ASCII)},
+        {"id": BRACKETS, "title": "notes [draft] 100%", "passages": 2, **file(BRACKETS)},
     ]
     assert listed["snapshot"] == client.get("/v1/index").json()["snapshot"]["id"]
 

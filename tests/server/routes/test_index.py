@@ -3,9 +3,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from sourceline.index.snapshot import build_lock
+from sourceline.server.keys import KeyScope, new_key
+from sourceline.types import NO_RERANKER
 from tests.conftest import Rebuild
 from tests.support.api import assert_problem, serve, wait_until
 from tests.support.texts import FORMATS_READ
@@ -48,7 +51,10 @@ def test_the_snapshot_that_is_served_is_described(documents: Path, index: Path, 
         },
         "changes": {"total": 0, "added": [], "changed": [], "removed": []},
         "reranker": "reader",
+        "threshold": 0.5,
         "rebuild": {"state": "idle"},
+        "questions": [],
+        "allow_edits": False,
     }
     assert timedelta(0) <= datetime.now(UTC) - checked < timedelta(minutes=1)
     assert report.snapshot.endswith(created.replace("-", "").replace(":", "").replace("+0000", "Z"))
@@ -84,6 +90,71 @@ def test_what_has_changed_since_the_snapshot_is_named(documents: Path, index: Pa
 
 def test_that_nothing_reads_is_said(client: TestClient) -> None:
     assert client.get("/v1/index").json()["reranker"] == "none"
+
+
+def test_questions_beside_the_documents_are_suggested_as_they_are_now_and_are_no_document(
+    documents: Path, index: Path, rebuild: Rebuild, caplog: pytest.LogCaptureFixture
+) -> None:
+    (documents / "a.txt").write_text("The bridge opens on Monday.\n")
+    (documents / "minutes").mkdir()
+    (documents / "minutes" / "questions.txt").write_text("Who asked about the bridge?\n")
+    file = documents / "questions.txt"
+    file.write_text(
+        "\ufeff# Worth asking\n\n  When does\tthe bridge open?\n" + "x" * 201 + "\nWho was there?\nWho was there?\n"
+    )
+    rebuild(documents, index)
+
+    def suggested() -> list[str]:
+        questions = client.get("/v1/index").json()["questions"]
+        assert isinstance(questions, list)
+        return questions
+
+    with serve(documents, index) as client:
+        assert [document["id"] for document in client.get("/v1/documents").json()["documents"]] == [
+            "a.txt",
+            "minutes/questions.txt",
+        ]
+        assert client.get("/v1/index").json()["snapshot"]["ignored"] == {
+            "questions.txt": "questions that the page suggests"
+        }
+        assert suggested() == ["When does the bridge open?", "Who was there?"]
+        file.write_text("".join(f"Question {number}?\n" for number in range(20)))
+        assert suggested() == [f"Question {number}?" for number in range(12)]
+        for data, reason in (
+            (b"Who? \xff\n", "it is not UTF-8"),
+            (b"Who?\n" * 20_000, "it is larger than 65,536 bytes"),
+        ):
+            file.write_bytes(data)
+            assert (suggested(), suggested()) == ([], [])
+            assert [record.getMessage() for record in caplog.records] == [
+                f"no questions are suggested from {file}: {reason}"
+            ]
+            caplog.clear()
+        file.unlink()
+        file.symlink_to("/etc/hostname")
+        assert suggested() == []
+        file.unlink()
+        assert suggested() == []
+        assert changes(client) == {"total": 0, "added": [], "changed": [], "removed": []}
+
+
+def test_the_page_is_told_its_address_and_whether_documents_may_be_written(
+    corpus: Path, corpus_index: Path, tmp_path: Path
+) -> None:
+    (reading, line), (managing, other) = new_key("r", [KeyScope.READ]), new_key("m", [KeyScope.READ, KeyScope.MANAGE])
+    (tmp_path / "keys.toml").write_text(f"{line}\n{other}\n")
+    told = []
+    for allow_edits in (True, False):
+        settings: dict[str, Any] = {
+            "api_keys": tmp_path / "keys.toml",
+            "allow_edits": allow_edits,
+            "public_url": "https://a.org/",
+        }
+        with serve(corpus, corpus_index, reranker=NO_RERANKER, **settings) as client:
+            for key in (reading, managing):
+                shown = client.get("/v1/index", headers={"Authorization": f"Bearer {key}"}).json()
+                told.append((shown["public_url"], shown["allow_edits"]))
+    assert told == [("https://a.org", may) for may in (False, True, False, False)]
 
 
 def test_a_rebuild_is_accepted_refused_while_it_runs_and_served_when_it_ends(

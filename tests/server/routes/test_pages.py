@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from sourceline import server
-from sourceline.server.routes.pages import render_docs
+from sourceline.server.reference import render_docs
 from tests.support.api import assert_problem, serve
 
 FOLDER = Path(server.__file__).parent / "static"
@@ -118,10 +118,12 @@ def test_all_files_together_are_small() -> None:
 
 def test_every_file_is_used_and_nothing_is_loaded_from_elsewhere() -> None:
     texts = {name: (FOLDER / name).read_text("utf-8") for name in NAMES}
-    for name in set(NAMES) - {"index.html", "docs.css"}:
+    for name in set(NAMES) - {"index.html", "docs.css", "docs.js"}:  # which /docs names
         assert any(name in text for other, text in texts.items() if other != name)
-    for module in (name for name in NAMES if name.endswith(".js") and name != "main.js"):
-        assert f'<link rel="modulepreload" href="/static/{module}">' in texts["index.html"]
+    needed = {"main.js"}  # for an answer; what else is imported is fetched when it is needed
+    while more := {name for module in needed for name in re.findall(r'from "\./(.+?)"', texts[module])} - needed:
+        needed |= more
+    assert set(re.findall(r'"modulepreload" href="/static/(.+?)"', texts["index.html"])) == needed - {"main.js"}
     names = "http://www.w3.org/ns/anno.jsonld", "http://www.w3.org/2000/svg"  # of a vocabulary: never fetched
     elsewhere = [url for text in texts.values() for url in re.findall(r"https?://[^\s\"')]+|@import|url\(", text)]
     assert set(elsewhere) <= set(names)
@@ -139,26 +141,40 @@ def test_the_docs_show_every_route_with_its_tag_and_examples_and_load_nothing_fr
 ) -> None:
     shown = client.get("/docs")
     assert shown.headers["content-type"] == "text/html; charset=utf-8"
-    headings = re.findall(r"<h([23])>(.*?)</h", shown.text)
+    headings = [
+        (level, re.sub("<.*?>", "", text))
+        for level, text in re.findall(r"<h([23]) id=.*?>(.*?)</h", shown.text.partition("</main>")[0])
+    ]
     tags = [tag["name"].capitalize() for tag in app.openapi()["tags"]]
     assert [text for level, text in headings if level == "2"] == [*tags, "Schemas"]
     operations = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
     assert {text for level, text in headings if level == "3"} == operations
     assert "Which foreign minister met Pezeshkian in Tehran?" in shown.text
     assert "Authorization: Bearer KEY" in shown.text
-    assert not re.search(r"<script|<style|<img|src=|https?://|@import|url\(", shown.text)
-    assert re.findall(r'<link [^>]*href="([^"]*)"', shown.text) == ["/static/icon.svg", "/static/docs.css"]
+    # Every link within the page leads somewhere, and the contents lead everywhere.
+    ids = re.findall(r' id="([^"]+)"', shown.text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', shown.text)) <= set(ids)
+    assert not re.search(r"<style|<img|https?://|@import|url\(| on\w+=", shown.text)
+    assert re.findall(r'<link [^>]*href="([^"]*)"', shown.text) == [
+        "/static/icon.svg",
+        "/static/style.css",
+        "/static/docs.css",
+    ]
+    assert re.findall(r"<script.*?</script>", shown.text) == ['<script type="module" src="/static/docs.js"></script>']
 
 
 def test_the_docs_show_the_description_as_text() -> None:
-    hostile = "<script>alert('x')</script>"
-    content = {"content": {hostile: {"example": hostile}}}
+    hostile = "<script>alert('x')</script>\"`"
+    content = {"content": {hostile: {"example": hostile, "schema": {"$ref": hostile}}}}
+    schema = {"type": hostile, "default": hostile, "examples": [hostile]}
     operation = {
         "tags": [hostile],
         "description": hostile,
-        "parameters": [{"name": hostile}],
+        "security": [{"api_key": [hostile]}],
+        "parameters": [{"name": hostile, "in": hostile, "description": hostile, "required": True, "schema": schema}],
         "requestBody": content,
-        "responses": {hostile: {"description": hostile, **content}},
+        "responses": {status: {"description": hostile, **content} for status in ("200", hostile)},
     }
     shown = render_docs(
         {
@@ -171,5 +187,6 @@ def test_the_docs_show_the_description_as_text() -> None:
             },
         }
     )
-    assert "<script" not in shown.lower()
-    assert shown.lower().count("&lt;script&gt;") == 21
+    assert shown.lower().count("<script") == 1
+    escaped = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;"
+    assert shown.lower().count(escaped) == shown.lower().count("alert(") > 20

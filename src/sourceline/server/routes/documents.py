@@ -13,11 +13,13 @@ from sourceline.config import Settings
 from sourceline.editing import DocumentFile, remove_document, require_name
 from sourceline.server.errors import EDITS_FORBIDDEN, problems
 from sourceline.server.models import (
+    MAX_SPEAKERS,
     DocumentResponse,
     DocumentsResponse,
     EditResponse,
     ListQuery,
     RebuildStatus,
+    SpeakersResponse,
     StretchQuery,
 )
 from sourceline.server.routes import (
@@ -45,6 +47,14 @@ async def list_documents(
         threads.documents,
         lambda: DocumentsResponse.from_list(live_index.index.documents(query.limit, query.cursor)),
         exclude_defaults=True,
+    )
+
+
+@router.get("/v1/speakers", response_model=SpeakersResponse)
+async def list_speakers(live_index: LiveIndexDependency, threads: ThreadsDependency) -> Response:
+    """Return those who speak in the documents, by name: what a filter by speakers takes."""
+    return await answer_in_thread(
+        threads.index, lambda: SpeakersResponse(speakers=live_index.index.speakers(MAX_SPEAKERS))
     )
 
 
@@ -133,5 +143,5 @@ def _edited(document: str, edit: Edit, rebuild: RebuildStatus) -> EditResponse:
 
 
 def _require_edits_allowed(settings: Settings) -> None:
-    if not (settings.allow_edits and settings.needs_key):
+    if not settings.edits_allowed:
         raise HTTPException(403, EDITS_FORBIDDEN)

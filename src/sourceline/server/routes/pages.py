@@ -1,8 +1,6 @@
 """The pages for people: the home page, its files, and the API's description."""
 
-import json
-from collections.abc import Iterator, Mapping
-from html import escape
+from collections.abc import Mapping
 from os import PathLike, stat_result
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from sourceline.server.reference import render_docs
 
 # Nothing but the files of this server, and no text that becomes markup or script, whatever a document holds.
 _POLICY = (
@@ -103,66 +103,3 @@ def render_llms_txt(openapi: Mapping[str, Any]) -> str:
         for method, operation in operations.items()
     ]
     return _FOR_MODELS.format(**openapi["info"], routes="\n".join(routes))
-
-
-def render_docs(openapi: Mapping[str, Any]) -> str:
-    """Return an OpenAPI document as a page of plain HTML."""
-    title = escape(f"{openapi['info']['title']} {openapi['info']['version']}")
-    schemas: Mapping[str, Any] = openapi["components"]["schemas"]
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
-        '<link rel="stylesheet" href="/static/docs.css">'
-        f"<main><h1>{title}</h1><p>{escape(openapi['info']['description'])} "
-        'For programs: <a href="/openapi.json">/openapi.json</a>.</p>'
-        f"{''.join(_security(openapi))}{''.join(_tags(openapi))}"
-        f"<h2>Schemas</h2>{''.join(_json(name, schema) for name, schema in schemas.items())}</main></html>"
-    )
-
-
-def _security(openapi: Mapping[str, Any]) -> Iterator[str]:
-    for name, scheme in openapi["components"]["securitySchemes"].items():
-        yield f"<p>{escape(name)}: {escape(scheme['description'])}</p>"
-
-
-def _tags(openapi: Mapping[str, Any]) -> Iterator[str]:
-    for tag in openapi["tags"]:
-        yield f"<h2>{escape(tag['name'].capitalize())}</h2><p>{escape(tag['description'])}</p>"
-        for path, operations in openapi["paths"].items():
-            for method, operation in operations.items():
-                if tag["name"] in operation["tags"]:
-                    yield from _operation(f"{method.upper()} {path}", operation, openapi)
-
-
-def _operation(name: str, operation: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterator[str]:
-    yield f"<h3>{escape(name)}</h3><p>{escape(operation['description'])}</p>"
-    if operation.get("security") == []:
-        yield "<p>Needs no key.</p>"
-    for scope in (scope for choice in operation.get("security", ()) for scope in choice.get("api_key", ())):
-        yield f"<p>Needs the scope {escape(scope)}.</p>"
-    if "parameters" in operation:
-        yield _json("Parameters", operation["parameters"])
-    if "requestBody" in operation:
-        yield from _bodies("Request", operation["requestBody"], openapi, shown=True)
-    for status, response in sorted(operation["responses"].items()):
-        yield from _bodies(f"{status} {response['description']}", response, openapi, shown=status.startswith("2"))
-
-
-def _bodies(name: str, body: Mapping[str, Any], openapi: Mapping[str, Any], shown: bool) -> Iterator[str]:
-    for media_type, content in body["content"].items():
-        yield _json(f"{name}, {media_type}", _example_of(content, openapi), shown)
-
-
-def _example_of(content: Mapping[str, Any], openapi: Mapping[str, Any]) -> Any:
-    """Return the example of a body, which stands beside its schema or in it."""
-    if "example" in content:
-        return content["example"]
-    name = content["schema"]["$ref"].rpartition("/")[2]
-    return openapi["components"]["schemas"][name]["examples"][0]
-
-
-def _json(name: str, value: object, shown: bool = False) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-    opened = " open" if shown else ""
-    return f"<details{opened}><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"

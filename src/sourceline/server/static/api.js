@@ -3,6 +3,7 @@
 import { find } from "./dom.js";
 
 const KEY = "sourceline-key";
+const UNREACHABLE = "The server does not respond. If it is down, start it with “sourceline serve”, then try again.";
 const ADVICE = {
   403: "", // the server's message says it all
   404: "Check that the link is complete.",
@@ -15,16 +16,18 @@ const ADVICE = {
 export const ask = (body, signal) => call("/v1/ask", { body, signal });
 export const citation = (id, signal) => call(`/v1/citations/${encodeURIComponent(id)}`, { signal });
 
-/** Return all documents, however many. */
-export async function documents(signal) {
-  const all = [];
+/** Check the quotations in a text. */
+export const verify = (text, signal) => call("/v1/verify", {
+  body: { text }, signal, advice: { 413: "Check it in parts.", 422: "Check it in parts." } });
+
+/** Yield all documents, however many, thousands at a time. */
+export async function* documents(signal) {
   for (let cursor = ""; cursor !== undefined; ) {
-    const query = new URLSearchParams({ limit: 10_000, cursor });
+    const query = new URLSearchParams({ limit: 5_000, cursor });
     const { documents: listed, next } = await call(`/v1/documents?${query}`, { signal });
-    all.push(...listed);
+    yield listed;
     cursor = next;
   }
-  return all;
 }
 
 /** Return the first documents. */
@@ -33,41 +36,70 @@ export const someDocuments = (limit, options) =>
 
 /** Return a stretch of a document. */
 export function readDocument(id, from, limit, signal) {
-  const path = id.split("/").map(encodeURIComponent).join("/");
-  return call(`/v1/documents/${path}?${new URLSearchParams({ from, limit })}`, { signal });
+  return call(`${pathOf(id)}?${new URLSearchParams({ from, limit })}`, { signal });
 }
 export const index = (signal, options) => call("/v1/index", { signal, ...options });
+export const speakers = (options) => call("/v1/speakers", options).then(({ speakers: names }) => names);
 export const rebuild = () => call("/v1/index/rebuild", { method: "POST" });
 
-/** Call a route. If it is `quiet`, nobody is asked for a key. */
-async function call(path, { method, body, signal, quiet } = {}) {
-  const headers = body ? { "Content-Type": "application/json" } : {};
+/** Remove a file of the documents folder. */
+export const remove = (id) => call(pathOf(id), { method: "DELETE" });
+
+/** Write a file of the documents folder; `onprogress` is told which share of it was sent. */
+export const upload = (id, file, onprogress) =>
+  call(pathOf(id), { send: (headers) => put(pathOf(id), file, headers, onprogress), advice: { 413: "", 422: "" } });
+
+const pathOf = (id) => `/v1/documents/${id.split("/").map(encodeURIComponent).join("/")}`;
+
+/** Send a file: `fetch` does not tell how far it is. */
+function put(path, file, headers, onprogress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("PUT", path);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = ({ loaded, total }) => onprogress(total && loaded / total);
+    request.onload = () => resolve(new Response(request.response, { status: request.status }));
+    request.onerror = reject;
+    request.send(file);
+  });
+}
+
+/** Send a request with the key, which is asked for if it is needed, unless the request is `quiet`. */
+export async function request(path, { quiet, send, headers = {}, ...options } = {}) {
   const key = sessionStorage.getItem(KEY);
-  if (key) headers.Authorization = `Bearer ${key}`;
-  const request = { method: method ?? (body ? "POST" : "GET"), headers, signal, body: body && JSON.stringify(body) };
+  const sent = key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
   let response;
   try {
-    response = await fetch(path, request);
+    response = await (send ? send(sent) : fetch(path, { ...options, headers: sent }));
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server does not respond. If it is down, start it with “sourceline serve”, then try again.");
+    throw new Error(UNREACHABLE);
   }
-  if (response.status === 401 && !quiet) {
-    await askForKey(key);
-    return call(path, { method, body, signal });
-  }
-  if (!response.ok) throw await errorFrom(response);
+  if (response.status !== 401 || quiet) return response;
+  await askForKey(key);
+  return request(path, { send, headers, ...options });
+}
+
+/** Call a route and return what it answers. */
+async function call(path, { body, advice, method, ...options } = {}) {
+  const response = await request(path, {
+    method: method ?? (body ? "POST" : "GET"),
+    headers: body ? { "Content-Type": "application/json" } : {},
+    body: body && JSON.stringify(body),
+    ...options,
+  });
+  if (!response.ok) throw await errorFrom(response, advice);
   return response.json().catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new Error("The server’s answer is not valid JSON. Try again; a proxy may have replaced it.");
   });
 }
 
-async function errorFrom(response) {
+async function errorFrom(response, special) {
   const problem = await response.json().catch(() => ({}));
   const fields = (problem.errors ?? []).map(({ message }) => message);
-  const detail = [problem.detail ?? `the server answered ${response.status}`, ...fields].join("; ");
-  const advice = ADVICE[response.status] ?? "Try again; if it keeps happening, look at the server’s log.";
+  const detail = [...new Set([problem.detail ?? `the server answered ${response.status}`, ...fields])].join("; ");
+  const advice = { ...ADVICE, ...special }[response.status] ?? "Try again; if it keeps happening, look at the server’s log.";
   const message = `${detail[0].toUpperCase()}${detail.slice(1)}. ${advice}`.trim();
   return Object.assign(new Error(message), { status: response.status });
 }

@@ -1,113 +1,259 @@
-// The view of the documents: the index and its rebuild, the files that are not in it, and every document in it.
+// The page of the documents: how many there are and when they were read, what has changed since, each of them, and
+// what was left out.
 
-import { addressOf, refresh } from "./address.js";
-import { forget as forgetAnswers } from "./answers.js";
+import { addressOf } from "./address.js";
 import * as api from "./api.js";
-import { describeDate } from "./citation.js";
-import { counted, find, make, showStatus, showToast } from "./dom.js";
+import { nameOf } from "./citation.js";
+import { counted, find, make, showToast } from "./dom.js";
+import { dayAndTime, refreshFront } from "./front.js";
+import { add, showUploads, takeSent, watchUploads } from "./upload.js";
+import { capital, fill, inWords, loadStyles, tell, tellFailure } from "./wide.js";
 
-const MAX_LISTED = 500;
-const POLL_INTERVAL = 400; // milliseconds
-const POLLS_UNTIL_SERVED = 10; // a new snapshot is served a moment after its rebuild ends
+const FEW = 12; // as many can be looked through without a filter, and need not be folded
+const ROWS = 200; // at a time
+const NAMED = 3;
+const UNITS = ["KB", "MB", "GB"];
+const POLL_INTERVAL = 500; // milliseconds
+const POLLS_UNTIL_SERVED = 20; // a new snapshot is served a moment after its rebuild ends; one that waits begins soon
 
-export async function show(signal) {
-  forgetAnswers();
-  showStatus("");
-  find("#answers").replaceChildren();
-  const [documents, index] = await Promise.all([api.documents(signal), api.index(signal)]);
-  const section = make("div", { id: "index" });
-  find("#answers").replaceChildren(
-    make("h2", {}, "Index"), section, make("h2", {}, "Documents"), ...documentList(documents));
-  await showIndex(section, index, signal);
+let signal = null; // of the page that is shown
+let documents = []; // those that have come so far
+let mayEdit = false;
+let expected = []; // ids of files that were written or removed, and are not read yet
+let isFollowing = false;
+
+export async function show(state, pageSignal) {
+  signal = pageSignal;
+  isFollowing = false;
+  await loadStyles();
+  if (signal.aborted) return;
+  if (!find("#changes")) fill("Documents", "");
+  await attempt(showPage);
 }
 
-/** Show the state of the index, and follow a rebuild that is running. */
-async function showIndex(section, index, signal) {
-  section.replaceChildren(...indexState(index, () => startRebuild(section, index, signal)));
-  if (index.rebuild.state === "running") await followRebuild(index, signal);
-}
+/** Do something and tell on the page why it failed. */
+const attempt = (work) => work().catch(tellFailure);
 
-async function startRebuild(section, index, signal) {
-  try {
-    await showIndex(section, { ...index, rebuild: await api.rebuild() }, signal);
-  } catch (error) {
-    if (error.name !== "AbortError") showStatus(error.message, "error");
+/** Show how things are, and follow a rebuild that runs. */
+async function showPage() {
+  const shown = signal;
+  const index = await api.index(shown);
+  mayEdit = index.allow_edits;
+  const { documents: count, passages, created } = index.snapshot;
+  const filter = find("#filter")?.value ?? "";
+  fill(`${count <= FEW ? capital(inWords(count)) : count.toLocaleString("en")} document${count === 1 ? "" : "s"}`,
+    `Read ${dayAndTime(new Date(created))}. ${counted(passages, "sentence")} can be cited.`,
+    make("div", { id: "changes" }), make("ul", { id: "uploads", "aria-label": "Files to add" }),
+    finder(count, filter), table(),
+    make("button", { type: "button", id: "more", class: "link", hidden: true, onclick: () => showRows(true) }, "Show more"),
+    ...leftOut(index.snapshot));
+  showChanges(index);
+  documents = [];
+  for await (const some of api.documents(shown)) {
+    documents = documents.concat(some);
+    showRows();
   }
+  if (mayEdit) watchUploads((id) => documents.some((document) => document.id === id), () => expect(takeSent()));
+  if (isBusy(index)) await follow();
 }
 
-async function followRebuild(index, signal) {
-  for (let late = 0; index.rebuild.state === "running" || (late < POLLS_UNTIL_SERVED && !isServed(index)); ) {
-    showProgress(index.rebuild.progress);
-    if (index.rebuild.state !== "running") late += 1;
-    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
-    signal.throwIfAborted();
-    index = await api.index(signal);
+// What has changed, and reading it
+
+function showChanges(index) {
+  const { changes, rebuild } = index;
+  const total = changes?.total ?? 0;
+  const isOne = total === 1;
+  const parts = [make("p", {}, ...describeChanges(index, total))];
+  if (rebuild.state === "failed") {
+    parts.push(make("p", { id: "failed", class: "error" },
+      `Reading failed: ${rebuild.error}. Answers come from what was read before.`));
   }
-  refresh();
-  const { state, error, report } = index.rebuild;
-  showToast(state === "failed" ? `The rebuild failed: ${error}.` : `Rebuilt in ${report.seconds.toFixed(1)} s.`);
+  if (isBusy(index)) {
+    parts.push(make("p", {}, make("progress", { id: "reading", "aria-label": "Reading" }), " ",
+      make("span", { id: "percent" })));
+  } else {
+    parts.push(make("button", { type: "button", id: "rebuild", class: total ? "go" : "link", onclick: readAgain },
+      total ? `Read ${isOne ? "it" : "them"} now` : "Read again"));
+  }
+  find("#changes").replaceChildren(...parts, ...(mayEdit ? [chooser()] : []));
+  showProgress(rebuild.progress);
 }
 
-/** Whether the snapshot that the last rebuild made is served; a rebuild that failed made none. */
-const isServed = ({ snapshot, rebuild }) => rebuild.state === "failed" || snapshot.id === rebuild.report?.snapshot;
-
-function indexState({ snapshot, rebuild }, onclick) {
-  const isRunning = rebuild.state === "running";
-  const created = new Date(snapshot.created).toLocaleString("en", { dateStyle: "long", timeStyle: "short" });
+function describeChanges({ changes, rebuild }, total) {
+  if (isBusy({ rebuild })) {
+    return [make("strong", {}, "The files are being read."), " Answers come from the earlier text until that is done."];
+  }
+  if (changes?.error) return [`Whether files have changed cannot be told: ${changes.error}.`];
+  if (!total) return [changes ? "Nothing has changed since then." : ""];
+  const names = [...changes.added, ...changes.changed, ...changes.removed];
   return [
-    make("p", {}, `${counted(snapshot.documents, "document")}, ${counted(snapshot.passages, "passage")}, built `,
-      make("time", { datetime: snapshot.created }, created), " with ", make("bdi", {}, snapshot.model), "."),
-    make("p", { class: "actions" },
-      make("button", { type: "button", id: "rebuild", disabled: isRunning, onclick },
-        isRunning ? "Rebuilding …" : "Rebuild the index")),
-    isRunning && make("p", {}, make("label", { for: "rebuild-progress" }, "Encoding "),
-      make("progress", { id: "rebuild-progress" }), " ", make("span", { id: "rebuild-percent" })),
-    rebuild.report && make("p", { id: "report" }, describeReport(rebuild.report)),
-    rebuild.state === "failed" && make("p", { id: "failed" },
-      `The last rebuild failed: ${rebuild.error}. The index from before is still served. Fix the cause and rebuild.`),
-    ...leftOut("skipped", snapshot.skipped, "could not be read"),
-    ...leftOut("ignored", snapshot.ignored, "in other formats"),
-  ].filter(Boolean);
-}
-
-/** Return a list of files that are not in the index, with the reasons. */
-function leftOut(kind, reasons, title) {
-  const files = Object.entries(reasons);
-  if (!files.length) return [];
-  return [
-    make("h3", {}, `${counted(files.length, "file")} ${title}`),
-    make("dl", { class: `left-out ${kind}` }, ...files.slice(0, MAX_LISTED).map(([id, reason]) =>
-      make("div", {}, make("dt", {}, make("bdi", {}, id)), make("dd", {}, reason)))),
-    files.length > MAX_LISTED && make("p", { class: "source" }, `The first ${MAX_LISTED} of ${files.length}.`),
+    make("strong", {}, `${capital(inWords(total))} ${total === 1 ? "file has" : "files have"} changed since then:`), " ",
+    ...names.slice(0, NAMED).flatMap((name, number) => [number ? ", " : "", make("bdi", {}, name)]),
+    total > NAMED ? ` and ${inWords(total - NAMED)} more. ` : ". ",
+    `Answers come from the earlier text until ${total === 1 ? "it is" : "they are"} read.`,
   ];
 }
 
-const describeReport = ({ added, changed, unchanged, removed }) =>
-  `The last rebuild: ${added.length} added, ${changed.length} changed, ${unchanged.length} unchanged, ${
-    removed.length} removed.`;
-
 function showProgress(progress) {
-  if (!progress?.total) return;
-  const bar = find("#rebuild-progress");
+  const bar = find("#reading");
+  if (!bar || !progress?.total) return;
   [bar.max, bar.value] = [progress.total, progress.done];
-  find("#rebuild-percent").textContent = `${Math.floor((100 * progress.done) / progress.total)}%`;
+  find("#percent").textContent = `${Math.floor((100 * progress.done) / progress.total)} %`;
 }
 
-function documentList(documents) {
-  const list = make("ul", { class: "documents" });
-  const matches = make("p", { class: "source", role: "status" });
-  const filter = make("input", { type: "search", id: "filter", dir: "auto", autocomplete: "off", oninput: update });
-  function update() {
-    const text = filter.value.trim().toLowerCase();
-    const matching = documents.filter(({ id, title }) => `${title}\n${id}`.toLowerCase().includes(text));
-    list.replaceChildren(...matching.slice(0, MAX_LISTED).map(documentItem));
-    matches.textContent = matching.length > MAX_LISTED
-      ? `The first ${MAX_LISTED} of ${matching.length}.` : `${matching.length} of ${documents.length}.`;
+const isBusy = ({ rebuild }) => rebuild.state === "running" || rebuild.state === "queued";
+
+const readAgain = () => attempt(async () => {
+  await api.rebuild();
+  await follow();
+});
+
+/** Wait until files that were written or removed are read. */
+function expect(ids) {
+  expected.push(...ids);
+  attempt(follow);
+}
+
+/** Follow what is being read until it is served, then show the page afresh. */
+async function follow() {
+  if (isFollowing) return;
+  isFollowing = true;
+  const followed = signal;
+  let index = await api.index(followed);
+  showChanges(index);
+  for (let late = 0; isBusy(index) || (late < POLLS_UNTIL_SERVED && !isServed(index)); ) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
+    index = await api.index(followed);
+    if (isBusy(index) !== Boolean(find("#reading"))) showChanges(index);
+    if (isBusy(index)) showProgress(index.rebuild.progress);
+    else late += 1;
   }
-  update();
-  return [make("p", {}, make("label", { for: "filter" }, "Filter by title or name "), filter), matches, list];
+  isFollowing = false;
+  const unread = expected.filter((id) => id in index.snapshot.skipped);
+  expected = [];
+  refreshFront();
+  await showPage();
+  const { state, report } = index.rebuild;
+  if (unread.length) tell(`${unread.join(", ")}: could not be read. The reason stands below.`, true);
+  else if (state === "succeeded") showToast(summaryOf(report));
 }
 
-const documentItem = ({ id, title, date, passages }) => make("li", {},
-  make("a", { href: addressOf({ document: id }) }, make("bdi", {}, title)), " ",
-  make("span", { class: "source" }, make("bdi", {}, id), ...describeDate(date), ` · ${counted(passages, "passage")}`));
+/** Whether what the last rebuild made is served, with all files that are expected; one that failed made nothing. */
+function isServed({ snapshot, rebuild, changes }) {
+  if (rebuild.state === "failed") return true;
+  const unread = new Set([changes?.added, changes?.changed, changes?.removed].flatMap((ids) => ids ?? []));
+  return (!rebuild.report || snapshot.id >= rebuild.report.snapshot) && !expected.some((id) => unread.has(id));
+}
+
+function summaryOf({ added, changed, removed }) {
+  const counts = [[added, "added"], [changed, "changed"], [removed, "removed"]].filter(([ids]) => ids.length);
+  return counts.length ? `Read: ${counts.map(([ids, what]) => `${ids.length} ${what}`).join(", ")}.` : "Nothing had changed.";
+}
+
+// The documents
+
+function finder(count, value) {
+  return make("p", { class: "finder", hidden: count <= FEW },
+    make("input", {
+      id: "filter", type: "search", dir: "auto", autocomplete: "off", "aria-label": "Filter by name",
+      placeholder: "Filter by name", value, oninput: () => showRows() }),
+    make("span", { id: "matching", role: "status" }));
+}
+
+function table() {
+  const heads = ["Document", "Date", "File written", "Sentences", "Size"].map((name, number) =>
+    make("th", { scope: "col", class: number > 2 ? "r" : null }, name));
+  const actions = mayEdit && make("th", { scope: "col" }, make("span", { class: "vh" }, "Actions"));
+  return make("table", { class: "list" },
+    make("thead", {}, make("tr", {}, ...heads, actions)), make("tbody", {}));
+}
+
+/** Show the documents that fit the filter: the first ones, or more of them. */
+function showRows(more = false) {
+  const text = find("#filter").value.trim().toLowerCase();
+  const fitting = text ? documents.filter(({ id, title }) => `${title}\n${id}`.toLowerCase().includes(text)) : documents;
+  const body = find(".list tbody");
+  const from = more ? body.children.length : 0;
+  const rows = fitting.slice(from, from + ROWS).map(row);
+  if (more) body.append(...rows);
+  else body.replaceChildren(...rows);
+  find("#more").hidden = body.children.length >= fitting.length;
+  const [shown, all] = [fitting.length, documents.length].map((number) => number.toLocaleString("en"));
+  find("#matching").textContent = text ? `${shown} of ${all}` : "";
+}
+
+function row(document) {
+  const { id, passages, date, modified, size, speakers } = document;
+  const name = nameOf(document);
+  const notes = [name !== id && make("bdi", {}, id), speakers?.length > 0 && counted(speakers.length, "speaker")]
+    .filter(Boolean).flatMap((note, number) => [number ? " · " : "", note]);
+  const cell = (kind, ...content) => make("td", { class: kind }, ...content);
+  return make("tr", {},
+    cell("", make("a", { href: addressOf({ document: id }), dir: "auto" }, name), notes.length > 0 && make("small", {}, ...notes)),
+    cell("", date && day(date, `${date}T00:00`)),
+    cell("written", modified && day(modified, modified)),
+    cell("r", passages.toLocaleString("en"), make("span", { class: "unit" }, passages === 1 ? " sentence" : " sentences")),
+    cell("r", size === undefined ? "" : describeSize(size)),
+    mayEdit && cell("r", make("button", {
+      type: "button", class: "link", "aria-label": `Delete ${name}`, onclick: () => confirmDelete(document) }, "Delete")));
+}
+
+const day = (datetime, date) => make("time", { datetime }, new Date(date).toLocaleDateString("en", { dateStyle: "medium" }));
+
+/** Return a size as file managers show it: 2.9 KB. */
+function describeSize(bytes) {
+  let [size, unit] = [bytes / 1000, 0];
+  for (; size >= 999.5 && unit < UNITS.length - 1; unit += 1) size /= 1000;
+  return `${size < 9.95 ? Math.max(size, 0.1).toFixed(1) : Math.round(size)} ${UNITS[unit]}`;
+}
+
+// Adding and deleting
+
+function chooser() {
+  const field = make("input", { type: "file", multiple: true, hidden: true, id: "choose", "aria-label": "Files to add",
+    onchange: () => {
+      add([...field.files]);
+      field.value = "";
+      showUploads();
+    } });
+  return make("span", {}, field, make("button", { type: "button", class: "link", onclick: () => field.click() }, "Add files"));
+}
+
+/** Delete a document, if that is meant: the dialog says what becomes of its citations. */
+function confirmDelete(document) {
+  const dialog = make("dialog", { "aria-labelledby": "delete-title", onclose: () => {
+    dialog.remove();
+    if (dialog.returnValue !== "delete") return;
+    attempt(async () => {
+      await api.remove(document.id);
+      expect([document.id]);
+    });
+  } },
+  make("form", { method: "dialog" },
+    make("h2", { id: "delete-title" }, "Delete ", make("bdi", {}, nameOf(document)), "?"),
+    make("p", {}, "The file ", make("bdi", {}, document.id), " is removed from the documents folder, for everybody. ",
+      "Citations of its sentences stay: whoever opens one sees the sentence as it was cited, and that it was removed."),
+    make("button", { value: "", class: "keep" }, "Keep it"), " ",
+    make("button", { value: "delete" }, "Delete it")));
+  find("#wide").append(dialog);
+  dialog.showModal();
+}
+
+// What was left out
+
+function leftOut({ skipped, ignored }) {
+  const files = [...Object.entries(skipped), ...Object.entries(ignored)];
+  if (!files.length) return [];
+  const failed = Object.keys(skipped).length;
+  const items = (from) => files.slice(from, from + ROWS).map(([id, reason]) =>
+    make("div", {}, make("dt", {}, make("bdi", {}, id)), make("dd", {}, `${capital(reason)}.`)));
+  const list = make("dl", {}, ...items(0));
+  const more = files.length > ROWS && make("button", { type: "button", class: "link", onclick: ({ target }) => {
+    list.append(...items(list.children.length));
+    target.hidden = list.children.length >= files.length;
+  } }, "Show more");
+  return [make("details", { class: "out", open: files.length <= FEW },
+    make("summary", {}, make("h2", {}, `${counted(files.length, "file")} left out`),
+      failed > 0 && make("span", {}, `${capital(inWords(failed))} could not be read`)),
+    list, more)];
+}

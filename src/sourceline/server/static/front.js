@@ -33,7 +33,8 @@ function showFront(index) {
     make("li", {}, make("a", { href: addressOf({ q }), dir: "auto" }, q))));
 }
 
-function dayAndTime(date) {
+/** Return when something was, in words: today at 01:14. */
+export function dayAndTime(date) {
   const time = date.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const isToday = date.toDateString() === new Date().toDateString();
   return `${isToday ? "today" : date.toLocaleDateString("en", { dateStyle: "medium" })} at ${time}`;

@@ -127,6 +127,7 @@ function markHit(link, citation) {
   const hit = opened.hits.find((each) => each.citation === citation);
   const isWhole = !link.className.startsWith("sentence-part");
   link.classList.toggle("hit", Boolean(hit && hit.rank <= MAX_MARKED));
+  link.classList.toggle("two-digits", Boolean(hit && isWhole && hit.rank > 9));
   if (hit && isWhole) link.dataset.answer = hit.rank;
   else delete link.dataset.answer;
 }

@@ -57,7 +57,7 @@ MEASURE = """async (citation) => {
   const { top, bottom, left, right } = sentence.getBoundingClientRect();
   const box = pane.getBoundingClientRect();
   const isHit = (x, y) => sentence.contains(document.elementFromPoint(x, y));
-  const isUncovered = [...sentence.getClientRects()].every((line) => {
+  const isUncovered = [...sentence.getClientRects()].filter((line) => line.width > 0).every((line) => {
     const middle = (line.top + line.bottom) / 2;
     return isHit(line.left + 2, middle) && isHit((line.left + line.right) / 2, middle) && isHit(line.right - 2, middle);
   });

@@ -67,7 +67,7 @@ function focusAnswer(by) {
 
 function closeDocument() {
   if (find("#reader").hidden) return;
-  if (!find(".answer .open[aria-current]")) find("#question").focus();
+  (find(".answer .open[aria-current]") ?? find("#question")).focus(); // now: the next key may come at once
   find("#reader .close").click();
 }
 

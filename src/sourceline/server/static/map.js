@@ -31,7 +31,7 @@ export function redraw() {
   map.replaceChildren(make("span", { class: "view" }), ...links.map(({ share, hit, isCurrent, ranks }) => {
     // As wide as the margin: what does not fit is named by the best of it.
     const label = ranks.length > 2 || ranks.some((rank) => rank > 9 && ranks.length > 1)
-      ? `${Math.min(...ranks)} +` : ranks.join(", ");
+      ? `${Math.min(...ranks)}+` : ranks.join(", ");
     const link = make("a", {
       href: address(hit), "aria-current": isCurrent && "true",
       "aria-label": `${ranks.length > 1 ? "Answers" : "Answer"} ${ranks.join(", ")}`,

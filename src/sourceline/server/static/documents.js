@@ -45,13 +45,13 @@ async function showPage() {
     `Read ${dayAndTime(new Date(created))}. ${counted(passages, "sentence")} can be cited.`,
     make("div", { id: "changes" }), make("ul", { id: "uploads", "aria-label": "Files to add" }),
     finder(count, filter), table(),
-    make("button", { type: "button", id: "more", class: "link", hidden: true, onclick: () => showRows(true) }, "Show more"),
+    make("button", { type: "button", id: "more", class: "link", hidden: true, onclick: () => showRows(shownRows() + ROWS) }, "Show more"),
     ...leftOut(index.snapshot));
   showChanges(index);
   documents = [];
   for await (const some of api.documents(shown)) {
     documents = documents.concat(some);
-    showRows();
+    showRows(Math.max(ROWS, shownRows()));
   }
   if (mayEdit) watchUploads((id) => documents.some((document) => document.id === id), () => expect(takeSent()));
   if (isBusy(index)) await follow();
@@ -168,16 +168,14 @@ function table() {
     make("thead", {}, make("tr", {}, ...heads, actions)), make("tbody", {}));
 }
 
-/** Show the documents that fit the filter: the first ones, or more of them. */
-function showRows(more = false) {
+const shownRows = () => find(".list tbody").children.length;
+
+/** Show the first documents that fit the filter. */
+function showRows(count = ROWS) {
   const text = find("#filter").value.trim().toLowerCase();
   const fitting = text ? documents.filter(({ id, title }) => `${title}\n${id}`.toLowerCase().includes(text)) : documents;
-  const body = find(".list tbody");
-  const from = more ? body.children.length : 0;
-  const rows = fitting.slice(from, from + ROWS).map(row);
-  if (more) body.append(...rows);
-  else body.replaceChildren(...rows);
-  find("#more").hidden = body.children.length >= fitting.length;
+  find(".list tbody").replaceChildren(...fitting.slice(0, count).map(row));
+  find("#more").hidden = count >= fitting.length;
   const [shown, all] = [fitting.length, documents.length].map((number) => number.toLocaleString("en"));
   find("#matching").textContent = text ? `${shown} of ${all}` : "";
 }

@@ -6,7 +6,7 @@ import * as api from "./api.js";
 import { nameOf } from "./citation.js";
 import { counted, find, make, showToast } from "./dom.js";
 import { dayAndTime, refreshFront } from "./front.js";
-import { add, showUploads, takeSent, watchUploads } from "./upload.js";
+import { acceptDrops, add, showUploads, takeSent, watchUploads } from "./upload.js";
 import { capital, fill, inWords, loadStyles, tell, tellFailure } from "./wide.js";
 
 const FEW = 12; // as many can be looked through without a filter, and need not be folded
@@ -20,11 +20,10 @@ let signal = null; // of the page that is shown
 let documents = []; // those that have come so far
 let mayEdit = false;
 let expected = []; // ids of files that were written or removed, and are not read yet
-let isFollowing = false;
+let followed = null; // the page on which what is being read is followed
 
 export async function show(state, pageSignal) {
   signal = pageSignal;
-  isFollowing = false;
   await loadStyles();
   if (signal.aborted) return;
   if (!find("#changes")) fill("Documents", "");
@@ -45,15 +44,19 @@ async function showPage() {
     `Read ${dayAndTime(new Date(created))}. ${counted(passages, "sentence")} can be cited.`,
     make("div", { id: "changes" }), make("ul", { id: "uploads", "aria-label": "Files to add" }),
     finder(count, filter), table(),
-    make("button", { type: "button", id: "more", class: "link", hidden: true, onclick: () => showRows(true) }, "Show more"),
+    make("button", { type: "button", id: "more", class: "link", hidden: true, onclick: () => showRows(shownRows() + ROWS) }, "Show more"),
     ...leftOut(index.snapshot));
   showChanges(index);
+  watchUploads();
   documents = [];
   for await (const some of api.documents(shown)) {
     documents = documents.concat(some);
-    showRows();
+    showRows(Math.max(ROWS, shownRows()));
   }
-  if (mayEdit) watchUploads((id) => documents.some((document) => document.id === id), () => expect(takeSent()));
+  if (mayEdit) {
+    acceptDrops();
+    watchUploads((id) => documents.some((document) => document.id === id), () => expect(takeSent()));
+  }
   if (isBusy(index)) await follow();
 }
 
@@ -116,26 +119,36 @@ function expect(ids) {
 
 /** Follow what is being read until it is served, then show the page afresh. */
 async function follow() {
-  if (isFollowing) return;
-  isFollowing = true;
-  const followed = signal;
-  let index = await api.index(followed);
-  showChanges(index);
-  for (let late = 0; isBusy(index) || (late < POLLS_UNTIL_SERVED && !isServed(index)); ) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
-    index = await api.index(followed);
-    if (isBusy(index) !== Boolean(find("#reading"))) showChanges(index);
-    if (isBusy(index)) showProgress(index.rebuild.progress);
-    else late += 1;
+  if (followed === signal) return;
+  const page = (followed = signal);
+  let index;
+  try {
+    index = await untilServed(page);
+  } finally {
+    if (followed === page) followed = null;
   }
-  isFollowing = false;
   const unread = expected.filter((id) => id in index.snapshot.skipped);
   expected = [];
   refreshFront();
   await showPage();
+  if (document.activeElement === document.body) find("#wide").focus({ preventScroll: true });
   const { state, report } = index.rebuild;
   if (unread.length) tell(`${unread.join(", ")}: could not be read. The reason stands below.`, true);
   else if (state === "succeeded") showToast(summaryOf(report));
+}
+
+/** Show how far reading is, and return the index once all is served. */
+async function untilServed(page) {
+  let index = await api.index(page);
+  showChanges(index);
+  for (let late = 0; isBusy(index) || (late < POLLS_UNTIL_SERVED && !isServed(index)); ) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
+    index = await api.index(page);
+    if (isBusy(index) !== Boolean(find("#reading"))) showChanges(index);
+    if (isBusy(index)) showProgress(index.rebuild.progress);
+    else late += 1;
+  }
+  return index;
 }
 
 /** Whether what the last rebuild made is served, with all files that are expected; one that failed made nothing. */
@@ -168,16 +181,14 @@ function table() {
     make("thead", {}, make("tr", {}, ...heads, actions)), make("tbody", {}));
 }
 
-/** Show the documents that fit the filter: the first ones, or more of them. */
-function showRows(more = false) {
+const shownRows = () => find(".list tbody").children.length;
+
+/** Show the first documents that fit the filter. */
+function showRows(count = ROWS) {
   const text = find("#filter").value.trim().toLowerCase();
   const fitting = text ? documents.filter(({ id, title }) => `${title}\n${id}`.toLowerCase().includes(text)) : documents;
-  const body = find(".list tbody");
-  const from = more ? body.children.length : 0;
-  const rows = fitting.slice(from, from + ROWS).map(row);
-  if (more) body.append(...rows);
-  else body.replaceChildren(...rows);
-  find("#more").hidden = body.children.length >= fitting.length;
+  find(".list tbody").replaceChildren(...fitting.slice(0, count).map(row));
+  find("#more").hidden = count >= fitting.length;
   const [shown, all] = [fitting.length, documents.length].map((number) => number.toLocaleString("en"));
   find("#matching").textContent = text ? `${shown} of ${all}` : "";
 }

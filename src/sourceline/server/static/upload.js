@@ -8,11 +8,14 @@ import { loadStyles } from "./wide.js";
 const VIEW = "/?view=documents";
 const uploads = []; // { file, id, state, share, error }: kept while other pages are looked at
 let isSending = false;
-let exists = () => false; // whether a document has an id
-let onSent = () => {};
+let exists = null; // whether a document has an id; unknown until all are listed
+let onSent = null;
+let acceptsDrops = false;
 
 /** Let files be dropped on the page: they are added, and the page of the documents shows how that goes. */
 export function acceptDrops(page = document.documentElement) {
+  if (acceptsDrops) return;
+  acceptsDrops = true;
   const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const mark = (isOver) => page.classList.toggle("dropping", isOver);
   page.addEventListener("dragover", (event) => {
@@ -40,8 +43,8 @@ export function add(files, folders = []) {
   });
 }
 
-/** Add what waits. `known` says whether there is a document of an id; `sent` is called once all are sent. */
-export function watchUploads(known, sent) {
+/** Send what waits. `known` says whether there is a document of an id, if that is known; `sent` is called at the end. */
+export function watchUploads(known = null, sent = null) {
   [exists, onSent] = [known, sent];
   showUploads();
 }
@@ -61,10 +64,9 @@ export function takeSent() {
 }
 
 async function send() {
-  if (isSending || !find("#uploads")) return;
+  if (isSending) return;
   isSending = true;
-  let count = 0;
-  for (let next; (next = uploads.find(({ state }) => state === "waiting")); ) {
+  for (let next; exists && (next = uploads.find(({ state }) => state === "waiting")); ) {
     if (exists(next.id) && !next.replaces) {
       change(next, { state: "exists" });
       continue;
@@ -73,13 +75,12 @@ async function send() {
     try {
       await api.upload(next.id, next.file, (share) => change(next, { share }));
       change(next, { state: "sent" });
-      count += 1;
     } catch (error) {
       change(next, { state: "refused", error: error.message, isFinal: [413, 422].includes(error.status) });
     }
   }
   isSending = false;
-  if (count) onSent();
+  if (uploads.some(({ state }) => state === "sent")) onSent?.();
 }
 
 function change(upload, values) {

@@ -30,7 +30,7 @@ export async function show(state, signal) {
   if (signal.aborted) return;
   const size = make("span", {}, sizeOf(draft));
   const text = make("textarea", {
-    id: "draft", class: "copy", rows: 5, dir: "auto", autocomplete: "off", "aria-describedby": "draft-hint",
+    id: "draft", class: "copy", rows: 5, dir: "auto", placeholder: "An article, a paragraph, or one quotation", autocomplete: "off", "aria-describedby": "draft-hint",
     oninput: () => { draft = text.value; size.textContent = sizeOf(draft); },
     onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(); },
   });

@@ -15,6 +15,7 @@ from sourceline.encoders.onnx import (
     CARD_FILE,
     INPUT,
     MODEL_FILE,
+    RELEASE_AFTER,
     OnnxEncoder,
     fingerprint,
     open_session,
@@ -126,7 +127,7 @@ def test_no_length_of_text_leaves_anything_behind(folder: Path) -> None:
     session = open_session(folder / MODEL_FILE)
 
     def run(length: int) -> None:
-        session.run(None, {INPUT: np.ones(length, dtype=np.int64)})
+        session.run({INPUT: np.ones(length, dtype=np.int64)})
 
     run(60)  # what the longest one needs, the others find there
     run(60)
@@ -134,3 +135,16 @@ def test_no_length_of_text_leaves_anything_behind(folder: Path) -> None:
     for length in range(5, 60):
         run(length)
     assert live_bytes() - before < 50_000  # it was 200,000
+
+
+def test_what_a_long_text_needed_is_given_back(folder: Path) -> None:
+    session = open_session(folder / MODEL_FILE)
+
+    def run(length: int, times: int) -> int:
+        for _ in range(times):
+            session.run({INPUT: np.ones(length, dtype=np.int64)})
+        return live_bytes()
+
+    short = run(10, RELEASE_AFTER)
+    assert run(250, 1) - short > 5_000_000
+    assert run(10, RELEASE_AFTER) - short < 500_000

@@ -1,5 +1,7 @@
 import ctypes
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,3 +150,20 @@ def test_what_a_long_text_needed_is_given_back(folder: Path) -> None:
     short = run(10, RELEASE_AFTER)
     assert run(250, 1) - short > 5_000_000
     assert run(10, RELEASE_AFTER) - short < 500_000
+
+
+def test_what_numpy_keeps_of_small_arrays_does_not_depend_on_the_number_of_threads() -> None:
+    threads = 4
+    together = threading.Barrier(threads, timeout=60)
+
+    def fill(_: int) -> None:
+        for size in range(1, 1024):
+            blocks = [np.empty(size, dtype=np.uint8) for _ in range(7)]
+            del blocks
+        together.wait()  # so that each thread fills once
+
+    before = live_bytes()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(threads)))
+        # Seven blocks of each size below 1 kB are 3.7 MB. A cache for each thread would be four times that.
+        assert live_bytes() - before < 6_000_000

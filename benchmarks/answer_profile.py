@@ -240,9 +240,9 @@ class Readings:
         return open_timed
 
     def _timed_run(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(outputs: object, inputs: Mapping[str, Int64]) -> Any:
+        def timed(inputs: Mapping[str, Int64]) -> Any:
             started = time.perf_counter()
-            scores = run(outputs, inputs)
+            scores = run(inputs)
             self._chunks.append((time.perf_counter() - started, len(inputs[INPUT])))
             return scores
 

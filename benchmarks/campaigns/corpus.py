@@ -36,6 +36,12 @@ class Folder:
             self.corpus[name] = tuple(self._sentence() for _ in range(self.source.randint(2, 5)))
         self.write()
 
+    def lengthen(self, count: int) -> None:
+        """Put so many new sentences at the end of some document."""
+        name = self._document()
+        self._set(name, [*self.corpus[name], *(self._sentence() for _ in range(count))])
+        self.write()
+
     def edit(self) -> None:
         """Make one to three random changes, and write what came of them."""
         for _ in range(self.source.randint(1, 3)):

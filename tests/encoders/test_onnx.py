@@ -1,5 +1,7 @@
 import ctypes
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from sourceline.encoders.onnx import (
     CARD_FILE,
     INPUT,
     MODEL_FILE,
+    RELEASE_AFTER,
     OnnxEncoder,
     fingerprint,
     open_session,
@@ -126,7 +129,7 @@ def test_no_length_of_text_leaves_anything_behind(folder: Path) -> None:
     session = open_session(folder / MODEL_FILE)
 
     def run(length: int) -> None:
-        session.run(None, {INPUT: np.ones(length, dtype=np.int64)})
+        session.run({INPUT: np.ones(length, dtype=np.int64)})
 
     run(60)  # what the longest one needs, the others find there
     run(60)
@@ -134,3 +137,33 @@ def test_no_length_of_text_leaves_anything_behind(folder: Path) -> None:
     for length in range(5, 60):
         run(length)
     assert live_bytes() - before < 50_000  # it was 200,000
+
+
+def test_what_a_long_text_needed_is_given_back(folder: Path) -> None:
+    session = open_session(folder / MODEL_FILE)
+
+    def run(length: int, times: int) -> int:
+        for _ in range(times):
+            session.run({INPUT: np.ones(length, dtype=np.int64)})
+        return live_bytes()
+
+    short = run(10, RELEASE_AFTER)
+    assert run(250, 1) - short > 5_000_000
+    assert run(10, RELEASE_AFTER) - short < 500_000
+
+
+def test_what_numpy_keeps_of_small_arrays_does_not_depend_on_the_number_of_threads() -> None:
+    threads = 4
+    together = threading.Barrier(threads, timeout=60)
+
+    def fill(_: int) -> None:
+        for size in range(1, 1024):
+            blocks = [np.empty(size, dtype=np.uint8) for _ in range(7)]
+            del blocks
+        together.wait()  # so that each thread fills once
+
+    before = live_bytes()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(threads)))
+        # Seven blocks of each size below 1 kB are 3.7 MB. A cache for each thread would be four times that.
+        assert live_bytes() - before < 6_000_000

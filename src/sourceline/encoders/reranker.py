@@ -75,7 +75,7 @@ class OnnxReranker:
         first, last = len(question_ids), len(ids) - 1
         segments = (np.arange(len(ids)) >= first).astype(np.int64)
         # (tokens, 2): how well the token's sentence answers; at the first token, how well nothing in the text does
-        (scores,) = self._session.run(None, {INPUT: ids, SEGMENTS: segments})
+        scores = self._session.run({INPUT: ids, SEGMENTS: segments})
         starts = tokens.spans[: last - first, 0].astype(np.int64)
         return np.asarray(sentence_scores(scores[first:last, 0], starts, item.spans) - scores[0, 1], dtype=np.float32)
 

@@ -117,7 +117,8 @@ def test_tab_reaches_every_control_and_the_focus_is_visible(page: Page) -> None:
     for _ in range(60):
         press(page, "Tab")
         name, outline = page.evaluate(
-            "() => { const e = document.activeElement; const line = getComputedStyle(e.closest('.field') ?? e).boxShadow; "
+            "() => { const e = document.activeElement; "
+            "const line = getComputedStyle(e.closest('.field') ?? e).boxShadow; "
             "return [e.className || e.id || e.textContent, "
             "line === 'none' ? getComputedStyle(e).outlineStyle : line] }"
         )

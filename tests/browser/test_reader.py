@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
@@ -105,7 +106,7 @@ def test_the_map_shows_where_the_answers_are_and_leads_to_them(page: Page) -> No
     assert [link.get_attribute("aria-current") for link in links.all()].count("true") == 1
     last = links.last
     tops = [link.bounding_box() for link in links.all()]
-    assert all(a and b and b["y"] - a["y"] >= 24 for a, b in zip(tops, tops[1:], strict=False))
+    assert all(a and b and b["y"] - a["y"] >= 24 for a, b in pairwise(tops))
     last.click()
     expect(page.locator("#reader .sentence[aria-current]:focus")).to_be_visible()
     expect(last).to_have_attribute("aria-current", "true")

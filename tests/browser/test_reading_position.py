@@ -133,7 +133,7 @@ def go_to(page: Page, address: str) -> None:
 
 
 def ranked_citations(page: Page, address: str) -> dict[int, str]:
-    """Ask so that every sentence is an answer; return the citations of the seed report's sentences by place in the list."""
+    """Ask so that every sentence is an answer; return the citations of the report's sentences by place in the list."""
     sentences = citations_in(page, address, "meeting.txt")
     page.goto(f"{address}/?q={quote(MET)}&k=100")
     expect(page.locator(".answer").first).to_be_visible()

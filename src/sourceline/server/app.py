@@ -11,6 +11,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from sourceline import __version__
 from sourceline.config import Settings
@@ -99,7 +100,7 @@ def create_app(settings: Settings, live_index: LiveIndex | None = None, tracing:
     errors.install(app)
     for routes in (ask, retrieval, citations, verify, documents, index, mcp, operations, pages):
         app.include_router(routes.router)
-    app.mount("/static", pages.static_files)
+    app.mount("/static", GZipMiddleware(pages.static_files))
     return app
 
 

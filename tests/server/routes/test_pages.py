@@ -112,8 +112,10 @@ def test_language_models_are_told_every_route_and_where_each_is_described(guarde
     assert {guarded.get(link, headers=key).status_code for link in links} == {200}
 
 
-def test_all_files_together_are_small() -> None:
-    assert sum(len((FOLDER / name).read_bytes()) for name in NAMES) <= MAX_BYTES
+def test_what_a_browser_fetches_of_all_files_together_is_small(client: TestClient) -> None:
+    answers = [client.get(f"/static/{name}", headers={"Accept-Encoding": "gzip"}) for name in NAMES]
+    assert [answer.content for answer in answers] == [(FOLDER / name).read_bytes() for name in NAMES]
+    assert sum(answer.num_bytes_downloaded for answer in answers) <= MAX_BYTES
 
 
 def test_every_file_is_used_and_nothing_is_loaded_from_elsewhere() -> None:

@@ -49,7 +49,19 @@ def ask(page: Page, question: str) -> None:
     """Type a question, press Enter, and wait for the answers."""
     page.fill("#question", question)
     page.press("#question", "Enter")
-    expect(page.locator(".answer").first).to_be_visible()
+    expect(page.locator("#question")).to_have_value(question.strip())
+    expect(page.locator("#answers > *").first).to_be_visible()
+
+
+def answer(page: Page, rank: int = 1) -> Locator:
+    """Return an answer by its rank; neighbours of the first one stand around it, in the order of their document."""
+    return page.locator(f".answer[data-rank='{rank}']")
+
+
+def open_answer(page: Page, rank: int = 1) -> None:
+    """Choose an answer, and wait until the reader is at its sentence."""
+    answer(page, rank).locator(".open").click()
+    expect(page.locator("#reader .sentence[aria-current]:focus")).to_be_visible()
 
 
 def marked(page: Page) -> Locator:

@@ -15,7 +15,7 @@ from sourceline.index.snapshot import open_current
 from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL
-from tests.browser.asking import ANSWER, MET, ask, copied, marked, message_of
+from tests.browser.asking import ANSWER, MET, ask, copied, marked, message_of, open_answer
 from tests.support.server import listening
 
 pytestmark = pytest.mark.enable_socket
@@ -39,11 +39,11 @@ class Edited:
     citations: dict[str, str]
 
     def open(self, page: Page, text: str) -> Locator:
-        """Open the link of a sentence; return the card of its citation."""
+        """Open the link of a sentence; return the note of its citation."""
         page.goto(f"{self.url}/?cite={self.citations[text]}")
-        card = page.locator(".card")
-        expect(card).to_be_visible()
-        return card
+        note = page.locator("#note")
+        expect(note).to_be_visible()
+        return note
 
 
 @pytest.fixture(scope="module")
@@ -69,33 +69,33 @@ def edited(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def cited(page: Page) -> Page:
     """The page with the first answer open in its document."""
     ask(page, MET)
-    page.click(".answer .open >> nth=0")
-    marked(page)
+    open_answer(page)
     return page
 
 
 def test_the_link_opens_the_document_at_the_sentence(cited: Page, context: BrowserContext, served: str) -> None:
-    cited.click("text=Copy link >> nth=-1")
+    cited.locator("#note").get_by_role("button", name="Link").click()
     expect(cited.locator("#toast")).to_have_text("Copied the link.")
     link = copied(cited)
     assert re.fullmatch(re.escape(served) + r"/\?cite=c[a-z2-7]{15}", link)
     other = context.new_page()
     other.goto(link)
     expect(marked(other)).to_have_text(ANSWER)
-    expect(other.locator(".card .state")).to_have_text("The sentence stands in the document as cited.")
+    expect(other.locator("#note h3")).to_have_text("Cited sentence")
+    expect(other.locator("#note .status")).to_have_text("Stands as cited")
 
 
-@pytest.mark.parametrize("button", [".card >> text=Copy text", ".answer >> nth=0 >> text=Copy citation"])
+@pytest.mark.parametrize("button", ["#note >> text=Copy citation", ".lead .acts > button >> text=Copy citation"])
 def test_a_citation_copied_as_text_has_quote_document_line_date_and_link(cited: Page, served: str, button: str) -> None:
     cited.click(button)
     expect(cited.locator("#toast")).to_have_text("Copied the quote with its source.")
-    link = f"{served}/?cite={cited.locator('.card code').text_content()}"
+    link = f"{served}/?cite={cited.locator('#note code').text_content()}"
     today = date.today().isoformat()
-    assert copied(cited) == f"“{ANSWER}” — meeting (meeting.txt), line 1. Cited {today}. {link}"
+    assert copied(cited) == f"“{ANSWER}” — meeting.txt, line 1. Cited {today}. {link}"
 
 
 def test_a_citation_copied_as_json_is_a_w3c_annotation_with_the_selectors_of_the_api(cited: Page, served: str) -> None:
-    cited.click("text=Copy JSON")
+    cited.locator("#note").get_by_role("button", name="JSON").click()
     expect(cited.locator("#toast")).to_have_text("Copied the W3C annotation.")
     annotation = json.loads(copied(cited))
     citation = cited.request.get(f"{served}/v1/citations/{annotation['sourceline:citation']}").json()
@@ -108,7 +108,7 @@ def test_a_citation_copied_as_json_is_a_w3c_annotation_with_the_selectors_of_the
 
 def test_without_a_clipboard_the_text_is_shown_to_be_copied_by_hand(cited: Page, served: str) -> None:
     cited.evaluate("() => { navigator.clipboard.writeText = async () => { throw new DOMException('no') } }")
-    cited.click(".card >> text=Copy link")
+    cited.locator("#note").get_by_role("button", name="Link").click()
     expect(cited.locator("#copy-text")).to_be_focused()
     assert cited.evaluate("String(document.querySelector('#copy-text').value)").startswith(f"{served}/?cite=")
     cited.keyboard.press("Escape")
@@ -119,46 +119,44 @@ def test_an_edited_sentence_shows_the_changed_words_and_is_marked_as_it_stands_n
     context: BrowserContext, edited: Edited
 ) -> None:
     page = context.new_page()
-    card = edited.open(page, "Trade grew by 6 percent in spring.")
-    expect(card.locator(".state")).to_have_text("The sentence was edited after it was cited.")
-    expect(card.locator("blockquote")).to_have_text(
+    note = edited.open(page, "Trade grew by 6 percent in spring.")
+    expect(note.locator("h3")).to_have_text("Edited since it was cited")
+    expect(note.locator("blockquote")).to_have_text(
         ["Trade grew by 6 percent in spring.", "Trade grew by 8 percent in spring."]
     )
-    expect(card.locator("del")).to_have_text(["6"])
-    expect(card.locator("ins")).to_have_text(["8"])
+    expect(note.locator("del")).to_have_text(["6"])
+    expect(note.locator("ins")).to_have_text(["8"])
     expect(marked(page)).to_have_text("Trade grew by 8 percent in spring.")
 
 
 def test_a_screenshot_of_an_edited_sentence(
     browser: Browser, edited: Edited, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    page = browser.new_page(viewport={"width": 900, "height": 640})
+    page = browser.new_page(viewport={"width": 1280, "height": 640})
     edited.open(page, "Trade grew by 6 percent in spring.")
     folder = Path(request.config.getoption("--screenshots") or tmp_path)
-    page.evaluate("scrollTo(0, 0)")
-    assert page.screenshot(path=folder / "changed.png", animations="disabled", full_page=True).startswith(b"\x89PNG")
+    assert page.screenshot(path=folder / "changed.png", animations="disabled").startswith(b"\x89PNG")
     page.close()
 
 
 def test_a_moved_sentence_is_marked_in_its_new_place(context: BrowserContext, edited: Edited) -> None:
     page = context.new_page()
-    card = edited.open(page, "Ships come at noon.")
-    expect(card.locator(".state")).to_have_text("The same sentence now stands elsewhere.")
-    expect(card.locator("blockquote")).to_have_text(["Ships come at noon."])
-    expect(card.locator(".source").nth(0)).to_have_text("Now in c, line 1")
-    expect(card.locator(".source").nth(1)).to_contain_text("Cited from b, line 1 · ")
+    note = edited.open(page, "Ships come at noon.")
+    expect(note.locator("h3")).to_have_text("Stands elsewhere now")
+    expect(note.locator("blockquote")).to_have_text(["Ships come at noon."])
+    expect(note.locator(".where")).to_have_text(["Now in c.txt, line 1", "Cited from b.txt, line 1"])
     expect(marked(page)).to_have_text("Ships come at noon.")
-    expect(page.locator("#reader h2")).to_have_text("c")
+    expect(page.locator("#reader h2")).to_have_text("c.txt")
 
 
 def test_a_removed_sentence_is_shown_as_cited_with_what_stands_in_its_place(
     context: BrowserContext, edited: Edited
 ) -> None:
     page = context.new_page()
-    card = edited.open(page, "Nobody spoke of roads.")
-    expect(card.locator(".state")).to_have_text("The sentence is no longer in the documents.")
-    expect(card.locator("blockquote").first).to_have_text("Nobody spoke of roads.")
-    expect(card.locator("h4")).to_have_text(["As cited", "In its old place now"])
+    note = edited.open(page, "Nobody spoke of roads.")
+    expect(note.locator("h3")).to_have_text("No longer in the documents")
+    expect(note.locator("blockquote").first).to_have_text("Nobody spoke of roads.")
+    expect(note.locator("h4")).to_have_text(["As cited", "In its old place now"])
     expect(page.locator("#reader .sentence[aria-current]")).to_have_count(0)
     expect(page.locator("#reader .text")).to_contain_text("It ended at six.")
 
@@ -166,10 +164,10 @@ def test_a_removed_sentence_is_shown_as_cited_with_what_stands_in_its_place(
 def test_a_sentence_of_a_deleted_document_is_shown_as_cited(context: BrowserContext, edited: Edited) -> None:
     page = context.new_page()
     edited.open(page, "This file will be deleted soon.")
-    expect(page.locator(".card.removed blockquote")).to_have_text(
+    expect(page.locator("#note.removed blockquote")).to_have_text(
         ["This file will be deleted soon.", "The document is gone, too."]
     )
-    expect(page.locator("#reader h2")).to_have_text("gone")
+    expect(page.locator("#reader h2")).to_have_text("gone.txt")
 
 
 def test_an_id_that_was_never_issued_is_an_error(page: Page, served: str) -> None:

@@ -6,9 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.asking import MET, ask
+from tests.browser.asking import MET, answer, ask, open_answer
 
 pytestmark = pytest.mark.enable_socket
+
+
+SENTENCE = "In all documents, by anyone, at any time, read closely"
 
 
 @pytest.fixture
@@ -26,12 +29,17 @@ def sent(page: Page) -> list[Any]:
 
 
 def test_all_filters_are_sent_and_kept_in_the_address(page: Page, sent: list[Any]) -> None:
+    expect(page.locator("#filters")).to_have_text(SENTENCE, use_inner_text=True)
     expect(page.get_by_label("Speakers")).to_be_hidden()
-    page.click("#filter-summary")
+    page.click("#documents-summary")
     page.get_by_label("Documents", exact=True).fill(" minutes/*; Smith, J.txt ;")
+    page.click("#speakers-summary")
     page.get_by_label("Speakers").fill("Bo Lind")
+    page.keyboard.press("Enter")
+    page.click("#dates-summary")
     page.get_by_label("From", exact=True).fill("2026-03-04")
-    page.get_by_label("Before").fill("2026-04-01")
+    page.get_by_label("Before", exact=True).fill("2026-04-01")
+    page.keyboard.press("Escape")
     ask(page, MET)
     expected = {
         "documents": ["minutes/*", "Smith, J.txt"],
@@ -46,12 +54,13 @@ def test_all_filters_are_sent_and_kept_in_the_address(page: Page, sent: list[Any
         "after": ["2026-03-04"],
         "before": ["2026-04-01"],
     }
-    summary = page.locator("#filter-summary")
-    expect(summary).to_have_text("Filter: minutes/*, Smith, J.txt, Bo Lind, from 2026-03-04, before 2026-04-01")
+    expect(page.locator("#filters")).to_have_text(
+        "In minutes/*, Smith, J.txt, by Bo Lind, from Mar 4, 2026 and before Apr 1, 2026, read closely",
+        use_inner_text=True,
+    )
     page.click(".more")
     expect(page.locator(".answer")).to_have_count(15)
-    page.click(".answer .open >> nth=0")
-    expect(page.locator("#reader .sentence[aria-current]")).to_be_visible()
+    open_answer(page)
     page.reload()
     expect(page.locator(".answer")).to_have_count(15)
     assert sent == [expected] * 3
@@ -62,30 +71,40 @@ def test_all_filters_are_sent_and_kept_in_the_address(page: Page, sent: list[Any
 def test_filters_can_be_cleared_which_asks_again(page: Page, served: str, sent: list[Any]) -> None:
     page.goto(f"{served}/?q=Who+met+him%3F&speakers=Bo+Lind&speakers=Anna&before=2026-13")
     expect(page.locator(".answer")).to_have_count(5)
-    expect(page.locator("#filter-summary")).to_have_text("Filter: Bo Lind, Anna")
-    page.click("#filter-summary")
+    expect(page.locator("#speakers-summary")).to_have_text("Bo Lind or Anna")
+    page.click("#speakers-summary")
     expect(page.get_by_label("Speakers")).to_have_value("Bo Lind; Anna")
-    page.click("#filter-clear")
-    expect(page.locator("#filter-summary")).to_have_text("Filter")
+    page.locator("#pick-speakers").get_by_text("Clear").click()
+    expect(page.locator("#speakers-summary")).to_have_text("anyone")
+    expect(page.locator(".answer")).to_have_count(5)
     assert sent == [{"speakers": ["Bo Lind", "Anna"]}, None]
     assert "speakers" not in page.url
     page.go_back()
-    expect(page.get_by_label("Speakers")).to_have_value("Bo Lind; Anna")
+    expect(page.locator("#filter-speakers")).to_have_value("Bo Lind; Anna")
     page.click(".brand")
-    expect(page.get_by_label("Speakers")).to_have_value("")
+    expect(page.locator("#filter-speakers")).to_have_value("")
+
+
+def test_names_are_suggested(page: Page) -> None:
+    page.click("#documents-summary")
+    expect(page.get_by_label("Documents", exact=True)).to_be_focused()
+    expect(page.locator("#documents-list option")).to_have_count(6)
+    assert "minutes.md" in page.locator("#documents-list option").evaluate_all("all => all.map((each) => each.value)")
 
 
 def test_only_documents_that_pass_are_searched(page: Page) -> None:
-    page.click("#filter-summary")
-    page.get_by_label("Documents", exact=True).fill("tit*; arabic.txt")
+    page.click("#documents-summary")
+    page.get_by_label("Documents", exact=True).fill("arabic.txt; duplicate.txt")
     ask(page, "What does the school get?")
-    names = page.locator(".answer .source bdi:last-child").all_text_contents()
-    assert set(names) == {"title.md", "arabic.txt"}
+    expect(page.locator(".lead .source")).to_have_text("duplicate.txt, line 1")
+    expect(page.locator(".answer")).to_have_count(4)
+    expect(answer(page, 4).locator(".sentence")).to_be_visible()
+    assert set(page.locator(".group h3").all_text_contents()) <= {"duplicate.txt", "arabic.txt"}
 
 
 def test_it_is_said_when_nothing_passes_the_filters(page: Page) -> None:
-    page.click("#filter-summary")
+    page.click("#documents-summary")
     page.get_by_label("Documents", exact=True).fill("nowhere/*")
     page.fill("#question", MET)
     page.press("#question", "Enter")
-    expect(page.locator("#status")).to_have_text("No passage passes the filters.")
+    expect(page.locator(".silence")).to_have_text("No passage passes the filters.")

@@ -46,11 +46,13 @@ The council met {0} times. It was *not* enough. Nobody spoke of {0} roads.
 | Bo {0} | None |
 
 """
+FIRST_SEEN = """[...document.querySelectorAll("#pane .block")].find((block) =>
+  block.getBoundingClientRect().bottom > document.querySelector("#pane").getBoundingClientRect().top)?.textContent"""
 NODES = "document.getElementsByTagName('*').length"
 # Scrolls by so many pixels, many times, and returns by how many pixels more or less the text on the screen moved once
 # the page had fetched and set what it lacked.
 SCROLL = """async ([step, times]) => {
-  const pane = document.querySelector("#reader");
+  const pane = document.querySelector("#pane");
   const scroller = getComputedStyle(pane).overflowY === "visible" ? document.scrollingElement : pane;
   const settle = SETTLED;
   const errors = [];
@@ -116,7 +118,6 @@ def test_a_sentence_in_the_middle_is_shown_with_few_elements_and_the_text_around
     assert 5_000 < len(shown) < 150_000
     assert 1 <= len([url for url in fetched if "/v1/documents/" in url]) <= 5
     assert page.evaluate(NODES) < MAX_NODES
-    expect(page.locator("#reader .source").first).to_contain_text(f"{len(long.passages):,} passages")
 
 
 @pytest.mark.parametrize("step", [400, -400, 1_300])
@@ -137,15 +138,14 @@ def test_the_scroll_bar_reaches_every_part_of_the_document(page: Page, long: Lon
     expect(page.locator("#reader .sentence").first).to_have_text(long.passages[0].text)
     settle(page)
     for share in (1.0, 0.3, 0.7, 0.0):
-        page.evaluate("share => scrollTo(0, share * document.documentElement.scrollHeight)", share)
+        page.evaluate("share => { pane.scrollTop = share * pane.scrollHeight }", share)
         settle(page)
         shown = long.text.index(page.locator("#reader .text").text_content() or "") / len(long.text)
         assert abs(shown - share) < 0.03
-        seen = page.evaluate("document.elementFromPoint(200, innerHeight / 2).closest('.block')?.textContent")
-        assert seen
+        assert page.evaluate(FIRST_SEEN)
         assert page.evaluate(NODES) < MAX_NODES
     expect(page.locator("#reader .sentence").first).to_have_text(long.passages[0].text)
-    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.evaluate("pane.scrollTop = pane.scrollHeight")
     expect(page.locator("#reader .sentence").last).to_have_text(long.passages[-1].text)
 
 
@@ -182,12 +182,11 @@ def test_what_is_read_stays_when_the_window_changes_its_width(page: Page, long: 
     page.keyboard.press("Shift")
     assert page.evaluate(SCROLL, [700, 20]) < 1
     settle(page)
-    first = "() => document.elementFromPoint(200, 30).closest('.block')?.textContent"
-    before = page.evaluate(first)
-    page.set_viewport_size({"width": 600, "height": 800})
+    before = page.evaluate(FIRST_SEEN)
+    page.set_viewport_size({"width": 1700, "height": 800})
     settle(page)
     assert before
-    assert page.evaluate(first) == before
+    assert page.evaluate(FIRST_SEEN) == before
 
 
 def test_a_document_that_changes_while_it_is_read_is_opened_anew(page: Page, long: Long) -> None:
@@ -206,7 +205,7 @@ def test_a_document_that_changes_while_it_is_read_is_opened_anew(page: Page, lon
     for _ in range(40):  # the third is that of a newer file, and the fourth opens that
         if len(seen) > 3:
             break
-        page.evaluate("scrollBy(0, 1500)")
+        page.evaluate("pane.scrollBy(0, 1500)")
         settle(page)
     expect(marked(page)).to_have_text(cited.text)
     expect(marked(page)).to_be_in_viewport(ratio=1)

@@ -15,8 +15,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 STATES = {
     "empty": ("/", "#intro", 1280, "light"),
     "narrow": (f"/?q={quote(MET)}", ".answer", 360, "light"),
-    "unanswered": ("/?q=What+is+the+boiling+point+of+tungsten%3F", ".answer", 1024, "light"),
-    "documents": ("/?view=documents", ".documents", 1024, "light"),
+    "unanswered": ("/?q=What+is+the+boiling+point+of+tungsten%3F", ".silence", 1280, "light"),
     "markdown": ("/?document=minutes.md", "#reader .text", 768, "light"),
     "arabic": (f"/?q={quote('جسر جديد فوق النهر')}", ".answer", 1024, "light"),
     "hostile": ("/?q=What+did+the+hostile+mayor+say%3F", ".answer", 1024, "dark"),
@@ -52,8 +51,6 @@ def test_screenshot_of_an_answer_in_its_document(browser: Browser, served: str, 
     )
     page.goto(served)
     ask(page, MET)
-    page.click(".answer .open >> nth=0")
     marked(page)
-    page.evaluate("scrollTo(0, 0)")
     screenshot(page, folder, f"answer-{scheme}")
     page.close()

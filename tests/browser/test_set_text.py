@@ -154,13 +154,11 @@ def test_what_is_selected_is_found_in_the_source_by_counting_characters(opened: 
 
 def test_an_answer_from_markdown_is_set_and_the_words_that_match_are_marked(page: Page, plan: str) -> None:
     page.goto(f"{plan}/?q=What+did+the+council+vote+for%3F")
-    voted = page.locator(".answer", has_text="voted for")
-    expect(voted.locator(".sentence").first).to_have_text(
-        "It voted for seven new trams and cargo build was not run.", use_inner_text=True
-    )
-    expect(voted.locator(".sentence strong").first).to_have_text("not run.")
-    expect(voted.locator(".context strong").first).to_have_text("Nobody", use_inner_text=True)
-    assert "voted" in voted.locator(".sentence mark").all_text_contents()
+    voted = page.locator(".answer .sentence", has_text="voted for")
+    expect(voted).to_have_text("It voted for seven new trams and cargo build was not run.", use_inner_text=True)
+    expect(voted.locator("strong").first).to_have_text("not run.")
+    expect(page.locator("#answers .near, #answers .context").first).to_be_visible()
+    assert "voted" in voted.locator("mark").all_text_contents()
 
 
 @sizes("examples", 100, 300)
@@ -203,7 +201,8 @@ def test_who_speaks_when_and_on_which_page_is_shown_where_the_text_does_not_say_
 
     page.route("**/v1/documents/meeting.txt*", add)
     page.goto(f"{served}/?document=meeting.txt")
-    expect(page.locator("#reader .source").first).to_have_text("meeting.txt · March 4, 2026 · 48 passages")
+    expect(page.locator("#reader h2")).to_have_text("meeting.txt")
+    expect(page.locator("#reader .when")).to_have_text("March 4, 2026")
     said = page.locator("#reader [data-said]")
     assert [each.get_attribute("data-said") for each in said.all()][:1] == ["Anna Berg · 0:49"]
     expect(page.locator("#reader .page")).to_have_attribute("data-page", "Page 2")

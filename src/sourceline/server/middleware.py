@@ -23,7 +23,7 @@ from sourceline.server.metrics import Metrics
 
 # The page itself, and how the API is used. Need no key and may be linked: they hold nothing of the documents; the page
 # asks for the key and sends it.
-OPEN_PATHS = {"/healthz", "/readyz", "/", "/llms.txt"}
+OPEN_PATHS = {"/healthz", "/readyz", "/", "/docs", "/openapi.json", "/llms.txt"}
 OPEN_FOLDER = "/static/"
 RETRIEVAL_PATH = "/retrieval"
 SEND_KEY = "send the key: Authorization: Bearer KEY"

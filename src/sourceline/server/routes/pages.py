@@ -44,7 +44,7 @@ _FOR_MODELS = """\
 > {description}
 
 Addresses are paths on this server. Started with an API key, it wants `Authorization: Bearer KEY` for all of them but
-this text, `/`, `/healthz` and `/readyz`.
+`/`, `/docs`, `/openapi.json`, this text, `/healthz` and `/readyz`.
 
 - Ask: `POST /v1/ask` with `{{"question": "Who chairs the next session?", "k": 3}}`. `passages` are sentences of the
   documents, best first. `verdict` is `answered`, `unsure` or `not_answered`, and `confidence` is the probability that

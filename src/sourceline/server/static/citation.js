@@ -11,6 +11,7 @@ const STATUS = {
   removed: "No longer in the documents",
 };
 
+const SOURCE = { changed: "the file was edited since it was read", missing: "the file is gone since it was read" };
 const CITED = "Cited sentence";
 
 /** Name a sentence that stands as cited after the answer that it is. */
@@ -117,6 +118,7 @@ export function fillNote(note, citation, nearby) {
     ...comparison(citation, nearby),
     make("p", { class: "where" }, isCurrent ? "" : "Cited from ",
       ...source({ document, location }, { hasName: !isCurrent })),
+    SOURCE[citation.source] ? make("p", { class: "where" }, SOURCE[citation.source]) : "",
     make("code", {}, citation.citation),
     make("div", { class: "acts" },
       copyButton("Copy citation", () => quoteWithSource({ ...citation, document, location }),

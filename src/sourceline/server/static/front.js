@@ -25,7 +25,7 @@ function showFront(index) {
   const { documents, passages, created } = index.snapshot;
   find("#holds").replaceChildren(
     counted(documents, "document"), make("span", { class: "size" }, `, ${counted(passages, "sentence")}`));
-  find("#read-at").replaceChildren("read ", make("time", { datetime: created }, dayAndTime(new Date(created))));
+  find("#read-at").replaceChildren(make("span", { class: "joint" }, ", "), "read ", make("time", { datetime: created }, dayAndTime(new Date(created))));
   find("#drop").hidden = !index.allow_edits;
   const questions = index.questions ?? [];
   find("#worth").hidden = !questions.length;

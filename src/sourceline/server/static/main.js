@@ -14,6 +14,7 @@ const twoColumns = window.matchMedia("(min-width: 80rem)");
 
 let current = new AbortController();
 let scrolled = 0; // where the sheet of the answers was left
+let cited = null; // the citation that was open
 let keepsPlace = false; // whether the same question is asked again
 
 async function show() {
@@ -40,9 +41,17 @@ async function show() {
   const results = await withProgress(Promise.allSettled([main, opening]));
   if (signal.aborted) return;
   reader.markAnswers(answers.passages(), state);
-  if (before.sheet === "document" && !hasDocument && !twoColumns.matches) window.scrollTo(0, scrolled);
+  if (before.sheet === "document" && !hasDocument) returnToAnswers();
+  cited = state.cite;
   const failed = results.find(({ status }) => status === "rejected");
   if (failed) showStatus(failed.reason.message, "error");
+}
+
+/** A document was closed: go on where it was opened. */
+function returnToAnswers() {
+  if (!twoColumns.matches) window.scrollTo(0, scrolled);
+  if (document.activeElement !== document.body && !find("#reader").contains(document.activeElement)) return;
+  document.querySelector(`.answer[data-citation="${CSS.escape(cited ?? "")}"] .open`)?.focus({ preventScroll: true });
 }
 
 function setView(state) {

@@ -29,7 +29,9 @@ export function redraw() {
     } else links.push({ share, hit, isCurrent, ranks: [hit.rank] });
   }
   map.replaceChildren(make("span", { class: "view" }), ...links.map(({ share, hit, isCurrent, ranks }) => {
-    const label = ranks.length > 3 ? `${ranks.slice(0, 2).join(", ")} …` : ranks.join(", ");
+    // As wide as the margin: what does not fit is named by the best of it.
+    const label = ranks.length > 2 || ranks.some((rank) => rank > 9 && ranks.length > 1)
+      ? `${Math.min(...ranks)} +` : ranks.join(", ");
     const link = make("a", {
       href: address(hit), "aria-current": isCurrent && "true",
       "aria-label": `${ranks.length > 1 ? "Answers" : "Answer"} ${ranks.join(", ")}`,

@@ -127,6 +127,7 @@ function markHit(link, citation) {
   const hit = opened.hits.find((each) => each.citation === citation);
   const isWhole = !link.className.startsWith("sentence-part");
   link.classList.toggle("hit", Boolean(hit && hit.rank <= MAX_MARKED));
+  link.classList.toggle("two-digits", Boolean(hit && isWhole && hit.rank > 9));
   if (hit && isWhole) link.dataset.answer = hit.rank;
   else delete link.dataset.answer;
 }
@@ -138,7 +139,7 @@ function build() {
   const about = [name !== id && make("bdi", {}, id), text?.about.date && describeDate(text.about.date)].filter(Boolean);
   find("#reader").replaceChildren(
     make("header", { class: "doc-bar" },
-      make("a", { class: "close", href: "/", "aria-label": "Close the document", onclick: focusAnswer },
+      make("a", { class: "close", href: "/", "aria-label": "Close the document" },
         make("span", {}, "‹ Answers")),
       make("h2", {}, make("bdi", {}, name)),
       make("p", { class: "when" }, ...about.flatMap((part, index) => (index ? [", ", part] : [part]))),
@@ -170,9 +171,6 @@ function placeNote() {
     ? place.getClientRects()[0].top - pane.getBoundingClientRect().top + pane.scrollTop : 0;
   foot.style.top = isWide ? `${Math.max(0, top)}px` : "";
 }
-
-/** Put the focus back on the answer from which the document was opened. */
-const focusAnswer = () => find(".answer .open[aria-current]")?.focus();
 
 function lastPassageUpTo(line) {
   const passages = opened.text?.passages ?? [];

@@ -1,6 +1,7 @@
 // Search inside the open document. What is found is marked by the browser, so that the text stays as it is.
 
 import { find, make } from "./dom.js";
+import { letGo, scrollBy, scrollerOf, viewOf } from "./scroll.js";
 
 const [ALL, CURRENT] = ["searched-all", "searched"]; // names of highlights in the style sheet
 const MAX_MARKED = 2_000;
@@ -70,8 +71,11 @@ function show(range, ranges) {
     CSS.highlights.set(ALL, new Highlight(...ranges.slice(0, MAX_MARKED)));
     CSS.highlights.set(CURRENT, new Highlight(range));
   }
-  const element = range.startContainer.parentElement;
-  element.scrollIntoView({ block: "center", behavior: "instant" });
+  const pane = find("#pane");
+  const view = viewOf(pane);
+  const { top, bottom } = range.getBoundingClientRect();
+  letGo();
+  scrollBy(scrollerOf(pane), (top + bottom) / 2 - (view.top + view.bottom) / 2);
 }
 
 function firstOnScreen(ranges) {

@@ -121,9 +121,17 @@ class Setter {
     this.group = null;
     const tag = { heading: "h3", quote: "blockquote", rule: "div" }[kind] ?? "p";
     const names = { heading: `level-${level ?? 2}`, text: "", other: "gap" };
-    const element = makeQuote(tag, { class: `block ${names[kind] ?? kind}${indented}`.trimEnd() });
+    const name = kind === "other" && this.namesSpeaker(block) ? "who" : names[kind] ?? kind;
+    const element = makeQuote(tag, { class: `block ${name}${indented}`.trimEnd() });
     this.element.append(element);
     return element;
+  }
+
+  /** Whether a line between the sentences says who speaks in the next one. */
+  namesSpeaker({ start, end }) {
+    while (this.passages[this.next]?.end <= start) this.next += 1;
+    const speaker = this.passages[this.next]?.location.speaker;
+    return Boolean(speaker && this.text.slice(start, end).includes(speaker));
   }
 
   /** Return the element that holds consecutive blocks of a kind. */

@@ -34,7 +34,7 @@ export class DocumentText {
     this.heightAbove = 0;
     this.working = null;
     this.isWatched = false;
-    this.seen = null; // what is read, and where on the screen: { element, top }
+    this.seen = null; // what is read, and how far below the top of the pane: { element, below }
     this.closed = new AbortController();
   }
 
@@ -71,7 +71,7 @@ export class DocumentText {
     const update = () => this.#update();
     window.addEventListener("scroll", update, { signal, capture: true, passive: true });
     window.addEventListener("resize", () => {
-      if (this.seen?.element.isConnected) this.#scrollBack(this.seen.element, this.seen.top);
+      if (this.seen?.element.isConnected) this.#scrollBack(this.seen.element, this.#view().top + this.seen.below);
       update();
     }, { signal });
     update();
@@ -240,7 +240,7 @@ export class DocumentText {
     const { top } = this.#view();
     const blocks = this.parts.flatMap(({ element }) => [...element.children]);
     const element = blocks.find((block) => block.getBoundingClientRect().bottom > top);
-    this.seen = element ? { element, top: element.getBoundingClientRect().top } : null;
+    this.seen = element ? { element, below: element.getBoundingClientRect().top - top } : null;
   }
 
   #scrollBack(element, top) {

@@ -86,9 +86,13 @@ def test_the_lines_of_a_document_fit_the_screen_and_are_short_enough_to_read(
     block = page.locator(".text .block").nth(1).bounding_box()
     assert block
     assert block["width"] <= width
-    lines = page.locator(".text .block").nth(1).evaluate(
-        "e => { const range = document.createRange(); range.selectNodeContents(e); "
-        "return new Set([...range.getClientRects()].map((box) => Math.round(box.bottom / 8))).size }"
+    lines = (
+        page.locator(".text .block")
+        .nth(1)
+        .evaluate(
+            "e => { const range = document.createRange(); range.selectNodeContents(e); "
+            "return new Set([...range.getClientRects()].map((box) => Math.round(box.bottom / 8))).size }"
+        )
     )
     characters = len(page.locator(".text .block").nth(1).inner_text()) / lines
     assert characters <= 75

@@ -84,7 +84,7 @@ class SuggestedQuestions:
         except (DocumentError, CorpusError) as error:
             reason = str(error)
         if reason and reason != self._told:
-            log.warning("no questions are suggested from %s: %s", self._folder, reason)
+            log.warning("no questions are suggested from %s/questions.txt: %s", self._folder, reason)
         self._lines, self._told = lines, reason
 
 

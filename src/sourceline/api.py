@@ -30,6 +30,7 @@ from sourceline.index.snapshot import (
     snapshot_ids,
 )
 from sourceline.ingest.changes import FolderComparison, FolderRecord
+from sourceline.ingest.files import read_questions
 from sourceline.limits import require_limits
 from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
 from sourceline.search.searcher import Searcher
@@ -667,6 +668,16 @@ class _View:
 def import_formats() -> None:
     """Import what reads documents, which ``Index.changes`` does at its first call: it takes a third of a second."""
     import_module("sourceline.ingest.loader")
+
+
+def suggested_questions(documents: Path, follow_links: bool = False) -> tuple[str, ...]:
+    """Return the questions that are written beside the documents, in ``questions.txt``.
+
+    Raises:
+        DocumentError: the file cannot be used.
+        CorpusError: no file can be read just now.
+    """
+    return read_questions(documents, follow_links)
 
 
 def _require_share(threshold: float | None) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import itertools
 import os
 import stat
 import unicodedata
@@ -17,6 +18,8 @@ from sourceline.errors import CorpusError, DocumentError
 
 # At the top of the folder: what the page suggests to ask. No document: its lines would answer themselves.
 QUESTIONS_FILE = "questions.txt"
+MAX_QUESTIONS, MAX_QUESTION_LENGTH = 12, 200
+MAX_QUESTIONS_BYTES = 64 * 1024
 NOT_REGULAR = "it is not a regular file"
 LEADS_OUTSIDE = "it is a link that leads out of the folder, and follow_links is off"
 # Errors of this process, not of a file: skipping a file for one would drop a good document from the index.
@@ -93,6 +96,29 @@ def _opened(path: Path, max_bytes: int, within: Path | None) -> Iterator[tuple[B
         if error.errno in PROCESS_ERRORS:
             raise CorpusError(f"cannot read {path}: {error.strerror}") from error
         raise DocumentError(_why_not(path, error)) from error
+
+
+def read_questions(folder: Path, follow_links: bool = False) -> tuple[str, ...]:
+    """Return the questions that are written beside the documents; none if there is no such file.
+
+    Raises:
+        DocumentError: it is no regular file, too large, elsewhere, no UTF-8, or cannot be read.
+        CorpusError: no file can be read just now.
+    """
+    path = folder / QUESTIONS_FILE
+    if not os.path.lexists(path):
+        return ()
+    try:
+        if os.stat(path).st_size > MAX_QUESTIONS_BYTES:  # the message of a document would name its setting
+            raise DocumentError(f"it is larger than {MAX_QUESTIONS_BYTES:,} bytes")
+        data, _ = read_file(path, MAX_QUESTIONS_BYTES, None if follow_links else folder)
+        lines = (" ".join(line.split()) for line in data.decode("utf-8-sig").splitlines())
+    except UnicodeDecodeError as error:
+        raise DocumentError("it is not UTF-8") from error
+    except OSError as error:
+        raise DocumentError(_why_not(path, error)) from error
+    fitting = (line for line in lines if line and not line.startswith("#") and len(line) <= MAX_QUESTION_LENGTH)
+    return tuple(itertools.islice(dict.fromkeys(fitting), MAX_QUESTIONS))
 
 
 def leads_outside(path: Path, folder: Path) -> bool:

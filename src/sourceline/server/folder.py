@@ -3,9 +3,7 @@
 The folder may be on a share that hangs. Whatever touches it runs in threads of its own, so that no answer waits for it.
 """
 
-import itertools
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,15 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sourceline.api import Index, import_formats
+from sourceline.api import Index, import_formats, suggested_questions
 from sourceline.errors import CorpusError, DocumentError
-from sourceline.ingest.files import QUESTIONS_FILE, read_file
 from sourceline.types import FolderChanges
 
 log = logging.getLogger(__name__)
 
-MAX_SUGGESTED, MAX_SUGGESTED_CHARACTERS = 12, 200
-MAX_QUESTIONS_BYTES = 64 * 1024
 # How long a request waits for the folder.
 PATIENCE_SECONDS = 1.0
 # How long what is known of the folder is good enough: this, or so many times what it took to find out.
@@ -68,7 +63,7 @@ class SuggestedQuestions:
     """Reads the questions that are written beside the documents, each time: a change shows at once."""
 
     def __init__(self, folder: Path, follow_links: bool) -> None:
-        self._path, self._within = folder / QUESTIONS_FILE, None if follow_links else folder
+        self._folder, self._follow_links = folder, follow_links
         self._thread = FolderThread()
         self._lines: tuple[str, ...] = ()
         self._told = ""
@@ -85,24 +80,12 @@ class SuggestedQuestions:
     def _read(self) -> None:
         lines, reason = tuple[str, ...](), ""
         try:
-            if os.path.lexists(self._path):
-                if os.stat(self._path).st_size > MAX_QUESTIONS_BYTES:
-                    raise DocumentError(f"it is larger than {MAX_QUESTIONS_BYTES:,} bytes")
-                data, _ = read_file(self._path, MAX_QUESTIONS_BYTES, self._within)
-                lines = _questions(data.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            reason = "it is not UTF-8"
-        except (DocumentError, CorpusError, OSError) as error:
+            lines = suggested_questions(self._folder, self._follow_links)
+        except (DocumentError, CorpusError) as error:
             reason = str(error)
         if reason and reason != self._told:
-            log.warning("no questions are suggested from %s: %s", self._path, reason)
+            log.warning("no questions are suggested from %s/questions.txt: %s", self._folder, reason)
         self._lines, self._told = lines, reason
-
-
-def _questions(text: str) -> tuple[str, ...]:
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    fitting = (line for line in lines if line and not line.startswith("#") and len(line) <= MAX_SUGGESTED_CHARACTERS)
-    return tuple(itertools.islice(dict.fromkeys(fitting), MAX_SUGGESTED))
 
 
 class LatestChanges:

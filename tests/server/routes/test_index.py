@@ -127,7 +127,7 @@ def test_questions_beside_the_documents_are_suggested_as_they_are_now_and_are_no
             file.write_bytes(data)
             assert (suggested(), suggested()) == ([], [])
             assert [record.getMessage() for record in caplog.records] == [
-                f"no questions are suggested from {file}: {reason}"
+                f"no questions are suggested from {documents}/questions.txt: {reason}"
             ]
             caplog.clear()
         file.unlink()

@@ -12,7 +12,7 @@ from tests.support.api import assert_problem, serve
 
 FOLDER = Path(server.__file__).parent / "static"
 NAMES = sorted(path.name for path in FOLDER.iterdir())
-MAX_BYTES = 100 * 1024
+MAX_BYTES = 90_000
 TYPES = {
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",

@@ -27,6 +27,7 @@ function showFront(index) {
     counted(documents, "document"), make("span", { class: "size" }, `, ${counted(passages, "sentence")}`));
   find("#read-at").replaceChildren(make("span", { class: "joint" }, ", "), "read ", make("time", { datetime: created }, dayAndTime(new Date(created))));
   find("#drop").hidden = !index.allow_edits;
+  if (index.allow_edits) import("./upload.js").then(({ acceptDrops }) => acceptDrops());
   const questions = index.questions ?? [];
   find("#worth").hidden = !questions.length;
   find("#worth ul").replaceChildren(...questions.map((q) =>

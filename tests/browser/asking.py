@@ -1,6 +1,7 @@
 """Steps that many tests of the page share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Locator, Page, expect
@@ -77,6 +78,12 @@ def message_of(page: Page, url: str) -> str:
     assert response.status == 404
     detail: str = response.json()["detail"]
     return f"{detail[0].upper()}{detail[1:]}. Check that the link is complete."
+
+
+def screenshot(page: Page, folder: Path, name: str) -> None:
+    """Take a picture of what is on the screen."""
+    page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
 def cite_of(url: str) -> str | None:

@@ -87,6 +87,12 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
+def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where screenshots go: the folder of ``--screenshots``."""
+    return Path(request.config.getoption("--screenshots") or tmp_path)
+
+
+@pytest.fixture
 def page(context: BrowserContext, served: str) -> Page:
     """The empty page over the corpus."""
     page = context.new_page()

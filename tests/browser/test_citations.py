@@ -15,7 +15,7 @@ from sourceline.index.snapshot import open_current
 from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL
-from tests.browser.asking import ANSWER, MET, ask, copied, marked, message_of, open_answer
+from tests.browser.asking import ANSWER, MET, ask, copied, marked, message_of, open_answer, screenshot
 from tests.support.server import listening
 
 pytestmark = pytest.mark.enable_socket
@@ -129,13 +129,10 @@ def test_an_edited_sentence_shows_the_changed_words_and_is_marked_as_it_stands_n
     expect(marked(page)).to_have_text("Trade grew by 8 percent in spring.")
 
 
-def test_a_screenshot_of_an_edited_sentence(
-    browser: Browser, edited: Edited, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_a_screenshot_of_an_edited_sentence(browser: Browser, edited: Edited, pictures: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 640})
     edited.open(page, "Trade grew by 6 percent in spring.")
-    folder = Path(request.config.getoption("--screenshots") or tmp_path)
-    assert page.screenshot(path=folder / "changed.png", animations="disabled").startswith(b"\x89PNG")
+    screenshot(page, pictures, "changed")
     page.close()
 
 

@@ -43,9 +43,9 @@ def test_a_hostile_heading_is_shown_as_text(page: Page) -> None:
 
 def test_hostile_names_are_listed_as_text(page: Page) -> None:
     page.click("text=Documents")
-    expect(page.locator(".documents")).to_contain_text(HOSTILE_NAME)
+    expect(page.locator("#wide .list")).to_contain_text(HOSTILE_NAME)
     require_nothing_parsed(page)
-    page.click(".documents a >> nth=0")
+    page.click("#wide .list a >> nth=0")
     expect(page.locator("#reader")).to_be_visible()
     require_nothing_parsed(page)
 

@@ -9,6 +9,7 @@ from sourceline.config import load_settings
 from sourceline.indexing.builder import build
 from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_MODEL, NO_RERANKER
+from tests.browser.asking import screenshot
 from tests.browser.test_accessibility import OVERFLOW, WIDTHS, require_no_violations
 from tests.support.server import listening
 
@@ -59,7 +60,7 @@ def check(page: Page, text: str) -> None:
     page.press("#draft", "Control+Enter")
 
 
-def test_each_quotation_comes_back_with_what_is_wrong_and_its_source(checking: Page) -> None:
+def test_each_quotation_comes_back_with_what_is_wrong_and_its_source(checking: Page, pictures: Path) -> None:
     check(checking, DRAFT)
     expect(checking.locator("#outcome")).to_have_text("Four of eight need another look. One is too short to tell.")
     items = checking.locator(".proof > li")
@@ -75,6 +76,7 @@ def test_each_quotation_comes_back_with_what_is_wrong_and_its_source(checking: P
     # No two findings have the same sign.
     signs = {name: items.nth(at).locator("svg").inner_html() for at, name in enumerate(FOUND)}
     assert len(set(signs.values())) == len(set(FOUND))
+    screenshot(checking, pictures, "verify")
 
 
 def test_a_source_opens_in_its_place_and_the_draft_is_still_there_on_the_way_back(checking: Page) -> None:

@@ -162,7 +162,7 @@ function sourceOf({ place_count, places }, { document, passages: [{ citation, lo
   const rest = [who && name, section !== document.title && section, page && `page ${page}`,
     !who && !section && !page && `line ${row}`].filter(Boolean);
   return [
-    make("strong", {}, make("bdi", {}, who || name)), make("bdi", {}, capital(rest.join(", "))),
+    make("strong", {}, make("bdi", {}, who || name)), make("bdi", {}, rest.join(", ")),
     make("a", { href: addressOf({ cite: citation }) }, "See it in its place"),
     place_count > 1 && make("details", {},
       make("summary", {}, `Also in ${place_count - 1 === 1 ? "one other place" : `${inWords(place_count - 1)} other places`}`),

@@ -128,8 +128,10 @@ def citations_in(page: Page, address: str, document: str) -> list[str]:
 
 def go_to(page: Page, address: str) -> None:
     """Go to an address of the page as a link on it does."""
-    page.evaluate("link => document.querySelector('.brand').setAttribute('href', link)", address)
-    page.click(".brand")
+    page.evaluate(
+        "link => { const a = document.createElement('a'); a.href = link; document.body.append(a); a.click(); a.remove() }",
+        address,
+    )
 
 
 def ranked_citations(page: Page, address: str) -> dict[int, str]:

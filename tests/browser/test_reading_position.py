@@ -129,7 +129,8 @@ def citations_in(page: Page, address: str, document: str) -> list[str]:
 def go_to(page: Page, address: str) -> None:
     """Go to an address of the page as a link on it does."""
     page.evaluate(
-        "link => { const a = document.createElement('a'); a.href = link; document.body.append(a); a.click(); a.remove() }",
+        "href => { const link = Object.assign(document.createElement('a'), { href }); "
+        "document.body.append(link); link.click(); link.remove() }",
         address,
     )
 

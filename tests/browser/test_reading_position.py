@@ -104,9 +104,11 @@ class Position:
 
     @property
     def is_near_upper_third(self) -> bool:
-        """Whether it is there, or as near as the document's beginning or end allows."""
-        share = (self.top - self.pane_top) / (self.pane_bottom - self.pane_top)
-        return (share >= 0.2 or self.is_at_start) and (share <= 0.45 or self.is_at_end)
+        """Whether it is there, or as near as the document's beginning or end, or its own height, allows."""
+        room = self.pane_bottom - self.pane_top
+        share = (self.top - self.pane_top) / room
+        is_tall = self.bottom - self.top > room / 2
+        return (share >= 0.2 or self.is_at_start or is_tall) and (share <= 0.45 or self.is_at_end)
 
 
 def measure(page: Page, citation: str) -> Position:

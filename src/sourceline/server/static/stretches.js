@@ -34,7 +34,7 @@ export class DocumentText {
     this.heightAbove = 0;
     this.working = null;
     this.isWatched = false;
-    this.seen = null; // what is read, and how far below the top of the pane: { element, below }
+    this.seen = null; // what is read, and which share of it is above the pane: { element, share }
     this.closed = new AbortController();
   }
 
@@ -71,7 +71,10 @@ export class DocumentText {
     const update = () => this.#update();
     window.addEventListener("scroll", update, { signal, capture: true, passive: true });
     window.addEventListener("resize", () => {
-      if (this.seen?.element.isConnected) this.#scrollBack(this.seen.element, this.#view().top + this.seen.below);
+      if (this.seen?.element.isConnected) {
+        const { top, height } = this.seen.element.getBoundingClientRect();
+        scrollBy(scrollerOf(find("#pane")), top + this.seen.share * height - this.#view().top);
+      }
       update();
     }, { signal });
     update();
@@ -240,7 +243,8 @@ export class DocumentText {
     const { top } = this.#view();
     const blocks = this.parts.flatMap(({ element }) => [...element.children]);
     const element = blocks.find((block) => block.getBoundingClientRect().bottom > top);
-    this.seen = element ? { element, below: element.getBoundingClientRect().top - top } : null;
+    const box = element?.getBoundingClientRect();
+    this.seen = element ? { element, share: (top - box.top) / box.height } : null;
   }
 
   #scrollBack(element, top) {

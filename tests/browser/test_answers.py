@@ -113,6 +113,15 @@ def test_a_question_that_the_documents_do_not_answer_gets_that_verdict_and_the_c
     expect(page.locator("#status")).to_have_text("The documents don’t say")
 
 
+def test_who_gets_no_answer_is_told_that_documents_have_changed(page: Page) -> None:
+    def change(route: Route) -> None:
+        route.fulfill(json=route.fetch().json() | {"changes": {"total": 2, "added": [], "changed": [], "removed": []}})
+
+    page.route("**/v1/index", change)
+    ask(page, TUNGSTEN)
+    expect(page.locator(".hint").nth(1)).to_have_text("2 files have changed since the documents were read.")
+
+
 def test_the_verdicts_differ_in_word_sign_and_form_and_not_only_in_colour(page: Page) -> None:
     page.route("**/v1/ask", answer_unsure)
     ask(page, MET)
@@ -258,7 +267,7 @@ def test_copied_links_use_the_public_address_of_the_server(page: Page, served: s
     expect(page.locator("#holds")).not_to_be_empty()
     ask(page, MET)
     page.locator(".lead .menu summary").click()
-    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Copy link").first.click()
     expect(page.locator("#toast")).to_have_text("Copied the link.")
     assert re.fullmatch(r"https://minutes\.example\.org/\?cite=c[a-z2-7]{15}", copied(page))
 

@@ -108,3 +108,14 @@ def test_it_is_said_when_nothing_passes_the_filters(page: Page) -> None:
     page.fill("#question", MET)
     page.press("#question", "Enter")
     expect(page.locator(".silence")).to_have_text("No passage passes the filters.")
+
+
+def test_speakers_of_like_names_are_offered_if_nobody_is_called_so(page: Page, served: str) -> None:
+    page.route("**/v1/speakers", lambda route: route.fulfill(json={"speakers": ["Anna Berg", "Councillor Reyes"]}))
+    page.goto(f"{served}/?q=Who+met+him%3F&speakers=rey")
+    expect(page.locator("#status")).to_have_text("Nothing was searched")
+    hint = page.locator("#answers .hint")
+    expect(hint).to_have_text("No speaker is called “rey”. Did you mean Councillor Reyes? ")
+    hint.get_by_role("link").click()
+    expect(page.locator("#speakers-summary")).to_have_text("Councillor Reyes")
+    assert parse_qs(urlsplit(page.url).query)["speakers"] == ["Councillor Reyes"]

@@ -1,5 +1,6 @@
 """A long document is read by stretches: few elements, and nothing jumps."""
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -160,6 +161,21 @@ def test_the_keyboard_goes_from_sentence_to_sentence_beyond_what_was_set(page: P
         expect(page.locator("#reader .sentence:focus")).to_have_text(long.passages[middle].text)
     page.keyboard.press("Enter")
     expect(marked(page)).to_have_text(long.passages[middle].text)
+
+
+def test_words_are_searched_in_all_of_it_while_they_are_typed(page: Page, long: Long) -> None:
+    far = long.passages[len(long.passages) * 2 // 3].text.rstrip(".")
+    assert long.text.count(far) == 1
+    page.goto(f"{long.url}/?document={NAME}")
+    expect(page.locator("#reader .sentence").first).to_be_visible()
+    page.keyboard.press("f")
+    page.keyboard.type(far[:-1])
+    page.keyboard.type(far[-1])  # which begins another search
+    expect(page.locator(".search [role=status]")).to_have_text(re.compile(r"^at 6[5-8]%$"))
+    assert page.evaluate("[...CSS.highlights.get('searched')].map(String)") == [far]
+    page.keyboard.press("Escape")
+    page.keyboard.type("no such words")
+    expect(page.locator(".search [role=status]")).to_have_text("none")
 
 
 def test_another_sentence_far_away_in_the_same_document_is_shown(page: Page, long: Long) -> None:

@@ -115,6 +115,17 @@ def test_the_map_shows_where_the_answers_are_and_leads_to_them(page: Page) -> No
     wait_until(page, lambda: page.evaluate(f"parseFloat({view}.top) + parseFloat({view}.height)") > 99.9)
 
 
+def test_a_click_on_the_map_goes_to_that_part_of_the_document(page: Page, served: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.goto(f"{served}/?document=meeting.txt")
+    expect(page.locator("#reader .text")).to_be_visible()
+    box = page.locator("#map").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] - 15, box["y"] + box["height"] - 2)
+    share = "pane.scrollTop / (pane.scrollHeight - pane.clientHeight)"
+    wait_until(page, lambda: page.evaluate(share) > 0.95)
+
+
 def test_words_are_searched_in_the_document_over_the_bounds_of_sentences(page: Page, served: str) -> None:
     page.goto(f"{served}/?document=meeting.txt")
     expect(page.locator("#reader .text")).to_be_visible()

@@ -254,6 +254,14 @@ def test_somebody_else_than_who_is_named_is_told(
     assert quote.stands is not bool(wrong)
 
 
+@pytest.mark.parametrize(("name", "wrong"), [("Bo Lind", ()), ("Ilse Kern", ("Bo Lind",))])
+def test_somebody_else_than_who_is_named_is_told_of_what_is_altered_too(
+    check: Checker, name: str, wrong: tuple[str, ...]
+) -> None:
+    quote = check.one(f"{name}: “He will not sign the certificate in July unless the ring is replaced.”")
+    assert (quote.status, quote.wrong_speaker, quote.stands) == (ALTERED, wrong, False)
+
+
 @pytest.mark.parametrize(
     "text",
     [

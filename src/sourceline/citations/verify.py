@@ -238,7 +238,15 @@ class _Verifier:
         else:
             altered = self._nearest(prepared, numbers)
         earlier = self._earlier.get(without_hyphens(altered.text), ())
-        return replace(altered, earlier=tuple(dict.fromkeys(earlier)))
+        return replace(altered, earlier=tuple(dict.fromkeys(earlier)), wrong_speaker=self._wrong_speaker(altered))
+
+    def _wrong_speaker(self, altered: CheckedQuote) -> tuple[str, ...]:
+        """Return who says what a quotation was made of, if the text gives it to somebody else."""
+        if not altered.speaker or altered.status is not QuoteStatus.ALTERED:
+            return ()
+        said = [(place, self._said_by(altered.speaker, place)) for place in altered.places]
+        wrong = all(by is False for _, by in said)
+        return tuple(dict.fromkeys(speaker for place, _ in said if wrong for speaker in place.speakers))
 
     def _standing(self, quote: Quote, placements: Sequence[_Placement]) -> CheckedQuote:
         exact = any(placement.exact for placement in placements)

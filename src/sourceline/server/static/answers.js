@@ -9,6 +9,7 @@ import { menu } from "./menu.js";
 import { setInline } from "./setting.js";
 
 export const VERDICTS = { answered: "Answered", unsure: "Possibly", not_answered: "The documents don’t say" };
+const MAX_NAMED = 3; // speakers that are offered in the place of one
 const NEIGHBOURS = 3; // characters between two sentences that follow each other
 let shown = null; // { key, answer }: what was asked, and the answer that is on the page
 
@@ -36,7 +37,7 @@ export async function show(state, signal) {
 }
 
 function showVerdict({ verdict, confidence, passages }) {
-  if (!passages.length) return showStatus(VERDICTS.not_answered, "not-answered", sign("not_answered"));
+  if (!passages.length) return showStatus("Nothing was searched", "not-answered", sign("not_answered"));
   showStatus(VERDICTS[verdict], verdict.replace("_", "-"), sign(verdict));
   const { answered, possible } = thresholds();
   const [percent, notch, floor] = [confidence, answered, possible].map((share) => Math.round(100 * share));
@@ -68,17 +69,21 @@ function list(answer, state) {
   const { passages, verdict } = answer;
   const hasFilters = activeFilters(state.filters);
   if (!passages.length) {
+    const hint = make("p", { class: "hint" });
+    if (hasFilters?.speakers) nameSpeakers(hint, state);
     return [make("p", { class: "silence" },
-      hasFilters ? "No passage passes the filters." : "The documents hold no passages.")];
+      hasFilters ? "No passage passes the filters." : "The documents hold no passages."), hint];
   }
   const stretches = stretchesOf(passages);
   const more = passages.length === state.k && addressWithMore(state);
   const moreLink = more && make("a", { href: more, class: "more link" }, "More passages");
   if (verdict === "not_answered") {
+    const late = make("p", { class: "hint" });
+    tellOfChanges(late);
     return [
       make("p", { class: "silence" },
         hasFilters ? "Nothing that passes the filters answers this." : "Nothing in the documents answers this."),
-      make("p", { class: "hint" }, "Ask it in other words, or look at what comes nearest."),
+      make("p", { class: "hint" }, "Ask it in other words, or look at what comes nearest."), late,
       make("details", { class: "rest" }, make("summary", {}, "Closest passages"),
         ...groups(stretches, state, false), moreLink || ""),
     ];
@@ -92,6 +97,30 @@ function list(answer, state) {
     (others.length > 0 || moreLink) && make("section", { class: "rest" },
       others.length > 0 && make("h2", {}, title), ...groups(others, state, documents.size === 1), moreLink),
   ].filter(Boolean);
+}
+
+/** Say which speakers are called like those of the filter, if nobody has such a name. */
+async function nameSpeakers(hint, state) {
+  const speakers = await api.speakers({ quiet: true }).catch(() => null) ?? [];
+  const plain = (name) => name.toLowerCase();
+  for (const wanted of state.filters.speakers) {
+    if (speakers.some((name) => plain(name) === plain(wanted))) continue;
+    const like = speakers.filter((name) => plain(name).includes(plain(wanted))).slice(0, MAX_NAMED);
+    const links = like.map((name) => make("a", {
+      href: addressOf({ ...state, filters: { ...state.filters, speakers: [name] } }) }, make("bdi", {}, name)));
+    hint.append(`No speaker is called “${wanted}”.`, ...(links.length ? [" Did you mean ",
+      ...links.flatMap((link, index) => (index ? [" or ", link] : [link])), "?"] : []), " ");
+  }
+}
+
+/** Say that documents have changed since they were read: the answer may stand in them. */
+async function tellOfChanges(hint) {
+  const index = await api.index(undefined, { quiet: true }).catch(() => null);
+  if (index?.rebuild.state === "running") hint.append("Documents are being read just now: ask again in a moment.");
+  else if (index?.changes?.total) {
+    const files = counted(index.changes.total, "file has", "files have");
+    hint.append(`${files} changed since the `, make("a", { href: addressOf({ view: "documents" }) }, "documents"), " were read.");
+  }
 }
 
 /**
@@ -130,10 +159,10 @@ function leadFigure(stretch, verdict, state) {
     makeQuote("blockquote", {}, answerLink(passage, state, false)),
     near(null, links.slice(at + 1), contextOf(last, "after")),
     make("figcaption", {},
-      make("p", { class: "source" }, ...source(passage)), ...columns(passage),
+      make("p", { class: "source", "data-citation": passage.citation }, ...source(passage)), ...columns(passage),
       make("div", { class: "acts" },
         copyButton("Copy citation", () => quoteWithSource(passage), "the quote with its source"),
-        actions(passage, state, make("span", { class: "link" }, "More"))),
+        menu(`answer ${passage.rank}`, make("span", { class: "link" }, "More"), actions(passage, state).slice(0, 3))),
       passage.also && duplicates(passage.also, state)));
 }
 
@@ -151,13 +180,13 @@ function answerLink(passage, state, hasNumber = true) {
 
 const openAddress = ({ citation }, state) => addressOf({ ...state, view: null, document: null, cite: citation });
 
-function actions(passage, state, summary) {
-  return menu(`answer ${passage.rank}`, summary, [
+function actions(passage, state) {
+  return [
     ["Open in the document", openAddress(passage, state)],
-    ["Copy citation", () => copy(quoteWithSource(passage), "the quote with its source")],
     ["Copy link", () => copy(linkTo({ cite: passage.citation }), "the link")],
     ["Copy as JSON", () => copy(annotationOf(passage), "the W3C annotation")],
-  ]);
+    ["Copy citation", () => copy(quoteWithSource(passage), "the quote with its source")],
+  ];
 }
 
 /** Return the stretches grouped by document, in the order of the best of each. */
@@ -182,7 +211,7 @@ function item(stretch, state) {
     ...columns(passage),
     make("span", { class: "source" }, ...source(passage, { hasName: false })),
     passage.also && duplicates(passage.also, state),
-    actions(passage, state, "⋯"));
+    menu(`answer ${passage.rank}`, "⋯", actions(passage, state)));
 }
 
 /** Return the heads of the columns above a row of a table. */

@@ -15,8 +15,8 @@ const SOURCE = { changed: "the file was edited since it was read", missing: "the
 const CITED = "Cited sentence";
 
 /** Name a sentence that stands as cited after the answer that it is. */
-export function nameNote(note, rank) {
-  if (note.matches(".current")) note.querySelector("h3").textContent = rank ? `Answer ${rank}` : CITED;
+export function nameNote(note, rank, kind) {
+  if (note.matches(".current")) note.querySelector("h3").textContent = rank ? `${kind} ${rank}` : CITED;
 }
 
 /** Return what a document is called: its title, or its file's name if the title says no more. */
@@ -38,10 +38,10 @@ export function source({ document, location }, { hasName = true } = {}) {
   return parts.flatMap((part, index) => (index ? [", ", part] : [part]));
 }
 
-/** Return "line 3, page 2, Speaker, 10:02, section “Budget”", as far as it is known. */
-export function describeLocation({ line, page, speaker, time, section }) {
-  const parts = [
-    `line ${line}`, page && `page ${page}`, speaker, time && describeTime(time), section && `section “${section}”`];
+/** Return "line 3, page 2, Speaker, 10:02, section “Budget”", as far as it is known, and no title twice. */
+export function describeLocation({ line, page, speaker, time, section }, title = null) {
+  const parts = [`line ${line}`, page && `page ${page}`, speaker, time && describeTime(time),
+    section && section !== title && `section “${section}”`];
   return parts.filter(Boolean).join(", ");
 }
 
@@ -64,7 +64,7 @@ export function quoteWithSource({ citation, text, document, location }) {
   const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0"));
   const name = nameOf(document);
   const title = name === document.id ? name : `${name} (${document.id})`;
-  return `“${text}” — ${title}, ${describeLocation(location)}. Cited ${date.join("-")}. ${linkTo({ cite: citation })}`;
+  return `“${text}” — ${title}, ${describeLocation(location, document.title)}. Cited ${date.join("-")}. ${linkTo({ cite: citation })}`;
 }
 
 /** Return a passage or a citation as a W3C Web Annotation, with the API's selectors of a citation. */
@@ -103,8 +103,8 @@ export async function copy(text, description) {
 }
 
 /** Return a button that copies what `text` returns. `description` says what that is, once it is copied. */
-export const copyButton = (label, text, description) =>
-  make("button", { type: "button", class: "link", onclick: () => copy(text(), description) }, label);
+export const copyButton = (label, text, description, name = null) =>
+  make("button", { type: "button", class: "link", "aria-label": name, onclick: () => copy(text(), description) }, label);
 
 /** Fill the note beside a cited sentence. `nearby` is the sentence that stands where a removed one stood, if any. */
 export function fillNote(note, citation, nearby) {
@@ -112,19 +112,22 @@ export function fillNote(note, citation, nearby) {
   if (!citation) return note.replaceChildren();
   const { document, location } = citation.cited;
   const isCurrent = citation.status === "current";
-  note.replaceChildren(
+  const { successor } = citation;
+  const where = citation.status !== "changed" || successor.document.id !== document.id;
+  note.replaceChildren(...[
     make("h3", {}, isCurrent ? CITED : STATUS[citation.status]), " ",
     isCurrent ? make("p", { class: "status" }, STATUS.current) : "",
     ...comparison(citation, nearby),
-    make("p", { class: "where" }, isCurrent ? "" : "Cited from ",
+    where && make("p", { class: "where" }, isCurrent ? "" : "Cited from ",
       ...source({ document, location }, { hasName: !isCurrent })),
     SOURCE[citation.source] ? make("p", { class: "where" }, SOURCE[citation.source]) : "",
     make("code", {}, citation.citation),
     make("div", { class: "acts" },
-      copyButton("Copy citation", () => quoteWithSource({ ...citation, document, location }),
-        "the quote with its source"),
-      copyButton("Link", () => linkTo({ cite: citation.citation }), "the link"),
-      copyButton("JSON", () => annotationOf({ ...citation, document, location }), "the W3C annotation")));
+      copyButton("Copy", () => quoteWithSource({ ...citation, document, location }),
+        "the quote with its source", "Copy citation"),
+      copyButton("Link", () => linkTo({ cite: citation.citation }), "the link", "Copy link"),
+      copyButton("JSON", () => annotationOf({ ...citation, document, location }), "the W3C annotation", "Copy JSON")),
+  ].filter(Boolean));
   return undefined;
 }
 
@@ -133,13 +136,14 @@ function comparison({ status, text, successor }, nearby) {
   const quote = (title, ...parts) => [make("h4", {}, title), makeQuote("blockquote", {}, ...parts)];
   if (status === "current") return [];
   if (status === "removed") {
-    const now = nearby ? quote("In its old place now", nearby) : quote("Now", "The document is gone, too.");
-    return [...quote("As cited", text), ...now];
+    // Without the document, the sentence itself stands in its place.
+    return nearby ? [...quote("As cited", text), ...quote("In its old place now", nearby)]
+      : [make("p", { class: "status" }, "The document is gone, too.")];
   }
   const place = make("p", { class: "where" }, "Now in ", ...source(successor));
   if (status === "moved") return [...quote("As cited and as it stands now", text), place];
-  const parts = diff(text, successor.text);
-  const side = (kind, tag) => parts.filter((part) => part.kind === "same" || part.kind === kind)
-    .map((part) => (part.kind === "same" ? part.text : make(tag, {}, part.text)));
-  return [...quote("As cited", ...side("old", "del")), ...quote("As it stands now", ...side("new", "ins")), place];
+  const tags = { old: "del", new: "ins" };
+  const parts = diff(text, successor.text)
+    .map((part) => (part.kind === "same" ? part.text : make(tags[part.kind], {}, part.text)));
+  return [...quote("As cited, and as it stands now", ...parts), place];
 }

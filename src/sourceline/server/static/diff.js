@@ -1,7 +1,7 @@
 // The difference between two sentences, word by word, from their longest common subsequence.
 
 const MAX_WORDS = 600; // the table has the square of it; longer texts are shown as wholly different
-const WORDS = /\s+|[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
+const WORDS = /\s+|\p{N}+(?:[.,]\p{N}+)+|[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
 
 /** Return [{ text, kind }] in reading order; `kind` is "same", "old" or "new". */
 export function diff(before, after) {

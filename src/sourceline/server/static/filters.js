@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import { find, make } from "./dom.js";
 
 const SEPARATOR = ";"; // names and file names hold commas
-const SUGGESTED = 1_000; // documents whose names and speakers are suggested
+const SUGGESTED = 1_000; // documents whose names are suggested
 
 let suggestions = null;
 
@@ -22,9 +22,9 @@ export function listen(ask) {
     make("input", { type: "radio", name: "mode", value, id: value, checked: value === READ }), ` ${label}`);
   find("#filters").replaceChildren(
     "In ", pick("documents", ask, ...text("documents", "Documents",
-      "A name, or a pattern such as minutes/*; several with a semicolon between them.", "minutes/*; budget.md")),
+      "A name, or a pattern such as minutes/*; several with a semicolon between them.", "e.g. minutes/*; budget.md")),
     ", by ", pick("speakers", ask, ...text("speakers", "Speakers",
-      "Whole names, as transcripts and minutes have them; several with a semicolon between them.", "Bo Lind; Anna Berg")),
+      "Whole names, as transcripts and minutes have them; several with a semicolon between them.", "e.g. Bo Lind; Anna Berg")),
     ", ", pick("dates", ask, make("div", { class: "dates" }, day("after", "From"), day("before", "Before")),
       make("p", {}, "Only documents that say their date are searched then.")),
     ", ", pick("mode", ask, choice(READ, "Read closely: a small model reads the best passages before it answers"),
@@ -55,11 +55,13 @@ function pick(name, ask, ...content) {
 
 /** Suggest names of documents and speakers. Without a key, or a server, there are none. */
 async function suggest() {
-  suggestions ??= await api.someDocuments(SUGGESTED, { quiet: true }).catch(() => null);
+  const quiet = { quiet: true };
+  suggestions ??= await Promise.all([api.someDocuments(SUGGESTED, quiet), api.speakers(quiet)]).catch(() => null);
+  const [documents, speakers] = suggestions ?? [[], []];
   const fill = (name, values) =>
     find(`#${name}-list`).replaceChildren(...values.map((value) => make("option", { value })));
-  fill("documents", (suggestions ?? []).map(({ id }) => id));
-  fill("speakers", [...new Set((suggestions ?? []).flatMap(({ speakers }) => speakers ?? []))].sort());
+  fill("documents", documents.map(({ id }) => id));
+  fill("speakers", speakers);
 }
 
 function update(ask) {

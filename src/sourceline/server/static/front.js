@@ -2,7 +2,7 @@
 
 import { addressOf, setPublicUrl } from "./address.js";
 import * as api from "./api.js";
-import { counted, find, make } from "./dom.js";
+import { counted, find, make, showStatus } from "./dom.js";
 
 let known = null; // what GET /v1/index said last
 
@@ -15,8 +15,18 @@ export function thresholds() {
 /** Ask for the state of the index and show it. Nothing waits for it, and nobody is asked for a key because of it. */
 export async function refreshFront() {
   find("#today").textContent = new Date().toLocaleDateString("en", { dateStyle: "full" });
-  const index = await api.index(undefined, { quiet: true }).catch(() => null);
+  const index = await api.index(undefined, { quiet: true }).catch(() => undefined);
   if (index) showFront(index);
+  else if (index === null) find("#holds").replaceChildren(make("button", { type: "button", class: "link", onclick: enter }, "Enter the key"));
+}
+
+/** Ask for the key before a question is. */
+async function enter() {
+  try {
+    showFront(await api.index());
+  } catch (error) {
+    showStatus(error.message, "error");
+  }
 }
 
 function showFront(index) {

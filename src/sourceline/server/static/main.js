@@ -2,7 +2,7 @@
 
 import { addressOf, currentState, go, onStateChange, refresh } from "./address.js";
 import * as answers from "./answers.js";
-import { find, showStatus, withProgress } from "./dom.js";
+import { find, make, showStatus, showToast, withProgress } from "./dom.js";
 import * as filters from "./filters.js";
 import { refreshFront } from "./front.js";
 import * as keyboard from "./keyboard.js";
@@ -44,7 +44,14 @@ async function show() {
   if (before.sheet === "document" && !hasDocument) returnToAnswers();
   cited = state.cite;
   const failed = results.find(({ status }) => status === "rejected");
-  if (failed) showStatus(failed.reason.message, "error");
+  if (failed) showError(failed.reason);
+}
+
+/** Say what went wrong; what may go right the next time can be tried again. */
+function showError({ message, status = 503 }) {
+  showStatus(message, "error");
+  const again = make("button", { type: "button", class: "link again", onclick: refresh }, "Try again");
+  if (status === 429 || status >= 500) find("#status").append(again);
 }
 
 /** A document was closed: go on where it was opened. */
@@ -114,6 +121,7 @@ function followLink(event) {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   if (event.detail && !document.getSelection().isCollapsed) return;
+  showToast(""); // of what was done before
   go(address);
   if (address === "/") find("#question").focus();
 }

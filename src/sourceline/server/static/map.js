@@ -1,7 +1,7 @@
 // The map at the edge of a document: the whole of it at the height of the pane, and where in it the answers are.
 
 import { find, make } from "./dom.js";
-import { scrollerOf } from "./scroll.js";
+import { letGo, scrollerOf } from "./scroll.js";
 
 const TARGET = 24; // pixels: answers that are nearer to each other share one link
 
@@ -28,6 +28,8 @@ export function redraw() {
       if (isCurrent) Object.assign(last, { hit, isCurrent });
     } else links.push({ share, hit, isCurrent, ranks: [hit.rank] });
   }
+  if (links.length) map.removeAttribute("aria-hidden");
+  else map.setAttribute("aria-hidden", "true");
   map.replaceChildren(make("span", { class: "view" }), ...links.map(({ share, hit, isCurrent, ranks }) => {
     // As wide as the margin: what does not fit is named by the best of it.
     const label = ranks.length > 2 || ranks.some((rank) => rank > 9 && ranks.length > 1)
@@ -40,6 +42,16 @@ export function redraw() {
     return link;
   }));
   showView();
+}
+
+/** Go to where in the document a click on the map is. */
+export function jump(event) {
+  if (event.target.closest("a")) return;
+  const box = find("#map").getBoundingClientRect();
+  const share = (event.clientY - box.top) / box.height;
+  const scroller = scrollerOf(find("#pane"));
+  letGo();
+  scroller.scrollTo({ top: share * (scroller.scrollHeight - scroller.clientHeight), behavior: "instant" });
 }
 
 /** Show which part of the document is on the screen. */

@@ -4,7 +4,7 @@ import { addressOf } from "./address.js";
 import * as answers from "./answers.js";
 import * as api from "./api.js";
 import { describeDate, fillNote, nameNote, nameOf } from "./citation.js";
-import { find, make } from "./dom.js";
+import { find, make, makeQuote } from "./dom.js";
 import * as map from "./map.js";
 import { keepInView, letGo, scrollerOf } from "./scroll.js";
 import { clear as clearSearch, searchField } from "./searching.js";
@@ -136,19 +136,20 @@ function markHit(link, citation) {
 function build() {
   const { id, title, text } = opened;
   const name = nameOf({ id, title });
-  const about = [name !== id && make("bdi", {}, id), text?.about.date && describeDate(text.about.date)].filter(Boolean);
+  const file = name !== id && make("bdi", { class: "id" }, id, text?.about.date ? ", " : "");
+  const about = [file, text?.about.date && describeDate(text.about.date)].filter(Boolean);
   find("#reader").replaceChildren(
     make("header", { class: "doc-bar" },
       make("a", { class: "close", href: "/", "aria-label": "Close the document" },
         make("span", {}, "‹ Answers")),
       make("h2", {}, make("bdi", {}, name)),
-      make("p", { class: "when" }, ...about.flatMap((part, index) => (index ? [", ", part] : [part]))),
+      make("p", { class: "when" }, ...about),
       text && searchField(text)),
     make("div", { id: "pane", tabindex: -1, role: "region", "aria-label": "Text of the document" },
-      make("div", { class: "sheet" }, text?.element ?? make("p", { class: "gap" }, "This document is gone.")),
+      make("div", { class: "sheet" }, text?.element ?? makeQuote("blockquote", { class: "gone" }, `“${opened.citation.text}”`)),
       make("aside", { id: "foot", class: "foot", "aria-label": "Citation" },
         make("div", { id: "note", class: "margin" }), make("p", { id: "jumps", class: "jumps" }))),
-    make("nav", { id: "map", class: "map", "aria-label": "Answers in this document" }));
+    make("nav", { id: "map", class: "map", "aria-label": "Answers in this document", onclick: map.jump }));
   const layout = new ResizeObserver(() => {
     placeNote();
     map.redraw();
@@ -213,7 +214,7 @@ export function markAnswers(passages, state) {
   map.draw(hits, opened.text.about.length, address, opened.marked);
   answers.markOpen(opened.marked);
   const index = hits.findIndex(({ citation }) => citation === opened.marked);
-  nameNote(find("#note"), hits[index]?.rank);
+  nameNote(find("#note"), hits[index]?.rank, answers.verdict() === "not_answered" ? "Passage" : "Answer");
   const step = (hit, rel, label, text) => make("a", { rel, href: address(hit), "aria-label": label }, text);
   const isAlone = hits.length < 2 && index >= 0;
   find("#jumps").replaceChildren(...(state.q && answers.verdict() ? [

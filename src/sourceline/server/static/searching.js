@@ -6,13 +6,16 @@ import { letGo, scrollBy, scrollerOf, viewOf } from "./scroll.js";
 const [ALL, CURRENT] = ["searched-all", "searched"]; // names of highlights in the style sheet
 const MAX_MARKED = 2_000;
 
-let search = null; // { text, ranges, at }
+const PAUSE = 300; // milliseconds without a key after which a long document is searched
+
+let search = null; // { wanted, ranges, at, stopped: aborted once another search begins }
 
 /** Return the field, for a document whose text is a DocumentText. */
 export function searchField(text) {
   const count = make("span", { role: "status" });
   const step = (by, label) => make("button", { type: "button", "aria-label": label, hidden: true,
     onclick: () => go(text, field.value, by, count) }, by > 0 ? "↓" : "↑");
+  let timer = 0;
   const steps = [step(-1, "Previous match"), step(1, "Next match")];
   const field = make("input", { type: "search", id: "search", dir: "auto", autocomplete: "off", placeholder: "Search",
     "aria-label": "Search in this document",
@@ -20,9 +23,13 @@ export function searchField(text) {
       clear();
       count.textContent = "";
       for (const button of steps) button.hidden = !field.value.trim();
-      if (text.isWhole && field.value.trim()) go(text, field.value, 1, count);
+      clearTimeout(timer);
+      if (!field.value.trim()) return;
+      if (text.isWhole) go(text, field.value, 1, count);
+      else timer = setTimeout(() => go(text, field.value, 1, count), PAUSE);
     },
     onkeydown: (event) => {
+      clearTimeout(timer);
       if (event.key === "Enter" && field.value.trim()) go(text, field.value, event.shiftKey ? -1 : 1, count);
       else if (event.key === "Escape" && field.value) {
         field.value = "";
@@ -36,6 +43,7 @@ export function searchField(text) {
 
 /** Forget what was found: the document was closed, or other parts of it are set. */
 export function clear() {
+  search?.stopped.abort();
   search = null;
   CSS.highlights?.delete(ALL);
   CSS.highlights?.delete(CURRENT);
@@ -45,12 +53,18 @@ async function go(text, words, by, count) {
   const wanted = words.trim().toLowerCase();
   if (search?.wanted !== wanted || !search.ranges.every((range) => range.startContainer.isConnected)) {
     const ranges = rangesOf(text.element, wanted);
-    search = { wanted, ranges, at: by > 0 ? firstOnScreen(ranges) - 1 : firstOnScreen(ranges) };
+    search?.stopped.abort();
+    const at = by > 0 ? firstOnScreen(ranges) - 1 : firstOnScreen(ranges);
+    search = { wanted, ranges, at, stopped: new AbortController() };
   }
+  const { stopped } = search;
   let at = search.at + by;
   if (!text.isWhole && (at < 0 || at >= search.ranges.length)) {
-    count.textContent = "…";
-    const place = await text.reachWords(wanted, by);
+    count.textContent = "searching …";
+    const place = await text.reachWords(wanted, by, stopped.signal).catch((error) => {
+      if (error.name !== "AbortError") count.textContent = error.message;
+    });
+    if (stopped.signal.aborted || place === undefined) return;
     if (place !== null) {
       search.ranges = rangesOf(text.element, wanted);
       at = nearest(search.ranges, place);
@@ -62,7 +76,8 @@ async function go(text, words, by, count) {
     return;
   }
   search.at = (at + ranges.length) % ranges.length;
-  count.textContent = text.isWhole ? `${search.at + 1} of ${ranges.length.toLocaleString("en")}` : "";
+  count.textContent = text.isWhole ? `${search.at + 1} of ${ranges.length.toLocaleString("en")}`
+    : `at ${Math.round(100 * text.shareOf(ranges[search.at].place))}%`; // of a long document only a part is set
   show(ranges[search.at], ranges);
 }
 

@@ -98,7 +98,7 @@ export class DocumentText {
    *
    * Return how far into the text that is set they stand, in characters; null if they stand nowhere else.
    */
-  async reachWords(words, direction) {
+  async reachWords(words, direction, signal) {
     await this.working;
     const { length } = this.about;
     const [first, last] = [this.parts[0].from, this.parts.at(-1).to];
@@ -107,16 +107,21 @@ export class DocumentText {
       const from = direction > 0
         ? (last - OVERLAP + done + length) % length
         : (first + OVERLAP - SEARCHED - done + 2 * length) % length;
-      const { text } = await api.readDocument(this.id, from, SEARCHED, this.closed.signal);
+      const { text } = await api.readDocument(this.id, from, SEARCHED, signal);
       const matches = [...foldCase(text).matchAll(patternOf(words))];
       const offsets = matches.map(({ index }) => from + [...text.slice(0, index)].length)
         .filter((offset) => offset < first || offset >= last);
       const offset = offsets.at(direction > 0 ? 0 : -1);
       if (offset === undefined) continue;
-      await this.reach(offset, this.closed.signal);
+      await this.reach(offset, signal);
       return offset - this.parts[0].from;
     }
     return null;
+  }
+
+  /** Return where a place in the text that is set is in the whole document, from 0 to 1. */
+  shareOf(place) {
+    return (this.parts[0].from + place) / Math.max(1, this.about.length);
   }
 
   #update() {

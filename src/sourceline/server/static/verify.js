@@ -91,7 +91,7 @@ function showResult() {
 function findingOf({ status, wrong_speaker, earlier, stands }) {
   if (status === "too_short" || stands) return status;
   if (earlier && status !== "verbatim" && status !== "reformatted") return "outdated";
-  return wrong_speaker ? "speaker" : status;
+  return wrong_speaker && status !== "altered" ? "speaker" : status;
 }
 
 const isFault = (finding) => !["verbatim", "reformatted", "too_short"].includes(finding);
@@ -101,7 +101,7 @@ function summary(faulty, total, short) {
   if (!total) return "There is nothing to check: no quotation, and no sentence.";
   const rest = short ? ` ${capital(inWords(short))} ${short === 1 ? "is" : "are"} too short to tell.` : "";
   if (short === total) return total === 1 ? "It is too short to tell." : `All ${inWords(total)} are too short to tell.`;
-  if (total === 1) return faulty ? "It needs another look." : "It stands in the documents.";
+  if (total === 1) return faulty ? "This one needs another look." : "It stands in the documents.";
   const needs = faulty === 1 ? "needs" : "need";
   if (faulty) return `${capital(inWords(faulty))} of ${inWords(total)} ${needs} another look.${rest}`;
   return short ? `The others stand in the documents.${rest}` : `All ${inWords(total)} stand in the documents.`;
@@ -151,7 +151,11 @@ function remarks({ kind, wrong_speaker, speaker, earlier }, finding, place) {
     return [remark("A document said so until it was edited. ", link)];
   }
   if (finding === "reformatted") return [remark("The same words, set in another way. In the document", said())];
-  if (finding === "altered" && kind === "quotation") return [remark("In the document", said())];
+  if (finding === "altered") {
+    const wrong = wrong_speaker ? [remark(
+      `Your text gives it to ${speaker}. What is like it was said by ${wrong_speaker.join(" and ")}.`)] : [];
+    return kind === "quotation" ? [remark("In the document", said()), ...wrong] : wrong;
+  }
   return finding === "absent" && place ? [remark("Nearest in the documents", said())] : [];
 }
 

@@ -20,14 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from sourceline.durable import file_lock, read_text, replace, sha256, sync, sync_tree
+from sourceline.durable import WatchedFiles, file_lock, read_text, replace, sha256, sync, sync_tree
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.ranking_head import RankingHead, read_ranking_head
 from sourceline.errors import DamagedError, MismatchError, ModelError, NoSnapshotError, SnapshotError
+from sourceline.index.bm25 import FOLDER as BM25
 from sourceline.index.bm25 import BM25Index
 from sourceline.index.dense import DenseIndex
-from sourceline.index.multivector import EncodedChunk, MultiVectorIndex, open_codec
+from sourceline.index.multivector import IN_MEMORY, EncodedChunk, MultiVectorIndex, open_codec
+from sourceline.index.passage_store import FILE as PASSAGES
 from sourceline.index.passage_store import PassageStore
+from sourceline.ingest.changes import FILE as FOLDER_RECORD
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +105,7 @@ class Snapshot:
     tokens: MultiVectorIndex
     passages: PassageStore
     head: RankingHead
+    files: WatchedFiles
 
     @property
     def id(self) -> str:
@@ -111,6 +115,15 @@ class Snapshot:
     def chunk(self, rows: range) -> EncodedChunk:
         """Return consecutive rows, at least one, as they were written."""
         return self.tokens.chunk(rows, self.dense.vectors(rows).astype(np.float16))
+
+    def require_unwritten(self) -> None:
+        """Refuse what was read if it may be wrong.
+
+        Raises:
+            SnapshotError: a file was written to since the snapshot was opened.
+        """
+        if path := self.files.written():
+            raise SnapshotError(f"{path.name} of snapshot {self.id} was written to while it was open: {REBUILD}")
 
 
 @contextmanager
@@ -195,6 +208,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
     """
     folder = snapshot_folder(index, snapshot_id)
     manifest = read_manifest(folder)
+    files = _watch_files(folder, manifest)  # from before they are verified
     if verify:
         _verify_files(folder, manifest)
     try:
@@ -207,6 +221,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
             MultiVectorIndex(folder, open_codec(manifest.codec, head)),
             PassageStore(folder, connections),
             head,
+            files,
         )
     except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError, SnapshotError) as error:
         raise SnapshotError(f"snapshot {snapshot_id} is whole but does not open: {error}") from error
@@ -215,6 +230,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
     agree = rows == {manifest.rows} and len(snapshot.passages) == manifest.passages
     if not agree or snapshot.dense.dim != manifest.dim:
         raise DamagedError(f"snapshot {snapshot_id} is damaged: its files disagree on what they hold: {REBUILD}")
+    snapshot.require_unwritten()
     return snapshot
 
 
@@ -408,6 +424,21 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.id != folder.name:
         raise DamagedError(f"snapshot {folder.name} is damaged: its manifest is of {manifest.id}: {REBUILD}")
     return manifest
+
+
+def _watch_files(folder: Path, manifest: Manifest) -> WatchedFiles:
+    """Watch the files of which not all is read as they are opened: large ones, and those that libraries read."""
+    names = (
+        name
+        for name, (size, _) in manifest.files.items()
+        if size > IN_MEMORY or name in (PASSAGES, FOLDER_RECORD) or name.startswith(f"{BM25}/")
+    )
+    try:
+        return WatchedFiles(folder / name for name in names)
+    except OSError as error:
+        require_readable(error)
+        name = Path(error.filename).relative_to(folder)
+        raise DamagedError(f"snapshot {manifest.id} is damaged: {name}: {error.strerror}: {REBUILD}") from error
 
 
 def _verify_files(folder: Path, manifest: Manifest) -> None:

@@ -30,6 +30,7 @@ from sourceline.index.snapshot import (
     published_id,
     snapshot_ids,
 )
+from sourceline.ingest.changes import FILE as FOLDER_RECORD
 from sourceline.ingest.changes import FolderComparison, FolderRecord
 from sourceline.ingest.files import read_questions
 from sourceline.limits import require_limits
@@ -446,14 +447,13 @@ class Index:
         """
         with self._reading() as view:
             looked_up = look_up(citation, view.snapshot.passages, view.ledger)
-            if not source or looked_up.now is None:
-                return looked_up
-            return replace(looked_up, source=self._source(view, looked_up.now.passage.document_id))
+        if not source or looked_up.now is None:
+            return looked_up
+        return replace(looked_up, source=self._source(view, looked_up.now.passage.document_id))
 
     def source(self, document_id: str) -> SourceStatus | None:
         """Return what became of a document's file since the snapshot; None if it cannot be told."""
-        with self._reading() as view:
-            return self._source(view, document_id)
+        return self._source(self._require_open(), document_id)
 
     def changes(self) -> FolderChanges | None:
         """Return how the documents folder differs from the snapshot; None if the snapshot does not say what it held.
@@ -463,8 +463,7 @@ class Index:
         Raises:
             CorpusError: the folder is missing or cannot be read.
         """
-        with self._reading() as view:
-            comparison = view.comparison(self._documents)
+        comparison = self._require_open().comparison(self._documents)
         return comparison.changes() if comparison else None
 
     def documents(self, limit: int | None = None, cursor: str = "") -> DocumentList:
@@ -474,8 +473,8 @@ class Index:
             limit: how many of them at most; None is all.
             cursor: the ``next`` of the list before. It holds in a newer snapshot, too.
         """
-        with self._reading() as view:
-            snapshot, comparison = view.snapshot, view.comparison(self._documents)
+        view = self._require_open()
+        snapshot, comparison = view.snapshot, view.comparison(self._documents)
         entries = snapshot.passages.documents
         first = bisect_right(entries, cursor, key=lambda entry: entry.id)
         listed = entries[first:] if limit is None else entries[first : first + limit]
@@ -685,7 +684,8 @@ class _View:
     def comparison(self, documents: Path | None) -> FolderComparison | None:
         """Return what compares the documents folder with the snapshot; None if it keeps no record of its files."""
         if not self._record_read:
-            if record := FolderRecord.read(self.snapshot.folder):
+            if content := self.snapshot.read(FOLDER_RECORD):
+                record = FolderRecord.parse(content)
                 self._comparison = FolderComparison(documents or record.folder, record)
             self._record_read = True
         return self._comparison

@@ -179,6 +179,20 @@ def test_a_file_that_is_written_anew_as_it_was_is_verified_and_served_again(brid
     assert snapshot_names(bridge.index) == [served]
 
 
+def test_a_damaged_record_of_the_folder_is_told_and_questions_are_answered(bridge: Settings, rebuild: Rebuild) -> None:
+    (bridge.documents / "b.txt").write_text("The road is wide.\n")
+    rebuild(bridge.documents, bridge.index)
+    client = client_of(create_app(bridge))
+    before, newest = ((bridge.index / SNAPSHOTS / id_) for id_ in snapshot_names(bridge.index))
+    (newest / "files.json").write_bytes((before / "files.json").read_bytes())
+
+    changes = client.get("/v1/index").json()["changes"]
+    told = f"snapshot {newest.name} is damaged: files.json is not as it was written"
+    assert changes["error"] == f"{told}: run `sourceline rebuild-index`"
+    assert "total" not in changes
+    assert client.get("/v1/ask", params={"question": "When does it open?"}).status_code == 200
+
+
 def test_files_that_others_take_the_place_of_go_on_being_served(bridge: Settings) -> None:
     live_index = LiveIndex(bridge)
     for file in list((bridge.index / SNAPSHOTS / live_index.index.snapshot.id).rglob("*.*")):

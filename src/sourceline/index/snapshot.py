@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sourceline.durable import WatchedFiles, file_lock, read_text, replace, sha256, sync, sync_tree
+from sourceline.durable import WatchedFiles, file_lock, open_regular, read_text, replace, sha256, sync, sync_tree
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.ranking_head import RankingHead, read_ranking_head
 from sourceline.errors import DamagedError, MismatchError, ModelError, NoSnapshotError, SnapshotError
@@ -30,7 +30,6 @@ from sourceline.index.dense import DenseIndex
 from sourceline.index.multivector import IN_MEMORY, EncodedChunk, MultiVectorIndex, open_codec
 from sourceline.index.passage_store import FILE as PASSAGES
 from sourceline.index.passage_store import PassageStore
-from sourceline.ingest.changes import FILE as FOLDER_RECORD
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +46,7 @@ HEAD = "ranking_head.safetensors"
 DAMAGED = ".damaged"  # the suffix of a folder that was set aside
 FIRST_ID = "00000000"  # sorts in front of all others
 REBUILD = "run `sourceline rebuild-index`"
+_DIFFERS = f"snapshot {{}} is damaged: {{}} is not as it was written: {REBUILD}"
 # Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
 NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _NO_FILE = {errno.EISDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO}  # a folder, a pipe, links in a circle, a socket
@@ -115,6 +115,30 @@ class Snapshot:
     def chunk(self, rows: range) -> EncodedChunk:
         """Return consecutive rows, at least one, as they were written."""
         return self.tokens.chunk(rows, self.dense.vectors(rows).astype(np.float16))
+
+    def read(self, name: str) -> bytes | None:
+        """Read one of the files that are not kept open, and verify it again.
+
+        None if the snapshot has no such file, or was removed by a build.
+
+        Raises:
+            DamagedError: it differs from what was written.
+            SnapshotError: it cannot be read just now.
+        """
+        if name not in self.manifest.files:
+            return None
+        damaged = DamagedError(_DIFFERS.format(self.id, name))
+        try:
+            with open_regular(self.folder / name) as file:
+                content = file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            require_readable(error)
+            raise damaged from error
+        if hashlib.sha256(content).hexdigest() != self.manifest.files[name][1]:
+            raise damaged
+        return content
 
     def require_unwritten(self) -> None:
         """Refuse what was read if it may be wrong.
@@ -431,14 +455,14 @@ def _watch_files(folder: Path, manifest: Manifest) -> WatchedFiles:
     names = (
         name
         for name, (size, _) in manifest.files.items()
-        if size > IN_MEMORY or name in (PASSAGES, FOLDER_RECORD) or name.startswith(f"{BM25}/")
+        if size > IN_MEMORY or name == PASSAGES or name.startswith(f"{BM25}/")
     )
     try:
         return WatchedFiles(folder / name for name in names)
     except OSError as error:
         require_readable(error)
-        name = Path(error.filename).relative_to(folder)
-        raise DamagedError(f"snapshot {manifest.id} is damaged: {name}: {error.strerror}: {REBUILD}") from error
+        name = Path(error.filename).relative_to(folder).as_posix()
+        raise DamagedError(_DIFFERS.format(manifest.id, name)) from error
 
 
 def _verify_files(folder: Path, manifest: Manifest) -> None:
@@ -447,7 +471,7 @@ def _verify_files(folder: Path, manifest: Manifest) -> None:
         actual = pool.map(partial(_describe, folder), manifest.files)
         for (name, expected), described in zip(manifest.files.items(), actual, strict=True):
             if described != expected:
-                raise DamagedError(f"snapshot {manifest.id} is damaged: {name} is not as it was written: {REBUILD}")
+                raise DamagedError(_DIFFERS.format(manifest.id, name))
 
 
 def _describe(folder: Path, name: str) -> tuple[int, str] | None:

@@ -6,6 +6,7 @@ import sys
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from importlib import import_module
@@ -29,6 +30,7 @@ from sourceline.index.snapshot import (
     published_id,
     snapshot_ids,
 )
+from sourceline.ingest.changes import FILE as FOLDER_RECORD
 from sourceline.ingest.changes import FolderComparison, FolderRecord
 from sourceline.ingest.files import read_questions
 from sourceline.limits import require_limits
@@ -67,7 +69,8 @@ class Index:
     """An index of documents: answers questions and looks citations up. Safe to use from many threads.
 
     An open index serves one snapshot; ``refresh`` switches to a newer one. A call that has begun is finished with the
-    snapshot that it began with. Each raises SnapshotError if it finds that a file was written to while it was open.
+    snapshot that it began with. Each raises SnapshotError if what it read may be wrong, as a file of the snapshot was
+    written to while it was open; ``refresh`` then verifies it.
 
     Examples:
         >>> from sourceline import Index
@@ -365,7 +368,8 @@ class Index:
         """
         filters = Filters(_several(documents), _several(speakers), after, before)
         _require_share(threshold)
-        return self._searcher(self._require_open()).ask(question, k, filters, Mode(mode), threshold)
+        with self._reading() as view:
+            return self._searcher(view).ask(question, k, filters, Mode(mode), threshold)
 
     def ask_many(
         self,
@@ -386,11 +390,14 @@ class Index:
             ModelError: the encoder or the reranker cannot be opened.
             ValueError: there is no such mode, or ``threshold`` is out of range.
         """
-        searcher, mode = self._searcher(self._require_open()), Mode(mode)
+        view = self._require_open()
+        searcher, mode = self._searcher(view), Mode(mode)
         filters = Filters(_several(documents), _several(speakers), after, before)
         _require_share(threshold)
         for question in questions:
-            yield searcher.ask(question, k, filters, mode, threshold)
+            with self._reading(view):
+                answer = searcher.ask(question, k, filters, mode, threshold)
+            yield answer
 
     def verify(
         self, text: str, limit: int | None = None, after_each: Callable[[], object] | None = None
@@ -418,12 +425,13 @@ class Index:
         """
         from sourceline.citations.verify import verify  # splits sentences, which asking does not need
 
-        view = self._require_open()
         quotes = []
-        for quote in verify(text, view.snapshot, view.ledger, lambda quote: self._searcher(view).similar(quote), limit):
-            quotes.append(quote)
-            if after_each:
-                after_each()
+        with self._reading() as view:
+            checked = verify(text, view.snapshot, view.ledger, lambda quote: self._searcher(view).similar(quote), limit)
+            for quote in checked:
+                quotes.append(quote)
+                if after_each:
+                    after_each()
         return Verification(tuple(quotes), view.snapshot.id)
 
     def cite(self, citation: str, source: bool = True) -> Citation:
@@ -437,8 +445,8 @@ class Index:
             UnknownCitationError: this id was never issued.
             LedgerError: the record of citations cannot be read.
         """
-        view = self._require_open()
-        looked_up = look_up(citation, view.snapshot.passages, view.ledger)
+        with self._reading() as view:
+            looked_up = look_up(citation, view.snapshot.passages, view.ledger)
         if not source or looked_up.now is None:
             return looked_up
         return replace(looked_up, source=self._source(view, looked_up.now.passage.document_id))
@@ -513,11 +521,12 @@ class Index:
         """
         if start < 0 or (limit is not None and limit < 0):
             raise ValueError("start and limit must not be negative")
-        snapshot = self._require_open().snapshot
-        entry = snapshot.passages.entry(nfc(document_id))
-        if entry is None:
-            raise UnknownDocumentError("no document with this id is in the index")
-        stretch = snapshot.passages.stretch(entry, start, sys.maxsize if limit is None else limit)
+        with self._reading() as view:
+            snapshot = view.snapshot
+            entry = snapshot.passages.entry(nfc(document_id))
+            if entry is None:
+                raise UnknownDocumentError("no document with this id is in the index")
+            stretch = snapshot.passages.stretch(entry, start, sys.maxsize if limit is None else limit)
         return DocumentText(
             id=entry.id,
             title=entry.title,
@@ -549,7 +558,8 @@ class Index:
     def refresh(self, reopen: bool = False) -> bool:
         """Switch to the current snapshot, if it is another than the one that is served; return whether it was.
 
-        It is another one, too, if it was restored, and if what is served was set aside because it is damaged.
+        It is another one, too, if it was restored, and if what is served was set aside because it is damaged, or was
+        written to.
 
         Args:
             reopen: whether to open it anyway, which verifies it: a damaged one is set aside, and the one before served.
@@ -562,7 +572,8 @@ class Index:
         with self._refreshing:
             view = self._require_open()
             current = current_stamp(self._path)
-            if current == self._current and os.path.isdir(view.snapshot.folder) and not reopen:
+            unwritten = os.path.isdir(view.snapshot.folder) and not view.snapshot.files.written()
+            if current == self._current and unwritten and not reopen:
                 return False
             new = self._open_view(fallback=True)
             if view.searcher:
@@ -597,6 +608,20 @@ class Index:
                 f"the index {self._path} was opened before this process was forked: open it in each process"
             )
         return view
+
+    @contextmanager
+    def _reading(self, view: "_View | None" = None) -> Iterator["_View"]:
+        """Yield what is served, or this view of it. Whatever comes of reading it counts if no file was written to.
+
+        Raises:
+            SnapshotError: one was.
+        """
+        view = view or self._require_open()
+        view.snapshot.require_unwritten()  # a mapped file that was truncated would end the process (SIGBUS)
+        try:
+            yield view
+        finally:
+            view.snapshot.require_unwritten()
 
     def _source(self, view: "_View", document_id: str) -> SourceStatus | None:
         comparison = view.comparison(self._documents)
@@ -659,7 +684,8 @@ class _View:
     def comparison(self, documents: Path | None) -> FolderComparison | None:
         """Return what compares the documents folder with the snapshot; None if it keeps no record of its files."""
         if not self._record_read:
-            if record := FolderRecord.read(self.snapshot.folder):
+            if content := self.snapshot.read(FOLDER_RECORD):
+                record = FolderRecord.parse(content)
                 self._comparison = FolderComparison(documents or record.folder, record)
             self._record_read = True
         return self._comparison

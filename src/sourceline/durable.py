@@ -11,8 +11,9 @@ import sqlite3
 import stat
 import tempfile
 import time
+import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from io import BufferedReader
@@ -72,6 +73,40 @@ def read_text(path: Path, errors: str = "strict") -> str:
     """
     with open_regular(path) as file:
         return file.read().decode(errors=errors)
+
+
+class WatchedFiles:
+    """Files that are read again while they are open, and are not to be written to meanwhile.
+
+    They are held open, so that the same files are looked at when others take their names. A write is known by the size
+    or the time of the file, which it changes.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        """Remember how they look.
+
+        Raises:
+            OSError: one cannot be opened.
+        """
+        self._files: dict[int, tuple[Path, tuple[int, int]]] = {}
+        weakref.finalize(self, _close_all, self._files)
+        for path in paths:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            self._files[descriptor] = path, _stamp(descriptor)
+
+    def written(self) -> Path | None:
+        """Return the first that was written to since; None if none was."""
+        return next((path for file, (path, stamp) in self._files.items() if _stamp(file) != stamp), None)
+
+
+def _stamp(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_size, status.st_mtime_ns
+
+
+def _close_all(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 class HashedFile:

@@ -11,10 +11,11 @@ import pytest
 from httpx2 import Response
 
 from sourceline.api import Index
+from sourceline.citations import ledger
 from sourceline.config import Settings, load_settings
-from sourceline.errors import MismatchError, ModelError, NoSnapshotError
+from sourceline.errors import MismatchError, ModelError, NoSnapshotError, SnapshotError
 from sourceline.ids import citation_id
-from sourceline.index import snapshot
+from sourceline.index import multivector, snapshot
 from sourceline.index.snapshot import DAMAGED, SNAPSHOTS
 from sourceline.server import live_index as live_index_module
 from sourceline.server.app import create_app
@@ -129,28 +130,75 @@ def test_a_damaged_snapshot_does_not_replace_the_one_that_is_served(bridge: Sett
     assert first_text(live_index.index) == "The bridge opens on Monday."
 
 
-@pytest.mark.parametrize("name", ["bm25/*.idx", "passages.sqlite"])
+@pytest.mark.parametrize("name", ["bm25/*.idx", "passages.sqlite", "ledger_lines.npy", "tokens.codes"])
 def test_a_snapshot_that_is_overwritten_while_it_is_served_is_told_and_the_one_before_is_served(
-    bridge: Settings, rebuild: Rebuild, name: str
+    bridge: Settings, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    before = snapshot_names(bridge.index)[0]
+    monkeypatch.setattr(ledger, "IN_MEMORY", 0)  # as with a large index
+    monkeypatch.setattr(multivector, "IN_MEMORY", 0)
+    monkeypatch.setattr(snapshot, "IN_MEMORY", 0)
+    monkeypatch.setattr(live_index_module, "POLL_SECONDS", 3600)
+    monday = citation_id("a.txt", "The bridge opens on Monday.", 0)
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n" + "The road is wide.\n" * 200)
     rebuild(bridge.documents, bridge.index)
-    with serve(bridge.documents, bridge.index) as client:
+    before, newest = ((bridge.index / SNAPSHOTS / id_) for id_ in snapshot_names(bridge.index))
+    app = create_app(bridge)
+    with client_of(app) as client:
 
         def ask() -> Response:
             return client.get("/v1/ask", params={"question": "When does the bridge open?"})
 
+        def look_up() -> Response:
+            return client.get(f"/v1/citations/{monday}")
+
         assert ask().json()["passages"][0]["text"] == "The bridge opens on Sunday."
-        (file,) = (bridge.index / SNAPSHOTS / snapshot_names(bridge.index)[1]).glob(name)
-        with file.open("r+b") as opened:
-            opened.write(b"\xff" * (file.stat().st_size - 200))  # tantivy's footer stays
-        problem = assert_problem(ask(), 503)
-        assert "cannot be read" in problem["detail"]
-        assert problem["detail"].endswith("run `sourceline rebuild-index`")
-        wait_until(lambda: client.get("/v1/index").json()["snapshot"]["id"] == before)
+        assert look_up().json()["status"] == "changed"
+        # Whole, and of the snapshot before: neither SQLite nor tantivy nor numpy finds a fault with that.
+        (file,), (other,) = newest.glob(name), before.glob(name)
+        file.write_bytes(other.read_bytes())
+        for refused in (ask, look_up):
+            problem = assert_problem(refused(), 503)
+            told = f"{file.name} of snapshot {newest.name} was written to while it was open"
+            assert problem["detail"] == f"{told}: run `sourceline rebuild-index`"
+        app.state.live_index.refresh()
+        assert client.get("/v1/index").json()["snapshot"]["id"] == before.name
         assert ask().json()["passages"][0]["text"] == "The bridge opens on Monday."
-    assert [name.endswith(DAMAGED) for name in snapshot_names(bridge.index)] == [False, True]
+        assert look_up().json()["status"] == "current"
+    assert snapshot_names(bridge.index) == [before.name, f"{newest.name}{DAMAGED}"]
+
+
+def test_a_file_that_is_written_anew_as_it_was_is_verified_and_served_again(bridge: Settings) -> None:
+    live_index = LiveIndex(bridge)
+    served = live_index.index.snapshot.id
+    file = bridge.index / SNAPSHOTS / served / "passages.sqlite"
+    file.write_bytes(file.read_bytes())
+    with pytest.raises(SnapshotError, match=r"passages\.sqlite of snapshot .* was written to while it was open"):
+        first_text(live_index.index)
+    live_index.refresh()
+    assert first_text(live_index.index) == "The bridge opens on Monday."
+    assert snapshot_names(bridge.index) == [served]
+
+
+def test_a_damaged_record_of_the_folder_is_told_and_questions_are_answered(bridge: Settings, rebuild: Rebuild) -> None:
+    (bridge.documents / "b.txt").write_text("The road is wide.\n")
+    rebuild(bridge.documents, bridge.index)
+    client = client_of(create_app(bridge))
+    before, newest = ((bridge.index / SNAPSHOTS / id_) for id_ in snapshot_names(bridge.index))
+    (newest / "files.json").write_bytes((before / "files.json").read_bytes())
+
+    changes = client.get("/v1/index").json()["changes"]
+    told = f"snapshot {newest.name} is damaged: files.json is not as it was written"
+    assert changes["error"] == f"{told}: run `sourceline rebuild-index`"
+    assert "total" not in changes
+    assert client.get("/v1/ask", params={"question": "When does it open?"}).status_code == 200
+
+
+def test_files_that_others_take_the_place_of_go_on_being_served(bridge: Settings) -> None:
+    live_index = LiveIndex(bridge)
+    for file in list((bridge.index / SNAPSHOTS / live_index.index.snapshot.id).rglob("*.*")):
+        (file.parent / "new").write_bytes(b"")
+        (file.parent / "new").rename(file)
+    assert first_text(live_index.index) == "The bridge opens on Monday."
 
 
 def test_what_could_not_be_read_is_verified_again_only_after_a_while(

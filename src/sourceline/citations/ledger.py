@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from sourceline.durable import open_regular, sync
 from sourceline.errors import LedgerError
 from sourceline.ids import form_hash
+from sourceline.index.multivector import IN_MEMORY
 from sourceline.index.snapshot import NOT_DAMAGE, LedgerExtent, make_way
 from sourceline.text import nfc, same_but_typography
 from sourceline.types import CitationStatus, Context, Location, Passage, PassageInContext, Time
@@ -94,9 +95,9 @@ class Ledger:
         """
         for line in self._lines_of(citation):
             if not line["gone"]:
-                return _issued(self._read(line["start"], line["length"]))
+                return _issued(self._read(line["start"], line["length"], issued=citation))
         at = self._later.get(citation)
-        return _issued(self._read(*at)) if at else None
+        return _issued(self._read(*at, issued=citation)) if at else None
 
     def resolution(self, citation: str) -> Resolution | None:
         """Return what the newest build that found this id gone says of it.
@@ -107,7 +108,7 @@ class Ledger:
         lines = self._lines_of(citation)
         if not len(lines) or not lines[-1]["gone"]:
             return None
-        body = self._read(lines[-1]["start"], lines[-1]["length"])
+        body = self._read(lines[-1]["start"], lines[-1]["length"], gone=citation)
         return Resolution(citation, CitationStatus(body["status"]), body["successor"])
 
     def successors(self, citation: str) -> list[str]:
@@ -284,13 +285,14 @@ class Ledger:
         at = np.minimum(np.searchsorted(issued, wanted), len(issued) - 1)
         return {citation for citation, same in zip(citations, issued[at] == wanted, strict=True) if same}
 
-    def _read(self, start: int, length: int) -> dict[str, Any]:
+    def _read(self, start: int, length: int, **expected: str) -> dict[str, Any]:
+        """Return a line, which must say what is ``expected`` of it: in another ledger, another may stand there."""
         try:
             line = os.pread(self._file, int(length), int(start))
         except OSError as error:
             raise LedgerError(_unreadable(self._path, error)) from error
         body = _body(line)
-        if body is None:
+        if body is None or not expected.items() <= body.items():
             raise LedgerError(_damaged(self._path, _LINE_DIFFERS))
         return body
 
@@ -325,14 +327,18 @@ def open_ledger(index: Path, folder: Path, extent: LedgerExtent, published: str 
     """
     path = ledger_file(index, extent.snapshot)
     fault = _find_fault(path, extent)
-    lines, forms = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (LINES, FORMS))
-    ledger = Ledger(path, extent, lines, forms, fault)
+    ledger = Ledger(path, extent, _load(folder / LINES), _load(folder / FORMS), fault)
     if published and published > extent.snapshot and not fault:
         try:
             ledger._see_later(published)
         except LedgerError as error:
             ledger._fault = str(error)
     return ledger
+
+
+def _load(path: Path) -> Lines:
+    lines: Lines = np.load(path, mmap_mode="r" if path.stat().st_size > IN_MEMORY else None, allow_pickle=False)
+    return lines
 
 
 def recover_ledger(index: Path, published: str | None, interrupted: Collection[str] = ()) -> Ledger:

@@ -34,7 +34,7 @@ NO_TOKEN = 0xFFFFFFFF
 BFLOAT16, PQ, INT8 = "bfloat16", "pq", "int8"
 # A smaller file is read: a mapped one that is truncated meanwhile ends the process (SIGBUS). Larger ones are mapped, so
 # that processes share them.
-_IN_MEMORY = 4 << 20
+IN_MEMORY = 4 << 20
 _NO_VECTORS = np.zeros((0, 0), dtype=np.float16)
 
 
@@ -284,7 +284,7 @@ class MultiVectorIndex:
 
 
 def _map(path: Path, dtype: str, columns: int) -> npt.NDArray[Any]:
-    if path.stat().st_size <= _IN_MEMORY:
+    if path.stat().st_size <= IN_MEMORY:
         return np.fromfile(path, dtype).reshape(-1, columns)
     # A plain view of the map: numpy's own subclass makes each access slower.
     return np.asarray(np.memmap(path, dtype=dtype, mode="r")).reshape(-1, columns)

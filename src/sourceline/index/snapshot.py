@@ -20,13 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from sourceline.durable import file_lock, read_text, replace, sha256, sync, sync_tree
+from sourceline.durable import WatchedFiles, file_lock, open_regular, read_text, replace, sha256, sync, sync_tree
 from sourceline.encoders.base import Encoder
 from sourceline.encoders.ranking_head import RankingHead, read_ranking_head
 from sourceline.errors import DamagedError, MismatchError, ModelError, NoSnapshotError, SnapshotError
+from sourceline.index.bm25 import FOLDER as BM25
 from sourceline.index.bm25 import BM25Index
 from sourceline.index.dense import DenseIndex
-from sourceline.index.multivector import EncodedChunk, MultiVectorIndex, open_codec
+from sourceline.index.multivector import IN_MEMORY, EncodedChunk, MultiVectorIndex, open_codec
+from sourceline.index.passage_store import FILE as PASSAGES
 from sourceline.index.passage_store import PassageStore
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ HEAD = "ranking_head.safetensors"
 DAMAGED = ".damaged"  # the suffix of a folder that was set aside
 FIRST_ID = "00000000"  # sorts in front of all others
 REBUILD = "run `sourceline rebuild-index`"
+_DIFFERS = f"snapshot {{}} is damaged: {{}} is not as it was written: {REBUILD}"
 # Errors that say nothing of a file's content: setting the snapshot aside would discard an intact one.
 NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _NO_FILE = {errno.EISDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO}  # a folder, a pipe, links in a circle, a socket
@@ -102,6 +105,7 @@ class Snapshot:
     tokens: MultiVectorIndex
     passages: PassageStore
     head: RankingHead
+    files: WatchedFiles
 
     @property
     def id(self) -> str:
@@ -111,6 +115,39 @@ class Snapshot:
     def chunk(self, rows: range) -> EncodedChunk:
         """Return consecutive rows, at least one, as they were written."""
         return self.tokens.chunk(rows, self.dense.vectors(rows).astype(np.float16))
+
+    def read(self, name: str) -> bytes | None:
+        """Read one of the files that are not kept open, and verify it again.
+
+        None if the snapshot has no such file, or was removed by a build.
+
+        Raises:
+            DamagedError: it differs from what was written.
+            SnapshotError: it cannot be read just now.
+        """
+        if name not in self.manifest.files:
+            return None
+        damaged = DamagedError(_DIFFERS.format(self.id, name))
+        try:
+            with open_regular(self.folder / name) as file:
+                content = file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            require_readable(error)
+            raise damaged from error
+        if hashlib.sha256(content).hexdigest() != self.manifest.files[name][1]:
+            raise damaged
+        return content
+
+    def require_unwritten(self) -> None:
+        """Refuse what was read if it may be wrong.
+
+        Raises:
+            SnapshotError: a file was written to since the snapshot was opened.
+        """
+        if path := self.files.written():
+            raise SnapshotError(f"{path.name} of snapshot {self.id} was written to while it was open: {REBUILD}")
 
 
 @contextmanager
@@ -195,6 +232,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
     """
     folder = snapshot_folder(index, snapshot_id)
     manifest = read_manifest(folder)
+    files = _watch_files(folder, manifest)  # from before they are verified
     if verify:
         _verify_files(folder, manifest)
     try:
@@ -207,6 +245,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
             MultiVectorIndex(folder, open_codec(manifest.codec, head)),
             PassageStore(folder, connections),
             head,
+            files,
         )
     except (RuntimeError, ValueError, OSError, sqlite3.Error, ModelError, SnapshotError) as error:
         raise SnapshotError(f"snapshot {snapshot_id} is whole but does not open: {error}") from error
@@ -215,6 +254,7 @@ def open_snapshot(index: Path, snapshot_id: str, connections: int = 1, verify: b
     agree = rows == {manifest.rows} and len(snapshot.passages) == manifest.passages
     if not agree or snapshot.dense.dim != manifest.dim:
         raise DamagedError(f"snapshot {snapshot_id} is damaged: its files disagree on what they hold: {REBUILD}")
+    snapshot.require_unwritten()
     return snapshot
 
 
@@ -410,13 +450,28 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def _watch_files(folder: Path, manifest: Manifest) -> WatchedFiles:
+    """Watch the files of which not all is read as they are opened: large ones, and those that libraries read."""
+    names = (
+        name
+        for name, (size, _) in manifest.files.items()
+        if size > IN_MEMORY or name == PASSAGES or name.startswith(f"{BM25}/")
+    )
+    try:
+        return WatchedFiles(folder / name for name in names)
+    except OSError as error:
+        require_readable(error)
+        name = Path(error.filename).relative_to(folder).as_posix()
+        raise DamagedError(_DIFFERS.format(manifest.id, name)) from error
+
+
 def _verify_files(folder: Path, manifest: Manifest) -> None:
     """Compare all files with the manifest, several at a time: hashing them is most of what opening takes."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         actual = pool.map(partial(_describe, folder), manifest.files)
         for (name, expected), described in zip(manifest.files.items(), actual, strict=True):
             if described != expected:
-                raise DamagedError(f"snapshot {manifest.id} is damaged: {name} is not as it was written: {REBUILD}")
+                raise DamagedError(_DIFFERS.format(manifest.id, name))
 
 
 def _describe(folder: Path, name: str) -> tuple[int, str] | None:

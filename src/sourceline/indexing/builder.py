@@ -117,6 +117,8 @@ def build(
                 ledger.save(writer.folder)
                 assert ledger.extent
                 after = check_snapshot(index, writer.write_manifest(skipped, scan.ignored, ledger.extent))
+                if before:
+                    before.require_unwritten()  # what was copied from it
                 snapshots.publish(index, after.id)
             _tidy(index, after, before)
             warnings += _warn_of_empty_folders(documents, before, after, scan)

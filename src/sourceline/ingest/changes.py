@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sourceline.durable import read_text
 from sourceline.errors import DocumentError
 from sourceline.ingest.files import FileStamp, hash_file, leads_outside
 from sourceline.types import FolderChanges, SourceStatus
@@ -61,12 +60,9 @@ class FolderRecord:
         (snapshot / FILE).write_text(json.dumps(body), "ascii")
 
     @classmethod
-    def read(cls, snapshot: Path) -> Self | None:
-        """Read that of a snapshot; None if it has none, or was removed by a build."""
-        try:
-            body = json.loads(read_text(snapshot / FILE))
-        except FileNotFoundError:
-            return None
+    def parse(cls, text: bytes) -> Self:
+        """Return what ``write`` wrote."""
+        body = json.loads(text)
         files = {
             id_: RecordedFile(values[0], FileStamp(*values[1:])) if values else None
             for id_, values in body["files"].items()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sourceline.api import Index, import_formats, suggested_questions
-from sourceline.errors import CorpusError, DocumentError
+from sourceline.errors import CorpusError, DocumentError, SnapshotError
 from sourceline.types import FolderChanges
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class LatestChanges:
             changes = self._index.changes()
             error = "the snapshot does not say what the folder held" if changes is None else None
             known = CheckedChanges(snapshot, checked, changes, error)
-        except CorpusError as error:
+        except (CorpusError, SnapshotError) as error:
             known = CheckedChanges(snapshot, checked, None, str(error))
         took = time.monotonic() - started
         self._known, self._fresh_until = known, started + took + max(FRESH_SECONDS, FRESH_FACTOR * took)

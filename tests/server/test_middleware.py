@@ -43,6 +43,7 @@ PATHS = [
     "/v1/ask",
     "/v1/citations/none",
     "/v1/documents",
+    "/v1/speakers",
     "/v1/documents/meeting.txt",
     "/v1/index",
     "/no/such/route",

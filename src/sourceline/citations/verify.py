@@ -238,15 +238,15 @@ class _Verifier:
         else:
             altered = self._nearest(prepared, numbers)
         earlier = self._earlier.get(without_hyphens(altered.text), ())
-        return replace(altered, earlier=tuple(dict.fromkeys(earlier)), wrong_speaker=self._wrong_speaker(altered))
+        places = altered.places if altered.status is QuoteStatus.ALTERED else ()
+        wrong = self._wrong_speaker(quote.speaker, places)
+        return replace(altered, earlier=tuple(dict.fromkeys(earlier)), wrong_speaker=wrong)
 
-    def _wrong_speaker(self, altered: CheckedQuote) -> tuple[str, ...]:
-        """Return who says what a quotation was made of, if the text gives it to somebody else."""
-        if not altered.speaker or altered.status is not QuoteStatus.ALTERED:
+    def _wrong_speaker(self, name: str | None, places: Sequence[QuotedPlace]) -> tuple[str, ...]:
+        """Return who says these places, if each is said by somebody else than who is named."""
+        if not name or not all(self._said_by(name, place) is False for place in places):
             return ()
-        said = [(place, self._said_by(altered.speaker, place)) for place in altered.places]
-        wrong = all(by is False for _, by in said)
-        return tuple(dict.fromkeys(speaker for place, _ in said if wrong for speaker in place.speakers))
+        return tuple(dict.fromkeys(speaker for place in places for speaker in place.speakers))[:MAX_PLACES]
 
     def _standing(self, quote: Quote, placements: Sequence[_Placement]) -> CheckedQuote:
         exact = any(placement.exact for placement in placements)
@@ -255,14 +255,10 @@ class _Verifier:
             place = placement.place()
             places.setdefault((place.passages[0].document_id, place.start, place.end), place)
         found = list(places.values())
-        wrong: tuple[str, ...] = ()
-        if quote.speaker:
-            said = [(place, self._said_by(quote.speaker, place)) for place in found]
-            found = [place for place, by in sorted(said, key=lambda item: item[1] is not True)]
-            if all(by is False for _, by in said):
-                wrong = tuple(dict.fromkeys(speaker for place in found for speaker in place.speakers))
+        if name := quote.speaker:
+            found.sort(key=lambda place: self._said_by(name, place) is not True)
         status = QuoteStatus.VERBATIM if exact else QuoteStatus.REFORMATTED
-        return replace(self._told(quote, status, found), wrong_speaker=wrong[:MAX_PLACES])
+        return replace(self._told(quote, status, found), wrong_speaker=self._wrong_speaker(name, found))
 
     def _told(
         self,

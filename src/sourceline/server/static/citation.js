@@ -39,7 +39,7 @@ export function source({ document, location }, { hasName = true } = {}) {
 }
 
 /** Return "line 3, page 2, Speaker, 10:02, section “Budget”", as far as it is known, and no title twice. */
-export function describeLocation({ line, page, speaker, time, section }, title = null) {
+function describeLocation({ line, page, speaker, time, section }, title = null) {
   const parts = [`line ${line}`, page && `page ${page}`, speaker, time && describeTime(time),
     section && section !== title && `section “${section}”`];
   return parts.filter(Boolean).join(", ");

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.load import prepare_encoder
 from sourceline.types import DEFAULT_MODEL, Backend, BuildReport
+from tests.support.shared_models import share_models
 
 SEEDS = Path(__file__).parent.parent / "seeds"
 # Each build flushes some forty files to the disk, which may take longer than all else: in memory it costs nothing.
@@ -36,6 +37,14 @@ Rebuild = Callable[[Path, Path], BuildReport]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", help="write pictures of the page into this folder")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_models() -> Iterator[None]:
+    """Open each model once for all tests of this process."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        share_models(monkeypatch)
+        yield
 
 
 @pytest.fixture(scope="session")

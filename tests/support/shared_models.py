@@ -7,6 +7,7 @@ damaged is not, so that damage is found as ever. Commands that tests run are pro
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import pytest
@@ -16,6 +17,7 @@ from sourceline import durable
 from sourceline.encoders import onnx, reranker
 
 T = TypeVar("T")
+MOST = 4  # models that are kept: some tests export one of their own
 
 
 def share_models(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,7 @@ def share_models(monkeypatch: pytest.MonkeyPatch) -> None:
 def once(read: Callable[..., T]) -> Callable[..., T]:
     """Return what ``read`` returns for a file, read again only when the file is another."""
     results: dict[tuple[int, int, int, int], T] = {}
+    lock = Lock()
 
     def shared(path: Path, *values: object) -> T:
         try:
@@ -44,8 +47,11 @@ def once(read: Callable[..., T]) -> Callable[..., T]:
         except OSError:
             return read(path, *values)
         key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
-        if key not in results:
-            results[key] = read(path, *values)
-        return results[key]
+        with lock:
+            result = results.pop(key) if key in results else read(path, *values)
+            while len(results) >= MOST:
+                del results[next(iter(results))]
+            results[key] = result  # the latest is the last to go
+        return result
 
     return shared

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sourceline.ids import citation_id
@@ -120,6 +120,7 @@ def test_a_word_without_end_is_one_passage() -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(texts)
+@example("The council met on Monday. \u0301e\u0301")
 def test_passages_are_verbatim_in_order_apart_and_trimmed(text: str) -> None:
     for id_ in ("x.txt", "x.md"):
         source = document(text, id_)

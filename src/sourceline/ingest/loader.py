@@ -228,6 +228,7 @@ def _walk(
     """Yield the ids of all files in a known format; note the reasons for everything else, and the folders."""
 
     def cannot_list(error: OSError) -> None:
+        require_folder(folder)  # it may have vanished a moment ago
         path = Path(error.filename)
         if path == folder or error.errno in PROCESS_ERRORS:
             raise CorpusError(f"cannot list {path}: {error.strerror}") from error

@@ -255,7 +255,12 @@ def _without_typography(text: str) -> tuple[str, Sequence[int]]:
     if text.isascii() or not (_ELLIPSIS.search(text) or _UNSEEN.search(text) or not is_normalized("NFC", text)):
         return text, range(len(text) + 1)
     ellipses = {match.start() for match in _ELLIPSIS.finditer(text)}
-    starts = [at for at, character in enumerate(text) if at == 0 or not _belongs_to_letter(character)]
+    # An accent behind white space has no letter, and the sentence that it begins has no white space in front.
+    starts = [
+        at
+        for at, character in enumerate(text)
+        if at == 0 or text[at - 1].isspace() or not _belongs_to_letter(character)
+    ]
     plain: list[str] = []
     places: list[int] = []
     for start, end in pairwise([*starts, len(text)]):

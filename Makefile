@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve test integrations docs lint check bench torture
+.PHONY: serve test integrations docs lint check bench torture cluster
 
 serve: .venv/serve.stamp
 	@$(BIN)/sourceline serve
@@ -31,6 +31,9 @@ bench: .venv/test.stamp
 
 torture: .venv/test.stamp
 	@$(BIN)/python benchmarks/torture.py all
+
+cluster: .venv/test.stamp
+	@$(BIN)/python benchmarks/cluster.py
 
 .venv/serve.stamp: pyproject.toml constraints.txt
 	@echo "Installing into .venv; the first time takes a minute."

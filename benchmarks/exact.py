@@ -12,6 +12,7 @@ from sourceline.evaluation.dataset import Question
 from sourceline.evaluation.evaluate import build_qrels, open_searcher
 from sourceline.index.dense import DenseIndex
 from sourceline.index.row_filter import RowFilter
+from sourceline.index.snapshot import Snapshot
 from sourceline.search.confidence import load_calibration
 from sourceline.search.query import encode_query
 from sourceline.search.searcher import CANDIDATES, Searcher
@@ -31,6 +32,7 @@ def approximation_loss(index: Path, questions: Sequence[Question], common: Seque
         common: those of them that are asked at every size of the corpus.
     """
     searcher = open_searcher(index)
+    assert isinstance(searcher.snapshot, Snapshot)
     every = {question.id: question for question in (*questions, *common)}
     vectors = {id_: encode_query(searcher.encoder, question.text).vector for id_, question in every.items()}
     exact = ExactDense(searcher.snapshot.dense, list(vectors.values()))

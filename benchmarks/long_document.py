@@ -28,6 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from sourceline.api import Index
 from sourceline.config import load_settings
+from sourceline.engines import OpenedFolder
 from sourceline.ids import citation_id
 from sourceline.index.passage_store import PassageStore, PassageStoreWriter
 from sourceline.server.app import create_app
@@ -122,6 +123,8 @@ def serve_passages(app: FastAPI, folder: Path) -> None:
     """Let an app read documents from another store than that of its index. It cannot be asked then."""
     view = app.state.live_index.index._view
     view.snapshot = replace(view.snapshot, passages=PassageStore(folder, 4))
+    with view.opened.reading() as reading:
+        view.opened = OpenedFolder(view.snapshot, reading.ledger)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def main() -> int:
     reached = True
     for folder in arguments.sets:
         evaluation = evaluate(
-            read_dataset(folder), settings.model, settings.backend, settings.index, reranker=settings.reranker
+            read_dataset(folder), settings.model, settings.backend, settings.local_folder, reranker=settings.reranker
         )
         for setting, systems in evaluation.metrics.items():
             for system, values in systems.items():

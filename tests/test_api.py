@@ -788,7 +788,7 @@ def test_an_index_that_is_closed_during_a_refresh_stays_closed(
     index = Index.open(built, lazy=True)
     write(documents, {"b.txt": HURT})
     Index.build(documents, built)
-    monkeypatch.setattr("sourceline.api.open_current", wait_and_open)
+    monkeypatch.setattr("sourceline.index.snapshot.open_current", wait_and_open)
     with ThreadPoolExecutor(2) as pool:
         refreshing = pool.submit(index.refresh)
         assert began.wait(60)

@@ -30,6 +30,7 @@ DEFAULTS = {
     "allow_edits": False,
     "max_document_bytes": 100_000_000,
     "follow_links": False,
+    "partitions": 1,
     "scrub": 24,
 }
 # For each setting: as the command line gives it, as the environment and the file write it.
@@ -55,6 +56,7 @@ SOURCES: dict[str, tuple[object, str, str]] = {
     "allow_edits": (True, "True", "'True'"),
     "max_document_bytes": (1, "2", "3"),
     "follow_links": (True, "True", "'True'"),
+    "partitions": (2, "4", "8"),
     "scrub": (1.5, "2.5", "0.5"),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sourceline.address import PostgresAddress, index_address
 from sourceline.config import Settings
 from tests.support.container import Containerfile
 
@@ -17,6 +18,7 @@ DEPLOY = Path(__file__).parent.parent / "deploy"
 UNIT = DEPLOY / "sourceline.service"
 CONTAINERFILE = Containerfile.read(DEPLOY / "Containerfile")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+CLUSTER: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.cluster.yaml").read_text("utf-8"))
 SETTINGS = {f"SOURCELINE_{name.upper()}" for name in Settings.model_fields}
 
 
@@ -67,6 +69,27 @@ def test_compose_gives_the_container_what_it_needs_and_nothing_else() -> None:
     assert service["ports"] == ["127.0.0.1:8080:8080"]
     assert service["environment"].keys() <= SETTINGS
     assert service["environment"]["SOURCELINE_API_KEY"].startswith("${SOURCELINE_API_KEY:?")  # or it does not start
+
+
+def test_the_cluster_is_of_the_same_container_with_what_a_database_needs() -> None:
+    services = dict(CLUSTER["services"])
+    database = services.pop("database")
+    assert services["worker"]["deploy"] == {"replicas": 2}
+    assert [service["command"] for service in services.values()] == [
+        ["rebuild-index"],
+        ["worker"],
+        ["serve"],
+        ["serve"],
+    ]
+    hardened = ("read_only", "cap_drop", "security_opt", "tmpfs")
+    for service in services.values():
+        assert service["build"] == COMPOSE["services"]["sourceline"]["build"] | {"args": {"EXTRAS": "[postgres]"}}
+        assert [service[name] for name in hardened] == [COMPOSE["services"]["sourceline"][name] for name in hardened]
+        assert service["environment"].keys() - {"PGPASSWORD", "XDG_CACHE_HOME"} <= SETTINGS
+        assert PostgresAddress(service["environment"]["SOURCELINE_INDEX"]) == index_address(
+            "postgresql://sourceline@database/sourceline"
+        )
+    assert database["image"].startswith("pgvector/pgvector:")
 
 
 def test_the_unit_sets_what_are_settings_and_runs_as_a_user_of_its_own() -> None:

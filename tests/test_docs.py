@@ -308,6 +308,7 @@ def test_every_setting_is_documented() -> None:
             "telemetry_endpoint",
             "max_document_bytes",
             "follow_links",
+            "partitions",
             "scrub",
         )
         flag = "–" if name in no_flag else f"`--{name.replace('_', '-')}`"

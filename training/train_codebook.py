@@ -71,6 +71,7 @@ def token_vectors(folder: Path, head: RankingHead) -> Float32:
     with tempfile.TemporaryDirectory() as scratch:
         build(folder, Path(scratch), DEFAULT_MODEL, config=IndexConfig(head=head))
         tokens = open_searcher(Path(scratch)).snapshot.tokens
+        assert isinstance(tokens, MultiVectorIndex)
         return np.concatenate(list(_batches(tokens)))
 
 

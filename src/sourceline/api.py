@@ -6,7 +6,7 @@ import sys
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from importlib import import_module
@@ -14,24 +14,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
-from sourceline.citations.ledger import Ledger, open_ledger
+from sourceline.address import PostgresAddress, index_address, local_folder
 from sourceline.citations.lookup import look_up
-from sourceline.durable import is_locked
 from sourceline.encoders.base import Encoder, Reranker, RerankerInput
-from sourceline.errors import ClosedError, CorpusError, MismatchError, UnknownDocumentError
-from sourceline.index.snapshot import (
-    LOCK,
-    REBUILD,
-    Manifest,
-    Snapshot,
-    current_stamp,
-    is_built,
-    open_current,
-    published_id,
-    snapshot_ids,
-)
-from sourceline.ingest.changes import FILE as FOLDER_RECORD
-from sourceline.ingest.changes import FolderComparison, FolderRecord
+from sourceline.engines import BuildOptions, Opened, Reading, engine_of
+from sourceline.errors import ClosedError, CorpusError, MismatchError, SnapshotGoneError, UnknownDocumentError
+from sourceline.index.snapshot import REBUILD, Manifest
+from sourceline.ingest.changes import FolderComparison
 from sourceline.ingest.files import read_questions
 from sourceline.limits import require_limits
 from sourceline.search.confidence import is_calibrated, load_calibration, load_reader_calibration
@@ -87,7 +76,7 @@ class Index:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | PostgresAddress,
         model: str | None,
         backend: Backend | None,
         reranker: str,
@@ -96,14 +85,15 @@ class Index:
         documents: Path | None,
     ) -> None:
         """For ``Index.open``."""
-        self._path, self._model, self._backend, self._reranker_name = path, model, backend, reranker
-        self._threshold, self._connections = threshold, connections
+        self._path, self._engine = path, engine_of(path, connections)
+        self._model, self._backend, self._reranker_name = model, backend, reranker
+        self._threshold = threshold
         self._documents = documents
         self._refreshing = threading.Lock()  # never taken to answer a question
         self._opening_encoder = threading.Lock()
         self._reranker: Reranker | None = None
         self._reranker_opened = False
-        self._current: tuple[str | None, int] = (None, 0)  # as CURRENT was when a snapshot was last opened
+        self._current: object = None  # the engine's stamp when a snapshot was last opened
         self._view: _View | None = None
         self._process = os.getpid()
 
@@ -111,13 +101,14 @@ class Index:
     def build(
         cls,
         documents: str | PathLike[str],
-        path: str | PathLike[str],
+        path: str | PathLike[str] | PostgresAddress,
         *,
         model: str = DEFAULT_MODEL,
         backend: Backend = Backend.ONNX,
         progress: Callable[[BuildProgress], None] = lambda _: None,
         max_document_bytes: int = MAX_DOCUMENT_BYTES,
         follow_links: bool = False,
+        partitions: int = 1,
     ) -> BuildReport:
         """Read a folder of documents, encode what is new, and publish a new snapshot of the index at ``path``.
 
@@ -125,12 +116,13 @@ class Index:
 
         Args:
             documents: the folder.
-            path: the folder of the index; created if there is none.
+            path: the folder of the index, created if there is none; or ``postgresql://user@host/database``.
             model: a sentence-transformers model, by name or folder.
             backend: what runs it.
             progress: called as documents are encoded.
             max_document_bytes: a larger file is skipped.
             follow_links: whether links that lead out of the folder are read.
+            partitions: of a database: into how many parts its tables are divided, when they are made.
 
         Raises:
             BuildRunningError: another build of this index is running.
@@ -139,23 +131,15 @@ class Index:
             LedgerError: the record of citations is damaged.
             BuildError: anything else that stopped the build. What was served before is untouched.
         """
-        require_limits(Path(path), model)
-        from sourceline.indexing.builder import build  # a server that answers does not import the builder
-
-        return build(
-            Path(documents),
-            Path(path),
-            model,
-            Backend(backend),
-            progress,
-            max_document_bytes=max_document_bytes,
-            follow_links=follow_links,
-        )
+        address = index_address(path)
+        require_limits(local_folder(address), model)
+        options = BuildOptions(model, Backend(backend), max_document_bytes, follow_links, partitions)
+        return engine_of(address).build(Path(documents), options, progress)
 
     @classmethod
     def open(
         cls,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | PostgresAddress,
         *,
         model: str | None = None,
         backend: Backend | None = None,
@@ -169,7 +153,7 @@ class Index:
         """Open and verify the current snapshot of an index.
 
         Args:
-            path: the folder of the index.
+            path: the folder of the index, or ``postgresql://user@host/database``.
             model: the model that it must have been built with; None accepts any.
             backend: what must run the model; None accepts any.
             reranker: what reads the best chunks: ``reader``, ``none``, or a sentence-transformers CrossEncoder by name
@@ -192,7 +176,7 @@ class Index:
             raise ValueError("connections must be at least 1")
         _require_share(threshold)
         index = cls(
-            Path(path),
+            index_address(path),
             model,
             Backend(backend) if backend else None,
             reranker,
@@ -201,28 +185,50 @@ class Index:
             Path(documents) if documents is not None else None,
         )
         # Read before opening: a snapshot that is published meanwhile is noticed by the next refresh.
-        index._current = current_stamp(index._path)
-        index._view = index._open_view(fallback)
-        if not lazy:
-            index._searcher(index._view)
+        try:
+            index._current = index._engine.stamp()
+            index._view = index._open_view(fallback)
+            if not lazy:
+                index._searcher(index._view)
+        except BaseException:
+            index._engine.close()
+            raise
         return index
 
     @staticmethod
-    def exists(path: str | PathLike[str]) -> bool:
+    def work(path: str | PathLike[str] | PostgresAddress, stop: threading.Event) -> None:
+        """Encode documents for builds of the index in this database, which run anywhere, until ``stop`` is set.
+
+        Any number of processes on any machines share the work of a build. While none runs, this waits.
+
+        Args:
+            path: the address of the database.
+            stop: says to return, once what is being done is done.
+
+        Raises:
+            BuildError: the index is in files.
+            SnapshotError: the package that a database needs is missing.
+        """
+        engine_of(index_address(path)).work(stop)
+
+    @staticmethod
+    def exists(path: str | PathLike[str] | PostgresAddress) -> bool:
         """Return whether an index was built at ``path``.
 
         Raises:
             SnapshotError: it cannot be read.
         """
-        return is_built(Path(path))
+        return engine_of(index_address(path)).exists()
 
     @staticmethod
-    def is_building(path: str | PathLike[str]) -> bool:
+    def is_building(path: str | PathLike[str] | PostgresAddress) -> bool:
         """Return whether a build of the index at ``path`` is running, in whichever process."""
-        return is_locked(Path(path) / LOCK)
+        return engine_of(index_address(path)).is_building()
 
     @staticmethod
-    def backup(path: str | PathLike[str], file: str | PathLike[str], *, overwrite: bool = False) -> Backup:
+    def backup(
+        path: str | PathLike[str] | PostgresAddress, file: str | PathLike[str], *, overwrite: bool = False
+    ) -> Backup:
         """Write the current snapshot of the index at ``path``, with its ledger and encoder, into one archive.
 
         Safe beside open indexes and builds; nothing is written into the index folder. Every file is compared with its
@@ -238,12 +244,12 @@ class Index:
             NoSnapshotError: nothing was built yet.
             SnapshotError, ModelError, LedgerError: something is damaged or cannot be read.
         """
-        from sourceline.backup import back_up  # ONNX Runtime, which looking citations up does not need
-
-        return back_up(Path(path), Path(file), overwrite)
+        return engine_of(index_address(path)).back_up(Path(file), overwrite)
 
     @staticmethod
-    def restore(file: str | PathLike[str], path: str | PathLike[str], *, replace: bool = False) -> Backup:
+    def restore(
+        file: str | PathLike[str], path: str | PathLike[str] | PostgresAddress, *, replace: bool = False
+    ) -> Backup:
         """Put what ``backup`` wrote into an index folder, after all of it was verified.
 
         Open indexes switch to it with their next ``refresh``. A crash leaves what was there or what is restored, whole.
@@ -257,22 +263,20 @@ class Index:
             BackupError: the archive is damaged or of another version, there is an index, or it cannot be written.
             BuildRunningError: a build of this index is running.
         """
-        from sourceline.backup import restore
-
-        return restore(Path(file), Path(path), replace)
+        return engine_of(index_address(path)).restore(Path(file), replace)
 
     @staticmethod
-    def snapshots(path: str | PathLike[str]) -> tuple[str, ...]:
+    def snapshots(path: str | PathLike[str] | PostgresAddress) -> tuple[str, ...]:
         """Return the ids of the snapshots that are kept, oldest first.
 
         Raises:
             SnapshotError: they cannot be listed.
         """
-        return tuple(snapshot_ids(Path(path)))
+        return engine_of(index_address(path)).snapshots()
 
     @staticmethod
     def check_files(
-        path: str | PathLike[str], snapshot: str, pace: Callable[[int], None] = lambda _: None
+        path: str | PathLike[str] | PostgresAddress, snapshot: str, pace: Callable[[int], None] = lambda _: None
     ) -> Iterator[CheckedFile]:
         """Read every file of a snapshot, of its encoder, and its part of the ledger, and compare the checksums.
 
@@ -284,9 +288,7 @@ class Index:
         Raises:
             SnapshotError: a file cannot be read for a reason that is not its own, such as too many open files.
         """
-        from sourceline.integrity import check_files
-
-        return check_files(Path(path), snapshot, pace)
+        return engine_of(index_address(path)).check_files(snapshot, pace)
 
     @staticmethod
     def scan(
@@ -368,8 +370,8 @@ class Index:
         """
         filters = Filters(_several(documents), _several(speakers), after, before)
         _require_share(threshold)
-        with self._reading() as view:
-            return self._searcher(view).ask(question, k, filters, Mode(mode), threshold)
+        with self._reading() as (view, reading):
+            return self._searcher(view).over(reading.snapshot).ask(question, k, filters, Mode(mode), threshold)
 
     def ask_many(
         self,
@@ -390,13 +392,12 @@ class Index:
             ModelError: the encoder or the reranker cannot be opened.
             ValueError: there is no such mode, or ``threshold`` is out of range.
         """
-        view = self._require_open()
-        searcher, mode = self._searcher(view), Mode(mode)
+        view, mode = self._require_open(), Mode(mode)
         filters = Filters(_several(documents), _several(speakers), after, before)
         _require_share(threshold)
         for question in questions:
-            with self._reading(view):
-                answer = searcher.ask(question, k, filters, mode, threshold)
+            with view.opened.reading() as reading:
+                answer = self._searcher(view).over(reading.snapshot).ask(question, k, filters, mode, threshold)
             yield answer
 
     def verify(
@@ -426,13 +427,17 @@ class Index:
         from sourceline.citations.verify import verify  # splits sentences, which asking does not need
 
         quotes = []
-        with self._reading() as view:
-            checked = verify(text, view.snapshot, view.ledger, lambda quote: self._searcher(view).similar(quote), limit)
-            for quote in checked:
+        with self._reading() as (view, reading):
+            snapshot = reading.snapshot
+
+            def similar(quote: str) -> tuple[int, ...]:
+                return self._searcher(view).over(snapshot).similar(quote)
+
+            for quote in verify(text, snapshot, reading.ledger, similar, limit):
                 quotes.append(quote)
                 if after_each:
                     after_each()
-        return Verification(tuple(quotes), view.snapshot.id)
+            return Verification(tuple(quotes), snapshot.id)
 
     def cite(self, citation: str, source: bool = True) -> Citation:
         """Look a citation up: the sentence as cited, what became of it, where it stands now.
@@ -445,8 +450,8 @@ class Index:
             UnknownCitationError: this id was never issued.
             LedgerError: the record of citations cannot be read.
         """
-        with self._reading() as view:
-            looked_up = look_up(citation, view.snapshot.passages, view.ledger)
+        with self._reading() as (view, reading):
+            looked_up = look_up(citation, reading.snapshot.passages, reading.ledger)
         if not source or looked_up.now is None:
             return looked_up
         return replace(looked_up, source=self._source(view, looked_up.now.passage.document_id))
@@ -521,8 +526,8 @@ class Index:
         """
         if start < 0 or (limit is not None and limit < 0):
             raise ValueError("start and limit must not be negative")
-        with self._reading() as view:
-            snapshot = view.snapshot
+        with self._reading() as (_, reading):
+            snapshot = reading.snapshot
             entry = snapshot.passages.entry(nfc(document_id))
             if entry is None:
                 raise UnknownDocumentError("no document with this id is in the index")
@@ -546,14 +551,15 @@ class Index:
         Raises:
             LedgerError: it is damaged.
         """
-        return self._require_open().ledger.check()
+        with self._reading() as (_, reading):
+            return reading.ledger.check()
 
     def check_contents(self) -> Iterator[Finding]:
         """Compare every passage with its document, its id and the ledger, and search for some; yield what comes out."""
         from sourceline.integrity import check_contents
 
-        view = self._require_open()
-        return check_contents(view.snapshot, view.ledger)
+        with self._reading() as (_, reading):
+            yield from check_contents(reading.snapshot, reading.ledger)
 
     def refresh(self, reopen: bool = False) -> bool:
         """Switch to the current snapshot, if it is another than the one that is served; return whether it was.
@@ -571,9 +577,8 @@ class Index:
         self._require_open()  # before the lock, which may be held for ever in a forked process
         with self._refreshing:
             view = self._require_open()
-            current = current_stamp(self._path)
-            unwritten = os.path.isdir(view.snapshot.folder) and not view.snapshot.files.written()
-            if current == self._current and unwritten and not reopen:
+            current = self._engine.stamp()
+            if current == self._current and self._engine.is_kept(view.opened) and not reopen:
                 return False
             new = self._open_view(fallback=True)
             if view.searcher:
@@ -590,6 +595,7 @@ class Index:
             self._view = None
         with self._opening_encoder:  # also for a question that has begun
             self._reranker, self._reranker_opened = None, False
+        self._engine.close()
 
     def __enter__(self) -> Self:
         """Use as a context manager to close it."""
@@ -609,20 +615,6 @@ class Index:
             )
         return view
 
-    @contextmanager
-    def _reading(self, view: "_View | None" = None) -> Iterator["_View"]:
-        """Yield what is served, or this view of it. Whatever comes of reading it counts if no file was written to.
-
-        Raises:
-            SnapshotError: one was.
-        """
-        view = view or self._require_open()
-        view.snapshot.require_unwritten()  # a mapped file that was truncated would end the process (SIGBUS)
-        try:
-            yield view
-        finally:
-            view.snapshot.require_unwritten()
-
     def _source(self, view: "_View", document_id: str) -> SourceStatus | None:
         comparison = view.comparison(self._documents)
         try:
@@ -630,31 +622,41 @@ class Index:
         except CorpusError:  # no file can be read just now
             return None
 
+    @contextmanager
+    def _reading(self) -> Iterator[tuple["_View", Reading]]:
+        """Yield what is open, and what a call reads from it from start to end."""
+        view = self._require_open()
+        with ExitStack() as stack:
+            try:
+                reading = stack.enter_context(view.opened.reading())
+            except SnapshotGoneError:  # builds have published since, faster than this index was refreshed
+                self.refresh()
+                view = self._require_open()
+                reading = stack.enter_context(view.opened.reading())
+            yield view, reading
+
     def _open_view(self, fallback: bool) -> "_View":
-        snapshot = open_current(self._path, self._connections, fallback)
-        manifest = snapshot.manifest
+        opened = self._engine.open(fallback)
+        snapshot, manifest = opened.snapshot, opened.snapshot.manifest
         if self._model not in (None, manifest.model):
             raise MismatchError(f"snapshot {snapshot.id} was built with {manifest.model}, not {self._model}: {REBUILD}")
         # Not the other way round: a model that cannot be exported is run by sentence-transformers.
         if self._backend is Backend.TORCH and manifest.backend != Backend.TORCH:
             raise MismatchError(f"snapshot {snapshot.id} was not built with the torch backend: {REBUILD}")
-        published = published_id(self._path)
-        return _View(snapshot, open_ledger(self._path, snapshot.folder, manifest.ledger, published))
+        return _View(opened)
 
     def _searcher(self, view: "_View", encoder: Encoder | None = None) -> Searcher:
         """Return the Searcher of a snapshot; ``encoder`` is one that is open already."""
         if view.searcher:
             return view.searcher
         # ONNX Runtime, which looking citations up does not need
-        from sourceline.encoders.load import open_encoder
         from sourceline.encoders.reranker import open_reranker
 
         with self._opening_encoder:
             if view.searcher is None:
                 manifest = view.snapshot.manifest
                 if encoder is None or encoder.fingerprint != manifest.fingerprint:
-                    backend = Backend(manifest.backend)
-                    encoder = open_encoder(backend, manifest.model, manifest.fingerprint, self._path)
+                    encoder = self._engine.encoder(manifest)
                     if not is_calibrated(manifest.model):
                         log.warning("%s has no calibration: confidence is only rough", manifest.model)
                 if not self._reranker_opened:
@@ -673,10 +675,11 @@ class Index:
 
 
 class _View:
-    """A snapshot, its ledger and, once a question was asked, its Searcher."""
+    """A snapshot that is open and, once a question was asked, its Searcher."""
 
-    def __init__(self, snapshot: Snapshot, ledger: Ledger) -> None:
-        self.snapshot, self.ledger = snapshot, ledger
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+        self.snapshot = opened.snapshot
         self.searcher: Searcher | None = None
         self._comparison: FolderComparison | None = None
         self._record_read = False
@@ -684,8 +687,7 @@ class _View:
     def comparison(self, documents: Path | None) -> FolderComparison | None:
         """Return what compares the documents folder with the snapshot; None if it keeps no record of its files."""
         if not self._record_read:
-            if content := self.snapshot.read(FOLDER_RECORD):
-                record = FolderRecord.parse(content)
+            if record := self.opened.record():
                 self._comparison = FolderComparison(documents or record.folder, record)
             self._record_read = True
         return self._comparison

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from sourceline.address import PostgresAddress, index_address, local_folder
 from sourceline.errors import SettingsError
 from sourceline.logs import LogFormat
 from sourceline.types import (
@@ -68,7 +69,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOURCELINE_", extra="forbid", frozen=True)
 
     documents: Path = Field(Path("seeds"), description="The folder of documents.")
-    index: Path = Field(Path("index"), description="The folder of the index, the exported model and the ledger.")
+    index: Annotated[Path | PostgresAddress, BeforeValidator(index_address)] = Field(
+        Path("index"), description="The folder of the index, or the address of a database: postgresql://user@host/name."
+    )
     model: str = Field(DEFAULT_MODEL, description="A sentence-transformers model: a name or a folder.")
     backend: Backend = Field(Backend.ONNX, description="onnx, or torch: sentence-transformers itself, as for a GPU.")
     reranker: str = Field(
@@ -100,7 +103,15 @@ class Settings(BaseSettings):
     allow_edits: bool = Field(False, description="Whether documents may be written over HTTP; needs an API key.")
     max_document_bytes: int = Field(MAX_DOCUMENT_BYTES, ge=1, description="A larger file is skipped, or refused.")
     follow_links: bool = Field(False, description="Whether links that lead out of the documents folder are read.")
+    partitions: int = Field(
+        1, ge=1, le=1024, description="Into how many parts the tables of a database are divided when they are made."
+    )
     scrub: float = Field(24, ge=0, description="Hours between rounds that read the index again; 0 is never.")
+
+    @property
+    def local_folder(self) -> Path:
+        """The folder of this machine for exported models, locks and states: of an index in files, its own."""
+        return local_folder(self.index)
 
     @property
     def needs_key(self) -> bool:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sourceline import __version__
+from sourceline.address import PostgresAddress
 from sourceline.api import Index
 from sourceline.errors import CorpusError, SourcelineError
 from sourceline.text import counted
@@ -17,7 +18,7 @@ _PACKAGES = ("faiss-cpu", "onnxruntime", "tantivy", "tokenizers", "sentence-tran
 
 def examine(
     documents: Path,
-    path: Path,
+    path: Path | PostgresAddress,
     model: str,
     backend: Backend,
     reranker: str,
@@ -92,7 +93,7 @@ def _check_documents(folder: Path, max_document_bytes: int, follow_links: bool) 
         yield Finding(f"not read {name}", True, reason)
 
 
-def _check_files(path: Path) -> Iterator[Finding]:
+def _check_files(path: Path | PostgresAddress) -> Iterator[Finding]:
     """Compare every file of the snapshots that are kept with its checksum; each damaged one is a finding."""
     try:
         for snapshot in Index.snapshots(path):

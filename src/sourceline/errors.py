@@ -10,7 +10,8 @@
     ├── SnapshotError             an index that cannot be served
     │   ├── NoSnapshotError       none was built yet
     │   ├── DamagedError          a file is missing or differs from what was written
-    │   └── MismatchError         built with another model or in another format
+    │   ├── MismatchError         built with another model or in another format
+    │   └── SnapshotGoneError     it was open, and builds have published and removed it since
     ├── BuildError                the build could not finish; what was served before is untouched
     │   └── BuildRunningError     another build holds the lock
     ├── WorkerError               the server's processes do not stay alive
@@ -61,6 +62,10 @@ class DamagedError(SnapshotError):
 
 class MismatchError(SnapshotError):
     """A snapshot built with another model or in another format."""
+
+
+class SnapshotGoneError(SnapshotError):
+    """A snapshot of a database that was open, and that builds have removed since."""
 
 
 class BuildError(SourcelineError):

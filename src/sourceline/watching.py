@@ -15,6 +15,7 @@ from pathlib import Path
 from watchfiles._rust_notify import RustNotify
 
 from sourceline import durable
+from sourceline.address import PostgresAddress
 from sourceline.api import Index
 from sourceline.errors import BuildRunningError, CorpusError, SnapshotError
 from sourceline.ingest.loader import FolderLook, look_at_folder
@@ -69,7 +70,7 @@ class Watcher:
     def __init__(
         self,
         documents: Path,
-        index: Path,
+        index: Path | PostgresAddress,
         rebuild: Callable[[], bool],
         say: Callable[[str], None],
         stop: threading.Event,

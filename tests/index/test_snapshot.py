@@ -177,11 +177,11 @@ def test_a_whole_file_that_does_not_open_is_not_set_aside_and_stops_a_build(
 
 def test_another_encoder_is_refused(built: Path, encoder: Encoder) -> None:
     snapshot = open_current(built)
-    require_encoder(snapshot, encoder)
+    require_encoder(snapshot.manifest, encoder)
     other = replace(snapshot, manifest=replace(snapshot.manifest, fingerprint="0123456789abcdef"))
 
     with pytest.raises(MismatchError, match=r"\(0123456789abcdef\), not .*: run `sourceline rebuild-index`"):
-        require_encoder(other, encoder)
+        require_encoder(other.manifest, encoder)
 
 
 def test_a_snapshot_that_is_replaced_and_removed_while_it_is_opened_is_no_damage(

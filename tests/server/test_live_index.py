@@ -56,7 +56,7 @@ def test_a_citation_of_a_snapshot_published_a_moment_ago_is_current_at_once(brid
     # Not entered as a context, so that nothing watches for new snapshots.
     client = client_of(create_app(bridge))
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
-    report = rebuild(bridge.documents, bridge.index)
+    report = rebuild(bridge.documents, bridge.local_folder)
     assert client.get("/v1/index").json()["snapshot"]["id"] != report.snapshot
     citation = client.get(f"/v1/citations/{citation_id('a.txt', 'The bridge opens on Sunday.', 0)}").json()
     assert (citation["status"], citation["text"]) == ("current", "The bridge opens on Sunday.")
@@ -67,7 +67,7 @@ def test_a_refresh_changes_to_the_current_snapshot(bridge: Settings, rebuild: Re
     live_index = LiveIndex(bridge)
     before = live_index.index.snapshot.id
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
-    report = rebuild(bridge.documents, bridge.index)
+    report = rebuild(bridge.documents, bridge.local_folder)
     assert live_index.index.snapshot.id == before
     live_index.refresh()
     assert live_index.index.snapshot.id == report.snapshot
@@ -83,9 +83,9 @@ def test_answers_under_way_keep_the_snapshot_that_they_began_with(bridge: Settin
     assert next(answers).hits[0].passage.text == "The bridge opens on Monday."
     for day in ("Tuesday", "Wednesday", "Thursday"):
         (bridge.documents / "a.txt").write_text(f"The bridge opens on {day}.\n")
-        rebuild(bridge.documents, bridge.index)
+        rebuild(bridge.documents, bridge.local_folder)
         live_index.refresh()
-    assert not (bridge.index / SNAPSHOTS / began).exists()
+    assert not (bridge.local_folder / SNAPSHOTS / began).exists()
     assert next(answers).hits[0].passage.text == "The bridge opens on Monday."
     assert first_text(live_index.index) == "The bridge opens on Thursday."
 
@@ -102,7 +102,7 @@ def test_nothing_of_a_snapshot_is_kept_once_another_is_served(bridge: Settings, 
     del view, parts
     assert before in open_files()
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
-    rebuild(bridge.documents, bridge.index)
+    rebuild(bridge.documents, bridge.local_folder)
     gc.disable()  # what would wait for garbage collection stays for long
     try:
         live_index.refresh()
@@ -123,8 +123,8 @@ def test_a_damaged_snapshot_does_not_replace_the_one_that_is_served(bridge: Sett
     live_index = LiveIndex(bridge)
     whole = live_index.index.snapshot.id
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
-    damaged = rebuild(bridge.documents, bridge.index).snapshot
-    (bridge.index / SNAPSHOTS / damaged / "passages.sqlite").write_bytes(b"")
+    damaged = rebuild(bridge.documents, bridge.local_folder).snapshot
+    (bridge.local_folder / SNAPSHOTS / damaged / "passages.sqlite").write_bytes(b"")
     live_index.refresh()
     assert live_index.index.snapshot.id == whole
     assert first_text(live_index.index) == "The bridge opens on Monday."
@@ -140,8 +140,8 @@ def test_a_snapshot_that_is_overwritten_while_it_is_served_is_told_and_the_one_b
     monkeypatch.setattr(live_index_module, "POLL_SECONDS", 3600)
     monday = citation_id("a.txt", "The bridge opens on Monday.", 0)
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n" + "The road is wide.\n" * 200)
-    rebuild(bridge.documents, bridge.index)
-    before, newest = ((bridge.index / SNAPSHOTS / id_) for id_ in snapshot_names(bridge.index))
+    rebuild(bridge.documents, bridge.local_folder)
+    before, newest = ((bridge.local_folder / SNAPSHOTS / id_) for id_ in snapshot_names(bridge.local_folder))
     app = create_app(bridge)
     with client_of(app) as client:
 
@@ -164,26 +164,26 @@ def test_a_snapshot_that_is_overwritten_while_it_is_served_is_told_and_the_one_b
         assert client.get("/v1/index").json()["snapshot"]["id"] == before.name
         assert ask().json()["passages"][0]["text"] == "The bridge opens on Monday."
         assert look_up().json()["status"] == "current"
-    assert snapshot_names(bridge.index) == [before.name, f"{newest.name}{DAMAGED}"]
+    assert snapshot_names(bridge.local_folder) == [before.name, f"{newest.name}{DAMAGED}"]
 
 
 def test_a_file_that_is_written_anew_as_it_was_is_verified_and_served_again(bridge: Settings) -> None:
     live_index = LiveIndex(bridge)
     served = live_index.index.snapshot.id
-    file = bridge.index / SNAPSHOTS / served / "passages.sqlite"
+    file = bridge.local_folder / SNAPSHOTS / served / "passages.sqlite"
     file.write_bytes(file.read_bytes())
     with pytest.raises(SnapshotError, match=r"passages\.sqlite of snapshot .* was written to while it was open"):
         first_text(live_index.index)
     live_index.refresh()
     assert first_text(live_index.index) == "The bridge opens on Monday."
-    assert snapshot_names(bridge.index) == [served]
+    assert snapshot_names(bridge.local_folder) == [served]
 
 
 def test_a_damaged_record_of_the_folder_is_told_and_questions_are_answered(bridge: Settings, rebuild: Rebuild) -> None:
     (bridge.documents / "b.txt").write_text("The road is wide.\n")
-    rebuild(bridge.documents, bridge.index)
+    rebuild(bridge.documents, bridge.local_folder)
     client = client_of(create_app(bridge))
-    before, newest = ((bridge.index / SNAPSHOTS / id_) for id_ in snapshot_names(bridge.index))
+    before, newest = ((bridge.local_folder / SNAPSHOTS / id_) for id_ in snapshot_names(bridge.local_folder))
     (newest / "files.json").write_bytes((before / "files.json").read_bytes())
 
     changes = client.get("/v1/index").json()["changes"]
@@ -195,7 +195,7 @@ def test_a_damaged_record_of_the_folder_is_told_and_questions_are_answered(bridg
 
 def test_files_that_others_take_the_place_of_go_on_being_served(bridge: Settings) -> None:
     live_index = LiveIndex(bridge)
-    for file in list((bridge.index / SNAPSHOTS / live_index.index.snapshot.id).rglob("*.*")):
+    for file in list((bridge.local_folder / SNAPSHOTS / live_index.index.snapshot.id).rglob("*.*")):
         (file.parent / "new").write_bytes(b"")
         (file.parent / "new").rename(file)
     assert first_text(live_index.index) == "The bridge opens on Monday."
@@ -221,13 +221,15 @@ def test_a_snapshot_that_cannot_be_served_is_logged_and_tried_again_after_a_whil
     live_index = LiveIndex(bridge)
     served = live_index.index.snapshot.id
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
-    published = rebuild(bridge.documents, bridge.index).snapshot
+    published = rebuild(bridge.documents, bridge.local_folder).snapshot
     with monkeypatch.context() as patched:
         patched.setattr(snapshot, "read_text", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
         for _ in range(3):
             live_index.refresh()
     (message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert message == f"still serving snapshot {served}: cannot read {bridge.index / 'CURRENT'}: Input/output error"
+    assert (
+        message == f"still serving snapshot {served}: cannot read {bridge.local_folder / 'CURRENT'}: Input/output error"
+    )
     assert first_text(live_index.index) == "The bridge opens on Monday."
     live_index.refresh()
     assert live_index.index.snapshot.id == served
@@ -241,7 +243,7 @@ def test_an_id_that_is_not_current_is_looked_up_in_the_newest_snapshot(bridge: S
     monday = citation_id("a.txt", "The bridge opens on Monday.", 0)
     assert live_index.cite(monday).status is CitationStatus.CURRENT
     (bridge.documents / "a.txt").write_text("The bridge opens on Sunday.\n")
-    rebuild(bridge.documents, bridge.index)
+    rebuild(bridge.documents, bridge.local_folder)
     assert live_index.cite(monday).status is CitationStatus.CURRENT  # in the snapshot that is served still
     assert live_index.cite(citation_id("a.txt", "The bridge opens on Sunday.", 0)).status is CitationStatus.CURRENT
     assert live_index.cite(monday).status is CitationStatus.CHANGED
@@ -251,10 +253,10 @@ def test_an_app_without_an_index_or_reranker_or_with_another_model_is_refused(br
     with pytest.raises(NoSnapshotError, match="sourceline rebuild-index"):
         create_app(load_settings(documents=bridge.documents, index=tmp_path / "none"))
     with pytest.raises(ModelError, match=r"there is no config\.json in it"):
-        create_app(load_settings(index=bridge.index, reranker=str(tmp_path)))
+        create_app(load_settings(index=bridge.local_folder, reranker=str(tmp_path)))
     for other in ({"model": "another/model"}, {"backend": Backend.TORCH}):
         with pytest.raises(MismatchError, match="sourceline rebuild-index"):
-            create_app(load_settings(index=bridge.index, **other))
+            create_app(load_settings(index=bridge.local_folder, **other))
 
 
 @pytest.mark.parametrize(("threshold", "answerable"), [(0, True), (1, False)])
@@ -262,9 +264,9 @@ def test_threshold_and_reranker_are_kept_when_a_new_snapshot_is_served(
     bridge: Settings, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch, threshold: float, answerable: bool
 ) -> None:
     read_with(monkeypatch, {"The bridge opens on Monday.": score_for(0.7)})
-    live_index = LiveIndex(load_settings(index=bridge.index, threshold=threshold))
+    live_index = LiveIndex(load_settings(index=bridge.local_folder, threshold=threshold))
     (bridge.documents / "b.txt").write_text("The tower was sold in June.\n")
-    report = rebuild(bridge.documents, bridge.index)
+    report = rebuild(bridge.documents, bridge.local_folder)
     live_index.refresh()
     answer = live_index.index.ask("When does the bridge open?", k=1)
     assert (answer.snapshot, answer.answerable) == (report.snapshot, answerable)

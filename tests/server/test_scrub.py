@@ -47,10 +47,10 @@ def flip(path: Path) -> None:
 
 
 def test_a_round_reads_the_snapshot_its_encoder_and_the_ledger(settings: Settings) -> None:
-    newest = snapshot_names(settings.index)[-1]
+    newest = snapshot_names(settings.local_folder)[-1]
     read = {
         name: data
-        for name, data in contents(settings.index).items()
+        for name, data in contents(settings.local_folder).items()
         if name.startswith((LEDGER, f"{SNAPSHOTS}/{newest}/", "encoders/")) and not name.endswith(".lock")
     }
     waited: list[float] = []
@@ -74,12 +74,12 @@ def test_a_round_reads_the_snapshot_its_encoder_and_the_ledger(settings: Setting
 def test_a_damaged_snapshot_is_set_aside_by_every_process_and_the_one_before_served(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    older, newer = snapshot_names(settings.index)
+    older, newer = snapshot_names(settings.local_folder)
     scrub, other = Scrub(settings), LiveIndex(settings)
-    flip(settings.index / SNAPSHOTS / newer / "tokens.codes")
+    flip(settings.local_folder / SNAPSHOTS / newer / "tokens.codes")
     scrub.thread.round()
     assert scrub.live_index.index.snapshot.id == older
-    assert snapshot_names(settings.index) == [older, newer + DAMAGED]
+    assert snapshot_names(settings.local_folder) == [older, newer + DAMAGED]
     assert scrub.metric("damaged_files") == 1
     assert (
         f"snapshot {newer} is damaged: tokens.codes is not as it was written: run `sourceline rebuild-index`"
@@ -99,7 +99,7 @@ def test_a_damaged_ledger_or_encoder_is_told_and_what_is_served_goes_on(
 ) -> None:
     scrub = Scrub(settings)
     served = scrub.live_index.index.snapshot.id
-    flip(next(settings.index.rglob(name)))
+    flip(next(settings.local_folder.rglob(name)))
     scrub.thread.round()
     assert scrub.metric("damaged_files") == 1
     assert scrub.metric("scrub_finished_timestamp_seconds") > 0
@@ -118,7 +118,7 @@ def test_a_snapshot_that_a_build_removes_meanwhile_is_not_damaged(settings: Sett
             left = 0
             build_each(
                 settings.documents,
-                settings.index,
+                settings.local_folder,
                 rebuild,
                 *({"a.txt": f"It opens in {month}.\n"} for month in ("May", "June")),
             )
@@ -126,7 +126,7 @@ def test_a_snapshot_that_a_build_removes_meanwhile_is_not_damaged(settings: Sett
 
     scrub = Scrub(settings, build_meanwhile)
     scrub.thread.round()
-    assert scrub.live_index.index.snapshot.id == snapshot_names(settings.index)[-1]
+    assert scrub.live_index.index.snapshot.id == snapshot_names(settings.local_folder)[-1]
     assert scrub.metric("damaged_files") == 0
     assert scrub.metric("scrub_finished_timestamp_seconds") == 0
 
@@ -137,13 +137,13 @@ def test_the_server_scrubs_in_one_process_and_stops_in_the_middle(
     monkeypatch.setattr(scrub, "FIRST_SECONDS", 0)
     monkeypatch.setattr(scrub, "TAKE_OVER_SECONDS", 0.01)
     never = "sourceline_scrub_finished_timestamp_seconds 0.0"
-    with serve(settings.documents, settings.index, reranker=NO_RERANKER, scrub=0) as client:
+    with serve(settings.documents, settings.local_folder, reranker=NO_RERANKER, scrub=0) as client:
         assert never in client.get("/metrics").text
     monkeypatch.setattr(scrub, "BYTES_PER_SECOND", 1)
-    with serve(settings.documents, settings.index, reranker=NO_RERANKER) as client:
+    with serve(settings.documents, settings.local_folder, reranker=NO_RERANKER) as client:
         assert never in client.get("/metrics").text  # it would take a year, and the server ends
     monkeypatch.setattr(scrub, "BYTES_PER_SECOND", 10**9)
-    with serve(settings.documents, settings.index, reranker=NO_RERANKER) as client:
+    with serve(settings.documents, settings.local_folder, reranker=NO_RERANKER) as client:
         wait_until(lambda: never not in client.get("/metrics").text)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     lock = tmp_path / "scrub.lock"

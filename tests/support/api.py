@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from sourceline.address import PostgresAddress
 from sourceline.config import load_settings
 from sourceline.server.app import create_app
 from sourceline.types import DEFAULT_RERANKER
@@ -32,7 +33,7 @@ def client_of(app: FastAPI) -> TestClient:
 
 @contextmanager
 def serve(
-    documents: Path, index: Path, api_key: str = "", reranker: str = DEFAULT_RERANKER, **more: object
+    documents: Path, index: Path | PostgresAddress, api_key: str = "", reranker: str = DEFAULT_RERANKER, **more: object
 ) -> Iterator[TestClient]:
     """Serve an index of one's own, with more settings."""
     app = create_app(load_settings(documents=documents, index=index, api_key=api_key, reranker=reranker, **more))

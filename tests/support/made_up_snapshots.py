@@ -9,6 +9,7 @@ import numpy as np
 
 from sourceline.encoders.base import Float32, Tokens
 from sourceline.encoders.ranking_head import RankingHead
+from sourceline.index.base import PassageIndex
 from sourceline.index.multivector import (
     BFLOAT16,
     NO_TOKEN,
@@ -93,7 +94,7 @@ def made_up_query(
     )
 
 
-def score_by_definition(query: QueryEncoding, snapshot: Snapshot, row: int) -> float:
+def score_by_definition(query: QueryEncoding, snapshot: PassageIndex, row: int) -> float:
     """Return the late-interaction score of a row, computed token by token."""
     head, rows = snapshot.head, snapshot.passages.row_count
     (entry,) = [entry for entry in snapshot.passages.documents if row in entry.rows]
@@ -116,6 +117,6 @@ def score_by_definition(query: QueryEncoding, snapshot: Snapshot, row: int) -> f
     return score
 
 
-def best_product(token: Float32, snapshot: Snapshot, row: int) -> float:
+def best_product(token: Float32, snapshot: PassageIndex, row: int) -> float:
     """Return the best product of a question's token with those of a row."""
     return max(float(token @ vector) for vector in snapshot.tokens.gather([row]).vectors)

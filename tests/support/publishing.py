@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sourceline.encoders.load import open_encoder
-from sourceline.index.passage_store import PassageStore
+from sourceline.index.base import Passages
 from sourceline.index.snapshot import open_current
 from sourceline.search.confidence import load_calibration
 from sourceline.search.searcher import Searcher
@@ -33,6 +33,6 @@ def open_searcher(index: Path) -> Searcher:
     return Searcher(snapshot, encoder, load_calibration(manifest.model))
 
 
-def all_passages(store: PassageStore) -> list[Passage]:
+def all_passages(store: Passages) -> list[Passage]:
     """Return the passages of all documents in order, headings included."""
     return [passage for entry in store.documents for passage in store.of_document(entry)]

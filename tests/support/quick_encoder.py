@@ -10,7 +10,7 @@ import pytest
 
 from sourceline.encoders.base import EncoderInput, Encoding, Tokens
 from sourceline.encoders.hub import Model
-from sourceline.indexing import builder
+from sourceline.indexing import builder, postgres_builder
 
 
 class QuickEncoder:
@@ -34,3 +34,5 @@ def build_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let builds use this model. What they build can be read and cited from, and not asked."""
     monkeypatch.setattr(builder, "find_model", lambda name, _: Model(name, Path(), "quick"))
     monkeypatch.setattr(builder, "prepare_encoder", lambda *_: QuickEncoder())
+    monkeypatch.setattr(postgres_builder, "find_model", lambda name, _: Model(name, Path(), "quick"))
+    monkeypatch.setattr(postgres_builder, "prepare_encoder", lambda *_: QuickEncoder())

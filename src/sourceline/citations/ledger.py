@@ -95,9 +95,9 @@ class Ledger:
         """
         for line in self._lines_of(citation):
             if not line["gone"]:
-                return _issued(self._read(line["start"], line["length"], issued=citation))
+                return issued_of(self._read(line["start"], line["length"], issued=citation))
         at = self._later.get(citation)
-        return _issued(self._read(*at, issued=citation)) if at else None
+        return issued_of(self._read(*at, issued=citation)) if at else None
 
     def resolution(self, citation: str) -> Resolution | None:
         """Return what the newest build that found this id gone says of it.
@@ -147,7 +147,7 @@ class Ledger:
         firsts, lasts = np.searchsorted(known, wanted), np.searchsorted(known, wanted, side="right")
         for form, first, last in zip(wanted.tolist(), firsts, lasts, strict=True):
             for line in self._forms[first:last]:
-                cited = _issued(self._read(line["start"], line["length"]))
+                cited = issued_of(self._read(line["start"], line["length"]))
                 if any(same_but_typography(cited.passage.text, text) for text in by_form[form]):
                     yield cited
 
@@ -193,7 +193,7 @@ class Ledger:
         if whole.extent != self.extent or not (_same(whole.lines, self._lines) and _same(whole.forms, self._forms)):
             raise LedgerError(_damaged(self._path, "it is not as the snapshot has it"))
         for line in whole.lines[~whole.lines["gone"]]:
-            _issued(self._read(line["start"], line["length"]))
+            issued_of(self._read(line["start"], line["length"]))
         return int(np.count_nonzero(~whole.lines["gone"]))
 
     def append(self, snapshot: str, issued: Iterable[PassageInContext], resolutions: Iterable[Resolution]) -> "Ledger":
@@ -252,14 +252,14 @@ class Ledger:
             for cited in batch:
                 if cited.passage.id not in known and cited.passage.id not in new:
                     new.add(cited.passage.id)
-                    yield _issued_body(cited)
+                    yield issued_body(cited)
         for resolution in resolutions:
             yield {"gone": resolution.citation, "status": resolution.status.value, "successor": resolution.successor}
 
     def _by_document(self, lines: Iterable[Any]) -> dict[str, list[PassageInContext]]:
         documents: dict[str, list[PassageInContext]] = defaultdict(list)
         for line in lines:
-            cited = _issued(self._read(line["start"], line["length"]))
+            cited = issued_of(self._read(line["start"], line["length"]))
             documents[nfc(cited.passage.document_id)].append(cited)
         for passages in documents.values():
             passages.sort(key=lambda cited: (cited.passage.document_id, cited.passage.ordinal, cited.passage.id))
@@ -608,7 +608,8 @@ def _id_of(line: np.void) -> bytes:
     return identifier
 
 
-def _issued_body(cited: PassageInContext) -> dict[str, Any]:
+def issued_body(cited: PassageInContext) -> dict[str, Any]:
+    """Return what is kept of a citation, to be written as JSON."""
     passage, location = cited.passage, cited.passage.location
     return {
         "issued": passage.id,
@@ -633,7 +634,8 @@ def _issued_body(cited: PassageInContext) -> dict[str, Any]:
     }
 
 
-def _issued(body: dict[str, Any]) -> PassageInContext:
+def issued_of(body: dict[str, Any]) -> PassageInContext:
+    """Return a citation of what is kept of it."""
     passage = Passage(
         id=body["issued"],
         document_id=body["document"],

@@ -1,16 +1,16 @@
 """Looks a citation up: the sentence as cited, what became of it, and where it stands now."""
 
-from sourceline.citations.ledger import Ledger
+from sourceline.citations.base import CitationRecord
 from sourceline.citations.tracking import latest_successor, match_reappeared, similarity
 from sourceline.errors import UnknownCitationError
-from sourceline.index.passage_store import PassageStore
+from sourceline.index.base import Passages
 from sourceline.text import same_but_typography
 from sourceline.types import Citation, CitationStatus, PassageInContext
 
 _NEVER_ISSUED = "no citation with this id was ever issued"
 
 
-def look_up(citation: str, passages: PassageStore, ledger: Ledger) -> Citation:
+def look_up(citation: str, passages: Passages, ledger: CitationRecord) -> Citation:
     """Decide the status of a citation in the snapshot that ``passages`` belongs to.
 
     Raises:
@@ -38,13 +38,13 @@ def look_up(citation: str, passages: PassageStore, ledger: Ledger) -> Citation:
     return Citation(citation, CitationStatus.CHANGED, cited, now, similarity(cited.passage.text, now.passage.text))
 
 
-def _origin(citation: str, passages: PassageStore, ledger: Ledger) -> PassageInContext | None:
+def _origin(citation: str, passages: Passages, ledger: CitationRecord) -> PassageInContext | None:
     """Return what the sentence was before the newest snapshot, if that is damaged and this is the one before."""
     origin = ledger.origin(citation)
     return passages.find([origin]) if origin else None
 
 
-def _changed_id_alone(citation: str, now: str, ledger: Ledger) -> bool:
+def _changed_id_alone(citation: str, now: str, ledger: CitationRecord) -> bool:
     """Return whether the sentence stands as cited and only its id is another, ``now``."""
     chain = [citation, *ledger.successors(citation)]
     if now not in chain:
@@ -53,7 +53,7 @@ def _changed_id_alone(citation: str, now: str, ledger: Ledger) -> bool:
     return all(step is not None and step.status is CitationStatus.CURRENT for step in steps)
 
 
-def _same_text_now(cited: PassageInContext, passages: PassageStore) -> tuple[PassageInContext | None, bool]:
+def _same_text_now(cited: PassageInContext, passages: Passages) -> tuple[PassageInContext | None, bool]:
     """Return where the text of a citation stands now that no build found gone, and whether that is as it was cited.
 
     There are such when a ledger is put beside snapshots that were built without it.

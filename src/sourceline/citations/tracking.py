@@ -5,14 +5,17 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from difflib import SequenceMatcher
+from typing import TypeVar
 
-from sourceline.citations.ledger import Ledger, Resolution
+from sourceline.citations.base import CitationRecord
+from sourceline.citations.ledger import Resolution
 from sourceline.ids import citation_id, exact_citation_id
-from sourceline.index.passage_store import SELECTOR_CHARACTERS, DocumentEntry, PassageStore
-from sourceline.index.snapshot import Snapshot
+from sourceline.index.base import PassageIndex, Passages
+from sourceline.index.passage_store import SELECTOR_CHARACTERS, DocumentEntry
 from sourceline.text import has_cut_word, nfc, plain_typography, same_but_typography, without_hyphens
 from sourceline.types import CitationStatus, Passage, PassageInContext
 
+Record = TypeVar("Record", bound=CitationRecord)
 # A text of fewer words ("Thank you.") is too common to track unless its context moved too.
 DISTINCTIVE_WORDS = 4
 # An edited sentence keeps about half of its words; if it alone stands where the old one stood, a third will do.
@@ -21,7 +24,7 @@ SIMILAR, SIMILAR_IN_PLACE = 0.5, 0.34
 NEAR = 50
 
 
-def record_citations(ledger: Ledger, before: Snapshot | None, after: PassageStore, snapshot: str) -> Ledger:
+def record_citations(ledger: Record, before: PassageIndex | None, after: Passages, snapshot: str) -> Record:
     """Issue the passages that are new in ``after`` and record what became of those that are gone.
 
     Only documents whose bytes changed are compared.
@@ -85,7 +88,7 @@ def _ids(documents: Mapping[str, Sequence[PassageInContext]]) -> set[str]:
     return {passage.passage.id for document in documents.values() for passage in document}
 
 
-def latest_successor(citation: str, passages: PassageStore, ledger: Ledger) -> PassageInContext | None:
+def latest_successor(citation: str, passages: Passages, ledger: CitationRecord) -> PassageInContext | None:
     """Go from successor to successor of a lost citation until one is in this snapshot.
 
     Raises:
@@ -169,8 +172,8 @@ def renamed_to(moved: Iterable[PassageInContext]) -> str | None:
 
 
 def _resolutions(
-    ledger: Ledger,
-    passages: PassageStore,
+    ledger: CitationRecord,
+    passages: Passages,
     old: dict[str, list[PassageInContext]],
     new: dict[str, list[PassageInContext]],
     appeared: list[PassageInContext],
@@ -219,7 +222,7 @@ def _resolutions(
         yield from match_missing(old_passages, new.get(target, []), moved, passages.find_texts(texts))
 
 
-def _older_ids(ledger: Ledger, new: dict[str, list[PassageInContext]]) -> Iterator[Resolution]:
+def _older_ids(ledger: CitationRecord, new: dict[str, list[PassageInContext]]) -> Iterator[Resolution]:
     """Yield the ids that indexes before format 8 gave passages of these documents, with the ids that they have now."""
     ids = {passage.passage.id for document in new.values() for passage in document}
     renamed: dict[str, str] = {}
@@ -379,7 +382,7 @@ def _document_and_text(passage: PassageInContext) -> tuple[str, str]:
     return nfc(passage.passage.document_id), without_hyphens(passage.passage.text)
 
 
-def _has_same_text_now(cited: PassageInContext, passages: PassageStore, ledger: Ledger) -> bool:
+def _has_same_text_now(cited: PassageInContext, passages: Passages, ledger: CitationRecord) -> bool:
     """Return whether an earlier build found where a lost citation went, and its text still stands there."""
     now = latest_successor(cited.passage.id, passages, ledger)
     return now is not None and same_but_typography(now.passage.text, cited.passage.text)

@@ -27,11 +27,11 @@ from sourceline.citations.alignment import (
     variants,
     wording,
 )
-from sourceline.citations.ledger import Ledger
+from sourceline.citations.base import CitationRecord
 from sourceline.citations.quoting import MIN_WORDS, NEGATION, Quote, count_words, find_quotes, is_same_person
 from sourceline.errors import QuestionError
+from sourceline.index.base import PassageIndex
 from sourceline.index.passage_store import NumberedPassage
-from sourceline.index.snapshot import Snapshot
 from sourceline.ingest.sentences import sentence_spans
 from sourceline.text import is_utf8, plain_typography, without_hyphens
 from sourceline.types import CheckedQuote, Difference, QuotedPlace, QuoteKind, QuoteStatus, Span
@@ -134,7 +134,7 @@ class _Placement:
 
 
 def verify(
-    text: str, snapshot: Snapshot, ledger: Ledger, search: Search, limit: int | None = None
+    text: str, snapshot: PassageIndex, ledger: CitationRecord, search: Search, limit: int | None = None
 ) -> Iterator[CheckedQuote]:
     """Yield every quotation of a text, and every sentence without one, as it was checked.
 
@@ -158,7 +158,9 @@ def verify(
 
 
 class _Verifier:
-    def __init__(self, text: str, quotes: Sequence[Quote], snapshot: Snapshot, ledger: Ledger, search: Search) -> None:
+    def __init__(
+        self, text: str, quotes: Sequence[Quote], snapshot: PassageIndex, ledger: CitationRecord, search: Search
+    ) -> None:
         self._text, self._snapshot, self._search = text, snapshot, search
         self._passages, self._ledger, self._quotes = snapshot.passages, ledger, quotes
         # Sentences that stand in the snapshot, and those that stood in an earlier one, whatever their typography.

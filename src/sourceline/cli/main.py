@@ -96,7 +96,8 @@ def options(
         Path | None, typer.Option(readable=False, help="The folder of documents.", show_default="seeds")
     ] = None,
     index: Annotated[
-        Path | None, typer.Option(readable=False, help="The folder of the index.", show_default="index")
+        str | None,
+        typer.Option(help="The folder of the index, or postgresql://user@host/name.", show_default="index"),
     ] = None,
     model: Annotated[str | None, typer.Option(help="A sentence-transformers model: a name or a folder.")] = None,
     backend: Annotated[Backend | None, typer.Option(help="What runs the model.", show_default="onnx")] = None,
@@ -226,10 +227,26 @@ def rebuild_index(
         raise typer.Exit(1)
 
 
+@app.command()
+def worker(context: typer.Context) -> None:
+    """Encode documents for builds of an index in a database, which run anywhere, until Ctrl-C or SIGTERM."""
+    settings: Settings = context.obj()
+    from sourceline.limits import require_limits
+
+    require_limits(settings.local_folder, settings.model)
+    from sourceline.api import Index
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    typer.echo(one_line(f"Working for {settings.index}; Ctrl-C ends."), err=True)
+    Index.work(settings.index, stop)
+
+
 def _rebuild(settings: "Settings", as_json: bool) -> "BuildReport":
     from sourceline.limits import require_limits
 
-    require_limits(settings.index, settings.model)  # before libraries are imported that a low limit makes crash
+    require_limits(settings.local_folder, settings.model)  # before libraries are imported that a low limit makes crash
     from sourceline.api import Index
     from sourceline.cli import render
 
@@ -242,6 +259,7 @@ def _rebuild(settings: "Settings", as_json: bool) -> "BuildReport":
             progress=lambda state: show("encoding", state.done, state.total),
             max_document_bytes=settings.max_document_bytes,
             follow_links=settings.follow_links,
+            partitions=settings.partitions,
         )
     if as_json:
         _print_json(json.dumps(asdict(report)))
@@ -266,7 +284,7 @@ def _keep_rebuilding(settings: "Settings", as_json: bool) -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with watch_lock(settings.index):
+        with watch_lock(settings.local_folder):
             with suppress(BuildRunningError):
                 rebuild()
             typer.echo(one_line(f"Watching {settings.documents}; Ctrl-C ends."), err=True)
@@ -469,7 +487,7 @@ def evaluate(
             dataset,
             settings.model,
             settings.backend,
-            settings.index,
+            settings.local_folder,
             show,
             ablate,
             settings.threshold,

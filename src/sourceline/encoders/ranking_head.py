@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from sourceline.encoders.base import Float32, l2_normalize
 from sourceline.errors import ModelError
@@ -112,11 +112,22 @@ def read_ranking_head(path: Path) -> RankingHead:
         ModelError: the file is not a ranking head.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
-            names = (*_NAMES, *_CODEBOOK_NAMES) if set(file.keys()) & set(_CODEBOOK_NAMES) else _NAMES
-            return RankingHead(**{name: file.get_tensor(name).astype(np.float32) for name in names})
+        return parse_ranking_head(path.read_bytes())
     except (SafetensorError, OSError) as error:
         raise ModelError(f"the ranking head {path} cannot be read: {error}") from error
+
+
+def parse_ranking_head(data: bytes) -> RankingHead:
+    """Return the head that these bytes of a file are.
+
+    Raises:
+        SafetensorError: they are none.
+    """
+    tensors = load(data)
+    names = (*_NAMES, *_CODEBOOK_NAMES) if tensors.keys() & set(_CODEBOOK_NAMES) else _NAMES
+    if missing := [name for name in names if name not in tensors]:
+        raise SafetensorError(f"it has no {missing[0]}")
+    return RankingHead(**{name: tensors[name].astype(np.float32) for name in names})
 
 
 def write_ranking_head(path: Path, head: RankingHead, model_digest: str = "") -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from sourceline.encoders.base import Float32, Reranker, RerankerInput
 from sourceline.encoders.ranking_head import identity_head
 from sourceline.evaluation.metrics import FAST, SOURCELINE
+from sourceline.index.base import PassageIndex
 from sourceline.index.row_filter import RowFilter
-from sourceline.index.snapshot import Snapshot
 from sourceline.indexing.config import IndexConfig
 from sourceline.search.late_interaction import late_interaction
 from sourceline.search.query import QueryEncoding
@@ -82,7 +82,7 @@ def sourceline(searcher: Searcher) -> list[System]:
     return [*systems, system(FAST, Mode.FAST)] if searcher.reranker else systems
 
 
-def baselines(snapshot: Snapshot) -> list[System]:
+def baselines(snapshot: PassageIndex) -> list[System]:
     """Return BM25, the sentence vectors, and both fused by rank."""
 
     def bm25(query: QueryEncoding, k: int, row_filter: RowFilter | None) -> Ranked:
@@ -97,7 +97,7 @@ def baselines(snapshot: Snapshot) -> list[System]:
     return [System("BM25", bm25), System("dense", dense), System("dense + BM25, RRF", fused)]
 
 
-def cross_encoder(snapshot: Snapshot, reranker: Reranker) -> System:
+def cross_encoder(snapshot: PassageIndex, reranker: Reranker) -> System:
     """Return what is often built: the first passages of the fused list, each read alone, in the order of their scores.
 
     What stands behind them stays in its order.
@@ -117,7 +117,7 @@ def cross_encoder(snapshot: Snapshot, reranker: Reranker) -> System:
     return System(f"dense + BM25, first {READ_ALONE} by {reranker.name}", rank)
 
 
-def _fused(query: QueryEncoding, k: int, row_filter: RowFilter | None, snapshot: Snapshot) -> list[int]:
+def _fused(query: QueryEncoding, k: int, row_filter: RowFilter | None, snapshot: PassageIndex) -> list[int]:
     dense = _rows(snapshot.dense.search(query.vector, FUSION_DEPTH, row_filter))
     bm25 = _rows(snapshot.bm25.search(query.text, FUSION_DEPTH, row_filter))
     return reciprocal_rank_fusion([dense, bm25])[:k]

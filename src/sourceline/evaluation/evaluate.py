@@ -40,7 +40,7 @@ from sourceline.evaluation.metrics import (
     measure_run,
     require_eval_extra,
 )
-from sourceline.index.passage_store import PassageStore
+from sourceline.index.base import Passages
 from sourceline.index.row_filter import RowFilter
 from sourceline.index.snapshot import open_current
 from sourceline.indexing.builder import build
@@ -260,7 +260,7 @@ def _scope_filters(questions: Sequence[Question], searcher: Searcher) -> dict[st
     return filters if len(searcher.snapshot.passages.documents) > 1 else {}
 
 
-def build_qrels(questions: Sequence[Question], store: PassageStore) -> dict[str, dict[str, int]]:
+def build_qrels(questions: Sequence[Question], store: Passages) -> dict[str, dict[str, int]]:
     """Return the passages that answer each answerable question: those that overlap a relevant range, with its grade.
 
     A passage that overlaps several has the greatest of their grades. A labelled heading counts like any other passage

@@ -160,9 +160,7 @@ class BM25Index:
 
     def max_score(self, text: str) -> float:
         """Return an upper bound of the BM25 score of any passage: Σ idf · (k1 + 1) over the words of ``text``."""
-        total = len(self)
-        frequencies = [self._document_frequency(word) for word in _words(text)]
-        return sum(math.log1p((total - n + 0.5) / (n + 0.5)) for n in frequencies) * (1 + K1)
+        return max_score(len(self), [self._document_frequency(word) for word in _words(text)])
 
     def _document_frequency(self, word: str) -> int:
         with _telling_damage():
@@ -178,6 +176,11 @@ class BM25Index:
             if any(hit.row >= len(self) for hit in scored):
                 raise ValueError("it names a row that there is not")
         return sorted(scored, key=lambda hit: (-hit.score, hit.row))
+
+
+def max_score(rows: int, frequencies: Sequence[int]) -> float:
+    """Return the most that words can give a passage, each of which stands in so many of all rows."""
+    return sum(math.log1p((rows - n + 0.5) / (n + 0.5)) for n in frequencies) * (1 + K1)
 
 
 @contextmanager
@@ -230,9 +233,14 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def stems(text: str) -> list[str]:
+    """Return the stems of a text as they are indexed, in its order."""
+    return list(_ANALYZER.analyze(_composed(text)))
+
+
 def _words(text: str) -> list[str]:
-    """Return the stems of a text as they are indexed, each once, in its order."""
-    return list(dict.fromkeys(_ANALYZER.analyze(_composed(text))))
+    """Return the stems of a text, each once, in its order."""
+    return list(dict.fromkeys(stems(text)))
 
 
 def _any_word(words: list[str]) -> tantivy.Query:

@@ -10,14 +10,14 @@ import json
 import sqlite3
 import weakref
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -172,7 +172,61 @@ class NumberedPassage:
     gap: str
 
 
-class PassageStore:
+class Record(Protocol):
+    """A row of a table, as a database's driver returns it."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return the value of a column."""
+
+
+class DocumentTable:
+    """The documents of a snapshot in memory, and what follows from these alone."""
+
+    def __init__(self, documents: list[DocumentEntry]) -> None:
+        """Take the documents, by id."""
+        self.documents = documents
+        self._first_rows = np.array([entry.rows.start for entry in documents], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Return the number of passages, headings included."""
+        return self.documents[-1].numbers.stop if self.documents else 0
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows: of passages that can answer."""
+        return self.documents[-1].rows.stop if self.documents else 0
+
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """Everybody who speaks in a document, each once, in the order of the documents."""
+        return tuple(dict.fromkeys(speaker for entry in self.documents for speaker in entry.speakers))
+
+    @cached_property
+    def speakers_by_name(self) -> tuple[str, ...]:
+        """Everybody who speaks in a document, by name, as a filter tells them apart: however they are written, once."""
+        named: dict[str, str] = {}
+        for speaker in self.speakers:
+            named.setdefault(normalize_text(speaker), speaker)
+        return tuple(named[name] for name in sorted(named))
+
+    def documents_of(self, rows: Int64) -> Int64:
+        """Return the number of the document in which each of these rows stands."""
+        return np.searchsorted(self._first_rows, rows, side="right") - 1
+
+    def speakers_named(self, names: Collection[str]) -> list[str]:
+        """Return the speakers with these names, as they stand in the documents, which may write one in several ways."""
+        wanted = {normalize_text(name) for name in names}
+        return [speaker for speaker in self.speakers if normalize_text(speaker) in wanted]
+
+    def document_of(self, number: int) -> DocumentEntry:
+        """Return the document in which the passage with this number stands."""
+        at = bisect_right(self.documents, number, key=lambda entry: entry.numbers.start) - 1
+        while number not in self.documents[at].numbers:  # one without passages begins with the same number
+            at -= 1
+        return self.documents[at]
+
+
+class PassageStore(DocumentTable):
     """The passages of one snapshot. Safe to read from many threads.
 
     Everything that reads raises SnapshotError if the file was written to under it, as far as SQLite notices that.
@@ -193,7 +247,7 @@ class PassageStore:
             self._pool.put(connection)
             connection.execute("SELECT count(*) FROM documents").fetchone()
         with self._connection() as connection:
-            self.documents = [_entry(row) for row in connection.execute("SELECT * FROM documents ORDER BY number")]
+            super().__init__([_entry(row) for row in connection.execute("SELECT * FROM documents ORDER BY number")])
             count = "SELECT coalesce(max(number), -1) + 1, coalesce(max(row), -1) + 1 FROM passages"
             self._passages, self._rows = map(int, connection.execute(count).fetchone())
             # Every question asks for the duplicates of all its candidates, and few passages have one.
@@ -201,7 +255,6 @@ class PassageStore:
             duplicates = [tuple(row) for row in connection.execute(query)]
             query = "SELECT row FROM passages WHERE asks AND row IS NOT NULL ORDER BY row"
             asking = [row["row"] for row in connection.execute(query)]
-        self._first_rows = np.array([entry.rows.start for entry in self.documents], dtype=np.int64)
         self._duplicates = np.array(duplicates, dtype=np.int64).reshape(-1, 2)
         self._asking = np.array(asking, dtype=np.int64)
 
@@ -214,33 +267,11 @@ class PassageStore:
         """The number of rows: of passages that can answer."""
         return self._rows
 
-    @cached_property
-    def speakers(self) -> tuple[str, ...]:
-        """Everybody who speaks in a document, each once, in the order of the documents."""
-        return tuple(dict.fromkeys(speaker for entry in self.documents for speaker in entry.speakers))
-
-    @cached_property
-    def speakers_by_name(self) -> tuple[str, ...]:
-        """Everybody who speaks in a document, by name, as a filter tells them apart: however they are written, once."""
-        named: dict[str, str] = {}
-        for speaker in self.speakers:
-            named.setdefault(normalize_text(speaker), speaker)
-        return tuple(named[name] for name in sorted(named))
-
-    def documents_of(self, rows: Int64) -> Int64:
-        """Return the number of the document in which each of these rows stands."""
-        return np.searchsorted(self._first_rows, rows, side="right") - 1
-
     def asking(self, rows: Collection[int]) -> set[int]:
         """Return which of these rows ask a question instead of telling something."""
         row_array = np.fromiter(rows, dtype=np.int64, count=len(rows))
         at = np.minimum(np.searchsorted(self._asking, row_array), max(0, len(self._asking) - 1))
         return set(row_array[self._asking[at] == row_array].tolist()) if len(self._asking) else set()
-
-    def speakers_named(self, names: Collection[str]) -> list[str]:
-        """Return the speakers with these names, as they stand in the documents, which may write one in several ways."""
-        wanted = {normalize_text(name) for name in names}
-        return [speaker for speaker in self.speakers if normalize_text(speaker) in wanted]
 
     def rows_of_speakers(self, speakers: Collection[str]) -> Int64:
         """Return the rows, ascending, of what these speakers say, named as in ``DocumentEntry.speakers``."""
@@ -250,7 +281,7 @@ class PassageStore:
     def rows(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
         """Return passages by row; rows that do not exist are left out."""
         return {
-            row["row"]: StoredPassage(_passage(row), row["title"], _context(row), row["duplicate_of"])
+            row["row"]: StoredPassage(passage_of(row), row["title"], context_of(row), row["duplicate_of"])
             for row in self._select(f"{_PASSAGE} WHERE p.row IN ({{}})", rows)
         }
 
@@ -269,7 +300,7 @@ class PassageStore:
             title=passages[at]["title"],
             section=passages[at]["section"],
             rows=tuple(passage["row"] for passage in passages),
-            texts=tuple(map(_wording, passages)),
+            texts=tuple(map(wording_of, passages)),
             speakers=tuple(passage["speaker"] for passage in passages),
             at=at,
         )
@@ -295,7 +326,7 @@ class PassageStore:
     def of_document(self, entry: DocumentEntry) -> list[Passage]:
         """Return a document's passages in order, headings included."""
         with self._connection() as connection:
-            return [_passage(row) for row in connection.execute(_PASSAGES_ALONE, _bounds(entry.numbers))]
+            return [passage_of(row) for row in connection.execute(_PASSAGES_ALONE, _bounds(entry.numbers))]
 
     def answers_of(self, entry: DocumentEntry) -> dict[int, Passage]:
         """Return a document's passages that can answer, by row, in order."""
@@ -312,7 +343,7 @@ class PassageStore:
             with self._connection() as connection:
                 query = f"{_PASSAGE} WHERE p.number >= ? AND p.number < ? ORDER BY p.number"
                 rows = connection.execute(query, (first, min(first + _BATCH, entry.numbers.stop))).fetchall()
-            yield from (_in_context(row, text) for row in rows)
+            yield from (in_its_text(row, text) for row in rows)
 
     def text_of(self, entry: DocumentEntry) -> str:
         """Return a document's text."""
@@ -337,14 +368,12 @@ class PassageStore:
             length = len(tail) + (end_of(numbers[-1]) if numbers else 0)
             if start >= length:
                 return Stretch(length, "", (), length)
-            # What is behind the last passage belongs to it.
-            first = min(bisect_right(numbers, start, key=end_of), max(0, len(numbers) - 1))
-            stop = max(bisect_right(numbers, start + limit, first, key=end_of), first + 1)
+            first, stop = stretch_bounds(numbers, start, limit, end_of)
             rows = connection.execute(_PASSAGES_ALONE, _bounds(numbers[first:stop])).fetchall()
             begins = end_of(numbers[first - 1]) if first else 0
         pieces = [part for row in rows for part in (row["gap"], row["text"])]
         text = "".join([*pieces, tail] if stop >= len(numbers) else pieces)
-        return Stretch(begins, text, tuple(_passage(row) for row in rows), length)
+        return Stretch(begins, text, tuple(passage_of(row) for row in rows), length)
 
     def entry(self, document_id: str) -> DocumentEntry | None:
         """Return a document by its id."""
@@ -362,29 +391,22 @@ class PassageStore:
         entry = self.entry(row["document_id"])
         assert entry  # every passage is in a document
         prefix, suffix = self._beside(entry, row["ordinal"])
-        return PassageInContext(_passage(row), row["title"], _context(row), prefix, suffix)
+        return PassageInContext(passage_of(row), row["title"], context_of(row), prefix, suffix)
 
     def numbered(self, numbers: range) -> list[NumberedPassage]:
         """Return consecutive passages, as far as there are any."""
         with self._connection() as connection:
             rows = connection.execute(_NUMBERED.format("p.number >= ? AND p.number < ?"), _bounds(numbers)).fetchall()
-        return [_numbered(row) for row in rows]
+        return [numbered_of(row) for row in rows]
 
     def with_ids(self, ids: Collection[str]) -> dict[str, NumberedPassage]:
         """Return those of these passages that are in this snapshot, by id."""
-        return {row["id"]: _numbered(row) for row in self._select(_NUMBERED.format("p.id IN ({})"), ids)}
+        return {row["id"]: numbered_of(row) for row in self._select(_NUMBERED.format("p.id IN ({})"), ids)}
 
     def numbers_of_rows(self, rows: Collection[int]) -> list[int]:
         """Return the numbers of the passages in these rows, in the same order."""
         numbers = {row["row"]: row["number"] for row in self._select(_NUMBERS_OF_ROWS, rows)}
         return [numbers[row] for row in rows if row in numbers]
-
-    def document_of(self, number: int) -> DocumentEntry:
-        """Return the document in which the passage with this number stands."""
-        at = bisect_right(self.documents, number, key=lambda entry: entry.numbers.start) - 1
-        while number not in self.documents[at].numbers:  # one without passages begins with the same number
-            at -= 1
-        return self.documents[at]
 
     def find_texts(self, texts: set[str]) -> list[PassageInContext]:
         """Return all passages that may differ from one of these texts in typography alone, and few others.
@@ -468,7 +490,7 @@ class PassageStoreWriter:
         Returns what the passages that can answer are found by.
         """
         first, first_row, text = self._passages, self._rows, document.text
-        gaps = [text[start:end] for start, end in _gaps(passages)]
+        gaps = [text[start:end] for start, end in gaps_between(passages)]
         self._connection.executemany(
             f"INSERT INTO passages VALUES ({', '.join('?' * 20)}, NULL)",
             (self._number(passage, gap) for passage, gap in zip(passages, gaps, strict=True)),
@@ -481,7 +503,7 @@ class PassageStoreWriter:
                 *(self._documents, document.id, document.title, document.sha256, tail),
                 *(first, len(passages), first_row, rows, len(chunks)),
                 document.date.isoformat() if document.date else None,
-                json.dumps(_speakers(passages), ensure_ascii=False),
+                json.dumps(speakers_of(passages), ensure_ascii=False),
             ),
         )
         starts = accumulate((count for _, count in chunks), initial=first_row)
@@ -491,7 +513,7 @@ class PassageStoreWriter:
         )
         answers = [passage for passage in passages if not passage.heading]
         texts = [
-            _searchable(
+            searchable(
                 wording(passage.text, passage.gaps, passage.location.columns),
                 passage.location.speaker,
                 self._documents,
@@ -545,7 +567,7 @@ class PassageStoreWriter:
             self._duplicates.add(passage["text"], passage["row"])
             if passage["duplicate_of"] is not None:
                 self._copied[passage["row"]] = passage["duplicate_of"]
-        return [_searchable(_wording(passage), passage["speaker"], passage["document"]) for passage in copied]
+        return [searchable(wording_of(passage), passage["speaker"], passage["document"]) for passage in copied]
 
     def write(self) -> None:
         """Commit and close."""
@@ -556,6 +578,11 @@ class PassageStoreWriter:
         )
         self._connection.commit()
         self._connection.close()
+
+
+def text_key(text: str) -> bytes:
+    """Return a hash of what a passage says: duplicates have the same."""
+    return hashlib.sha256(normalize_text(text).encode()).digest()[:16]
 
 
 class DuplicateFinder:
@@ -570,7 +597,7 @@ class DuplicateFinder:
 
     def add(self, text: str, row: int) -> None:
         """Record the next row's text."""
-        first = self._first.setdefault(hashlib.sha256(normalize_text(text).encode()).digest()[:16], row)
+        first = self._first.setdefault(text_key(text), row)
         if first != row:
             self.first_rows[row] = self.first_rows[first] = first
 
@@ -585,12 +612,22 @@ def _close(pool: SimpleQueue[sqlite3.Connection]) -> None:
         pool.get().close()
 
 
-def _gaps(passages: Sequence[Passage]) -> Iterator[tuple[int, int]]:
+def gaps_between(passages: Sequence[Passage]) -> Iterator[tuple[int, int]]:
     """Yield the offsets of the text in front of each passage, behind the one before."""
     end = 0
     for passage in passages:
         yield end, passage.start
         end = passage.end
+
+
+def stretch_bounds(numbers: range, start: int, limit: int, end_of: Callable[[int], int]) -> tuple[int, int]:
+    """Return which of a document's passages, [first, stop), make the stretch that begins at an offset.
+
+    ``end_of`` returns where the passage with a number ends. It is asked for few of them.
+    """
+    # What is behind the last passage belongs to it.
+    first = min(bisect_right(numbers, start, key=end_of), max(0, len(numbers) - 1))
+    return first, max(bisect_right(numbers, start + limit, first, key=end_of), first + 1)
 
 
 def _bounds(numbers: range) -> tuple[int, int]:
@@ -623,7 +660,8 @@ def _entry(row: sqlite3.Row) -> DocumentEntry:
     )
 
 
-def _passage(row: sqlite3.Row) -> Passage:
+def passage_of(row: Record) -> Passage:
+    """Return the passage that a row of the table ``passages`` holds."""
     return Passage(
         id=row["id"],
         document_id=row["document_id"],
@@ -631,17 +669,19 @@ def _passage(row: sqlite3.Row) -> Passage:
         start=row["start"],
         end=row["end"],
         text=row["text"],
-        location=_location(row),
+        location=location_of(row),
         heading=row["row"] is None,
-        gaps=_gaps_of(row),
+        gaps=gaps_of(row),
     )
 
 
-def _numbered(row: sqlite3.Row) -> NumberedPassage:
-    return NumberedPassage(row["number"], _passage(row), row["title"], row["gap"])
+def numbered_of(row: Record) -> NumberedPassage:
+    """Return the same with its number."""
+    return NumberedPassage(row["number"], passage_of(row), row["title"], row["gap"])
 
 
-def _location(row: sqlite3.Row) -> Location:
+def location_of(row: Record) -> Location:
+    """Return where a passage stands."""
     return Location(
         line=row["line"],
         paragraph=row["paragraph"],
@@ -653,29 +693,34 @@ def _location(row: sqlite3.Row) -> Location:
     )
 
 
-def _searchable(text: str, speaker: str | None, document: int) -> SearchableText:
+def searchable(text: str, speaker: str | None, document: int) -> SearchableText:
+    """Return what a row is found by."""
     return SearchableText(f"{speaker}: {text}" if speaker else text, document, speaker)
 
 
-def _gaps_of(row: sqlite3.Row) -> tuple[tuple[int, int], ...]:
+def gaps_of(row: Record) -> tuple[tuple[int, int], ...]:
+    """Return the gaps within a passage."""
     return tuple((first, last) for first, last in json.loads(row["gaps"])) if row["gaps"] else ()
 
 
-def _wording(row: sqlite3.Row) -> str:
-    return wording(row["text"], _gaps_of(row), _location(row).columns)
+def wording_of(row: Record) -> str:
+    """Return what a passage says."""
+    return wording(row["text"], gaps_of(row), location_of(row).columns)
 
 
-def _speakers(passages: Sequence[Passage]) -> list[str]:
+def speakers_of(passages: Sequence[Passage]) -> list[str]:
+    """Return who speaks in these passages, each once."""
     return list(dict.fromkeys(passage.location.speaker for passage in passages if passage.location.speaker))
 
 
-def _context(row: sqlite3.Row) -> Context:
+def context_of(row: Record) -> Context:
+    """Return the context of a passage."""
     return Context(row["before"] or "", row["after"] or "")
 
 
-def _in_context(row: sqlite3.Row, text: str) -> PassageInContext:
+def in_its_text(row: Record, text: str) -> PassageInContext:
     """Return a passage with its surroundings; ``text`` is its document's."""
-    passage = _passage(row)
+    passage = passage_of(row)
     prefix = text[max(0, passage.start - SELECTOR_CHARACTERS) : passage.start]
     suffix = text[passage.end : passage.end + SELECTOR_CHARACTERS]
-    return PassageInContext(passage, row["title"], _context(row), prefix, suffix)
+    return PassageInContext(passage, row["title"], context_of(row), prefix, suffix)

@@ -12,8 +12,9 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from dataclasses import replace as with_fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,14 @@ class Snapshot:
     def id(self) -> str:
         """The snapshot's id."""
         return self.manifest.id
+
+    def reading(self) -> AbstractContextManager["Snapshot"]:
+        """Return the snapshot itself: its files never change, and stay open."""
+        return nullcontext(self)
+
+    def with_head(self, head: RankingHead) -> "Snapshot":
+        """Return the same with another ranking head, to measure what that is worth."""
+        return with_fields(self, head=head)
 
     def chunk(self, rows: range) -> EncodedChunk:
         """Return consecutive rows, at least one, as they were written."""
@@ -386,16 +395,16 @@ def set_aside(index: Path, snapshot_id: str) -> None:
         log.warning("cannot set the damaged snapshot %s aside: %s", snapshot_id, error)
 
 
-def require_encoder(snapshot: Snapshot, encoder: Encoder) -> None:
+def require_encoder(manifest: Manifest, encoder: Encoder) -> None:
     """Refuse an encoder other than the one that the snapshot was built with.
 
     Raises:
         MismatchError: the fingerprints differ.
     """
-    if snapshot.manifest.fingerprint != encoder.fingerprint:
+    if manifest.fingerprint != encoder.fingerprint:
         raise MismatchError(
-            f"snapshot {snapshot.id} was built with {snapshot.manifest.model} "
-            f"({snapshot.manifest.fingerprint}), not {encoder.model} ({encoder.fingerprint}): {REBUILD}"
+            f"snapshot {manifest.id} was built with {manifest.model} "
+            f"({manifest.fingerprint}), not {encoder.model} ({encoder.fingerprint}): {REBUILD}"
         )
 
 

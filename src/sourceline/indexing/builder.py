@@ -4,11 +4,12 @@ import logging
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from sourceline.errors import (
     SnapshotError,
 )
 from sourceline.index import snapshot as snapshots
+from sourceline.index.base import PassageIndex
 from sourceline.index.multivector import NO_TOKEN, Codec, EncodedChunk
 from sourceline.index.passage_store import DocumentEntry, PassageStore
 from sourceline.index.snapshot import Snapshot
@@ -106,7 +108,7 @@ def build(
                 with ChunkCache(index / CACHE) as cache, reading as reader:
                     builder = IncrementalBuilder(reader, config, resolved, encoder, cache, reusable)
                     builder.write(scan, writer, skipped, progress)
-                    writer.record(_record(documents, max_document_bytes, follow_links, scan))
+                    writer.record(record_of(documents, max_document_bytes, follow_links, scan))
                 writer.write()
                 # What is appended to the ledger is part of a snapshot only by its manifest, and seen once that is
                 # published. What a crash leaves in between is overwritten by the next build.
@@ -121,13 +123,39 @@ def build(
                     before.require_unwritten()  # what was copied from it
                 snapshots.publish(index, after.id)
             _tidy(index, after, before)
-            warnings += _warn_of_empty_folders(documents, before, after, scan)
-            return _report(before, after, writer.chunks, builder.encoded, time.monotonic() - started, tuple(warnings))
+            warnings += warn_of_empty_folders(documents, before, after, scan)
+            return report_of(before, after, writer.chunks, builder.encoded, time.monotonic() - started, tuple(warnings))
     except (OSError, sqlite3.Error, RuntimeError, ValueError, MemoryError, SnapshotError) as error:
         # A full disk comes as OSError, sqlite3.Error, FAISS's RuntimeError or tantivy's ValueError.
         log.debug("the build stopped", exc_info=True)
         reason = durable.explain_failure(error, index, _published_bytes(index))
         raise BuildError(f"the build stopped, what was served before is untouched: {reason}") from error
+
+
+class DocumentWriter(Protocol):
+    """Where documents are written."""
+
+    def add(
+        self,
+        chunked: ChunkedDocument,
+        keys: Sequence[tuple[bytes, int]],
+        encoded: Iterable[EncodedChunk],
+        title: EncodedChunk,
+    ) -> None:
+        """Append a document, the keys of its chunks with how many rows each has, these encoded, and its title."""
+
+    def copy_from_before(self, entries: Sequence[DocumentEntry]) -> None:
+        """Append consecutive documents of the snapshot before as they are."""
+
+
+class EncodedChunks(Protocol):
+    """Where encoded chunks are kept until they are published."""
+
+    def get(self, key: bytes) -> EncodedChunk | None:
+        """Return a chunk."""
+
+    def put(self, chunks: Iterable[tuple[bytes, EncodedChunk]]) -> None:
+        """Keep chunks."""
 
 
 class IncrementalBuilder:
@@ -142,7 +170,7 @@ class IncrementalBuilder:
         config: IndexConfig,
         resolved: ResolvedConfig,
         encoder: Encoder,
-        cache: ChunkCache,
+        cache: EncodedChunks,
         before: Snapshot | None,
     ) -> None:
         """Take what is needed; ``before`` is a snapshot of the same config."""
@@ -155,7 +183,7 @@ class IncrementalBuilder:
     def write(
         self,
         scan: FolderScan,
-        writer: SnapshotWriter,
+        writer: DocumentWriter,
         skipped: dict[str, str],
         progress: Callable[[BuildProgress], None],
     ) -> None:
@@ -168,23 +196,29 @@ class IncrementalBuilder:
         total = sum(file.size for file in files if not self._unchanged(file))
         done, written = 0, 0
         progress(BuildProgress(0, total))
-        for group in _groups(files):
-            new = [file for file in group if not self._unchanged(file)]
-            chunked = {file.document_id: self._chunk(file, skipped) for file in new}
-            keyed = {id_: _KeyedDocument(doc, self._resolved.digest) for id_, doc in chunked.items() if doc}
-            encoded = self._encode(list(keyed.values()))  # in the order in which they are written below
-            for run in self._runs(group):
-                if entries := [entry for file in run if (entry := self._unchanged(file))]:
-                    writer.copy_from_before(entries)
-                elif document := keyed.get(run[0].document_id):
-                    self._add(document, encoded, writer)
-                else:
-                    continue
-                written += len(run)
-            done += sum(file.size for file in new)
+        for group in groups(files):
+            written += self.write_group(group, writer, skipped)
+            done += sum(file.size for file in group if not self._unchanged(file))
             progress(BuildProgress(done, total))
         if not written:
-            raise CorpusError(_nothing_to_read(self._reader.folder, skipped | scan.ignored))
+            raise CorpusError(nothing_to_read(self._reader.folder, skipped | scan.ignored))
+
+    def write_group(self, group: Sequence[SourceFile], writer: DocumentWriter, skipped: dict[str, str]) -> int:
+        """Write some documents, those that are new encoded together; return how many could be read."""
+        new = [file for file in group if not self._unchanged(file)]
+        chunked = {file.document_id: self._chunk(file, skipped) for file in new}
+        keyed = {id_: _KeyedDocument(doc, self._resolved.digest) for id_, doc in chunked.items() if doc}
+        encoded = self._encode(list(keyed.values()))  # in the order in which they are written below
+        written = 0
+        for run in self._runs(group):
+            if entries := [entry for file in run if (entry := self._unchanged(file))]:
+                writer.copy_from_before(entries)
+            elif document := keyed.get(run[0].document_id):
+                self._add(document, encoded, writer)
+            else:
+                continue
+            written += len(run)
+        return written
 
     def _unchanged(self, file: SourceFile) -> DocumentEntry | None:
         """Return what the snapshot before has of a document whose bytes are the same."""
@@ -244,7 +278,7 @@ class IncrementalBuilder:
         rows = self._before.passages.chunk(key) if self._before else None
         return self._before.chunk(rows) if self._before and rows else self._cache.get(key)
 
-    def _add(self, document: "_KeyedDocument", encoded: Iterator[EncodedChunk], writer: SnapshotWriter) -> None:
+    def _add(self, document: "_KeyedDocument", encoded: Iterator[EncodedChunk], writer: DocumentWriter) -> None:
         no_title = empty_chunk(self._encoder.dim, self._resolved.head, self._codec)
         title = next(encoded) if document.title else no_title
         keys = [(key, len(chunk.spans)) for key, chunk in document.chunks]
@@ -303,7 +337,8 @@ def _no_token(dim: int) -> tuple[Int64, Int64, Float32]:
     return np.array([NO_TOKEN]), np.array([0]), np.zeros((1, dim), dtype=np.float32)
 
 
-def _groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+def groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+    """Yield files in groups to be encoded together."""
     group: list[SourceFile] = []
     size = 0
     for file in files:
@@ -414,15 +449,15 @@ def _tidy(index: Path, current: Snapshot, before: Snapshot | None) -> None:
         log.warning("snapshot %s is published; what it does not need could not all be removed: %s", current.id, error)
 
 
-def _record(documents: Path, max_document_bytes: int, follow_links: bool, scan: FolderScan) -> FolderRecord:
+def record_of(documents: Path, max_document_bytes: int, follow_links: bool, scan: FolderScan) -> FolderRecord:
     """Return what the snapshot keeps of the folder so that changes are noticed later."""
     read = {file.document_id: RecordedFile(file.sha256, file.stamp) for file in scan.files if file.stamp}
     files = dict.fromkeys(map(nfc, scan.skipped)) | read
     return FolderRecord(documents.absolute(), scan.started, max_document_bytes, files, follow_links)
 
 
-def _warn_of_empty_folders(
-    documents: Path, before: Snapshot | None, after: Snapshot, scan: FolderScan
+def warn_of_empty_folders(
+    documents: Path, before: PassageIndex | None, after: PassageIndex, scan: FolderScan
 ) -> tuple[str, ...]:
     """Return a warning for each folder that held documents before and holds none now, unless they were only moved."""
     entries = before.passages.documents if before else []
@@ -449,9 +484,15 @@ def _what_is_there(folder: Path) -> str:
         return "is gone"
 
 
-def _report(
-    before: Snapshot | None, after: Snapshot, chunks: int, encoded: int, seconds: float, warnings: tuple[str, ...]
+def report_of(
+    before: PassageIndex | None,
+    after: PassageIndex,
+    chunks: int,
+    encoded: int,
+    seconds: float,
+    warnings: tuple[str, ...],
 ) -> BuildReport:
+    """Return what a build has done."""
     old = {entry.id: entry.sha256 for entry in before.passages.documents} if before else {}
     new = {entry.id: entry.sha256 for entry in after.passages.documents}
     return BuildReport(
@@ -470,7 +511,7 @@ def _report(
     )
 
 
-def _nothing_to_read(folder: Path, left_out: Mapping[str, str]) -> str:
+def nothing_to_read(folder: Path, left_out: Mapping[str, str]) -> str:
     """Return the message for a folder without a document; ``left_out`` are the reasons for what is in it."""
     reasons = [f"{name}: {reason}" for name, reason in islice(left_out.items(), _MAX_REASONS)]
     if len(left_out) > _MAX_REASONS:

@@ -46,6 +46,10 @@ class FolderRecord:
 
     def write(self, snapshot: Path) -> None:
         """Write it into the folder of a snapshot."""
+        (snapshot / FILE).write_text(self.text(), "ascii")
+
+    def text(self) -> str:
+        """Return it as it is stored."""
         files = {
             id_: [file.sha256, file.stamp.size, file.stamp.modified, file.stamp.changed] if file else None
             for id_, file in self.files.items()
@@ -57,11 +61,11 @@ class FolderRecord:
             "follow_links": self.follow_links,
             "files": files,
         }
-        (snapshot / FILE).write_text(json.dumps(body), "ascii")
+        return json.dumps(body)
 
     @classmethod
-    def parse(cls, text: bytes) -> Self:
-        """Return what ``write`` wrote."""
+    def parse(cls, text: str | bytes) -> Self:
+        """Return what ``text`` wrote."""
         body = json.loads(text)
         files = {
             id_: RecordedFile(values[0], FileStamp(*values[1:])) if values else None

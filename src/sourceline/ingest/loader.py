@@ -158,6 +158,16 @@ class DocumentReader:
         """End the child process."""
         self._isolated.close()
 
+    def data(self, name: str) -> bytes:
+        """Return the bytes of one file.
+
+        Raises:
+            DocumentError: it is not a regular file, or cannot be read.
+            CorpusError: no file can be read just now.
+        """
+        data, _ = read_file(self.folder / name, self._max_bytes, self._within)
+        return data
+
     def read(self, name: str) -> Document:
         """Read one file; ``name`` is its path below the folder.
 
@@ -165,8 +175,7 @@ class DocumentReader:
             DocumentError: it is not a regular file, cannot be read as what its name says, or holds no text.
             CorpusError: no file can be read just now.
         """
-        document_id = nfc(name)
-        data, _ = read_file(self.folder / name, self._max_bytes, self._within)
+        document_id, data = nfc(name), self.data(name)
         suffix = Path(document_id).suffix.lower()
         file_format = FORMATS[suffix]
         parsed = self._isolated.parse(suffix, data) if file_format.isolated else file_format.parse(data)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sourceline.encoders.base import Float32, Int32, Int64, norms
+from sourceline.index.base import PassageIndex
 from sourceline.index.multivector import TokenVectors
-from sourceline.index.snapshot import Snapshot
 from sourceline.search.query import QueryEncoding
 
 # The scores of equal passages differ by less than this, depending on where they stand in the matrix.
@@ -47,7 +47,7 @@ class LateInteraction:
     similarities: TokenSimilarities
 
 
-def late_interaction(query: QueryEncoding, snapshot: Snapshot, rows: list[int]) -> LateInteraction:
+def late_interaction(query: QueryEncoding, snapshot: PassageIndex, rows: list[int]) -> LateInteraction:
     """Score these rows, ascending, for a question.
 
     The score is ``Σ_t w_t · (self_t + g_t · max(0, context_t - self_t))`` with ``w`` the weight of a token (sum 1) and
@@ -63,7 +63,7 @@ def late_interaction(query: QueryEncoding, snapshot: Snapshot, rows: list[int]) 
     return LateInteraction(equalize_ties(scores), sims)
 
 
-def token_similarities(query: Float32, snapshot: Snapshot, rows: list[int]) -> TokenSimilarities:
+def token_similarities(query: Float32, snapshot: PassageIndex, rows: list[int]) -> TokenSimilarities:
     """Compare the question's projected token vectors, (tokens, m), with these rows, ascending, and their contexts."""
     passages, row_array = snapshot.passages, np.array(rows, dtype=np.int64)
     documents = passages.documents_of(row_array)

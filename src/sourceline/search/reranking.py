@@ -10,9 +10,9 @@ from itertools import islice
 import numpy as np
 
 from sourceline.encoders.base import Reranker, RerankerInput
-from sourceline.index.passage_store import PassageStore, Surroundings
+from sourceline.index.base import PassageIndex, Passages
+from sourceline.index.passage_store import Surroundings
 from sourceline.index.row_filter import RowFilter
-from sourceline.index.snapshot import Snapshot
 from sourceline.search.confidence import ReaderCalibration
 from sourceline.search.late_interaction import TokenSimilarities, equalize_ties, late_interaction
 from sourceline.search.query import QueryEncoding
@@ -77,7 +77,7 @@ class ReaderChunk:
 def rerank(
     query: QueryEncoding,
     ranking: Ranking,
-    snapshot: Snapshot,
+    snapshot: PassageIndex,
     row_filter: RowFilter | None,
     reranker: Reranker,
     calibration: ReaderCalibration | None,
@@ -123,7 +123,7 @@ def rerank(
 def _read(
     query: QueryEncoding,
     ranking: Ranking,
-    snapshot: Snapshot,
+    snapshot: PassageIndex,
     row_filter: RowFilter | None,
     reranker: Reranker,
     calibration: ReaderCalibration | None,
@@ -150,7 +150,7 @@ def _read(
 
 
 def _read_wider(
-    query: QueryEncoding, rows: Sequence[int], snapshot: Snapshot, reranker: Reranker, reading: ReadingConfig
+    query: QueryEncoding, rows: Sequence[int], snapshot: PassageIndex, reranker: Reranker, reading: ReadingConfig
 ) -> dict[int, float]:
     """Return the reranker's scores of what stands in longer chunks around these rows."""
     wider = replace(reading, chunk_characters=reading.wider_characters)
@@ -171,7 +171,7 @@ def question_to_read(query: QueryEncoding) -> str:
 
 
 def _late_scores(
-    query: QueryEncoding, ranking: Ranking, snapshot: Snapshot, read: Set[int]
+    query: QueryEncoding, ranking: Ranking, snapshot: PassageIndex, read: Set[int]
 ) -> tuple[dict[int, float], tuple[TokenSimilarities, ...]]:
     """Return the late-interaction scores of a ranking's rows and of those that were read, and their similarities."""
     rows = list(ranking.rows)
@@ -186,7 +186,7 @@ def _late_scores(
 
 
 def select_chunks(
-    passages: PassageStore, rows: Sequence[int], count: int, reading: ReadingConfig = DEFAULT_READING
+    passages: Passages, rows: Sequence[int], count: int, reading: ReadingConfig = DEFAULT_READING
 ) -> Iterator[ReaderChunk]:
     """Yield up to ``count`` chunks around the first of these rows; a row that stands in one already makes none."""
     inside: set[int] = set()

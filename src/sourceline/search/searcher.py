@@ -1,12 +1,12 @@
 """A question becomes ranked passages: candidates, late interaction, order, confidence."""
 
+import copy
 import fnmatch
 import math
 import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -14,9 +14,10 @@ import numpy as np
 from sourceline.encoders.base import Encoder, Reranker
 from sourceline.encoders.ranking_head import RankingHead
 from sourceline.errors import QuestionError
+from sourceline.index.base import PassageIndex
 from sourceline.index.passage_store import StoredPassage
 from sourceline.index.row_filter import RowFilter
-from sourceline.index.snapshot import Snapshot, require_encoder
+from sourceline.index.snapshot import require_encoder
 from sourceline.search.confidence import Calibration, ConfidenceFeatures, ReaderCalibration, verdict
 from sourceline.search.highlights import content_tokens, highlights
 from sourceline.search.late_interaction import late_interaction
@@ -53,7 +54,7 @@ class Searcher:
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        snapshot: PassageIndex,
         encoder: Encoder,
         calibration: Calibration,
         threshold: float = DEFAULT_THRESHOLD,
@@ -75,7 +76,7 @@ class Searcher:
         Raises:
             MismatchError: the snapshot was built with another encoder.
         """
-        require_encoder(snapshot, encoder)
+        require_encoder(snapshot.manifest, encoder)
         self.snapshot = snapshot
         self.encoder = encoder
         self.reranker = reranker
@@ -83,6 +84,14 @@ class Searcher:
         self._threshold = threshold
         self.reader_calibration = reader_calibration
         self._reading = reading
+
+    def over(self, snapshot: PassageIndex) -> "Searcher":
+        """Return a searcher of what a call reads from: of this snapshot, over a connection if it needs one."""
+        if snapshot is self.snapshot:
+            return self
+        searcher = copy.copy(self)
+        searcher.snapshot = snapshot
+        return searcher
 
     def variant(
         self,
@@ -93,7 +102,7 @@ class Searcher:
     ) -> "Searcher":
         """Return a searcher of the same index that differs in these, to measure what a part of it is worth."""
         return Searcher(
-            replace(self.snapshot, head=head) if head else self.snapshot,
+            self.snapshot.with_head(head) if head else self.snapshot,
             self.encoder,
             self._calibration,
             self._threshold,

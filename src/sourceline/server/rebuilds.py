@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from sourceline import durable
 from sourceline.api import Index
 from sourceline.config import Settings
-from sourceline.errors import BuildError, BuildRunningError, SourcelineError
+from sourceline.errors import BuildError, BuildRunningError, SnapshotError, SourcelineError
 from sourceline.logs import log_to_stderr
 from sourceline.server.models import RebuildStatus
 from sourceline.server.observing import Observer
@@ -82,7 +82,7 @@ class Rebuilds:
     def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
         self._settings = settings
         self._observer = observer or Observer()
-        self._file = StatusFile(settings.index)
+        self._file = StatusFile(settings.local_folder)
         self._queue: threading.Thread | None = None
         self._stopped = threading.Event()
         self._process: multiprocessing.process.BaseProcess | None = None
@@ -98,7 +98,7 @@ class Rebuilds:
         """Whether the index is being built, also by another program; None if it cannot be told."""
         try:
             return self.status.state is RebuildState.RUNNING or Index.is_building(self._settings.index)
-        except OSError:
+        except (OSError, SnapshotError):
             return None
 
     def start(self) -> RebuildStatus:
@@ -125,7 +125,7 @@ class Rebuilds:
                 self._follower = follower  # only now: another thread may wait for it
                 return status
         except OSError as error:
-            reason = durable.explain_failure(error, self._settings.index)
+            reason = durable.explain_failure(error, self._settings.local_folder)
             raise BuildError(f"the rebuild could not be started: {reason}") from error
 
     def request(self) -> RebuildStatus:
@@ -226,6 +226,7 @@ def _build(sender: Connection, settings: Settings) -> None:
                 progress=sender.send,
                 max_document_bytes=settings.max_document_bytes,
                 follow_links=settings.follow_links,
+                partitions=settings.partitions,
             )
             sender.send(report)
         except SourcelineError as error:

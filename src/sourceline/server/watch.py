@@ -40,7 +40,7 @@ class WatchThread:
         settings = self._settings
         while not self._stop.is_set():
             try:
-                with watch_lock(settings.index):
+                with watch_lock(settings.local_folder):
                     Watcher(settings.documents, settings.index, self._rebuild, log.warning, self._stop).run()
             except BuildRunningError:
                 self._stop.wait(TAKE_OVER_SECONDS)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -12,6 +14,7 @@ from sourceline.server.routes import LiveIndexDependency, MetricsDependency, Reb
 
 router = APIRouter(tags=["operations"], responses=problems(421, 431))
 
+_ASKING = anyio.CapacityLimiter(1)
 _NO_KEY: dict[str, Any] = {"security": []}
 _METRICS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/plain": {"example": 'sourceline_request_seconds_count{route="/v1/ask"} 42.0\n'}}}
@@ -37,4 +40,6 @@ async def get_metrics(
     live_index: LiveIndexDependency, rebuilds: RebuildsDependency, metrics: MetricsDependency
 ) -> Response:
     """Return counts and times in Prometheus' text format."""
-    return Response(metrics.text(live_index.index.snapshot, rebuilds.is_building), media_type=MEDIA_TYPE)
+    # In a thread of its own: a database may be asked for it, and may not answer.
+    is_building = await anyio.to_thread.run_sync(lambda: rebuilds.is_building, limiter=_ASKING)
+    return Response(metrics.text(live_index.index.snapshot, is_building), media_type=MEDIA_TYPE)

@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # As in the server: a single thread for libraries that read this when they are imported.
@@ -233,16 +234,14 @@ class Readings:
 
     def _opening_timed_session(self, open_session: Callable[..., Any]) -> Callable[..., Any]:
         def open_timed(*args: Any) -> Any:
-            session = open_session(*args)
-            replace_by(session, "run", self._timed_run)
-            return session
+            return SimpleNamespace(run=self._timed_run(open_session(*args).run))
 
         return open_timed
 
     def _timed_run(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(inputs: Mapping[str, Int64]) -> Any:
+        def timed(inputs: Mapping[str, Int64], is_last: bool) -> Any:
             started = time.perf_counter()
-            scores = run(inputs)
+            scores = run(inputs, is_last)
             self._chunks.append((time.perf_counter() - started, len(inputs[INPUT])))
             return scores
 

@@ -10,14 +10,13 @@ import onnx
 import pytest
 
 from sourceline.durable import sha256
-from sourceline.encoders.base import Encoder
+from sourceline.encoders.base import Encoder, EncoderInput
 from sourceline.encoders.hub import Model, find_model
 from sourceline.encoders.load import ENCODERS
 from sourceline.encoders.onnx import (
     CARD_FILE,
     INPUT,
     MODEL_FILE,
-    RELEASE_AFTER,
     OnnxEncoder,
     fingerprint,
     open_session,
@@ -129,7 +128,7 @@ def test_no_length_of_text_leaves_anything_behind(folder: Path) -> None:
     session = open_session(folder / MODEL_FILE)
 
     def run(length: int) -> None:
-        session.run({INPUT: np.ones(length, dtype=np.int64)})
+        session.run({INPUT: np.ones(length, dtype=np.int64)}, is_last=False)
 
     run(60)  # what the longest one needs, the others find there
     run(60)
@@ -142,14 +141,23 @@ def test_no_length_of_text_leaves_anything_behind(folder: Path) -> None:
 def test_what_a_long_text_needed_is_given_back(folder: Path) -> None:
     session = open_session(folder / MODEL_FILE)
 
-    def run(length: int, times: int) -> int:
-        for _ in range(times):
-            session.run({INPUT: np.ones(length, dtype=np.int64)})
+    def run(length: int, is_last: bool) -> int:
+        session.run({INPUT: np.ones(length, dtype=np.int64)}, is_last)
         return live_bytes()
 
-    short = run(10, RELEASE_AFTER)
-    assert run(250, 1) - short > 5_000_000
-    assert run(10, RELEASE_AFTER) - short < 500_000
+    before = run(10, is_last=True)
+    assert run(250, is_last=False) - before > 5_000_000
+    assert run(10, is_last=True) - before < 500_000
+
+
+@pytest.mark.parametrize("lengths", [[240], [240, 5], [5, 240], [5, 240, 5, 5]])
+def test_what_texts_needed_is_given_back_after_the_last_of_them(folder: Path, lengths: list[int]) -> None:
+    encoder = OnnxEncoder("x", folder)
+    list(encoder.encode([EncoderInput("word")]))
+    before = live_bytes()
+    list(encoder.encode([EncoderInput("word " * length) for length in lengths]))
+    list(encoder.encode([EncoderInput("word")]))  # after one that ran beside the last
+    assert live_bytes() - before < 500_000
 
 
 def test_what_numpy_keeps_of_small_arrays_does_not_depend_on_the_number_of_threads() -> None:

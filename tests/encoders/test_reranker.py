@@ -59,7 +59,7 @@ def reference() -> Callable[[str, RerankerInput], list[float]]:
         pair = tokenizer.encode(question, item.text)
         assert len(pair.ids) <= MAX_TOKENS
         ids, segments = (np.array(values, dtype=np.int64) for values in (pair.ids, pair.type_ids))
-        scores = session.run({"ids": ids, "segments": segments})
+        scores = session.run({"ids": ids, "segments": segments}, is_last=True)
         of_text = [at for at, sequence in enumerate(pair.sequence_ids) if sequence == 1]
         return [
             float(np.mean([scores[at, 0] for at in of_text if start <= pair.offsets[at][0] < end]) - scores[0, 1])

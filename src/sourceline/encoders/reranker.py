@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tokenizers import Tokenizer
 
 from sourceline.durable import read_text, sha256
 from sourceline.encoders.base import Float32, Int64, Reranker, RerankerInput, tokenize
-from sourceline.encoders.onnx import INPUT, MODEL_FILE, TOKENIZER_FILE, open_session
+from sourceline.encoders.onnx import INPUT, MODEL_FILE, TOKENIZER_FILE, are_last, open_session
 from sourceline.errors import ModelError
 from sourceline.types import DEFAULT_RERANKER, NO_RERANKER
 
@@ -65,9 +66,9 @@ class OnnxReranker:
         """Return the scores of the sentences of each text, (sentences,) each; NaN if nothing was read of one."""
         first, *question_ids = tokenize(self._tokenizer, question)[0]
         question_ids = [first, *question_ids[1 - MAX_QUESTION_TOKENS :]]
-        return list(self._pool.map(lambda item: self._read(question_ids, item), inputs))
+        return list(self._pool.map(partial(self._read, question_ids), inputs, are_last(inputs)))
 
-    def _read(self, question_ids: list[int], item: RerankerInput) -> Float32:
+    def _read(self, question_ids: list[int], item: RerankerInput, is_last: bool) -> Float32:
         """Score the sentences of one text; the question's ids are [CLS] … [SEP]."""
         all_ids, _, tokens = tokenize(self._tokenizer, item.text)
         text_ids = _cut(all_ids[1:], MAX_TOKENS - len(question_ids))  # … [SEP]
@@ -75,7 +76,7 @@ class OnnxReranker:
         first, last = len(question_ids), len(ids) - 1
         segments = (np.arange(len(ids)) >= first).astype(np.int64)
         # (tokens, 2): how well the token's sentence answers; at the first token, how well nothing in the text does
-        scores = self._session.run({INPUT: ids, SEGMENTS: segments})
+        scores = self._session.run({INPUT: ids, SEGMENTS: segments}, is_last)
         starts = tokens.spans[: last - first, 0].astype(np.int64)
         return np.asarray(sentence_scores(scores[first:last, 0], starts, item.spans) - scores[0, 1], dtype=np.float32)
 

@@ -7,8 +7,14 @@ import tempfile
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from urllib.parse import unquote
 
 _SCHEMES = ("postgresql://", "postgres://")
+# Stricter than libpq: it takes what stands behind an @ or / in a password for a host, and shows it in its errors.
+_ADDRESS = re.compile(
+    r"(?P<start>postgres(?:ql)?://)(?:(?P<user>[^:@/?]*)(?::[^:@/?]*)?@)?(?P<rest>[^@/?]*(?:/[^@/?]*)?)(?:\?(?P<query>[^@]*))?",
+)
+_SECRET = re.compile("pass|secret|scram", re.IGNORECASE)  # in the names of parameters
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,18 @@ class PostgresAddress:
     value: str = field(repr=False)
 
     def __str__(self) -> str:
-        """Return the address without its password."""
-        start, question_mark, query = self.value.partition("?")
-        shown = re.sub(r"(://[^/@:]*):[^/]*@", r"\1@", start)
-        pairs = [pair for pair in query.split("&") if not re.match("(?i)(ssl)?pass", pair)]
-        return shown + question_mark + "&".join(pairs) if any(pairs) else shown
+        """Return the address without its password; of one that cannot be read, no more than that it is one."""
+        parts = _ADDRESS.fullmatch(self.value)
+        if parts is None:
+            return "postgresql://…"
+        user = f"{parts['user']}@" if parts["user"] is not None else ""
+        pairs = [pair for pair in (parts["query"] or "").split("&") if not _SECRET.search(unquote(pair.split("=")[0]))]
+        return parts["start"] + user + parts["rest"] + ("?" + "&".join(pairs) if any(pairs) else "")
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether user, password, hosts and database can be told apart."""
+        return _ADDRESS.fullmatch(self.value) is not None
 
 
 def index_address(value: "str | PathLike[str] | PostgresAddress") -> Path | PostgresAddress:

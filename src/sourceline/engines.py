@@ -278,7 +278,7 @@ class PostgresEngine:
         """Open the encoder that a snapshot was built with; its files are fetched once, unless they came with us."""
         from sourceline.index.postgres.files import open_encoder
 
-        with self._connected().reading() as connection:
+        with self._connected().reading_once() as connection:  # the call that needs it may hold the pool's last one
             return open_encoder(connection, self.folder, manifest.backend, manifest.model, manifest.fingerprint)
 
     def exists(self) -> bool:

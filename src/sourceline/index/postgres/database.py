@@ -1,5 +1,6 @@
 """The database of an index: its address, its connections, its schema, and what its errors mean."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
@@ -7,6 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -19,6 +21,8 @@ VERSION = 1  # of the schema: the number of the last file in schema/
 REBUILD = "run `sourceline rebuild-index`"
 # For how long a call waits for a connection: then the server says that it is busy.
 WAIT_SECONDS = 3.0
+# After so long without a byte, whether the server still answers is asked on another connection.
+SILENCE_SECONDS = 5.0
 _BUILDING, _MIGRATING = 5_171_001, 5_171_002  # the keys of the advisory locks
 # A cut network is noticed in seconds, not in the system's two hours. What the address says comes first.
 _DEFAULTS = {
@@ -29,9 +33,60 @@ _DEFAULTS = {
     "tcp_user_timeout": "9000",
     "application_name": "sourceline",
 }
-# HNSW looks at so many candidates, and at more until a query has enough.
-_SEARCH = "SET hnsw.ef_search = 100; SET hnsw.iterative_scan = strict_order; SET hnsw.max_scan_tuples = 200000"
+# HNSW looks at so many candidates, and at more until a query has enough. And the server, too, is to notice in seconds that
+# a machine is gone: until then it holds what that was at, such as the right to build.
+_SESSION = f"""
+SET search_path TO {SCHEMA}, public;
+SET hnsw.ef_search = 100; SET hnsw.iterative_scan = strict_order; SET hnsw.max_scan_tuples = 200000;
+SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 9000
+"""
+_CHECK_CLIENT = "SET client_connection_check_interval = 2000"  # also while a statement runs
+PGVECTOR = (0, 8)
 Row = tuple[Any, ...]
+
+
+class SilentError(psycopg.OperationalError):
+    """A server has stopped answering without closing the connection."""
+
+
+class _WatchedConnection(psycopg.Connection[Row]):
+    """A connection that ends when its server stops answering.
+
+    The system notices when packets are lost, and not when a proxy, or a server that stands still, takes them.
+    """
+
+    def wait(self, gen: PQGen[RV], *arguments: Any, **more: Any) -> RV:
+        """Wait for what ``gen`` waits for, as long as the server answers.
+
+        Raises:
+            SilentError: it does not.
+        """
+        return super().wait(self._while_answering(gen), *arguments, **more)
+
+    def _while_answering(self, gen: PQGen[RV]) -> PQGen[RV]:
+        heard = time.monotonic()
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if ready:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > SILENCE_SECONDS:
+                    self._require_answer()
+                    heard = time.monotonic()
+                wanted = gen.send(ready)
+        except StopIteration as stop:
+            value: RV = stop.value
+            return value
+
+    def _require_answer(self) -> None:
+        try:
+            psycopg.connect(self.info.dsn, password=self.info.password or None).close()
+        except psycopg.errors.ConnectionTimeout:
+            self.close()
+            raise SilentError(f"the server has not answered for {SILENCE_SECONDS:.0f} s") from None
+        except psycopg.OperationalError:  # it answers, if only that it has too many clients
+            pass
 
 
 class Connection:
@@ -91,11 +146,20 @@ class Database:
             SnapshotError: it is no address.
         """
         self.shown = str(address)
+        no_address = SnapshotError(
+            f"{self.shown} is no address: write postgresql://user@host/database, "
+            "and in a password %40 for @, %2F for /, %3A for :, %3F for ?, %25 for %"
+        )
+        if not address.is_well_formed:
+            raise no_address
         try:
             given = conninfo_to_dict(address.value)
-        except psycopg.ProgrammingError:  # whose message may show the password
-            raise SnapshotError(f"{self.shown} is no address: write postgresql://user@host/database") from None
-        several = "," in str(given.get("host", given.get("hostaddr", "")))
+            hosts = str(given.get("host", given.get("hostaddr", ""))).split(",")
+            for host in hosts:
+                host.encode("idna")  # as looking it up will
+        except (psycopg.ProgrammingError, UnicodeError):  # whose message may show the password
+            raise no_address from None
+        several = len(hosts) > 1
         reading = {"target_session_attrs": "prefer-standby"} if several else {}
         values = {name: str(value) for name, value in given.items() if value is not None}
         self._reading = make_conninfo(**{**_DEFAULTS, **reading, **values})
@@ -112,11 +176,12 @@ class Database:
             SnapshotError: it does not answer, or lets nobody in.
         """
         with self._telling():
-            with psycopg.connect(self._reading, autocommit=True) as connection:
-                _require_schema(connection, self.shown)
+            with self.reading_once():
+                pass
             # Tried for a moment only: who waits then tries again, rather than for as long as the outage was.
             self._pool = ConnectionPool(
                 self._reading,
+                connection_class=_WatchedConnection,
                 kwargs={"autocommit": True, "row_factory": tuple_row},
                 min_size=1,
                 max_size=self._connections,
@@ -134,9 +199,8 @@ class Database:
             SnapshotError: the database does not answer, or lets nobody in.
         """
         try:
-            with self._telling(), psycopg.connect(self._reading, autocommit=True) as connection:
-                _require_schema(connection, self.shown)
-                return Connection(connection).value("SELECT number FROM current") is not None
+            with self.reading_once() as connection:
+                return connection.value("SELECT number FROM current") is not None
         except NoSnapshotError:
             return False
 
@@ -144,6 +208,19 @@ class Database:
         """Close all connections."""
         if self._pool:
             self._pool.close()
+
+    @contextmanager
+    def reading_once(self) -> Iterator[Connection]:
+        """Yield a connection of its own, which is there also while those of the pool are in use.
+
+        Raises:
+            NoSnapshotError: it holds no index.
+            MismatchError: its schema is of another version.
+            SnapshotError: the database does not answer, or lets nobody in.
+        """
+        with self._telling(), _WatchedConnection.connect(self._reading, autocommit=True) as connection:
+            _require_schema(connection, self.shown)
+            yield Connection(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -169,9 +246,9 @@ class Database:
             try:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 return connection
-            except psycopg.OperationalError:
+            except psycopg.OperationalError as error:
                 pool.putconn(connection)
-                if broken == self._connections:
+                if broken == self._connections or isinstance(error, SilentError):
                     raise
         raise AssertionError("it returned or raised")
 
@@ -182,7 +259,7 @@ class Database:
         Raises:
             SnapshotError: the database does not answer, or does not let this user do that.
         """
-        with self._telling(), psycopg.connect(self._writing, autocommit=True) as connection:
+        with self._telling(), _WatchedConnection.connect(self._writing, autocommit=True) as connection:
             _configure(connection)
             yield Connection(connection)
 
@@ -240,11 +317,17 @@ class Database:
         try:
             with connection.transaction():
                 connection.run("CREATE EXTENSION IF NOT EXISTS vector")
+                held = str(connection.value("SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
         except psycopg.Error as error:
             raise SnapshotError(
                 f"{self.shown} lacks the extension pgvector ({_first_line(error)}): install it on the database's "
                 "server and run CREATE EXTENSION vector as its administrator"
             ) from error
+        if tuple(map(int, held.split(".")[:2])) < PGVECTOR:
+            raise SnapshotError(
+                f"{self.shown} has pgvector {held}, which is older than {'.'.join(map(str, PGVECTOR))}: install a newer "
+                "one on the database's server and run ALTER EXTENSION vector UPDATE as its administrator"
+            )
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -267,8 +350,9 @@ def array(values: Iterable[int]) -> str:
 
 
 def _configure(connection: "psycopg.Connection[Row]") -> None:
-    connection.execute(f"SET search_path TO {SCHEMA}, public")
-    connection.execute(_SEARCH)
+    connection.execute(_SESSION)
+    with suppress(psycopg.errors.InvalidParameterValue):  # a server on Windows cannot
+        connection.execute(_CHECK_CLIENT)
 
 
 def _require_schema(connection: "psycopg.Connection[Row]", shown: str) -> None:
@@ -292,4 +376,5 @@ def _version(connection: Connection, shown: str) -> int | None:
 
 def _first_line(error: Exception) -> str:
     """Return what the server or libpq says, on one line; it never shows a password."""
-    return " ".join(str(error).split("\n")[0].split()) or type(error).__name__
+    line = str(error).split("\n")[0].removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    return " ".join(line.split()) or type(error).__name__

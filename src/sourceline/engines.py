@@ -268,7 +268,7 @@ class PostgresEngine:
     def stamp(self) -> object:
         """Return what is another value once another snapshot is current."""
         with self._connected().reading() as connection:
-            return connection.value("SELECT number FROM current")
+            return connection.value("SELECT id FROM snapshots JOIN current USING (number)")
 
     def is_kept(self, opened: Opened) -> bool:
         """Return True: a call finds out by itself when it reads."""

@@ -5,12 +5,14 @@ the folder ``bin`` of another installation, such as that of ``pgembed``, which h
 """
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self, TypedDict
@@ -73,6 +75,7 @@ class PostgresServer:
             self.run("pg_basebackup", "-D", str(self.data), "-d", source, "-R", "-X", "stream", "-c", "fast", "-N")
         else:
             initial = ("-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C", "-N")
+            initial += ("--wal-segsize", "1")
             self.run("initdb", *initial)
         self.start()
 
@@ -128,6 +131,26 @@ class PostgresServer:
             while connection.execute(query, (position,)).fetchone() != (True,):
                 assert time.monotonic() < give_up, "the standby does not follow"
                 time.sleep(0.02)
+
+    def require_password(self, user: str) -> None:
+        """Let a user in with a password only."""
+        rules = self.data / "pg_hba.conf"
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        with psycopg.connect(self.address(), autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def short_of_disk(self, size: int) -> Iterator[None]:
+        """Let no file grow beyond ``size`` bytes for those who connect until the block ends, as on a disk that is full.
+
+        It must be at least that of a file of the log, without which the server would stop.
+        """
+        before = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, before)
 
     def clients(self) -> int:
         """Return how many connections of Sourceline are open."""

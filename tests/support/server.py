@@ -15,6 +15,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from sourceline.address import PostgresAddress
 from sourceline.server.protocol import http_server
 
 Address = tuple[str, int]
@@ -34,7 +35,7 @@ class Running:
         return host, int(port)
 
 
-def start(documents: Path, index: Path, *more: str) -> subprocess.Popen[str]:
+def start(documents: Path, index: Path | PostgresAddress, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "sourceline", "serve", "--documents", str(documents), "--index", str(index)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SOURCELINE_")}
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -42,11 +43,11 @@ def start(documents: Path, index: Path, *more: str) -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # so does nohup
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    return subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True, cwd=index.parent, env=environment)
+    return subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True, cwd=documents.parent, env=environment)
 
 
 @contextmanager
-def running(documents: Path, index: Path, *more: str) -> Iterator[Running]:
+def running(documents: Path, index: Path | PostgresAddress, *more: str) -> Iterator[Running]:
     """Serve on a free port until the block ends."""
     process = start(documents, index, "--port", "0", *more)
     assert process.stderr

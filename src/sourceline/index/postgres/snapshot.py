@@ -594,7 +594,8 @@ class PostgresSnapshot:
             SnapshotError: the database does not answer, or has no connection free.
         """
         with self.database.reading() as connection:
-            if not connection.value("SELECT 1 FROM snapshots WHERE number = %s", self.number):
+            # Not the number: a database that was restored, or a standby that was behind, gives it to another one.
+            if not connection.value("SELECT 1 FROM snapshots WHERE id = %s", self.id):
                 raise SnapshotGoneError(f"snapshot {self.id} is kept no more: {REBUILD}")
             yield self.over(connection)
 

@@ -1,12 +1,18 @@
 """What becomes of questions, builds and citations when a database dies, moves to another server, or is full."""
 
+import os
+import random
 import re
+import signal
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 
@@ -17,9 +23,11 @@ from sourceline.index.postgres import database as databases
 from sourceline.index.postgres.database import Database
 from sourceline.types import NO_RERANKER
 from tests.support import quick_encoder
-from tests.support.api import serve
+from tests.support.api import assert_problem, serve, wait_until
 from tests.support.index_folder import put
 from tests.support.postgres import PostgresServer, binaries
+from tests.support.proxy import Proxy
+from tests.support.server import running
 
 CLOSED, OPENED = "The bridge was closed on Monday.", "The bridge was opened on Friday."
 ASK = {"question": "When was the bridge closed?", "mode": "fast"}
@@ -107,29 +115,27 @@ def test_more_questions_than_connections_wait_and_then_are_refused(
         held.close()
 
 
-def test_a_full_disk_ends_a_build_and_nothing_else(
+def test_a_disk_that_is_full_ends_a_build_and_nothing_else(
     documents: Path, database: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick_encoder.build_with_it(monkeypatch)
     put(documents, {"a.txt": CLOSED})
     Index.build(documents, database)
-    put(documents, {"a.txt": OPENED})
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(
-            "CREATE FUNCTION sourceline.is_full() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device'; END $$"
-        )
-        connection.execute(
-            "CREATE TRIGGER is_full BEFORE INSERT ON sourceline.snapshots EXECUTE FUNCTION sourceline.is_full()"
-        )
-        with pytest.raises(BuildError, match="No space left on device"):
-            Index.build(documents, database)
-        with Index.open(database, lazy=True) as index:
-            assert index.document("a.txt").text == CLOSED
-        connection.execute("DROP TRIGGER is_full ON sourceline.snapshots")
-    Index.build(documents, database)
+    put(documents, {"a.txt": OPENED, "b.txt": random.Random(1).randbytes(1_000_000).hex()})
     with Index.open(database, lazy=True) as index:
+        (citation,) = [passage.id for passage in index.document("a.txt").passages]
+        with (
+            postgres.short_of_disk(1 << 20),
+            pytest.raises(BuildError, match=r"untouched: the database .* could not .* file .*: File too large"),
+        ):
+            Index.build(documents, database)
+        assert not index.refresh()
+        assert (index.document("a.txt").text, index.check_citations()) == (CLOSED, 1)
+        put(documents, {"a.txt": OPENED})
+        Index.build(documents, database)
+        assert index.refresh()
         assert index.document("a.txt").text == OPENED
+        assert index.cite(citation).status == "changed"
 
 
 def test_who_may_not_do_something_is_told_what(documents: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,3 +196,197 @@ def test_what_a_connection_that_is_cut_was_doing_is_undone(
         if published != "00000001":
             break
     assert failures > 3
+
+
+@pytest.fixture
+def proxy(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    monkeypatch.setattr(databases, "SILENCE_SECONDS", 0.2)
+    with Proxy(postgres.folder / f".s.PGSQL.{postgres.port}") as proxy:
+        yield proxy
+
+
+def through(proxy: Proxy, database: str) -> str:
+    """Return the address of a database behind a proxy."""
+    name = database.split("/")[3].split("?")[0]
+    return f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}?connect_timeout=2&sslmode=disable"
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("fault", ["stall", "cut"])
+def test_questions_are_503_while_the_network_is_cut_and_answered_when_it_is_back(
+    documents: Path, database: str, proxy: Proxy, fault: str
+) -> None:
+    put(documents, {"a.txt": CLOSED})
+    Index.build(documents, database)
+    address = through(proxy, database)
+    with serve(documents, PostgresAddress(address), reranker=NO_RERANKER) as client:
+        answer = client.post("/v1/ask", json=ASK).json()
+        with locked_rows(database) as waiting, ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(client.post, "/v1/ask", json=ASK)
+            wait_until(waiting)
+            getattr(proxy, fault)()
+            for refused in (asked.result(), client.post("/v1/ask", json=ASK)):
+                assert address in assert_problem(refused, HTTPStatus.SERVICE_UNAVAILABLE)["detail"]
+                assert int(refused.headers["Retry-After"]) > 0
+            assert client.get("/healthz").status_code == HTTPStatus.OK
+        proxy.mend()
+        wait_until(lambda: client.post("/v1/ask", json=ASK).status_code == HTTPStatus.OK)
+        assert client.post("/v1/ask", json=ASK).json() | {"took_ms": 0} == answer | {"took_ms": 0}
+
+
+@contextmanager
+def locked_rows(database: str) -> Iterator[Callable[[], bool]]:
+    """Let questions wait in the database until the block ends; yield what says whether one does."""
+    with psycopg.connect(database, autocommit=True) as connection, connection.transaction():
+        connection.execute("LOCK TABLE sourceline.rows, sourceline.tokens")
+
+        def waiting() -> bool:
+            row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+            return row != (0,)
+
+        yield waiting
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("fault", "statement"),
+    [
+        ("stall", "INSERT INTO snapshots"),
+        ("cut", "INSERT INTO tasks"),
+        ("cut", "UPDATE tasks SET done"),
+        ("cut", "INSERT INTO current"),
+    ],
+)
+def test_a_build_ends_when_the_network_is_cut_and_publishes_nothing(
+    documents: Path, database: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, fault: str, statement: str
+) -> None:
+    quick_encoder.build_with_it(monkeypatch)
+    put(documents, {"a.txt": CLOSED, "b.txt": "Nothing else was said."})
+    Index.build(documents, database)
+    put(documents, {"a.txt": OPENED})
+    run = databases.Connection.run
+
+    def run_after_fault(self: databases.Connection, query: str, *values: object) -> int:
+        if query.startswith(statement):
+            getattr(proxy, fault)()
+        return run(self, query, *values)
+
+    with Index.open(database, lazy=True) as index:
+        issued = {id_: [p.id for p in index.document(id_).passages] for id_ in ("a.txt", "b.txt")}
+        with monkeypatch.context() as patch:
+            patch.setattr(databases.Connection, "run", run_after_fault)
+            with pytest.raises(BuildError, match="what was served before is untouched: the database .* cannot be used"):
+                Index.build(documents, through(proxy, database))
+        assert not index.refresh()
+        assert index.check_citations() == 2
+        proxy.mend()
+        wait_until(lambda: not Index.is_building(database))  # the server has noticed, too
+        report = Index.build(documents, through(proxy, database))
+        assert (report.snapshot[:8], report.changed, report.removed) == ("00000002", ("a.txt",), ("b.txt",))
+        assert index.refresh()
+        assert [index.cite(id_).status for ids in issued.values() for id_ in ids] == ["changed", "removed"]
+        assert index.check_citations() == 3
+
+
+@pytest.mark.enable_socket
+def test_a_server_notices_in_seconds_that_a_machine_is_gone(database: str, proxy: Proxy) -> None:
+    """It holds what that was at, such as the right to build, until then."""
+    with Database(PostgresAddress(database)).writing() as connection:
+        assert connection.value("SHOW client_connection_check_interval") == "2s"
+        names = "'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count', 'tcp_user_timeout'"
+        set_ = connection.rows(f"SELECT source FROM pg_settings WHERE name IN ({names})")
+        assert set_ == [("session",)] * 4
+
+
+def test_more_clients_than_connections_are_503_and_never_500(
+    documents: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "WAIT_SECONDS", 1.0)
+    put(documents, {"a.txt": CLOSED})
+    Index.build(documents, database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE ROLE few LOGIN; GRANT USAGE ON SCHEMA sourceline TO few; "
+            "GRANT SELECT ON ALL TABLES IN SCHEMA sourceline TO few"
+        )
+        few = PostgresAddress(database.replace("postgres@", "few@"))
+        with serve(documents, few, reranker=NO_RERANKER) as client, ThreadPoolExecutor(6) as pool:
+            answer = client.post("/v1/ask", json=ASK).json()
+            connection.execute("ALTER ROLE few CONNECTION LIMIT 1")
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'few'")
+            wait_until(lambda: client.post("/v1/ask", json=ASK).status_code == HTTPStatus.OK)
+            with locked_rows(database) as waiting:
+                asked = [pool.submit(client.post, "/v1/ask", json=ASK) for _ in range(6)]
+                wait_until(waiting)
+                wait_until(lambda: sum(future.done() for future in asked) == 5)
+            responses = {future.result().status_code: future.result() for future in asked}
+            assert responses.keys() == {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}
+            assert responses[HTTPStatus.OK].json() | {"took_ms": 0} == answer | {"took_ms": 0}
+            refused = responses[HTTPStatus.SERVICE_UNAVAILABLE]
+            detail = assert_problem(refused, HTTPStatus.SERVICE_UNAVAILABLE)["detail"]
+            assert "gave no connection within 1 s: try again in a moment" in detail
+            assert int(refused.headers["Retry-After"]) > 0
+        connection.execute("DROP OWNED BY few; DROP ROLE few")
+
+
+@pytest.mark.enable_socket
+def test_a_server_that_is_killed_during_a_question_leaves_nothing_behind(
+    documents: Path, database: str, postgres: PostgresServer
+) -> None:
+    put(documents, {"a.txt": CLOSED})
+    Index.build(documents, database)
+    address = PostgresAddress(database)
+    with (
+        serve(documents, address, reranker=NO_RERANKER) as other,
+        ThreadPoolExecutor(1) as pool,
+        running(documents, address, "--reranker", NO_RERANKER) as server,
+    ):
+        answer = other.post("/v1/ask", json=ASK).json()
+        with locked_rows(database) as waiting:
+            asked = pool.submit(httpx2.post, f"{server.url}/v1/ask", json=ASK)
+            wait_until(waiting)
+            os.kill(server.process.pid, signal.SIGKILL)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                asked.result()
+            wait_until(lambda: not waiting())  # its question is given up though it still had to wait
+        assert other.post("/v1/ask", json=ASK).json() | {"took_ms": 0} == answer | {"took_ms": 0}
+
+
+def test_a_dump_brings_back_every_citation_and_the_same_answers(
+    documents: Path, database: str, postgres: PostgresServer
+) -> None:
+    put(documents, {"a.txt": CLOSED, "b.txt": "Nothing else was said."})
+    Index.build(documents, database)
+    put(documents, {"a.txt": OPENED, "b.txt": "Nothing else was said."})
+    Index.build(documents, database)
+    name = database.split("/")[3].split("?")[0]
+    where = ("--host", str(postgres.folder), "--port", postgres.port, "--user", "postgres")
+    with serve(documents, PostgresAddress(database), reranker=NO_RERANKER) as client:
+        answer, listed = client.post("/v1/ask", json=ASK).json(), client.get("/v1/documents").json()
+        (old,) = [id_ for (id_,) in query(database, "SELECT citation FROM sourceline.resolutions")]
+        cited = client.get(f"/v1/citations/{old}").json()
+        assert cited["status"] == "changed"
+        dump = postgres.folder / "minutes.dump"
+        postgres.run("pg_dump", *where, "--format", "custom", "--file", str(dump), name)
+        put(documents, {"a.txt": "Something else."})
+        lost = Index.build(documents, database).snapshot
+        wait_until(lambda: client.post("/v1/ask", json=ASK).json()["snapshot"] == lost)
+        postgres.run("dropdb", *where, "--force", name)
+        assert client.post("/v1/ask", json=ASK).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        postgres.run("createdb", *where, name)
+        postgres.run("pg_restore", *where, "--dbname", name, str(dump))
+        # The number that was served before it was dropped is given once more, to something else.
+        put(documents, {"a.txt": OPENED, "b.txt": "Nothing else was said."})
+        report = Index.build(documents, database)
+        assert report.snapshot[:8] == lost[:8] == "00000003"
+        wait_until(lambda: client.post("/v1/ask", json=ASK).json().get("snapshot") == report.snapshot)
+        after, relisted = client.post("/v1/ask", json=ASK).json(), client.get("/v1/documents").json()
+        assert after["passages"] == answer["passages"]
+        assert client.get(f"/v1/citations/{old}").json() == cited
+        hashes = [[(info["id"], info["sha256"]) for info in found["documents"]] for found in (listed, relisted)]
+        assert hashes[0] == hashes[1]
+
+
+def query(database: str, text: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database) as connection:
+        return connection.execute(text).fetchall()

@@ -141,22 +141,29 @@ class PostgresServer:
 
     @contextmanager
     def short_of_disk(self, size: int) -> Iterator[None]:
-        """Let no file grow beyond ``size`` bytes for those who connect until the block ends, as on a disk that is full.
+        """Run with no file growing beyond ``size`` bytes until the block ends, as on a disk that is full.
 
         It must be at least that of a file of the log, without which the server would stop.
         """
-        before = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
+        self.stop()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))  # which the server inherits
+        try:
+            self.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         try:
             yield
         finally:
-            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, before)
+            self.stop()
+            self.start()
 
-    def clients(self) -> int:
-        """Return how many connections of Sourceline are open."""
+    def clients(self, database: str = "postgres") -> int:
+        """Return how many connections of Sourceline to a database are open."""
         with psycopg.connect(self.address()) as connection:
             row = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sourceline'"
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sourceline' AND datname = %s",
+                (database,),
             ).fetchone()
         assert row
         return int(row[0])

@@ -367,7 +367,7 @@ def test_a_dump_brings_back_every_citation_and_the_same_answers(
         cited = client.get(f"/v1/citations/{old}").json()
         assert cited["status"] == "changed"
         dump = postgres.folder / "minutes.dump"
-        postgres.run("pg_dump", *where, "--format", "custom", "--file", str(dump), name)
+        postgres.run("pg_dump", *where, "--format", "custom", "--compress", "0", "--file", str(dump), name)
         put(documents, {"a.txt": "Something else."})
         lost = Index.build(documents, database).snapshot
         wait_until(lambda: client.post("/v1/ask", json=ASK).json()["snapshot"] == lost)

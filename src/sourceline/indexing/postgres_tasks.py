@@ -211,8 +211,8 @@ def _work_at_newest(connection: Connection, folder: Path, stop: threading.Event)
     if connection.value("SELECT to_regclass('builds')") is None:
         return False
     found = connection.rows(
-        "SELECT number, parameters FROM builds WHERE EXISTS (SELECT FROM tasks WHERE build = number AND NOT done) "
-        "ORDER BY number DESC LIMIT 1"
+        "SELECT number, parameters FROM builds "
+        "WHERE EXISTS (SELECT FROM tasks WHERE tasks.build = builds.number AND NOT done) ORDER BY number DESC LIMIT 1"
     )
     if not found:
         return False

@@ -25,6 +25,10 @@ def test_an_address_is_shown_without_its_password() -> None:
         "postgresql://ann:secret@127.0.0.1:1/minutes?connect_timeout=2",
         "postgresql://ann:secret@127.0.0.1:1/minutes?secret=1",
         "postgres://ann:secret@[::1/minutes",
+        "postgresql://ann:top/secret@127.0.0.1:1/minutes",
+        "postgresql://ann:top@secret@127.0.0.1:1/minutes",
+        "postgresql://ann:top?a=secret@127.0.0.1:1/minutes",
+        "postgresql://ann:top:secret@127.0.0.1:1/minutes",
     ],
 )
 def test_no_error_shows_it_either(address: str) -> None:

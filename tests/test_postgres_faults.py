@@ -18,7 +18,7 @@ import pytest
 
 from sourceline.address import PostgresAddress
 from sourceline.api import Index
-from sourceline.errors import BuildError, SnapshotError
+from sourceline.errors import BuildError, DamagedError, SnapshotError
 from sourceline.index.postgres import database as databases
 from sourceline.index.postgres.database import Database
 from sourceline.types import NO_RERANKER
@@ -275,7 +275,9 @@ def test_a_build_ends_when_the_network_is_cut_and_publishes_nothing(
         issued = {id_: [p.id for p in index.document(id_).passages] for id_ in ("a.txt", "b.txt")}
         with monkeypatch.context() as patch:
             patch.setattr(databases.Connection, "run", run_after_fault)
-            with pytest.raises(BuildError, match="what was served before is untouched: the database .* cannot be used"):
+            with pytest.raises(
+                BuildError, match=r"what was served before is untouched: the database .* cannot be used"
+            ):
                 Index.build(documents, through(proxy, database))
         assert not index.refresh()
         assert index.check_citations() == 2
@@ -288,8 +290,7 @@ def test_a_build_ends_when_the_network_is_cut_and_publishes_nothing(
         assert index.check_citations() == 3
 
 
-@pytest.mark.enable_socket
-def test_a_server_notices_in_seconds_that_a_machine_is_gone(database: str, proxy: Proxy) -> None:
+def test_a_server_notices_in_seconds_that_a_machine_is_gone(database: str) -> None:
     """It holds what that was at, such as the right to build, until then."""
     with Database(PostgresAddress(database)).writing() as connection:
         assert connection.value("SHOW client_connection_check_interval") == "2s"
@@ -385,6 +386,16 @@ def test_a_dump_brings_back_every_citation_and_the_same_answers(
         assert client.get(f"/v1/citations/{old}").json() == cited
         hashes = [[(info["id"], info["sha256"]) for info in found["documents"]] for found in (listed, relisted)]
         assert hashes[0] == hashes[1]
+
+
+def test_rows_that_are_lost_are_damage(documents: Path, database: str) -> None:
+    put(documents, {"a.txt": CLOSED})
+    Index.build(documents, database)
+    with Index.open(database, reranker=NO_RERANKER) as index, psycopg.connect(database, autocommit=True) as connection:
+        for table in ("tokens", "rows"):
+            connection.execute(f"DELETE FROM sourceline.{table}")
+            with pytest.raises(DamagedError, match=r"the database lacks rows of a\.txt: restore it from a backup"):
+                index.ask("When was the bridge closed?")
 
 
 def query(database: str, text: str) -> list[tuple[Any, ...]]:

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 _SCHEMES = ("postgresql://", "postgres://")
 # Stricter than libpq: it takes what stands behind an @ or / in a password for a host, and shows it in its errors.
 _ADDRESS = re.compile(
-    r"(?P<start>postgres(?:ql)?://)(?:(?P<user>[^:@/?]*)(?::[^:@/?]*)?@)?(?P<rest>[^@/?]*(?:/[^@/?]*)?)(?:\?(?P<query>[^@]*))?",
+    r"(?P<start>postgres(?:ql)?://)(?:(?P<user>[^:@/?]*)(?::[^:@/?]*)?@)?"
+    r"(?P<rest>[^@/?]*(?:/[^@/?]*)?)(?:\?(?P<query>[^@]*))?"
 )
 _SECRET = re.compile("pass|secret|scram", re.IGNORECASE)  # in the names of parameters
 

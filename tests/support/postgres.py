@@ -75,8 +75,7 @@ class PostgresServer:
             self.run("pg_basebackup", "-D", str(self.data), "-d", source, "-R", "-X", "stream", "-c", "fast", "-N")
         else:
             initial = ("-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C", "-N")
-            initial += ("--wal-segsize", "1")
-            self.run("initdb", *initial)
+            self.run("initdb", *initial, "--wal-segsize", "1")
         self.start()
 
     @property

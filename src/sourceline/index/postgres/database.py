@@ -33,8 +33,8 @@ _DEFAULTS = {
     "tcp_user_timeout": "9000",
     "application_name": "sourceline",
 }
-# HNSW looks at so many candidates, and at more until a query has enough. And the server, too, is to notice in seconds that
-# a machine is gone: until then it holds what that was at, such as the right to build.
+# HNSW looks at so many candidates, and at more until a query has enough. And the server, too, is to notice in seconds
+# that a machine is gone: until then it holds what that was at, such as the right to build.
 _SESSION = f"""
 SET search_path TO {SCHEMA}, public;
 SET hnsw.ef_search = 100; SET hnsw.iterative_scan = strict_order; SET hnsw.max_scan_tuples = 200000;
@@ -325,8 +325,8 @@ class Database:
             ) from error
         if tuple(map(int, held.split(".")[:2])) < PGVECTOR:
             raise SnapshotError(
-                f"{self.shown} has pgvector {held}, which is older than {'.'.join(map(str, PGVECTOR))}: install a newer "
-                "one on the database's server and run ALTER EXTENSION vector UPDATE as its administrator"
+                f"{self.shown} has pgvector {held}, which is older than {'.'.join(map(str, PGVECTOR))}: install "
+                "a newer one on the database's server and run ALTER EXTENSION vector UPDATE as its administrator"
             )
 
     @contextmanager

@@ -16,7 +16,7 @@ import numpy as np
 
 from sourceline.encoders.base import Float32, Int32, Int64
 from sourceline.encoders.ranking_head import RankingHead, parse_ranking_head
-from sourceline.errors import MismatchError, NoSnapshotError, SnapshotGoneError
+from sourceline.errors import DamagedError, MismatchError, NoSnapshotError, SnapshotGoneError
 from sourceline.ids import form_hash
 from sourceline.index.bm25 import COMMON, COMMON_WORDS_ABOVE, MAX_REQUIRED, max_score, stems
 from sourceline.index.multivector import Codec, EncodedChunk, Float16, TokenVectors, idf, open_codec
@@ -160,7 +160,19 @@ class PostgresPassages(DocumentTable):
                 number = self.row(key, row)
                 assert number is not None
                 self._read[number] = _Candidate(*values)
+            self.require_read(missing, self._read)
         return self._read
+
+    def require_read(self, rows: Sequence[int], read: Collection[int]) -> None:
+        """Require that what is known of rows was found.
+
+        Raises:
+            DamagedError: it was not.
+        """
+        for row in rows:
+            if row not in read:
+                document = self.documents[int(self.documents_of(np.array([row]))[0])].id
+                raise DamagedError(f"the database lacks rows of {document}: restore it from a backup")
 
     def asking(self, rows: Collection[int]) -> set[int]:
         """Return which of these rows ask a question instead of telling something."""
@@ -453,6 +465,7 @@ class PostgresDense:
                 number = self._passages.row(key, row)
                 assert number is not None
                 self._read[number] = _vector(stored)
+            self._passages.require_read(missing, self._read)
         return np.array([self._read[row] for row in wanted], dtype=np.float32).reshape(-1, self._dim)
 
 

@@ -37,6 +37,11 @@ def test_no_error_shows_it_either(address: str) -> None:
     assert "secret" not in str(told.value).replace("secret=1", "")
 
 
+def test_the_folder_of_a_socket_may_have_a_long_name() -> None:
+    with pytest.raises(SnapshotError, match=r"cannot be used: .*No such file or directory"):
+        Index.open(f"postgresql://ann@/minutes?host=/tmp/{'x' * 70}")
+
+
 def test_what_is_no_address_is_a_folder() -> None:
     assert index_address("index") == Path("index") == index_address(Path("index"))
     assert local_folder(Path("index")) == Path("index")

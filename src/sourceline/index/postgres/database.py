@@ -45,7 +45,7 @@ PGVECTOR = (0, 8)
 Row = tuple[Any, ...]
 
 
-class SilentError(psycopg.OperationalError):
+class _SilentError(psycopg.OperationalError):
     """A server has stopped answering without closing the connection."""
 
 
@@ -59,7 +59,7 @@ class _WatchedConnection(psycopg.Connection[Row]):
         """Wait for what ``gen`` waits for, as long as the server answers.
 
         Raises:
-            SilentError: it does not.
+            OperationalError: it does not.
         """
         return super().wait(self._while_answering(gen), *arguments, **more)
 
@@ -84,7 +84,7 @@ class _WatchedConnection(psycopg.Connection[Row]):
             psycopg.connect(self.info.dsn, password=self.info.password or None).close()
         except psycopg.errors.ConnectionTimeout:
             self.close()
-            raise SilentError(f"the server has not answered for {SILENCE_SECONDS:.0f} s") from None
+            raise _SilentError(f"the server has not answered for {SILENCE_SECONDS:.0f} s") from None
         except psycopg.OperationalError:  # it answers, if only that it has too many clients
             pass
 
@@ -155,8 +155,9 @@ class Database:
         try:
             given = conninfo_to_dict(address.value)
             hosts = str(given.get("host", given.get("hostaddr", ""))).split(",")
-            for host in hosts:
-                host.encode("idna")  # as looking it up will
+            for name in hosts:
+                if not name.startswith(("/", "@")):  # the folder of a socket
+                    name.encode("idna")  # as looking it up will
         except (psycopg.ProgrammingError, UnicodeError):  # whose message may show the password
             raise no_address from None
         several = len(hosts) > 1
@@ -248,7 +249,7 @@ class Database:
                 return connection
             except psycopg.OperationalError as error:
                 pool.putconn(connection)
-                if broken == self._connections or isinstance(error, SilentError):
+                if broken == self._connections or isinstance(error, _SilentError):
                     raise
         raise AssertionError("it returned or raised")
 

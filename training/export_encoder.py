@@ -55,7 +55,7 @@ def fp32_difference(model: Model, target: Path) -> float:
     originals = SentenceTransformerEncoder(model).encode([EncoderInput(probe) for probe in PROBES])
     for probe, original in zip(PROBES, originals, strict=True):
         ids, ordinary, _ = tokenize(tokenizer, probe)
-        states = session.run({INPUT: np.array(ids, dtype=np.int64)})
+        states = session.run({INPUT: np.array(ids, dtype=np.int64)}, is_last=False)
         largest = max(largest, float(np.abs(states[ordinary] - original.vectors).max()))
     return largest
 

@@ -74,14 +74,14 @@ def main() -> None:
         print(f"{name:56} {statistics.median(values):8.2f}   ({min(values):.2f} to {max(values):.2f})")
 
 
-def rebuild(documents: Path, index: Path) -> float:
+def rebuild(documents: Path, index: Path | str) -> float:
     """Run ``sourceline rebuild-index``; return the seconds that it reports."""
     command = [*_COMMAND, "rebuild-index", "--json", "--documents", str(documents), "--index", str(index)]
     process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return float(json.loads(process.stdout)["seconds"])
 
 
-def sourceline_on(index: Path, documents: Path, mode: Mode = Mode.READ) -> Server:
+def sourceline_on(index: Path | str, documents: Path, mode: Mode = Mode.READ) -> Server:
     """Return Sourceline on another index than that of the settings."""
     folders = {"SOURCELINE_INDEX": str(index), "SOURCELINE_DOCUMENTS": str(documents)}
     return replace(sourceline(mode), environment=os.environ | folders)

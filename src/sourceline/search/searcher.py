@@ -239,12 +239,13 @@ class Searcher:
 
     def _replies(self, rows: Collection[int], row_filter: RowFilter | None) -> dict[int, int]:
         """Return, for each of these rows that asks, the next one that tells, if it is near and passes the filter."""
-        passages, replies = self.snapshot.passages, {}
+        passages, replies, near = self.snapshot.passages, {}, {}
         for row in sorted(passages.asking(rows)):
             (document,) = passages.documents_of(np.array([row]))
-            near = range(row + 1, min(row + 1 + REPLY_REACH, passages.documents[document].rows.stop))
-            asking = passages.asking(near)
-            reply = next((other for other in near if other not in asking), None)
+            near[row] = range(row + 1, min(row + 1 + REPLY_REACH, passages.documents[document].rows.stop))
+        asking = passages.asking({other for others in near.values() for other in others})
+        for row, others in near.items():
+            reply = next((other for other in others if other not in asking), None)
             if reply is not None and (row_filter is None or reply in row_filter):
                 replies[row] = reply
         return replies

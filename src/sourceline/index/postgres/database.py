@@ -14,7 +14,13 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from sourceline.address import PostgresAddress
-from sourceline.errors import BuildRunningError, MismatchError, NoSnapshotError, SnapshotError
+from sourceline.errors import (
+    BuildRunningError,
+    MismatchError,
+    NoSnapshotError,
+    SnapshotError,
+    SnapshotGoneError,
+)
 
 SCHEMA = "sourceline"
 VERSION = 1  # of the schema: the number of the last file in schema/
@@ -42,6 +48,8 @@ SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 2; SET tcp_keepalives
 """
 _CHECK_CLIENT = "SET client_connection_check_interval = 2000"  # also while a statement runs
 PGVECTOR = (0, 8)
+# What a question asks is planned once for a connection: each time took a tenth of the database's part of an answer.
+_PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 Row = tuple[Any, ...]
 
 
@@ -188,7 +196,7 @@ class Database:
                 max_size=self._connections,
                 timeout=WAIT_SECONDS,
                 reconnect_timeout=WAIT_SECONDS,
-                configure=_configure,
+                configure=_configure_to_read,
                 name="sourceline",
                 open=True,
             )
@@ -224,32 +232,50 @@ class Database:
             yield Connection(connection)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, snapshot: str | None = None) -> Iterator[Connection]:
         """Yield a connection in a transaction that sees the database as it is when it begins.
 
+        Args:
+            snapshot: the id of one that must be there.
+
         Raises:
+            SnapshotGoneError: builds have published since, and that snapshot is kept no more.
             SnapshotError: the database does not answer, or all connections are in use.
         """
         assert self._pool
+        # One message to the server rather than two, which nothing but statements without parameters can be.
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        # Not its number: a database that was restored, or a standby that was behind, gives that to another one.
+        check = f"; SELECT FROM snapshots WHERE id = {sql.quote(snapshot)}" if snapshot is not None else ""
         with self._telling():
-            connection = self._begin(self._pool)
+            connection, there = self._begin(self._pool, begin + check)
             try:
+                if snapshot is not None and not there:
+                    raise SnapshotGoneError(f"snapshot {snapshot} is kept no more: {REBUILD}")
                 yield Connection(connection)
             finally:
                 with suppress(psycopg.OperationalError):  # it broke, which what was read from it has told
                     connection.execute("COMMIT")
                 self._pool.putconn(connection)
 
-    def _begin(self, pool: "ConnectionPool[psycopg.Connection[Row]]") -> "psycopg.Connection[Row]":
-        """Begin a transaction, on the first connection that is not broken: a restart breaks all that are open."""
+    def _begin(
+        self, pool: "ConnectionPool[psycopg.Connection[Row]]", statements: str
+    ) -> "tuple[psycopg.Connection[Row], bool]":
+        """Begin a transaction, on the first connection that is not broken: a restart breaks all that are open.
+
+        The second value is whether the last of the statements found a row.
+        """
         for broken in range(self._connections + 1):
             connection = pool.getconn()
             try:
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                return connection
-            except psycopg.OperationalError as error:
+                cursor = connection.execute(statements)
+                while cursor.nextset():
+                    pass
+                return connection, cursor.rowcount == 1
+            except psycopg.Error as error:
                 pool.putconn(connection)
-                if broken == self._connections or isinstance(error, _SilentError):
+                is_broken = isinstance(error, psycopg.OperationalError) and not isinstance(error, _SilentError)
+                if not is_broken or broken == self._connections:
                     raise
         raise AssertionError("it returned or raised")
 
@@ -354,6 +380,11 @@ def _configure(connection: "psycopg.Connection[Row]") -> None:
     connection.execute(_SESSION)
     with suppress(psycopg.errors.InvalidParameterValue):  # a server on Windows cannot
         connection.execute(_CHECK_CLIENT)
+
+
+def _configure_to_read(connection: "psycopg.Connection[Row]") -> None:
+    _configure(connection)
+    connection.execute(_PLAN_ONCE)
 
 
 def _require_schema(connection: "psycopg.Connection[Row]", shown: str) -> None:

@@ -10,13 +10,14 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from struct import iter_unpack
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from sourceline.encoders.base import Float32, Int32, Int64
 from sourceline.encoders.ranking_head import RankingHead, parse_ranking_head
-from sourceline.errors import DamagedError, MismatchError, NoSnapshotError, SnapshotGoneError
+from sourceline.errors import DamagedError, MismatchError, NoSnapshotError
 from sourceline.ids import form_hash
 from sourceline.index.bm25 import COMMON, COMMON_WORDS_ABOVE, MAX_REQUIRED, max_score, stems
 from sourceline.index.multivector import Codec, EncodedChunk, Float16, TokenVectors, idf, open_codec
@@ -67,9 +68,27 @@ _TOKENS = f"""
 SELECT t.document, t.row, t.asks, t.same, t.codes, t.starts
 FROM {_WANTED} JOIN tokens t ON t.document = wanted.document AND t.row = wanted.row
 """
+_TITLES = "SELECT key, NULL, NULL, NULL, title_codes, title_starts FROM documents WHERE key = ANY(%s::bigint[])"
+# Places as bytes, see `_places`: an array or a row for each takes the driver ten times as long.
+_PLACE = "int8send(document) || int4send({})"
+_SAME = f"""
+SELECT same, string_agg({_PLACE.format("row")}, '') AS places FROM tokens WHERE same = ANY({{}}) GROUP BY same
+"""
+_CANDIDATES = f"""
+WITH read AS MATERIALIZED ({_TOKENS})
+SELECT read.*, places FROM read JOIN ({_SAME.format("ARRAY(SELECT same FROM read)")}) AS held USING (same)
+"""
 _VECTORS = f"""
-SELECT r.document, r.row, r.vector
+SELECT r.document, r.row, r.vector, r.words
 FROM {_WANTED} JOIN rows r ON r.document = wanted.document AND r.row = wanted.row
+"""
+# Of each word in how many rows it stands, and, unless that are too many, where. Both aggregates see the same order.
+_POSTINGS = f"""
+WITH known AS MATERIALIZED (SELECT word, rows FROM words WHERE word = ANY(%s) AND {_VISIBLE})
+SELECT known.word, rows, places, entries FROM known LEFT JOIN (
+    SELECT word, string_agg({_PLACE.format("length(entries) / 8")}, '') AS places, string_agg(entries, '') AS entries
+    FROM postings WHERE word = ANY(ARRAY(SELECT word FROM known WHERE rows <= %s)) GROUP BY word
+) AS held ON held.word = known.word
 """
 _SURROUNDINGS = """
 SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, n.gaps,
@@ -89,6 +108,20 @@ class _Candidate(NamedTuple):
     starts: bytes
 
 
+class _Searched(NamedTuple):
+    """What a row is found by."""
+
+    vector: Float32
+    words: str
+
+
+class _Postings(NamedTuple):
+    """In which ``rows`` a word stands, with the ``entries`` of each as the database has them."""
+
+    rows: Int64
+    entries: Int64
+
+
 class PostgresPassages(DocumentTable):
     """The documents and passages. What reads needs a connection: see ``bound``."""
 
@@ -97,15 +130,21 @@ class PostgresPassages(DocumentTable):
         super().__init__(entries)
         self.keys = np.array(keys, dtype=np.int64)
         self._numbers = {key: number for number, key in enumerate(keys)}
+        self._by_key = np.argsort(self.keys)
+        self._sorted_keys = self.keys[self._by_key]
         self._by_id = {entry.id: entry.number for entry in entries}
         _ = self.speakers  # so that a request's copy has them
         self._connection: Connection | None = None
         self._read: dict[int, _Candidate] = {}
+        self._titles: dict[int, tuple[bytes, bytes]] = {}
+        self._same: dict[bytes, list[int]] = {}
+        self._searched: dict[int, _Searched] = {}
 
     def bound(self, connection: Connection) -> Self:
         """Return the same over a connection. What a request has read of candidates is kept there."""
         passages = copy.copy(self)
-        passages._connection, passages._read = connection, {}
+        passages._connection = connection
+        passages._read, passages._titles, passages._same, passages._searched = {}, {}, {}, {}
         return passages
 
     @property
@@ -121,10 +160,12 @@ class PostgresPassages(DocumentTable):
         number = self._numbers.get(key)
         return None if number is None else self.documents[number].rows.start + row
 
-    def first_rows(self, keys: Sequence[int]) -> Int64:
+    def first_rows(self, keys: Int64) -> Int64:
         """Return the first row of each of these documents, -1 of one that is not here."""
-        numbers = np.array([self._numbers.get(key, -1) for key in keys], dtype=np.int64)
-        return np.where(numbers < 0, -1, self._first_rows[numbers]) if len(self.documents) else numbers
+        if not len(self._sorted_keys):
+            return np.full(len(keys), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self._sorted_keys, keys), len(self._sorted_keys) - 1)
+        return np.where(self._sorted_keys[at] == keys, self._first_rows[self._by_key[at]], -1)
 
     def places(self, rows: Sequence[int] | Int64) -> tuple[str, str]:
         """Return where the database has rows, as literals: the keys of their documents, and the rows in these."""
@@ -152,18 +193,35 @@ class PostgresPassages(DocumentTable):
 
     # What candidates are scored by
 
-    def candidates(self, rows: Collection[int]) -> dict[int, _Candidate]:
-        """Return what rows are scored by; each is read once in a request."""
+    def candidates(
+        self, rows: Collection[int], titles: Collection[int] = (), duplicates: bool = False
+    ) -> dict[int, _Candidate]:
+        """Return what rows are scored by; each is read once in a request.
+
+        Args:
+            rows: whose tokens are wanted.
+            titles: the numbers of documents whose titles are read as well.
+            duplicates: whether to look for the rows that say the same, too.
+        """
         missing = [row for row in rows if row not in self._read and 0 <= row < self.row_count]
-        if missing:
-            for key, row, *values in self.connection.rows(_TOKENS, *self.places(missing)):
-                number = self.row(key, row)
-                assert number is not None
-                self._read[number] = _Candidate(*values)
-            self.require_read(missing, self._read)
+        untitled = [int(self.keys[number]) for number in titles if number not in self._titles]
+        found: list[tuple[Any, ...]] = []
+        if untitled:
+            found = self.connection.rows(f"{_TOKENS} UNION ALL {_TITLES}", *self.places(missing), array(untitled))
+        elif missing:
+            found = self.connection.rows(_CANDIDATES if duplicates else _TOKENS, *self.places(missing))
+        for key, row, asks, same, codes, starts, *places in found:
+            number = self._numbers[key]
+            if row is None:
+                self._titles[number] = codes, starts
+                continue
+            self._read[self.documents[number].rows.start + row] = _Candidate(asks, same, codes, starts)
+            for stored in places:
+                self._same[same] = self._rows_at(stored)
+        self._require_read(missing, self._read)
         return self._read
 
-    def require_read(self, rows: Sequence[int], read: Collection[int]) -> None:
+    def _require_read(self, rows: Sequence[int], read: Collection[int]) -> None:
         """Require that what is known of rows was found.
 
         Raises:
@@ -174,20 +232,44 @@ class PostgresPassages(DocumentTable):
                 document = self.documents[int(self.documents_of(np.array([row]))[0])].id
                 raise DamagedError(f"the database lacks rows of {document}: restore it from a backup")
 
+    def titles(self, numbers: Collection[int]) -> dict[int, tuple[bytes, bytes]]:
+        """Return the tokens of the titles of these documents, which ``candidates`` has read."""
+        return {number: self._titles[number] for number in numbers}
+
     def asking(self, rows: Collection[int]) -> set[int]:
         """Return which of these rows ask a question instead of telling something."""
         read = self.candidates(rows)
         return {row for row in rows if row in read and read[row].asks}
 
+    def _rows_at(self, stored: bytes) -> list[int]:
+        """Return the rows of this snapshot that stand at these places, ascending."""
+        rows = (self.row(key, row) for key, row in iter_unpack(">qi", stored))  # one place, as a rule
+        return sorted(row for row in rows if row is not None)
+
     def _groups(self, rows: Collection[int]) -> dict[int, list[int]]:
         """Return, for each of these rows that has duplicates, all rows that say the same, itself among them."""
-        read = self.candidates(rows)
-        by_text: dict[bytes, list[int]] = {read[row].same: [] for row in rows if row in read}
-        query = "SELECT same, document, row FROM tokens WHERE same = ANY(%s)"
-        for same, key, in_document in self.connection.rows(query, list(by_text)):
-            if (row := self.row(key, in_document)) is not None:
-                by_text[same].append(row)
-        return {row: sorted(group) for row in rows if row in read and len(group := by_text[read[row].same]) > 1}
+        read = self.candidates(rows, duplicates=True)
+        there = [row for row in rows if row in read]
+        if unknown := {read[row].same for row in there} - self._same.keys():
+            for same, places in self.connection.rows(_SAME.format("%s"), list(unknown)):
+                self._same[same] = self._rows_at(places)
+        return {row: group for row in there if len(group := self._same[read[row].same]) > 1}
+
+    def searched(self, rows: Sequence[int] | Int64) -> list[_Searched]:
+        """Return what these rows are found by; each is read once in a request."""
+        wanted = [int(row) for row in rows]
+        if missing := [row for row in wanted if row not in self._searched]:
+            for found in self.connection.rows(_VECTORS, *self.places(missing)):
+                self.remember(*found)
+            self._require_read(missing, self._searched)
+        return [self._searched[row] for row in wanted]
+
+    def remember(self, key: int, row: int, vector: bytes, words: str) -> int | None:
+        """Keep what a search has read of a row for this request; return its number, None if it is not here."""
+        number = self.row(key, row)
+        if number is not None:
+            self._searched[number] = _Searched(_vector(vector), words)
+        return number
 
     def duplicates(self, rows: Collection[int]) -> dict[int, int]:
         """Map each of these rows that has duplicates to the first of them, which can be itself."""
@@ -387,7 +469,6 @@ class PostgresDense:
 
     def __init__(self, passages: PostgresPassages, dim: int) -> None:
         self._passages, self._dim = passages, dim
-        self._read: dict[int, Float32] = {}
 
     def search(self, vector: Float32, n: int, row_filter: RowFilter | None) -> list[ScoredRow]:
         """Return the up to ``n`` rows with the greatest cosine to ``vector`` (dim,), best first, ties by row.
@@ -407,7 +488,7 @@ class PostgresDense:
         while True:
             # A number, not a parameter: the plan depends on it. With ties, of which the first rows count.
             found = self._passages.connection.rows(
-                f"SELECT document, row, vector FROM rows ORDER BY vector <#> %s::halfvec "
+                f"SELECT document, row, vector, words FROM rows ORDER BY vector <#> %s::halfvec "
                 f"FETCH FIRST {limit} ROWS WITH TIES",
                 literal,
             )
@@ -432,7 +513,7 @@ class PostgresDense:
             keys = np.concatenate([passages.keys[a : b + 1] for a, b in zip(firsts, lasts, strict=True)])
             source, values = "rows r WHERE document = ANY(%s::bigint[])", (array(keys.tolist()),)
         return passages.connection.rows(
-            f"WITH passing AS MATERIALIZED (SELECT document, row, r.vector FROM {source}) "
+            f"WITH passing AS MATERIALIZED (SELECT document, row, r.vector, r.words FROM {source}) "
             f"SELECT * FROM passing ORDER BY vector <#> %s::halfvec FETCH FIRST {n} ROWS WITH TIES",
             *values,
             literal,
@@ -441,12 +522,8 @@ class PostgresDense:
     def _ranked(
         self, vector: Float32, found: list[tuple[Any, ...]], n: int, row_filter: RowFilter | None
     ) -> list[ScoredRow]:
-        rows: list[int] = []
-        for key, in_document, stored in found:
-            row = self._passages.row(key, in_document)
-            if row is not None and (row_filter is None or row in row_filter):
-                rows.append(row)
-                self._read[row] = _vector(stored)
+        there = [row for record in found if (row := self._passages.remember(*record)) is not None]
+        rows = [row for row in there if row_filter is None or row in row_filter]
         scores = self.scores(vector, rows).tolist()
         hits = [ScoredRow(row, score) for row, score in zip(rows, scores, strict=True)]
         return sorted(hits, key=lambda hit: (-hit.score, hit.row))[:n]
@@ -458,15 +535,8 @@ class PostgresDense:
 
     def vectors(self, rows: Sequence[int] | Int64) -> Float32:
         """Return the vectors of these rows: (rows, dim) float32."""
-        wanted = [int(row) for row in rows]
-        missing = [row for row in wanted if row not in self._read]
-        if missing:
-            for key, row, stored in self._passages.connection.rows(_VECTORS, *self._passages.places(missing)):
-                number = self._passages.row(key, row)
-                assert number is not None
-                self._read[number] = _vector(stored)
-            self._passages.require_read(missing, self._read)
-        return np.array([self._read[row] for row in wanted], dtype=np.float32).reshape(-1, self._dim)
+        vectors = [found.vector for found in self._passages.searched(rows)]
+        return np.array(vectors, dtype=np.float32).reshape(-1, self._dim)
 
 
 class PostgresWords:
@@ -476,16 +546,17 @@ class PostgresWords:
         """Take the passages, the number of the snapshot, and what scores."""
         self._passages, self._number, self._bm25 = passages, number, bm25
         self._known: dict[str, int] = {}
+        self._postings: dict[str, _Postings] = {}
 
     def search(self, text: str, n: int, row_filter: RowFilter | None) -> list[ScoredRow]:
         """Return the up to ``n`` rows with the greatest BM25 score for the words of ``text``, best first, ties by row.
 
         Among many passages the score leaves out common words, unless there are no others.
         """
-        words = list(dict.fromkeys(stems(text)))
-        frequencies, rows = self._frequencies(words), self._bm25.rows
-        if rows > COMMON_WORDS_ABOVE:
-            words = [word for word in words if frequencies[word] <= COMMON * rows] or words
+        words, rows = list(dict.fromkeys(stems(text))), self._bm25.rows
+        most = COMMON * rows if rows > COMMON_WORDS_ABOVE else rows
+        self._read(words, most)
+        words = [word for word in words if self._known[word] <= most] or words
         return self._scored(words, n, row_filter)
 
     def search_all(self, text: str, n: int) -> list[int]:
@@ -499,12 +570,8 @@ class PostgresWords:
         """Return the BM25 scores of these rows for the words of ``text``: (rows,) float32, 0 without a match."""
         words = list(dict.fromkeys(stems(text)))
         weights = [(word, self._bm25.weight(count)) for word, count in self._frequencies(words).items()]
-        query = f"SELECT document, row, words FROM {_WANTED} JOIN rows USING (document, row)"
-        scores = {}
-        for key, in_document, held in self._passages.connection.rows(query, *self._passages.places(rows)):
-            row = self._passages.row(key, in_document)
-            scores[row] = self._bm25.score(weights, held.split())
-        return np.array([scores[row] for row in rows], dtype=np.float32)
+        found = self._passages.searched(rows)
+        return np.array([self._bm25.score(weights, row.words.split()) for row in found], dtype=np.float32)
 
     def max_score(self, text: str) -> float:
         """Return an upper bound of the BM25 score of any passage: Σ idf · (k1 + 1) over the words of ``text``."""
@@ -512,29 +579,41 @@ class PostgresWords:
 
     def _frequencies(self, words: Sequence[str]) -> dict[str, int]:
         """Return in how many rows each of these words stands, in their order."""
-        if missing := [word for word in words if word not in self._known]:
-            query = f"SELECT word, rows FROM words WHERE word = ANY(%s) AND {_VISIBLE}"
-            self._known |= dict.fromkeys(missing, 0)
-            self._known |= dict(self._passages.connection.rows(query, missing, self._number, self._number))
+        self._read(words, 0)
         return {word: self._known[word] for word in words}
+
+    def _read(self, words: Sequence[str], most: float) -> None:
+        """Read in how many rows each of these words stands and, if it is in no more than ``most``, in which."""
+        if missing := [
+            word
+            for word in words
+            if word not in self._known or (0 < self._known[word] <= most and word not in self._postings)
+        ]:
+            self._known |= dict.fromkeys(missing, 0)
+            found = self._passages.connection.rows(_POSTINGS, missing, self._number, self._number, most)
+            for word, count, places, entries in found:
+                self._known[word] = count
+                if places is not None:
+                    self._postings[word] = self._rows_of(_places(places), np.frombuffer(entries, "<i8"))
+
+    def _rows_of(self, places: Any, entries: Int64) -> _Postings:
+        firsts = np.repeat(self._passages.first_rows(places["document"]), places["number"])
+        here = firsts >= 0
+        return _Postings((firsts + (entries >> 16))[here], entries[here])
 
     def _scored(self, words: list[str], n: int, row_filter: RowFilter | None, every: bool = False) -> list[ScoredRow]:
         """Return the best rows that hold one of these words, or each of them."""
         if not words or n == 0 or not self._bm25.rows:
             return []
-        query = "SELECT document, word, entries FROM postings WHERE word = ANY(%s)"
-        found = self._passages.connection.rows(query, words)
-        if not found:
+        self._read(words, self._bm25.rows)
+        held = [(self._known[word], self._postings[word]) for word in words if word in self._postings]
+        if not held:
             return []
-        keys, of_word, blocks = zip(*found, strict=True)
-        entries = np.frombuffer(b"".join(blocks), dtype="<i8")
-        counts = np.array([len(block) // 8 for block in blocks])
-        weight_of = {word: self._bm25.weight(count) for word, count in self._frequencies(words).items()}
-        weights = np.repeat(np.array([weight_of[word] for word in of_word], dtype=np.float32), counts)
-        firsts = np.repeat(self._passages.first_rows(keys), counts)
-        here = firsts >= 0
-        rows = (firsts + (entries >> 16))[here]
-        parts = self._bm25.parts(entries[here], weights[here])
+        counts = [len(postings.rows) for _, postings in held]
+        weights = np.array([self._bm25.weight(frequency) for frequency, _ in held], dtype=np.float32)
+        rows = np.concatenate([postings.rows for _, postings in held])
+        entries = np.concatenate([postings.entries for _, postings in held])
+        parts = self._bm25.parts(entries, np.repeat(weights, counts))
         scores = np.bincount(rows, parts, self._bm25.rows).astype(np.float32)
         if every:
             scores[np.bincount(rows, minlength=self._bm25.rows) < len(words)] = 0
@@ -563,21 +642,14 @@ class PostgresTokens:
     def gather(self, rows: Sequence[int] | Int64) -> TokenVectors:
         """Return the tokens of these rows (at least one row)."""
         passages, wanted = self._passages, [int(row) for row in rows]
-        read = passages.candidates(wanted)
-        titles = self._titles([row - passages.row_count for row in wanted if row >= passages.row_count])
+        of_titles = [row - passages.row_count for row in wanted if row >= passages.row_count]
+        read = passages.candidates(wanted, of_titles)
+        titles = passages.titles(of_titles)
         held = [read[row][2:] if row < passages.row_count else titles[row - passages.row_count] for row in wanted]
         codes = np.frombuffer(b"".join(codes for codes, _ in held), np.uint8).reshape(-1, self._codec.code_size)
         starts = np.frombuffer(b"".join(starts for _, starts in held), "<u2").astype(np.int32)
         lengths = np.array([len(starts) // 2 for _, starts in held])
         return TokenVectors(self._codec.decode(codes), np.concatenate(([0], np.cumsum(lengths)[:-1])), starts)
-
-    def _titles(self, numbers: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
-        if not numbers:
-            return {}
-        query = "SELECT key, title_codes, title_starts FROM documents WHERE key = ANY(%s::bigint[])"
-        by_key = {int(self._passages.keys[number]): number for number in numbers}
-        found = self._passages.connection.rows(query, array(by_key))
-        return {by_key[key]: (codes, starts) for key, codes, starts in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -606,10 +678,7 @@ class PostgresSnapshot:
             SnapshotGoneError: two builds have published since it was opened, and it is kept no more.
             SnapshotError: the database does not answer, or has no connection free.
         """
-        with self.database.reading() as connection:
-            # Not the number: a database that was restored, or a standby that was behind, gives it to another one.
-            if not connection.value("SELECT 1 FROM snapshots WHERE id = %s", self.id):
-                raise SnapshotGoneError(f"snapshot {self.id} is kept no more: {REBUILD}")
+        with self.database.reading(self.id) as connection:
             yield self.over(connection)
 
     def over(self, connection: Connection) -> "PostgresSnapshot":
@@ -724,6 +793,13 @@ def read_manifest(text: str) -> Manifest:
 
 def _literal(vector: Float32) -> str:
     return f"[{','.join(map(repr, vector.tolist()))}]"
+
+
+def _places(stored: bytes) -> Any:
+    """Return places as the database sends them: the key of a ``document``, and a ``number`` in it, of each."""
+    return np.frombuffer(stored, dtype=[("document", ">i8"), ("number", ">i4")]).astype(
+        [("document", np.int64), ("number", np.int64)]
+    )
 
 
 def _vector(stored: bytes) -> Float32:

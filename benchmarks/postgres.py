@@ -4,7 +4,7 @@
     python benchmarks/postgres.py scale FOLDER [--with SET] [--sizes 10000 100000] [--fast 300] [--read 60]
     python benchmarks/postgres.py share SET [--seconds 10] [--rounds 3]
     python benchmarks/postgres.py change FOLDER [--documents 1000] [--changes 7]
-    python benchmarks/postgres.py failover SET [--rounds 3]
+    python benchmarks/postgres.py failover SET [--rounds 3] [--wait 3]
 
 SET is a labelled set, FOLDER what ``corpus.py`` makes. Prints a table in Markdown:
 
@@ -33,7 +33,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -103,6 +103,7 @@ def main() -> None:
     failover = part("failover", measure_failover)
     failover.add_argument("set", type=Path)
     failover.add_argument("--rounds", type=int, default=3)
+    failover.add_argument("--wait", type=float, default=3, help="seconds from the kill until the standby is promoted")
     arguments = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     with Databases(arguments.server) as databases:
@@ -507,6 +508,7 @@ def measure_failover(arguments: argparse.Namespace, databases: Databases) -> Ite
 
                             def die(primary: PostgresServer = primary, standby: PostgresServer = standby) -> None:
                                 primary.stop(kill=True)
+                                time.sleep(arguments.wait)
                                 standby.promote()
 
                             yield {"reads from": reads_from, **watch_failover(port, questions, die)}
@@ -525,34 +527,36 @@ def watch_failover(port: int, questions: Sequence[str], die: Callable[[], None])
         return response.status, {name: content[name] for name in ("passages", "snapshot") if name in content}
 
     right = [answer(question)[1] for question in questions]
-    statuses: list[tuple[float, int]] = []
+    statuses: list[int] = []
+    answered = [time.monotonic()]
+    promoted: list[float] = []
     wrong = 0
-    done: list[float] = []
 
     def kill() -> None:
         die()
-        done.append(time.monotonic())
+        promoted.append(time.monotonic())
 
     killed = time.monotonic() + 1
     killer = threading.Timer(1, kill)
     killer.start()
-    while not done or time.monotonic() < done[0] + 5:
+    while not promoted or time.monotonic() < promoted[0] + 5:
         at = len(statuses) % len(questions)
-        asked = time.monotonic()
         status, content = answer(questions[at])
-        statuses.append((asked, status))
-        wrong += status == 200 and content != right[at]
+        statuses.append(status)
+        if status == 200:
+            answered.append(time.monotonic())
+            wrong += content != right[at]
     killer.join()
     connection.close()
-    failed = [asked for asked, status in statuses if status == 503]
-    again = min((asked for asked, status in statuses if failed and asked > failed[-1]), default=0.0)
+    gap, at = max((after - before, number) for number, (before, after) in enumerate(pairwise(answered)))
     return {
-        "answers": sum(status == 200 for _, status in statuses),
-        "503": len(failed),
-        "seconds of 503": again - failed[0] if failed else 0.0,
-        "other statuses": sum(status not in (200, 503) for _, status in statuses),
+        "answers": statuses.count(200),
+        "503": statuses.count(503),
+        "other statuses": len(statuses) - statuses.count(200) - statuses.count(503),
         "wrong answers": wrong,
-        "promoted after, s": done[0] - killed,
+        "promoted, s after the kill": promoted[0] - killed,
+        "longest without an answer, s": gap,
+        "answers again, s after the promotion": max(0.0, answered[at + 1] - promoted[0]),
     }
 
 

@@ -4,6 +4,7 @@ import datetime
 import json
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from sourceline.encoders import reranker
 from sourceline.encoders.base import RerankerInput
+from sourceline.evaluation.dataset import Question, Relevant
 from sourceline.types import (
     Answer,
     Context,
@@ -29,6 +31,7 @@ from sourceline.types import (
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import answer_profile
 import peer
+import postgres
 import scale
 import serving
 import transcripts
@@ -197,6 +200,14 @@ def test_a_plot_in_a_file_brings_its_own_colors() -> None:
         assert "prefers-color-scheme: dark" in (root.findtext("{http://www.w3.org/2000/svg}style") or "")
 
 
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [(105_700, "105,700"), (1_234.5, "1,234"), (12.345, "12.3"), (0.82651, "0.827"), ("fast", "fast")],
+)
+def test_a_figure_has_three_digits(value: object, cell: str) -> None:
+    assert postgres.format_cell(value) == cell
+
+
 CALL = "Bo 0:01\nThe crane is old.\nWe sell it\nin May.\nAnna 0:09\nI would keep it."
 SOLD = transcripts.Sentence("call.vtt", "We sell it in May.", "Bo", 1.0, 9.0)
 KEPT = transcripts.Sentence("call.vtt", "I would keep it.", "Anna", 9.0, None)
@@ -261,6 +272,17 @@ def test_an_answer_is_judged_by_its_first_right_passage_and_the_speaker_of_its_f
         answerable=False, rank=None, speaker=False, shown=True
     )
     assert transcripts.judge(unanswerable, ranked(verdict=Verdict.NOT_ANSWERED), stands).shown is False
+
+
+def test_an_answer_is_right_if_its_first_passage_overlaps_a_label() -> None:
+    old, sold, _ = PASSAGES
+    label = Relevant("call.vtt", sold.end - 1, sold.end + 10)
+    question = Question("1", "When do we sell the crane?", (label,), answerable=True)
+    assert postgres.is_right(ranked(sold, old), question)
+    assert not postgres.is_right(ranked(old, sold), question)
+    assert not postgres.is_right(ranked(), question)
+    elsewhere = Question("2", question.text, (replace(label, document="other.srt"),), answerable=True)
+    assert not postgres.is_right(ranked(sold), elsewhere)
 
 
 def test_the_table_counts_the_sentences_read_and_the_questions_answered() -> None:

@@ -125,11 +125,20 @@ class Connection:
         with self._connection.cursor() as cursor:
             return cursor.execute(query, values or None).rowcount
 
-    def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Append rows to a table."""
+    def copy(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]], types: Sequence[str] = ()
+    ) -> None:
+        """Append rows to a table.
+
+        With the ``types`` of the columns they are sent as they are rather than as text, which takes half the time where
+        most of it is bytes. A vector counts as ``bytea``: see ``halfvecs`` in ``snapshot.py``.
+        """
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
+        form = sql.SQL(" (FORMAT BINARY)" if types else "")
+        statement = sql.SQL("COPY {} ({}) FROM STDIN{}").format(sql.Identifier(table), names, form)
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            if types:
+                copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
 

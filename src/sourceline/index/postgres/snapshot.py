@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from struct import iter_unpack
+from struct import iter_unpack, pack
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -268,7 +268,7 @@ class PostgresPassages(DocumentTable):
         """Keep what a search has read of a row for this request; return its number, None if it is not here."""
         number = self.row(key, row)
         if number is not None:
-            self._searched[number] = _Searched(_vector(vector), words)
+            self._searched[number] = _Searched(vector_of(vector), words)
         return number
 
     def duplicates(self, rows: Collection[int]) -> dict[int, int]:
@@ -802,6 +802,13 @@ def _places(stored: bytes) -> Any:
     )
 
 
-def _vector(stored: bytes) -> Float32:
-    """Return a halfvec as the server sends it: its length, two bytes that are not used, then the numbers."""
+def halfvecs(vectors: Float16) -> Iterator[bytes]:
+    """Yield vectors as the server takes and sends a halfvec: the length, two bytes that are not used, the numbers."""
+    head = pack(">hh", vectors.shape[1], 0)
+    for vector in vectors.astype(">f2"):
+        yield head + vector.tobytes()
+
+
+def vector_of(stored: bytes) -> Float32:
+    """Return a vector of what ``halfvecs`` yields."""
     return np.frombuffer(stored, ">f2", offset=4).astype(np.float32)

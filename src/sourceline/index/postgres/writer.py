@@ -14,7 +14,7 @@ from sourceline.index.bm25 import stems
 from sourceline.index.multivector import NO_TOKEN, EncodedChunk
 from sourceline.index.passage_store import DocumentEntry, gaps_between, searchable, speakers_of, text_key
 from sourceline.index.postgres.database import Connection, array
-from sourceline.index.postgres.snapshot import encoded
+from sourceline.index.postgres.snapshot import encoded, halfvecs, vector_of
 from sourceline.index.postgres.words import entries_of
 from sourceline.ingest.chunking import ChunkedDocument
 from sourceline.ingest.questions import asks
@@ -85,13 +85,17 @@ class PostgresWriter:
             self._write_rows(key, rows, chunk, words, same, asks_row)
             first, tokens = rows.stop, tokens + len(chunk.ids)
         self._connection.copy(
-            "postings", ("document", "word", "entries"), ((key, word, entries) for word, entries in entries_of(words))
+            "postings",
+            ("document", "word", "entries"),
+            ((key, word, entries) for word, entries in entries_of(words)),
+            ("int8", "text", "bytea"),
         )
         starts = accumulate((count for _, count in keys), initial=0)
         self._connection.copy(
             "chunks",
             ("document", "key", "first_row", "rows"),
             ((key, chunk, start, count) for (chunk, count), start in zip(keys, starts, strict=False)),
+            ("int8", "bytea", "int4", "int4"),
         )
         values = {
             "key": key,
@@ -155,9 +159,10 @@ class PostgresWriter:
             "rows",
             ("document", "row", "words", "vector"),
             (
-                (key, row, " ".join(words[row]), f"[{','.join(map(str, vector))}]")
-                for row, vector in zip(rows, chunk.vectors.tolist(), strict=True)
+                (key, row, " ".join(words[row]), vector)
+                for row, vector in zip(rows, halfvecs(chunk.vectors), strict=True)
             ),
+            ("int8", "int4", "text", "bytea"),
         )
         starts, ids = chunk.starts.astype("<u2"), chunk.ids.astype("<u4")
         self._connection.copy(
@@ -170,6 +175,7 @@ class PostgresWriter:
                 )
                 for row, hashed, (a, b) in zip(rows, same, bounds, strict=True)
             ),
+            ("int8", "int4", "bool", "bytea", "bytea", "bytea", "bytea"),
         )
 
 
@@ -192,7 +198,7 @@ class StoredChunks:
         )
         if not found:
             return None
-        vectors = np.stack([np.frombuffer(vector, ">f2", offset=4) for *_, vector in found]).astype(np.float16)
+        vectors = np.stack([vector_of(stored) for *_, stored in found]).astype(np.float16)
         return encoded([(codes, starts, ids) for codes, starts, ids, _ in found], self._code_size, vectors)
 
     def put(self, chunks: Iterable[tuple[bytes, EncodedChunk]]) -> None:

@@ -53,13 +53,13 @@ def main() -> None:
         print(f"{name:20} {statistics.median(values):6.2f}   ({min(values):.2f} to {max(values):.2f})")
 
 
-def split_documents(folder: Path) -> Iterator[str]:
-    """Yield the documents of a folder in pieces of whole paragraphs, each of about ``CHARACTERS``."""
+def split_documents(folder: Path, characters: int = CHARACTERS) -> Iterator[str]:
+    """Yield the documents of a folder in pieces of whole paragraphs, each of about ``characters``."""
     for path in sorted(folder.rglob("*.txt")):
         piece = ""
         for paragraph in path.read_text("utf-8").split("\n\n"):
             piece += paragraph + "\n\n"
-            if len(piece) >= CHARACTERS:
+            if len(piece) >= characters:
                 yield piece
                 piece = ""
 

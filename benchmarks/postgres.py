@@ -3,7 +3,7 @@
     python benchmarks/postgres.py quality SET... [--fast 1000] [--read 100]
     python benchmarks/postgres.py scale FOLDER [--with SET] [--sizes 10000 100000] [--fast 300] [--read 60]
     python benchmarks/postgres.py share SET [--seconds 10] [--rounds 3]
-    python benchmarks/postgres.py change FOLDER [--documents 1000] [--changes 7]
+    python benchmarks/postgres.py change FOLDER [--documents 1000] [--characters 4000] [--changes 7]
     python benchmarks/postgres.py failover SET [--rounds 3] [--wait 3]
 
 SET is a labelled set, FOLDER what ``corpus.py`` makes. Prints a table in Markdown:
@@ -44,7 +44,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 import corpus
 import psycopg
 import scale
-from incremental import split_documents, write_documents
+from incremental import CHARACTERS, split_documents, write_documents
 from serving import ask, rebuild, running, sourceline, sourceline_on
 
 from sourceline.api import Index
@@ -99,6 +99,7 @@ def main() -> None:
     change = part("change", measure_change)
     change.add_argument("folder", type=Path)
     change.add_argument("--documents", type=int, default=1_000)
+    change.add_argument("--characters", type=int, default=CHARACTERS, help="of a document")
     change.add_argument("--changes", type=int, default=7)
     failover = part("failover", measure_failover)
     failover.add_argument("set", type=Path)
@@ -220,7 +221,7 @@ def measure_quality(arguments: argparse.Namespace, databases: Databases) -> Iter
         questions = [question for question in dataset.questions if question.answerable]
         random.Random(0).shuffle(questions)
         with tempfile.TemporaryDirectory() as scratch:
-            address = databases.address(f"quality_{dataset.name}")
+            address = databases.address(f"set_{dataset.name}")
             index = build_both(dataset.documents, Path(scratch), address)
             with Index.open(index) as files, Index.open(address) as database:
                 for mode, count in ((Mode.FAST, arguments.fast), (Mode.READ, arguments.read)):
@@ -357,9 +358,10 @@ def measure_share(arguments: argparse.Namespace, databases: Databases) -> Iterat
     dataset = read_dataset(arguments.set)
     questions = [question.text for question in dataset.questions]
     random.Random(0).shuffle(questions)
-    address = databases.address(f"share_{dataset.name}")
+    address = databases.address(f"set_{dataset.name}")
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        build_both(dataset.documents, Path(scratch), address)
+        if not Index.exists(address):
+            build_both(dataset.documents, Path(scratch), address)
         servers = [stack.enter_context(running(sourceline_on(address, dataset.documents))) for _ in range(2)]
         for mode in Mode:
             found: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
@@ -426,10 +428,13 @@ def measure_change(arguments: argparse.Namespace, databases: Databases) -> Itera
     """Yield how long a change takes until all servers answer from it: two on a database, one on files."""
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         documents, index = Path(scratch) / "documents", Path(scratch) / "index"
-        names = write_documents(documents, islice(split_documents(arguments.folder), arguments.documents))
+        names = write_documents(
+            documents, islice(split_documents(arguments.folder, arguments.characters), arguments.documents)
+        )
         address = databases.address("change")
         Index.build(documents, index)
-        write_database(documents, index, address)
+        with chunks_of(index):
+            Index.build(documents, address)
         found: dict[str, list[tuple[float, float]]] = {}
         engines: tuple[tuple[str, str | Path, int], ...] = (("files", index, 1), ("database", address, 2))
         ports = {

@@ -38,8 +38,9 @@ from sourceline.types import MAX_DOCUMENT_BYTES, Backend, BuildProgress, BuildRe
 
 log = logging.getLogger(__name__)
 
-# After so large a share of the documents changed, the planner's statistics are made anew.
-_ANALYZED = 0.1
+# After so large a share of the documents changed, autovacuum is not waited for: words are read from their index alone
+# only where it has been, and the planner needs to know how large the tables are.
+_VACUUMED = 0.1
 _POLL_SECONDS = 0.1  # until a build looks again whether others have done its tasks
 
 
@@ -233,5 +234,7 @@ def _tidy(connection: Connection, before: PostgresSnapshot | None, after: Passag
     kept = [snapshot.manifest for snapshot in (before, after) if snapshot]
     owners = [owner for manifest in kept for owner in (manifest.fingerprint, manifest.config)]
     connection.run("DELETE FROM files WHERE owner <> ALL(%s)", owners)
-    if written >= _ANALYZED * len(after.passages.documents):
-        connection.run("ANALYZE documents, passages, rows, tokens, postings, chunks, words, citations, resolutions")
+    if written >= _VACUUMED * len(after.passages.documents):
+        connection.run(
+            "VACUUM (ANALYZE) documents, passages, rows, tokens, postings, chunks, words, citations, resolutions"
+        )

@@ -75,8 +75,9 @@ _SAME = f"""
 SELECT same, string_agg({_PLACE.format("row")}, '') AS places FROM tokens WHERE same = ANY({{}}) GROUP BY same
 """
 _CANDIDATES = f"""
-WITH read AS MATERIALIZED ({_TOKENS})
-SELECT read.*, places FROM read JOIN ({_SAME.format("ARRAY(SELECT same FROM read)")}) AS held USING (same)
+WITH read AS MATERIALIZED ({_TOKENS}),
+held AS MATERIALIZED ({_SAME.format("ARRAY(SELECT same FROM read)")})
+SELECT read.*, places FROM read JOIN held USING (same)
 """
 _VECTORS = f"""
 SELECT r.document, r.row, r.vector, r.words
@@ -84,11 +85,12 @@ FROM {_WANTED} JOIN rows r ON r.document = wanted.document AND r.row = wanted.ro
 """
 # Of each word in how many rows it stands, and, unless that are too many, where. Both aggregates see the same order.
 _POSTINGS = f"""
-WITH known AS MATERIALIZED (SELECT word, rows FROM words WHERE word = ANY(%s) AND {_VISIBLE})
-SELECT known.word, rows, places, entries FROM known LEFT JOIN (
+WITH known AS MATERIALIZED (SELECT word, rows FROM words WHERE word = ANY(%s) AND {_VISIBLE}),
+held AS MATERIALIZED (
     SELECT word, string_agg({_PLACE.format("length(entries) / 8")}, '') AS places, string_agg(entries, '') AS entries
     FROM postings WHERE word = ANY(ARRAY(SELECT word FROM known WHERE rows <= %s)) GROUP BY word
-) AS held ON held.word = known.word
+)
+SELECT known.word, rows, places, entries FROM known LEFT JOIN held ON held.word = known.word
 """
 _SURROUNDINGS = """
 SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, n.gaps,

@@ -16,13 +16,14 @@ B = 0.75
 _STEPS = (code if code < 8 else (code & 7 | 8) << (code >> 3) - 1 for code in range(232))
 LENGTHS = np.array([*range(24), *(24 + step for step in _STEPS)], dtype=np.int64)
 _MOST = 255  # occurrences in a row that are told apart
+_TOGETHER = 250  # entries, so that they fit into an index, a third of whose page is the most that it takes
 
 
 def entries_of(rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, bytes]]:
-    """Yield the words of a document, each with its entries: of each row that holds it, in order, one number.
+    """Yield the words of a document with their entries: of each row that holds it, in order, one number.
 
     That is the row in the document << 16 | how often it stands there << 8 | the code of the row's length, in 64 bits,
-    little-endian.
+    little-endian. A word with many entries is yielded several times.
     """
     postings: dict[str, list[int]] = defaultdict(list)
     for row, words in enumerate(rows):
@@ -30,7 +31,8 @@ def entries_of(rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, bytes]]:
         for word, count in Counter(words).items():
             postings[word].append(row << 16 | min(count, _MOST) << 8 | code)
     for word, entries in postings.items():
-        yield word, np.array(entries, dtype="<i8").tobytes()
+        for start in range(0, len(entries), _TOGETHER):
+            yield word, np.array(entries[start : start + _TOGETHER], dtype="<i8").tobytes()
 
 
 class Bm25:

@@ -68,7 +68,8 @@ CREATE TABLE tokens (
     ids bytea NOT NULL
 ) PARTITION BY HASH (document);
 
--- Where a word stands in a document: eight bytes a row, see `index/postgres/words.py`.
+-- Where a word stands in a document: eight bytes a row, see `index/postgres/words.py`. They are read from the index alone,
+-- where all of a word are together, while in the table each document's are elsewhere.
 CREATE TABLE postings (
     document bigint NOT NULL,
     word text NOT NULL,
@@ -104,7 +105,7 @@ BEGIN
         EXECUTE format('CREATE INDEX ON tokens_%s (same)', number);
         EXECUTE format('ALTER TABLE tokens_%s ALTER codes SET STORAGE EXTERNAL', number);
         EXECUTE format('CREATE TABLE postings_%s PARTITION OF postings %s', number, part);
-        EXECUTE format('CREATE UNIQUE INDEX ON postings_%s (word, document)', number);
+        EXECUTE format('CREATE INDEX ON postings_%s (word, document) INCLUDE (entries)', number);
         EXECUTE format('CREATE TABLE chunks_%s PARTITION OF chunks %s', number, part);
         EXECUTE format('CREATE INDEX ON chunks_%s (document)', number);
         EXECUTE format('CREATE INDEX ON chunks_%s (key)', number);

@@ -443,7 +443,7 @@ def measure_change(arguments: argparse.Namespace, databases: Databases) -> Itera
         }
         for number in range(arguments.changes):
             for at, (name, place, _) in enumerate(engines):
-                sentence = f"The {name} heard of the {number + 1}th heron at the lock."
+                sentence = f"Heron number {2 * number + at + 1} was seen at the lock."
                 changed = documents / names[(2 * number + at) * len(names) // (2 * arguments.changes)]
                 found.setdefault(name, []).append(time_change(changed, sentence, documents, place, ports[name]))
         for name, times in found.items():
@@ -473,17 +473,17 @@ def time_change(
     built = time.perf_counter() - started
     for port in ports:
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        while first_text(connection, server.request(sentence)) != sentence:
+        while sentence not in texts(connection, server.request(sentence)):
             time.sleep(0.02)
         connection.close()
     return time.perf_counter() - started, built
 
 
-def first_text(connection: http.client.HTTPConnection, request: tuple[str, str, str]) -> str:
-    """Return the first passage of an answer."""
+def texts(connection: http.client.HTTPConnection, request: tuple[str, str, str]) -> list[str]:
+    """Return the passages of an answer."""
     method, path, body = request
     connection.request(method, path, body, {"Content-Type": "application/json"})
-    return str(json.load(connection.getresponse())["passages"][0]["text"])
+    return [passage["text"] for passage in json.load(connection.getresponse())["passages"]]
 
 
 # A primary that dies

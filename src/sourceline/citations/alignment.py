@@ -72,6 +72,12 @@ class Token(NamedTuple):
         """Whether it is of a script that is written without blanks."""
         return bool(_IS_UNSPACED.match(self.key))
 
+    def with_other_case(self) -> "Token":
+        """Return the word with its first letter in the other case."""
+        return self._replace(
+            key=self.key[0].swapcase() + self.key[1:], raw=self.raw[0].swapcase() + self.raw[1:], either=False
+        )
+
     @property
     def ends_sentence(self) -> bool:
         """Whether it can be the last mark of a sentence."""
@@ -122,6 +128,10 @@ class Stretch:
         passage = self.passages[self.owner(at)]
         first = bisect_left(self.tokens, passage.start, key=lambda token: token.start)
         return first, bisect_left(self.tokens, passage.end, key=lambda token: token.start)
+
+    def begins_passage(self, at: int) -> bool:
+        """Return whether no word of its passage stands in front of the token with this number."""
+        return not any(token.is_word for token in self.tokens[self.limits(at)[0] : at])
 
     def slice(self, start: int, end: int) -> str:
         """Return a stretch of the document's text."""
@@ -318,8 +328,7 @@ def variants(piece: Sequence[Token]) -> Iterator[list[Token]]:
         result = list(piece)
         for at, swap in zip(marked, choice, strict=True):
             if swap:
-                key = piece[at].key[0].swapcase() + piece[at].key[1:]
-                result[at] = piece[at]._replace(key=key, raw=key)
+                result[at] = piece[at].with_other_case()
         yield result
 
 

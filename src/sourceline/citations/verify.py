@@ -403,17 +403,19 @@ class _Verifier:
             behind=joints[kept[-1] :],
         )
         anchor = max(range(len(kept)), key=lambda number: len(pattern.pieces[number]))
-        for ends in _with_and_without_end(pattern.pieces):
-            found = False
-            for variant in variants(ends[anchor]):
-                for span in occurrences(variant, stretch.tokens):
-                    spans = self._around(span, anchor, ends, pattern.between, stretch)
-                    if spans is None:
-                        continue
-                    found = True
-                    yield self._judged(spans, pattern, ends, stretch, quote)
-            if found:
-                return
+        for cased in _in_either_case(pattern.pieces):
+            may_begin = cased is pattern.pieces or _is_capital(pattern.pieces[0])
+            for ends in _with_and_without_end(cased):
+                found = False
+                for variant in variants(ends[anchor]):
+                    for span in occurrences(variant, stretch.tokens):
+                        spans = self._around(span, anchor, ends, pattern.between, stretch)
+                        if spans is None or not (may_begin or stretch.begins_passage(spans[0][0])):
+                            continue
+                        found = True
+                        yield self._judged(spans, pattern, ends, stretch, quote)
+                if found:
+                    return
 
     def _around(
         self,
@@ -640,6 +642,22 @@ def _sentences(text: str) -> tuple[str, ...]:
 def _stretch(passages: Sequence[NumberedPassage], raw: bool = False) -> Stretch:
     texts, gaps = [known.passage for known in passages], [known.gap for known in passages]
     return Stretch.of(texts, gaps, passages[0].title, raw)
+
+
+def _in_either_case(pieces: list[list[Token]]) -> Iterator[list[list[Token]]]:
+    """Yield pieces as they are, and with the first letter in the other case.
+
+    A quotation may begin within a sentence of the document with a capital, and within one of its writer without.
+    """
+    yield pieces
+    at = next(number for number, token in enumerate(pieces[0]) if token.is_word)
+    swapped = pieces[0][at].with_other_case()
+    if swapped.key != pieces[0][at].key:
+        yield [[*pieces[0][:at], swapped, *pieces[0][at + 1 :]], *pieces[1:]]
+
+
+def _is_capital(piece: Sequence[Token]) -> bool:
+    return next(token for token in piece if token.is_word).key[0].isupper()
 
 
 def _with_and_without_end(pieces: Sequence[Sequence[Token]]) -> Iterator[list[Sequence[Token]]]:

@@ -2,6 +2,7 @@
 
     python benchmarks/postgres.py quality SET... [--fast 1000] [--read 100]
     python benchmarks/postgres.py scale FOLDER [--with SET] [--sizes 10000 100000] [--fast 300] [--read 60]
+    python benchmarks/postgres.py shards SET [--fast 300] [--read 40]
     python benchmarks/postgres.py share SET [--seconds 10] [--rounds 3]
     python benchmarks/postgres.py change FOLDER [--documents 1000] [--characters 4000] [--changes 7]
     python benchmarks/postgres.py failover SET [--rounds 3] [--wait 3]
@@ -10,6 +11,7 @@ SET is a labelled set, FOLDER what ``corpus.py`` makes. Prints a table in Markdo
 
 * ``quality``: how often each finds a right sentence first, asked in turn with the same questions.
 * ``scale``: what size costs, asked in turn in one process, with the parts of the corpus that ``scale.py`` measures.
+* ``shards``: what partitions cost, on one server and with the second of two on another, asked in turn in one process.
 * ``share``: what one and two ``sourceline serve`` on one database answer, and whose processor time it takes.
 * ``change``: from a change of one of many documents until every running server answers from it.
 * ``failover``: what a client that asks all the time is answered when the primary is killed and its standby promoted.
@@ -33,6 +35,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,7 @@ import corpus
 import psycopg
 import scale
 from incremental import CHARACTERS, split_documents, write_documents
+from psycopg.conninfo import conninfo_to_dict
 from serving import ask, rebuild, running, sourceline, sourceline_on
 
 from sourceline.api import Index
@@ -92,6 +96,10 @@ def main() -> None:
     size.add_argument("--fast", type=int, default=300, help="questions in mode fast")
     size.add_argument("--read", type=int, default=60, help="questions in mode read")
     size.add_argument("--work", type=Path, help="where the indexes are kept; FOLDER/sizes")
+    shards = part("shards", measure_shards)
+    shards.add_argument("set", type=Path)
+    shards.add_argument("--fast", type=int, default=300, help="questions in mode fast")
+    shards.add_argument("--read", type=int, default=40, help="questions in mode read")
     share = part("share", measure_share)
     share.add_argument("set", type=Path)
     share.add_argument("--seconds", type=float, default=10, help="of each load")
@@ -154,6 +162,16 @@ class Databases:
             begin, _, end = self._server.partition("?")
             return f"{begin.rpartition('/')[0]}/{name}" + (f"?{end}" if end else "")
 
+    def copy(self, address: str, name: str) -> str:
+        """Return the address of a copy of a database that nobody uses; one of this name is replaced."""
+        copied = self.address(name)
+        source, target = (conninfo_to_dict(one)["dbname"] for one in (address, copied))
+        assert self._server
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {target}")
+            connection.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
+        return copied
+
     def processor_seconds(self) -> float:
         """Return the processor time that the server has taken, in all its processes, those that ended included."""
         assert self._server
@@ -169,6 +187,16 @@ class Databases:
             except OSError:  # it ended
                 continue
         return seconds
+
+
+def connections_seconds(*addresses: str) -> float:
+    """Return the processor time that the open connections to these databases have taken."""
+    seconds = 0.0
+    for address in addresses:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        with psycopg.connect(address) as connection:
+            seconds += sum(processor_seconds(pid) for (pid,) in connection.execute(query))
+    return seconds
 
 
 def processor_seconds(pid: int, ended: bool = False) -> float:
@@ -195,12 +223,12 @@ def chunks_of(index: Path) -> Iterator[None]:
         yield
 
 
-def write_database(documents: Path, index: Path, address: str) -> float | None:
+def write_database(documents: Path, index: Path, address: str, partitions: int = 1) -> float | None:
     """Build in a database, with the vectors of an index in files; return the seconds, None if it was built before."""
     if Index.exists(address):
         return None
     with chunks_of(index):
-        return Index.build(documents, address).seconds
+        return Index.build(documents, address, partitions=partitions).seconds
 
 
 def build_both(documents: Path, scratch: Path, address: str) -> Path:
@@ -282,7 +310,7 @@ def measure_scale(arguments: argparse.Namespace, databases: Databases) -> Iterat
         with Index.open(place / "index") as files, Index.open(address) as database:
             engines = {"files": files, "database": database}
             timed = [
-                compare_times(engines, questions[:count], mode, databases)
+                compare_times(engines, questions[:count], mode, {"database": databases.processor_seconds})
                 for mode, count in ((Mode.FAST, arguments.fast), (Mode.READ, arguments.read))
             ]
         for name in engines:
@@ -302,35 +330,43 @@ def database_bytes(address: str) -> int:
 
 
 def compare_times(
-    engines: Mapping[str, Index], questions: Sequence[str], mode: Mode, databases: Databases
+    engines: Mapping[str, Index],
+    questions: Sequence[str],
+    mode: Mode,
+    engine_seconds: Mapping[str, Callable[[], float]],
 ) -> dict[str, dict[str, object]]:
     """Ask the engines in turn; return of each the percentiles and what a question takes of the processor, in ms.
 
-    ``times files`` is the ratio of the medians, ``engine's`` what the database itself takes.
+    ``engine_seconds`` returns the processor time that the database of an engine has taken. ``times`` is the ratio of the
+    medians to the first, ``engine's`` what the database itself takes, ``same five`` how often the answer has the same
+    five sentences as that of the first.
     """
+    first = next(iter(engines))
+    found: dict[str, list[list[str]]] = {name: [] for name in engines}
     for question in questions:  # each once, so that what they read is in memory
-        for index in engines.values():
-            index.ask(question, mode=mode)
+        for name, index in engines.items():
+            found[name].append([hit.passage.id for hit in index.ask(question, mode=mode).hits])
     times: dict[str, list[float]] = {name: [] for name in engines}
     spent = dict.fromkeys(engines, 0.0)
-    engine = databases.processor_seconds()
+    before = {name: seconds() for name, seconds in engine_seconds.items()}
     for question in questions:
         for name, index in engines.items():
-            before, started = own_processor_seconds(), time.perf_counter()
+            own, started = own_processor_seconds(), time.perf_counter()
             index.ask(question, mode=mode)
             times[name].append((time.perf_counter() - started) * 1000)
-            spent[name] += own_processor_seconds() - before
-    engine = databases.processor_seconds() - engine
-    first = statistics.median(times["files"])
+            spent[name] += own_processor_seconds() - own
+    taken = {name: seconds() - before[name] for name, seconds in engine_seconds.items()}
     rows: dict[str, dict[str, object]] = {}
     for name, values in times.items():
-        own, others = spent[name], engine if name == "database" else 0.0
+        own, others = spent[name], taken.get(name, 0.0)
+        same = sum(map(list.__eq__, found[name], found[first])) / len(questions)
         rows[name] = {
             f"{mode} p50, ms": statistics.median(values),
             f"{mode} p95, ms": statistics.quantiles(values, n=20)[18],
-            f"{mode}, times files": statistics.median(values) / first,
+            f"{mode}, times {first}": statistics.median(values) / statistics.median(times[first]),
             f"{mode}, processor ms": 1000 * (own + others) / len(questions),
             f"{mode}, of which the engine's": percent(others / (own + others)) if others else "–",
+            f"{mode}, same five": percent(same),
         }
     return rows
 
@@ -348,6 +384,44 @@ def percent(share: float) -> str:
     '19.5 %'
     """
     return f"{100 * share:.1f} %"
+
+
+# Partitions
+
+
+def measure_shards(arguments: argparse.Namespace, databases: Databases) -> Iterator[Row]:
+    """Yield what an index costs in one partition, in two, and with the second of them on another server."""
+    from tests.support.postgres import PostgresServer, move_partition
+
+    dataset = read_dataset(arguments.set)
+    questions = [question.text for question in dataset.questions]
+    random.Random(0).shuffle(questions)
+    one, two = (databases.address(f"shards_{dataset.name}_{partitions}") for partitions in (1, 2))
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        if not all(map(Index.exists, (one, two))):
+            index = Path(scratch) / "index"
+            Index.build(dataset.documents, index)
+            for partitions, address in ((1, one), (2, two)):
+                write_database(dataset.documents, index, address, partitions)
+        divided = databases.copy(two, f"shards_{dataset.name}_divided")
+        shard = stack.enter_context(PostgresServer(SETTINGS))
+        servers = {
+            "one partition": [one],
+            "two": [two],
+            "two, the second on another server": [divided, move_partition(divided, shard, 1, of=2)],
+        }
+        for addresses in servers.values():
+            for address in addresses:
+                with psycopg.connect(address, autocommit=True) as connection:
+                    connection.execute("VACUUM ANALYZE")
+        engines = {name: stack.enter_context(Index.open(addresses[0])) for name, addresses in servers.items()}
+        seconds = {name: partial(connections_seconds, *addresses) for name, addresses in servers.items()}
+        timed = [
+            compare_times(engines, questions[:count], mode, seconds)
+            for mode, count in ((Mode.FAST, arguments.fast), (Mode.READ, arguments.read))
+        ]
+        for name in engines:
+            yield {"partitions": name} | timed[0][name] | timed[1][name]
 
 
 # Load

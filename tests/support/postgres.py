@@ -32,6 +32,7 @@ _SETTINGS = {
     "shared_buffers": "128MB",
     "wal_level": "replica",
 }
+_DIVIDED = ("passages", "rows", "tokens", "postings", "chunks")
 
 
 def binaries() -> Path | None:
@@ -207,3 +208,30 @@ class PostgresServer:
                 shutil.copytree(folder, self.folder / "copy" / folder.name)
             return self.folder / "copy" / package.name / found.relative_to(package)
         return found
+
+
+def move_partition(database: str, shard: PostgresServer, number: int, of: int) -> str:
+    """Move a partition of each table to another server, as the documentation says; return the address there."""
+    name = database.split("/")[3].split("?")[0]
+    with psycopg.connect(shard.address(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"ALTER DATABASE {name} SET hnsw.ef_search = 100")
+        connection.execute(f"ALTER DATABASE {name} SET hnsw.iterative_scan = 'strict_order'")
+    with psycopg.connect(shard.address(name), autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA sourceline; CREATE EXTENSION vector")
+    shard.run_sql(name, shard.run("pg_dump", "--dbname", database, "--table", f"sourceline.*_{number}"))
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE EXTENSION postgres_fdw; CREATE SERVER shard FOREIGN DATA WRAPPER postgres_fdw "
+            f"OPTIONS (host '{shard.folder}', port '{shard.port}', dbname '{name}', extensions 'vector'); "
+            "CREATE USER MAPPING FOR postgres SERVER shard OPTIONS (user 'postgres'); "
+            "SET search_path TO sourceline, public"
+        )
+        for table in _DIVIDED:
+            connection.execute(
+                f"ALTER TABLE {table} DETACH PARTITION {table}_{number}; DROP TABLE {table}_{number}; "
+                f"CREATE FOREIGN TABLE {table}_{number} PARTITION OF {table} "
+                f"FOR VALUES WITH (MODULUS {of}, REMAINDER {number}) "
+                f"SERVER shard OPTIONS (schema_name 'sourceline', table_name '{table}_{number}')"
+            )
+    return shard.address(name)

@@ -1,48 +1,22 @@
 """Partitions on another server: the same index, the same answers, the same builds."""
 
 import random
+import re
 from pathlib import Path
 
 import numpy as np
-import psycopg
 import pytest
 
 from sourceline.address import PostgresAddress
 from sourceline.api import Index
+from sourceline.index.postgres import snapshot
 from sourceline.index.postgres.database import Database
 from sourceline.index.postgres.snapshot import PostgresSnapshot
+from sourceline.index.row_filter import RowFilter
 from tests.support import quick_encoder
 from tests.support.engines import opened
 from tests.support.index_folder import put
-from tests.support.postgres import PostgresServer
-
-TABLES = ("passages", "rows", "tokens", "postings", "chunks")
-
-
-def move_partition(postgres: PostgresServer, shard: PostgresServer, database: str, number: int, of: int) -> None:
-    """Move a partition of each table to another server, as the documentation says."""
-    name = database.split("/")[3].split("?")[0]
-    with psycopg.connect(shard.address(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    with psycopg.connect(shard.address(name), autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA sourceline; CREATE EXTENSION vector")
-    where = ("--host", str(postgres.folder), "--port", postgres.port, "--user", "postgres")
-    dump = postgres.run("pg_dump", *where, "--table", f"sourceline.*_{number}", name)
-    shard.run_sql(name, dump)
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(
-            "CREATE EXTENSION postgres_fdw; CREATE SERVER shard FOREIGN DATA WRAPPER postgres_fdw "
-            f"OPTIONS (host '{shard.folder}', port '{shard.port}', dbname '{name}', extensions 'vector'); "
-            "CREATE USER MAPPING FOR postgres SERVER shard OPTIONS (user 'postgres'); "
-            "SET search_path TO sourceline, public"
-        )
-        for table in TABLES:
-            connection.execute(
-                f"ALTER TABLE {table} DETACH PARTITION {table}_{number}; DROP TABLE {table}_{number}; "
-                f"CREATE FOREIGN TABLE {table}_{number} PARTITION OF {table} "
-                f"FOR VALUES WITH (MODULUS {of}, REMAINDER {number}) "
-                f"SERVER shard OPTIONS (schema_name 'sourceline', table_name '{table}_{number}')"
-            )
+from tests.support.postgres import PostgresServer, move_partition
 
 
 def counts(database: str) -> list[int]:
@@ -51,7 +25,7 @@ def counts(database: str) -> list[int]:
 
 
 def test_a_partition_on_another_server_answers_and_is_built_like_one_here(
-    documents: Path, database: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    documents: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick_encoder.build_with_it(monkeypatch)
     words = [f"word{number}" for number in range(60)]
@@ -59,12 +33,17 @@ def test_a_partition_on_another_server_answers_and_is_built_like_one_here(
     corpus = {f"{at:02}.txt": " ".join(source.choices(words, k=9)).capitalize() + "." for at in range(40)}
     put(documents, corpus)
     Index.build(documents, database, partitions=2)
+    monkeypatch.setattr(snapshot, "EXACT_BELOW", 30)  # so that a search without a filter uses the index of vectors
     before = found(database)
-    with PostgresServer() as shard:
-        move_partition(postgres, shard, database, 1, of=2)
+    with PostgresServer({"log_statement": "all"}) as shard:
+        move_partition(database, shard, 1, of=2)
+        assert found(database) == before
+        asked = re.findall(r"DECLARE c\d+ CURSOR FOR\s+(SELECT .*)", (shard.folder / "log").read_text())
+        assert len(asked) > 100
+        # No table is read as a whole.
+        assert not [query for query in asked if " WHERE " not in query and " ORDER BY " not in query]
         assert sum(counts(database)) == 40
         assert 10 < counts(database)[1] < 30
-        assert found(database) == before
         corpus["07.txt"] = "Something else stands here."
         corpus["99.txt"] = "This one is new."
         put(documents, corpus)
@@ -79,13 +58,16 @@ def test_a_partition_on_another_server_answers_and_is_built_like_one_here(
 def found(database: str) -> list[object]:
     """Return what each way of reading finds in an index of forty sentences."""
     with opened(database) as reading:
-        snapshot = reading.snapshot
-        assert isinstance(snapshot, PostgresSnapshot)
-        vectors = snapshot.dense.vectors(range(40))
+        held = reading.snapshot
+        assert isinstance(held, PostgresSnapshot)
+        vectors = held.dense.vectors(range(40))
         return [
-            [snapshot.dense.search(vector, 10, None) for vector in vectors],
-            [snapshot.bm25.search(f"word{number} word{number + 1}", 10, None) for number in range(50)],
-            snapshot.passages.numbered(range(40)),
-            snapshot.tokens.gather(range(80)).vectors.tolist(),
-            np.asarray(snapshot.chunk(range(40)).ids).tolist(),
+            [held.dense.search(vector, 10, None) for vector in vectors],
+            [held.dense.search(vector, 10, RowFilter.from_ranges([range(5, 35)])) for vector in vectors],
+            [held.bm25.search(f"word{number} word{number + 1}", 10, None) for number in range(50)],
+            held.passages.numbered(range(40)),
+            held.tokens.gather(range(80)).vectors.tolist(),
+            np.asarray(held.chunk(range(40)).ids).tolist(),
+            [held.passages.surroundings(row, 2) for row in range(40)],
+            held.passages.rows(range(40)),
         ]

@@ -62,42 +62,40 @@ _COLUMNS = """
 """
 _PASSAGE = f"SELECT {_COLUMNS}, {_NEIGHBORS} FROM passages p"
 _PASSAGES_ALONE = f"SELECT {_COLUMNS} FROM passages p"
-_WANTED = "unnest(%s::bigint[], %s::integer[]) AS wanted (document, row)"
-_ROWS = f"{_PASSAGE} JOIN {_WANTED} ON p.document = wanted.document AND p.row = wanted.row"
-_TOKENS = f"""
-SELECT t.document, t.row, t.asks, t.same, t.codes, t.starts
-FROM {_WANTED} JOIN tokens t ON t.document = wanted.document AND t.row = wanted.row
-"""
+# Where a row is, as a number that has an index. A condition on one table, which a partition on another server is given;
+# that of a join with the places is not.
+PLACE = "(document << 32 | row)"
+_WANTED = f"{PLACE} = ANY(%s::bigint[])"
+_ROWS = f"{_PASSAGE} WHERE {_WANTED}"
+_TOKENS = f"SELECT document, row, asks, same, codes, starts FROM tokens WHERE {_WANTED}"
 _TITLES = "SELECT key, NULL, NULL, NULL, title_codes, title_starts FROM documents WHERE key = ANY(%s::bigint[])"
 # Places as bytes, see `_places`: an array or a row for each takes the driver ten times as long.
-_PLACE = "int8send(document) || int4send({})"
+_SENT = "int8send(document) || int4send({})"
 _SAME = f"""
-SELECT same, string_agg({_PLACE.format("row")}, '') AS places FROM tokens WHERE same = ANY({{}}) GROUP BY same
+SELECT same, string_agg({_SENT.format("row")}, '') AS places FROM tokens WHERE same = ANY({{}}) GROUP BY same
 """
 _CANDIDATES = f"""
 WITH read AS MATERIALIZED ({_TOKENS}),
 held AS MATERIALIZED ({_SAME.format("ARRAY(SELECT same FROM read)")})
 SELECT read.*, places FROM read JOIN held USING (same)
 """
-_VECTORS = f"""
-SELECT r.document, r.row, r.vector, r.words
-FROM {_WANTED} JOIN rows r ON r.document = wanted.document AND r.row = wanted.row
-"""
+_VECTORS = f"SELECT document, row, vector, words FROM rows WHERE {_WANTED}"
 # Of each word in how many rows it stands, and, unless that are too many, where. Both aggregates see the same order.
 _POSTINGS = f"""
 WITH known AS MATERIALIZED (SELECT word, rows FROM words WHERE word = ANY(%s) AND {_VISIBLE}),
 held AS MATERIALIZED (
-    SELECT word, string_agg({_PLACE.format("length(entries) / 8")}, '') AS places, string_agg(entries, '') AS entries
+    SELECT word, string_agg({_SENT.format("length(entries) / 8")}, '') AS places, string_agg(entries, '') AS entries
     FROM postings WHERE word = ANY(ARRAY(SELECT word FROM known WHERE rows <= %s)) GROUP BY word
 )
 SELECT known.word, rows, places, entries FROM known LEFT JOIN held ON held.word = known.word
 """
-_SURROUNDINGS = """
-SELECT n.row, n.text, n.line, n.paragraph, n.section, n.page, n.speaker, n.time_start, n.time_end, n.columns, n.gaps,
-    n.ordinal = p.ordinal AS here
-FROM passages p JOIN passages n
-    ON n.document = p.document AND n.ordinal BETWEEN p.ordinal - %s AND p.ordinal + %s
-WHERE p.document = %s AND p.row = %s ORDER BY n.ordinal
+_SURROUNDINGS = f"""
+WITH here AS MATERIALIZED (SELECT ordinal FROM passages WHERE document = %s AND {PLACE} = %s)
+SELECT row, text, line, paragraph, section, page, speaker, time_start, time_end, columns, gaps,
+    ordinal = (SELECT ordinal FROM here) AS here
+FROM passages WHERE document = %s
+    AND ordinal >= (SELECT ordinal FROM here) - %s AND ordinal <= (SELECT ordinal FROM here) + %s
+ORDER BY ordinal
 """
 
 
@@ -169,11 +167,11 @@ class PostgresPassages(DocumentTable):
         at = np.minimum(np.searchsorted(self._sorted_keys, keys), len(self._sorted_keys) - 1)
         return np.where(self._sorted_keys[at] == keys, self._first_rows[self._by_key[at]], -1)
 
-    def places(self, rows: Sequence[int] | Int64) -> tuple[str, str]:
-        """Return where the database has rows, as literals: the keys of their documents, and the rows in these."""
+    def places(self, rows: Sequence[int] | Int64) -> str:
+        """Return where the database has rows, see ``PLACE``, as a literal."""
         row_array = np.asarray(rows, dtype=np.int64)
         numbers = self.documents_of(row_array)
-        return array(self.keys[numbers].tolist()), array((row_array - self._first_rows[numbers]).tolist())
+        return array((self.keys[numbers] << 32 | row_array - self._first_rows[numbers]).tolist())
 
     def key(self, entry: DocumentEntry) -> int:
         """Return the key of a document."""
@@ -209,9 +207,9 @@ class PostgresPassages(DocumentTable):
         untitled = [int(self.keys[number]) for number in titles if number not in self._titles]
         found: list[tuple[Any, ...]] = []
         if untitled:
-            found = self.connection.rows(f"{_TOKENS} UNION ALL {_TITLES}", *self.places(missing), array(untitled))
+            found = self.connection.rows(f"{_TOKENS} UNION ALL {_TITLES}", self.places(missing), array(untitled))
         elif missing:
-            found = self.connection.rows(_CANDIDATES if duplicates else _TOKENS, *self.places(missing))
+            found = self.connection.rows(_CANDIDATES if duplicates else _TOKENS, self.places(missing))
         for key, row, asks, same, codes, starts, *places in found:
             number = self._numbers[key]
             if row is None:
@@ -261,7 +259,7 @@ class PostgresPassages(DocumentTable):
         """Return what these rows are found by; each is read once in a request."""
         wanted = [int(row) for row in rows]
         if missing := [row for row in wanted if row not in self._searched]:
-            for found in self.connection.rows(_VECTORS, *self.places(missing)):
+            for found in self.connection.rows(_VECTORS, self.places(missing)):
                 self.remember(*found)
             self._require_read(missing, self._searched)
         return [self._searched[row] for row in wanted]
@@ -290,8 +288,8 @@ class PostgresPassages(DocumentTable):
     def _ids(self, rows: Sequence[int]) -> dict[int, str]:
         if not rows:
             return {}
-        query = f"SELECT p.document, p.row, p.id FROM {_WANTED} JOIN passages p USING (document, row)"
-        found = self.connection.rows(query, *self.places(rows))
+        query = f"SELECT document, row, id FROM passages WHERE {_WANTED}"
+        found = self.connection.rows(query, self.places(rows))
         return {number: id_ for key, row, id_ in found if (number := self.row(key, row)) is not None}
 
     # Passages
@@ -311,7 +309,7 @@ class PostgresPassages(DocumentTable):
         duplicates = self.duplicates(there)
         return {
             row["row"]: StoredPassage(passage_of(row), row["title"], context_of(row), duplicates.get(row["row"]))
-            for row in self._here(self.connection.records(_ROWS, *self.places(there)))
+            for row in self._here(self.connection.records(_ROWS, self.places(there)))
         }
 
     def surroundings(self, row: int, reach: int) -> Surroundings:
@@ -324,8 +322,9 @@ class PostgresPassages(DocumentTable):
             raise IndexError(f"there is no row {row}")
         (number,) = self.documents_of(np.array([row]))
         entry = self.documents[number]
-        place = (self.key(entry), row - entry.rows.start)
-        passages = self.connection.records(_SURROUNDINGS, reach, reach, *place)
+        key = self.key(entry)
+        place = key << 32 | row - entry.rows.start
+        passages = self.connection.records(_SURROUNDINGS, key, place, key, reach, reach)
         at = next(at for at, passage in enumerate(passages) if passage["here"])
         return Surroundings(
             title=entry.title,
@@ -414,9 +413,9 @@ class PostgresPassages(DocumentTable):
         there = [row for row in rows if 0 <= row < self.row_count]
         if not there:
             return []
-        query = f"SELECT document, row, ordinal FROM {_WANTED} JOIN passages USING (document, row)"
+        query = f"SELECT document, row, ordinal FROM passages WHERE {_WANTED}"
         numbers = {}
-        for key, row, ordinal in self.connection.rows(query, *self.places(there)):
+        for key, row, ordinal in self.connection.rows(query, self.places(there)):
             entry = self.documents[self._numbers[key]]
             numbers[entry.rows.start + row] = entry.numbers.start + ordinal
         return [numbers[row] for row in there]
@@ -504,20 +503,20 @@ class PostgresDense:
     def _exactly(self, literal: str, n: int, row_filter: RowFilter) -> list[tuple[Any, ...]]:
         """Return the nearest of the rows that pass, without the index of vectors."""
         passages = self._passages
-        values: tuple[str, ...]
         if row_filter.speakers:
             passing = np.concatenate([np.arange(rows.start, rows.stop) for rows in row_filter.ranges])
-            source, values = f"{_WANTED} JOIN rows r USING (document, row)", passages.places(passing)
+            condition, value = _WANTED, passages.places(passing)
         else:
             starts = np.array([rows.start for rows in row_filter.ranges], dtype=np.int64)
             stops = np.array([rows.stop - 1 for rows in row_filter.ranges], dtype=np.int64)
             firsts, lasts = passages.documents_of(starts), passages.documents_of(stops)
             keys = np.concatenate([passages.keys[a : b + 1] for a, b in zip(firsts, lasts, strict=True)])
-            source, values = "rows r WHERE document = ANY(%s::bigint[])", (array(keys.tolist()),)
+            condition, value = "document = ANY(%s::bigint[])", array(keys.tolist())
         return passages.connection.rows(
-            f"WITH passing AS MATERIALIZED (SELECT document, row, r.vector, r.words FROM {source}) "
-            f"SELECT * FROM passing ORDER BY vector <#> %s::halfvec FETCH FIRST {n} ROWS WITH TIES",
-            *values,
+            # A sum has no index.
+            f"SELECT document, row, vector, words FROM rows WHERE {condition} "
+            f"ORDER BY (vector <#> %s::halfvec) + 0 FETCH FIRST {n} ROWS WITH TIES",
+            value,
             literal,
         )
 
@@ -700,8 +699,8 @@ class PostgresSnapshot:
 
     def chunk(self, rows: range) -> EncodedChunk:
         """Return consecutive rows, at least one, as they were written."""
-        query = f"SELECT t.document, t.row, t.codes, t.starts, t.ids FROM {_WANTED} JOIN tokens t USING (document, row)"
-        found = self.passages.connection.rows(query, *self.passages.places(rows))
+        query = f"SELECT document, row, codes, starts, ids FROM tokens WHERE {_WANTED}"
+        found = self.passages.connection.rows(query, self.passages.places(rows))
         held = sorted((self.passages.row(key, row), codes, starts, ids) for key, row, codes, starts, ids in found)
         return encoded(
             [values[1:] for values in held], self.tokens._codec.code_size, self.dense.vectors(rows).astype(np.float16)

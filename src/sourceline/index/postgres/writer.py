@@ -14,7 +14,7 @@ from sourceline.index.bm25 import stems
 from sourceline.index.multivector import NO_TOKEN, EncodedChunk
 from sourceline.index.passage_store import DocumentEntry, gaps_between, searchable, speakers_of, text_key
 from sourceline.index.postgres.database import Connection, array
-from sourceline.index.postgres.snapshot import encoded, halfvecs, vector_of
+from sourceline.index.postgres.snapshot import PLACE, encoded, halfvecs, vector_of
 from sourceline.index.postgres.words import entries_of
 from sourceline.ingest.chunking import ChunkedDocument
 from sourceline.ingest.questions import asks
@@ -25,7 +25,8 @@ _PASSAGES = (
     *("speaker", "time_start", "time_end", "columns", "gaps", "asks", "form"),
 )
 _PARTS = ("passages", "rows", "tokens", "chunks")  # what a document has, beside the postings
-_BATCH = 1_000  # documents that are removed, or whose tokens are counted, at once
+_BATCH = 1_000  # documents whose tokens are counted at once
+_REMOVED = 100  # documents that are removed at once
 # In how many rows of some documents each word stands: they are added, or with -1 taken away.
 _COUNT_WORDS = """
 SELECT word, %s * count(*) AS change FROM (
@@ -188,18 +189,21 @@ class StoredChunks:
 
     def get(self, key: bytes) -> EncodedChunk | None:
         """Return a chunk."""
-        place = "SELECT document, first_row, first_row + rows FROM chunks WHERE key = %s LIMIT 1"
-        found = self._connection.rows(
-            f"WITH chunk (document, first, stop) AS ({place}) "
-            "SELECT t.codes, t.starts, t.ids, r.vector FROM chunk "
-            "JOIN tokens t ON t.document = chunk.document AND t.row >= first AND t.row < stop "
-            "JOIN rows r ON r.document = t.document AND r.row = t.row ORDER BY t.row",
-            key,
-        )
-        if not found:
+        chunk = self._connection.rows("SELECT document, first_row, rows FROM chunks WHERE key = %s LIMIT 1", key)
+        if not chunk:
             return None
-        vectors = np.stack([vector_of(stored) for *_, stored in found]).astype(np.float16)
-        return encoded([(codes, starts, ids) for codes, starts, ids, _ in found], self._code_size, vectors)
+        document, first, count = chunk[0]
+        place = document << 32 | first
+        # Two statements rather than a join, of which a partition on another server is told nothing.
+        tokens, vectors = (
+            self._connection.rows(
+                f"SELECT {columns} FROM {table} WHERE document = %s AND {PLACE} >= %s AND {PLACE} < %s ORDER BY row",
+                *(document, place, place + count),
+            )
+            for table, columns in (("tokens", "codes, starts, ids"), ("rows", "vector"))
+        )
+        halves = np.stack([vector_of(stored) for (stored,) in vectors]).astype(np.float16)
+        return encoded([(codes, starts, ids) for codes, starts, ids in tokens], self._code_size, halves)
 
     def put(self, chunks: Iterable[tuple[bytes, EncodedChunk]]) -> None:
         """Do nothing: a document is kept once it was written."""
@@ -251,14 +255,14 @@ def remove_unused(connection: Connection, oldest: int) -> int:
     connection.run("DELETE FROM words WHERE until <= %s", oldest)
     unused = connection.rows("SELECT key FROM documents WHERE since IS NULL OR until <= %s", oldest)
     keys = [key for (key,) in unused]
-    for start in range(0, len(keys), _BATCH):
-        batch = array(keys[start : start + _BATCH])
+    for start in range(0, len(keys), _REMOVED):
+        batch = array(keys[start : start + _REMOVED])
         with connection.transaction():
-            held = "SELECT DISTINCT document, unnest(string_to_array(words, ' ')) AS word FROM rows"
+            # Whose index begins with the word.
+            held = "SELECT DISTINCT unnest(string_to_array(words, ' ')) FROM rows WHERE document = ANY(%s::bigint[])"
+            words = [word for (word,) in connection.rows(held, batch)]
             connection.run(
-                f"DELETE FROM postings USING ({held} WHERE document = ANY(%s::bigint[])) AS held "
-                "WHERE postings.word = held.word AND postings.document = held.document",
-                batch,
+                "DELETE FROM postings WHERE word = ANY(%s) AND document = ANY(%s::bigint[])", words, batch
             )
             for table in _PARTS:
                 connection.run(f"DELETE FROM {table} WHERE document = ANY(%s::bigint[])", batch)

@@ -85,6 +85,7 @@ CREATE TABLE chunks (
 ) PARTITION BY HASH (document);
 
 -- Unique indexes stand on the partitions, not on the tables: a table with one takes no partition of another server.
+-- `document << 32 | row` is the place of a row, by which queries ask for many at once.
 DO $$
 DECLARE
     part text;
@@ -93,15 +94,17 @@ BEGIN
         part := format('FOR VALUES WITH (MODULUS {partitions}, REMAINDER %s)', number);
         EXECUTE format('CREATE TABLE passages_%s PARTITION OF passages %s', number, part);
         EXECUTE format('CREATE UNIQUE INDEX ON passages_%s (document, ordinal)', number);
-        EXECUTE format('CREATE INDEX ON passages_%s (document, row)', number);
+        EXECUTE format('CREATE UNIQUE INDEX ON passages_%s ((document << 32 | row))', number);
         EXECUTE format('CREATE INDEX ON passages_%s (id)', number);
         EXECUTE format('CREATE INDEX ON passages_%s (form)', number);
         EXECUTE format('CREATE INDEX ON passages_%s (speaker) WHERE speaker IS NOT NULL', number);
         EXECUTE format('CREATE TABLE rows_%s PARTITION OF rows %s', number, part);
-        EXECUTE format('CREATE UNIQUE INDEX ON rows_%s (document, row)', number);
+        EXECUTE format('CREATE UNIQUE INDEX ON rows_%s ((document << 32 | row))', number);
+        EXECUTE format('CREATE INDEX ON rows_%s (document)', number);
         EXECUTE format('CREATE INDEX ON rows_%s USING hnsw (vector halfvec_ip_ops)', number);
         EXECUTE format('CREATE TABLE tokens_%s PARTITION OF tokens %s', number, part);
-        EXECUTE format('CREATE UNIQUE INDEX ON tokens_%s (document, row)', number);
+        EXECUTE format('CREATE UNIQUE INDEX ON tokens_%s ((document << 32 | row))', number);
+        EXECUTE format('CREATE INDEX ON tokens_%s (document)', number);
         EXECUTE format('CREATE INDEX ON tokens_%s (same)', number);
         EXECUTE format('ALTER TABLE tokens_%s ALTER codes SET STORAGE EXTERNAL', number);
         EXECUTE format('CREATE TABLE postings_%s PARTITION OF postings %s', number, part);

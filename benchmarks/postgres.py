@@ -70,6 +70,7 @@ SETTINGS = {
 }
 WARM_UP = 20  # questions before the clock runs
 CLIENTS = 8  # for each server under load
+GIVE_UP_SECONDS = 60  # of waiting for a change
 _TICKS = os.sysconf("SC_CLK_TCK")
 Row = Mapping[str, object]
 
@@ -337,9 +338,9 @@ def compare_times(
 ) -> dict[str, dict[str, object]]:
     """Ask the engines in turn; return of each the percentiles and what a question takes of the processor, in ms.
 
-    ``engine_seconds`` returns the processor time that the database of an engine has taken. ``times`` is the ratio of the
-    medians to the first, ``engine's`` what the database itself takes, ``same five`` how often the answer has the same
-    five sentences as that of the first.
+    ``engine_seconds`` returns the processor time that the database of an engine has taken. ``times`` is the ratio of
+    the medians to the first, ``engine's`` what the database itself takes, ``same five`` how often the answer has the
+    same five sentences as that of the first.
     """
     first = next(iter(engines))
     found: dict[str, list[list[str]]] = {name: [] for name in engines}
@@ -539,7 +540,7 @@ def time_change(
 
     The second are those of ``sourceline rebuild-index`` from start to end.
     """
-    server = sourceline(Mode.FAST)
+    server, give_up = sourceline(Mode.FAST), time.monotonic() + GIVE_UP_SECONDS
     with changed.open("a", encoding="utf-8") as file:
         file.write(f"\n\n{sentence}\n")
     started = time.perf_counter()
@@ -548,6 +549,8 @@ def time_change(
     for port in ports:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         while sentence not in texts(connection, server.request(sentence)):
+            if time.monotonic() > give_up:
+                raise RuntimeError(f"{index} does not answer from the change")
             time.sleep(0.02)
         connection.close()
     return time.perf_counter() - started, built

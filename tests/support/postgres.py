@@ -215,15 +215,16 @@ def move_partition(database: str, shard: PostgresServer, number: int, of: int) -
     name = database.split("/")[3].split("?")[0]
     with psycopg.connect(shard.address(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        connection.execute(f"ALTER DATABASE {name} SET hnsw.ef_search = 100")
-        connection.execute(f"ALTER DATABASE {name} SET hnsw.iterative_scan = 'strict_order'")
+        for setting in ("hnsw.ef_search = 100", "hnsw.iterative_scan = 'strict_order'", "cursor_tuple_fraction = 0.01"):
+            connection.execute(f"ALTER DATABASE {name} SET {setting}")
     with psycopg.connect(shard.address(name), autocommit=True) as connection:
         connection.execute("CREATE SCHEMA sourceline; CREATE EXTENSION vector")
     shard.run_sql(name, shard.run("pg_dump", "--dbname", database, "--table", f"sourceline.*_{number}"))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
             "CREATE EXTENSION postgres_fdw; CREATE SERVER shard FOREIGN DATA WRAPPER postgres_fdw "
-            f"OPTIONS (host '{shard.folder}', port '{shard.port}', dbname '{name}', extensions 'vector'); "
+            f"OPTIONS (host '{shard.folder}', port '{shard.port}', dbname '{name}', extensions 'vector', "
+            "batch_size '1000', fetch_size '10000', async_capable 'true'); "
             "CREATE USER MAPPING FOR postgres SERVER shard OPTIONS (user 'postgres'); "
             "SET search_path TO sourceline, public"
         )
@@ -234,4 +235,5 @@ def move_partition(database: str, shard: PostgresServer, number: int, of: int) -
                 f"FOR VALUES WITH (MODULUS {of}, REMAINDER {number}) "
                 f"SERVER shard OPTIONS (schema_name 'sourceline', table_name '{table}_{number}')"
             )
+        connection.execute(f"ALTER FOREIGN TABLE rows_{number} OPTIONS (ADD fetch_size '50')")
     return shard.address(name)

@@ -261,9 +261,7 @@ def remove_unused(connection: Connection, oldest: int) -> int:
             # Whose index begins with the word.
             held = "SELECT DISTINCT unnest(string_to_array(words, ' ')) FROM rows WHERE document = ANY(%s::bigint[])"
             words = [word for (word,) in connection.rows(held, batch)]
-            connection.run(
-                "DELETE FROM postings WHERE word = ANY(%s) AND document = ANY(%s::bigint[])", words, batch
-            )
+            connection.run("DELETE FROM postings WHERE word = ANY(%s) AND document = ANY(%s::bigint[])", words, batch)
             for table in _PARTS:
                 connection.run(f"DELETE FROM {table} WHERE document = ANY(%s::bigint[])", batch)
             connection.run("DELETE FROM documents WHERE key = ANY(%s::bigint[])", batch)

@@ -74,10 +74,11 @@ _SENT = "int8send(document) || int4send({})"
 _SAME = f"""
 SELECT same, string_agg({_SENT.format("row")}, '') AS places FROM tokens WHERE same = ANY({{}}) GROUP BY same
 """
+# The places of those that say the same are sent once: of a line that stands there thousands of times, they are long.
 _CANDIDATES = f"""
 WITH read AS MATERIALIZED ({_TOKENS}),
 held AS MATERIALIZED ({_SAME.format("ARRAY(SELECT same FROM read)")})
-SELECT read.*, places FROM read JOIN held USING (same)
+SELECT read.*, CASE WHEN row_number() OVER (PARTITION BY same) = 1 THEN places END FROM read JOIN held USING (same)
 """
 _VECTORS = f"SELECT document, row, vector, words FROM rows WHERE {_WANTED}"
 # Of each word in how many rows it stands, and, unless that are too many, where. Both aggregates see the same order.
@@ -216,7 +217,7 @@ class PostgresPassages(DocumentTable):
                 self._titles[number] = codes, starts
                 continue
             self._read[self.documents[number].rows.start + row] = _Candidate(asks, same, codes, starts)
-            for stored in places:
+            for stored in filter(None, places):
                 self._same[same] = self._rows_at(stored)
         self._require_read(missing, self._read)
         return self._read

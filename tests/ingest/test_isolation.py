@@ -222,3 +222,8 @@ def test_what_is_no_text_in_a_file_is_replaced_character_by_character(documents:
 
     assert document.text.encode() == "The \ufffdcrane \ufffd is red.\n\nBo \ufffd paints it.".encode()
     assert [document.text[block.start : block.end] for block in document.blocks] == document.text.split("\n\n")
+    (documents / "b.eml").write_bytes(b"From: =?utf-8?q?An=00na?= <a@example.org>\nSubject: Crane\n\nIt is red.\n")
+    assert read_document(documents, "b.eml").blocks[-1].speaker == "An\ufffdna"
+    table = b"<table><tr><th>Na&#xd800;me<th>Place<tr><td>Ilse<td>Port<tr><td>Bo<td>Mill</table>"
+    (documents / "c.html").write_bytes(table)
+    assert read_document(documents, "c.html").blocks[-1].columns == ("Na\ufffdme", "Place")

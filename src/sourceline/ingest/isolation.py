@@ -9,7 +9,6 @@ one, in JSON. The child ends when its pipe does: at the latest when its processo
 import datetime
 import json
 import os
-import re
 import resource
 import signal
 import struct
@@ -23,6 +22,7 @@ from typing import IO, Any
 
 from sourceline.errors import DocumentError
 from sourceline.ingest.formats import FORMATS
+from sourceline.ingest.formats.extraction import as_text
 from sourceline.types import Block, BlockKind, Cue, ParsedFile, Time
 
 # A PDF of 1,000 pages takes 130 MB, a Word file of 20,000 paragraphs 65 MB; a hostile one would take all there is.
@@ -39,8 +39,6 @@ TEXT_ALLOWANCE = 1_000_000
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "SYSTEMROOT")
 
 _LENGTH = struct.Struct(">Q")
-# Not in any file of UTF-8 text: libraries make them of damaged files, and databases and terminals stumble over them.
-_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _TOO_MUCH_MEMORY = f"it takes more than {MEMORY // 1024**2} MB to read"
 
 
@@ -206,9 +204,9 @@ def _to_json(parsed: ParsedFile) -> dict[str, Any]:
             block.start,
             block.end,
             block.gaps,
-            block.speaker,
+            block.speaker and as_text(block.speaker),
             [(cue.start, cue.end, cue.time.start, cue.time.end) for cue in block.cues],
-            block.columns,
+            [*map(as_text, block.columns)],
         )
         for block in parsed.blocks
     ]
@@ -242,8 +240,8 @@ def _parse(suffix: str, data: bytes) -> dict[str, Any]:
         if len(parsed.text) > TEXT_ALLOWANCE + TEXT_RATIO * len(data):
             return {"error": f"its text is more than {TEXT_RATIO} times as long as the file"}
         answer = _to_json(parsed)
-        answer["text"] = _NO_TEXT.sub("\ufffd", parsed.text)
-        answer["title"] = parsed.title and _NO_TEXT.sub("\ufffd", parsed.title)
+        answer["text"] = as_text(parsed.text)
+        answer["title"] = parsed.title and as_text(parsed.title)
         return answer
     except DocumentError as error:
         return {"error": str(error)}

@@ -142,6 +142,10 @@ participants:
 """
 
 
+def test_a_title_that_is_written_with_escapes_is_text() -> None:
+    assert markdown.parse('---\ntitle: "A \\0 B \\ud800"\n---\nOne.').title == "A \ufffd B \ufffd"
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_front_matter_gives_title_and_date_and_its_people_can_be_cited(end: str) -> None:
     parsed = markdown.parse(FRONT_MATTER.replace("\n", end))

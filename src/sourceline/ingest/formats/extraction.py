@@ -19,6 +19,8 @@ _NO_NAME = re.compile(r"[.:;!?]$|^(?!(?:19|20)\d\d$)[\W\d_]*$|\d[./-]\d|\d\d:\d\
 _DIGIT = re.compile(r"\d")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _FEWEST_BELOW = 2  # rows of words below one that names the columns
+# Not in any file of UTF-8 text: libraries make them of damaged files, and databases and terminals stumble over them.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 # What programs write where nobody wrote a title.
 _NO_TITLE = re.compile(
     r"(?i)(?:microsoft (?:word|powerpoint|excel)\b.*|untitled.*|unbenannt.*|sans titre.*|(?:word )?do[ck]ument ?\d*"
@@ -158,6 +160,15 @@ def differs_from_others(rows: Sequence[Sequence[str]]) -> bool:
     if len(rows) < 2 or not names_columns(rows[0]):
         return False
     return any(_DIGIT.search(below) and not _DIGIT.search(name) for name, below in zip(*rows[:2], strict=False))
+
+
+def as_text(value: str) -> str:
+    """Return a text with U+FFFD for each character that stands in no file of UTF-8 text.
+
+    >>> as_text("A\\0B\\ud800")
+    'A\ufffdB\ufffd'
+    """
+    return _NO_TEXT.sub("\ufffd", value)
 
 
 def sane_title(title: str | None) -> str | None:

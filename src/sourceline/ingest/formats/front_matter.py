@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sourceline.ingest.dates import find_date
+from sourceline.ingest.formats.extraction import as_text
 from sourceline.types import Block, BlockKind
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def read_front_matter(source: str) -> FrontMatter | None:
         if key == "title":
             first, last, value = field.values[0]
             first, last = _words(inside, first, last)
-            title = title or value
+            title = title or as_text(value)  # which may be written with escapes
             kind = BlockKind.HEADING
         else:
             first, last = field.start, field.end

@@ -12,7 +12,8 @@ import pytest
 
 from sourceline.api import Index
 from sourceline.encoders.base import Encoder
-from sourceline.index.postgres.snapshot import PostgresSnapshot
+from sourceline.errors import UnknownCitationError
+from sourceline.index.postgres.snapshot import _CANDIDATES, PostgresPassages, PostgresSnapshot
 from sourceline.index.row_filter import RowFilter
 from sourceline.search.confidence import load_calibration
 from sourceline.search.query import encode_query
@@ -113,6 +114,10 @@ def test_rows_have_the_same_passages_surroundings_and_duplicates(both: tuple[Sea
     assert firsts == ours.duplicates(rows)
     assert len(firsts) == 8  # "# Council" and "Thank you." three times, the vote twice
     assert theirs.count_duplicates(set(firsts.values())) == 8
+    assert isinstance(theirs, PostgresPassages)
+    sent = theirs.connection.rows(_CANDIDATES, *theirs.places(rows))
+    assert len(sent) == len(rows)
+    assert len([places for *_, places in sent if places]) == len({same for _, _, _, same, *_ in sent})
     assert theirs.with_duplicates(set(firsts.values())) == ours.with_duplicates(set(firsts.values()))
     assert theirs.speakers_named(["ANNA BERG", "nobody"]) == ["Anna Berg"]
     assert theirs.rows_of_speakers(["Anna Berg"]).tolist() == ours.rows_of_speakers(["Anna Berg"]).tolist()
@@ -213,3 +218,6 @@ def test_citations_are_the_same_after_random_edits(
         assert len(issued) == ours.check_citations()
         for citation in issued:
             assert theirs.cite(citation, source=False) == ours.cite(citation, source=False)
+        for index in (ours, theirs):
+            with pytest.raises(UnknownCitationError):
+                index.cite("a\0b")

@@ -17,7 +17,7 @@ def look_up(citation: str, passages: Passages, ledger: CitationRecord) -> Citati
         UnknownCitationError: this id was never issued.
         LedgerError: the id is not in this snapshot and the ledger cannot be read.
     """
-    if not citation.isascii():  # every id is, and SQLite rejects lone surrogates
+    if not (citation.isascii() and citation.isalnum()):  # every id is; databases reject NULs and lone surrogates
         raise UnknownCitationError(_NEVER_ISSUED)
     current = passages.find([citation])
     if current:

@@ -1,10 +1,12 @@
 """Builds in a database: published as one, shared by workers, and what is left of those that die."""
 
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from sourceline.address import PostgresAddress
@@ -16,6 +18,7 @@ from sourceline.indexing.builder import IncrementalBuilder
 from sourceline.types import BuildProgress, CitationStatus
 from tests.support import quick_encoder
 from tests.support.index_folder import put
+from tests.support.postgres import PostgresServer
 
 MET, VOTED, CLOSED = "The council met on Monday.", "It voted for the bridge.", "The chair closed the session."
 FIRST = {"a.txt": f"{MET} {VOTED}", "b.txt": CLOSED, "c.txt": "Nothing else was said."}
@@ -228,6 +231,45 @@ def test_documents_at_which_every_worker_dies_end_the_build(
     monkeypatch.setattr(postgres_tasks.Worker, "work", lambda _: False)
     with pytest.raises(BuildError, match=r"3 workers died at one of these documents: a.txt, b.txt, c.txt"):
         Index.build(documents, database)
+
+
+def test_a_path_may_be_as_long_as_the_system_allows(documents: Path, database: str) -> None:
+    folder = documents
+    for number in range(12):  # of digits that cannot be packed into a third
+        folder /= "".join(hashlib.sha256(bytes([number, part])).hexdigest() for part in range(4))[:240]
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text(MET, "utf-8")
+    Index.build(documents, database)
+    with Index.open(database, lazy=True) as index:
+        assert texts(index) == {(folder / "a.txt").relative_to(documents).as_posix(): MET}
+
+
+def test_what_an_administrator_has_set_for_all_changes_no_build(
+    documents: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(documents, {"a.txt": f"{MET} Café 漢字 \\x41."})
+    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
+    with psycopg.connect(database, autocommit=True) as connection:
+        for limit in limits:
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {limit} = '1min'")
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET standard_conforming_strings = off")
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with Database(PostgresAddress(database)).writing() as session:
+        query = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
+        assert dict(session.rows(query, list(limits))) == dict.fromkeys(limits, "0")
+    Index.build(documents, database)
+    with Index.open(database, lazy=True) as index:
+        assert texts(index) == {"a.txt": f"{MET} Café 漢字 \\x41."}
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(
+    documents: Path, postgres: PostgresServer, database: str
+) -> None:
+    put(documents, FIRST)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(BuildError, match=r"/latin\?.* is encoded as LATIN1, .*: use a database that was created with"):
+        Index.build(documents, postgres.address("latin"))
 
 
 def test_what_is_wrong_with_a_database_is_told(documents: Path, database: str) -> None:

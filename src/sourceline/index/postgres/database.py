@@ -39,14 +39,21 @@ _DEFAULTS = {
     "tcp_user_timeout": "9000",
     "application_name": "sourceline",
 }
+# With strings as they were before SQL's standard, the driver would write the bytes of files as something else.
 # HNSW looks at so many candidates, and at more until a query has enough. And the server, too, is to notice in seconds
 # that a machine is gone: until then it holds what that was at, such as the right to build.
 _SESSION = f"""
-SET search_path TO {SCHEMA}, public;
+SET search_path TO {SCHEMA}, public; SET standard_conforming_strings = on;
 SET hnsw.ef_search = 100; SET hnsw.iterative_scan = strict_order; SET hnsw.max_scan_tuples = 200000;
 SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 9000
 """
 _CHECK_CLIENT = "SET client_connection_check_interval = 2000"  # also while a statement runs
+# A build takes as long as it needs, and encodes within transactions: limits that an administrator has set for others
+# would end it. Those that this version of PostgreSQL has.
+_NO_LIMITS = """
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout',
+    'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout')
+"""
 PGVECTOR = (0, 8)
 # What a question asks is planned once for a connection: each time took a tenth of the database's part of an answer.
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
@@ -180,6 +187,7 @@ class Database:
         several = len(hosts) > 1
         reading = {"target_session_attrs": "prefer-standby"} if several else {}
         values = {name: str(value) for name, value in given.items() if value is not None}
+        values["client_encoding"] = "UTF8"  # whatever the environment says
         self._reading = make_conninfo(**{**_DEFAULTS, **reading, **values})
         self._writing = make_conninfo(**{**_DEFAULTS, **values, "target_session_attrs": "read-write"})
         self._connections = connections
@@ -297,6 +305,7 @@ class Database:
         """
         with self._telling(), _WatchedConnection.connect(self._writing, autocommit=True) as connection:
             _configure(connection)
+            connection.execute(_NO_LIMITS)
             yield Connection(connection)
 
     @contextmanager
@@ -333,6 +342,12 @@ class Database:
             connection.run("SELECT pg_advisory_xact_lock(%s)", _MIGRATING)
             version = _version(connection, self.shown)
             if not version:
+                encoding = connection.value("SHOW server_encoding")
+                if encoding != "UTF8":
+                    raise SnapshotError(
+                        f"{self.shown} is encoded as {encoding}, which cannot hold every text: use a database that "
+                        "was created with ENCODING 'UTF8' TEMPLATE template0"
+                    )
                 self._require_extension(connection)
                 connection.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
                 connection.run("CREATE TABLE schema_version (version integer NOT NULL)")

@@ -21,7 +21,6 @@ CREATE TABLE documents (
     since bigint,
     until bigint
 );
-CREATE INDEX ON documents (id, sha256, config);
 CREATE INDEX ON documents (since);
 CREATE INDEX ON documents (until);
 

@@ -89,6 +89,10 @@ def test_the_cluster_is_of_the_same_container_with_what_a_database_needs() -> No
         assert PostgresAddress(service["environment"]["SOURCELINE_INDEX"]) == index_address(
             "postgresql://sourceline@database/sourceline"
         )
+        listens = service["command"] == ["serve"]
+        assert service.get("healthcheck") == (None if listens else {"disable": True})
+        if service["command"] != ["worker"]:  # which gets what it reads from the database
+            assert service["volumes"] == COMPOSE["services"]["sourceline"]["volumes"][:1]
     assert database["image"].startswith("pgvector/pgvector:")
 
 

@@ -7,6 +7,7 @@ the workers and by the command that publishes it; then both servers answer from 
 """
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -25,15 +26,16 @@ def main() -> None:
     sys.path.insert(0, str(ROOT))
     from tests.support.postgres import PostgresServer
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:
         server = stack.enter_context(PostgresServer())
         command = [sys.executable, "-m", "sourceline", "--index", server.address(), "--documents", str(documents)]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(server.folder / "cache")}  # removed with it
         print(f"PostgreSQL: {server.address()}", flush=True)
 
         def start(*arguments: str) -> subprocess.Popen[bytes]:
-            process = subprocess.Popen([*command, *arguments])
+            process = subprocess.Popen([*command, *arguments], env=environment)
             stack.callback(process.wait)
             stack.callback(process.terminate)
             return process
@@ -41,7 +43,8 @@ def main() -> None:
         try:
             for _ in range(2):
                 start("worker")
-            subprocess.run([*command, "rebuild-index"], check=False)  # 1 if a file could not be read, which it says
+            # 1 if a file could not be read, which it says
+            subprocess.run([*command, "rebuild-index"], check=False, env=environment)
             for process in [start("serve", "--port", str(port)) for port in PORTS]:
                 process.wait()
         except KeyboardInterrupt:

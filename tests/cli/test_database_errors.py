@@ -90,6 +90,10 @@ def test_a_database_without_pgvector(
         connection.execute("UPDATE pg_extension SET extversion = '0.5.1' WHERE extname = 'vector'")
         assert f"{address} has pgvector 0.5.1, which is older than 0.8: install a newer one" in told(sourceline(*build))
         connection.execute("UPDATE pg_extension SET extversion = '0.8.0' WHERE extname = 'vector'")
+        connection.execute("CREATE SCHEMA extensions")
+        connection.execute("ALTER EXTENSION vector SET SCHEMA extensions")
+        assert f"{address} has pgvector in the schema extensions: run ALTER EXTENSION" in told(sourceline(*build))
+        connection.execute("ALTER EXTENSION vector SET SCHEMA public")
     outcome = sourceline(*build)
     assert (outcome.code, outcome.err) == (0, "")
     assert sourceline("doctor", "--documents", documents, "--index", address).code == 0

@@ -39,9 +39,9 @@ _DEFAULTS = {
     "tcp_user_timeout": "9000",
     "application_name": "sourceline",
 }
-# With strings as they were before SQL's standard, the driver would write the bytes of files as something else.
-# HNSW looks at so many candidates, and at more until a query has enough. And the server, too, is to notice in seconds
-# that a machine is gone: until then it holds what that was at, such as the right to build.
+# With strings as they were before SQL's standard, the driver would write the bytes of files as something else. HNSW
+# looks at so many candidates, and at more until a query has enough. And the server, too, is to notice in seconds that a
+# machine is gone: until then it holds what that was at, such as the right to build.
 _SESSION = f"""
 SET search_path TO {SCHEMA}, public; SET standard_conforming_strings = on;
 SET hnsw.ef_search = 100; SET hnsw.iterative_scan = strict_order; SET hnsw.max_scan_tuples = 200000;
@@ -368,7 +368,10 @@ class Database:
         try:
             with connection.transaction():
                 connection.run("CREATE EXTENSION IF NOT EXISTS vector")
-                held = str(connection.value("SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
+                ((held, schema),) = connection.rows(
+                    "SELECT extversion, nspname FROM pg_extension "
+                    "JOIN pg_namespace AS names ON names.oid = extnamespace WHERE extname = 'vector'"
+                )
         except psycopg.Error as error:
             raise SnapshotError(
                 f"{self.shown} lacks the extension pgvector ({_first_line(error)}): install it on the database's "
@@ -378,6 +381,11 @@ class Database:
             raise SnapshotError(
                 f"{self.shown} has pgvector {held}, which is older than {'.'.join(map(str, PGVECTOR))}: install "
                 "a newer one on the database's server and run ALTER EXTENSION vector UPDATE as its administrator"
+            )
+        if schema not in (SCHEMA, "public"):  # where the session looks
+            raise SnapshotError(
+                f"{self.shown} has pgvector in the schema {schema}: run ALTER EXTENSION vector SET SCHEMA public as "
+                "its administrator"
             )
 
     @contextmanager

@@ -115,7 +115,7 @@ def test_rows_have_the_same_passages_surroundings_and_duplicates(both: tuple[Sea
     assert len(firsts) == 8  # "# Council" and "Thank you." three times, the vote twice
     assert theirs.count_duplicates(set(firsts.values())) == 8
     assert isinstance(theirs, PostgresPassages)
-    sent = theirs.connection.rows(_CANDIDATES, *theirs.places(rows))
+    sent = theirs.connection.rows(_CANDIDATES, theirs.places(rows))
     assert len(sent) == len(rows)
     assert len([places for *_, places in sent if places]) == len({same for _, _, _, same, *_ in sent})
     assert theirs.with_duplicates(set(firsts.values())) == ours.with_duplicates(set(firsts.values()))

@@ -15,18 +15,18 @@ from sourceline.indexing.builder import build
 from sourceline.types import DEFAULT_MODEL
 from tests.conftest import Rebuild
 from tests.support.index_folder import cite, copy_index, current_texts, leftovers, put
-from tests.support.killed_builds import killed_builds, published_after, run_python, sample, steps_of, whole_after
+from tests.support.killed_builds import (
+    NEW,
+    OLD,
+    killed_builds,
+    published_after,
+    run_python,
+    sample,
+    steps_of,
+    whole_after,
+)
 from tests.support.torture import sizes
 
-OLD = {
-    "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks badly.\n",
-    "b.txt": "Seven trams were ordered.\n",
-}
-NEW = {
-    "a.txt": "The bridge opens on Sunday at nine.\n",
-    "b.txt": "Seven trams were ordered.\n",
-    "c.txt": "The library closes early.\n",
-}
 # The status of each citation of OLD in OLD and in NEW.
 ISSUED_OLD = {
     ("a.txt", "The bridge opens on Monday at nine."): ("current", "changed"),

@@ -17,17 +17,9 @@ from sourceline.indexing import postgres_tasks
 from sourceline.types import NO_RERANKER
 from tests.support.api import wait_until
 from tests.support.index_folder import put
+from tests.support.killed_builds import NEW, OLD
 from tests.support.torture import sizes
 
-OLD = {
-    "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks badly.\n",
-    "b.txt": "Seven trams were ordered.\n",
-}
-NEW = {
-    "a.txt": "The bridge opens on Sunday at nine.\n",
-    "b.txt": "Seven trams were ordered.\n",
-    "c.txt": "The library closes early.\n",
-}
 QUESTIONS = ("When does the bridge open?", "What was ordered?", "When does the library close?", "What leaks?")
 HELD = 171_717  # the key of the lock that a command is stopped by
 

@@ -24,6 +24,16 @@ from sourceline.types import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[2]
 MODULE = "tests.support.killed_builds"
+# What the index was built of, and what a build that is killed finds in the folder.
+OLD = {
+    "a.txt": "The bridge opens on Monday at nine. The roof of the hall leaks badly.\n",
+    "b.txt": "Seven trams were ordered.\n",
+}
+NEW = {
+    "a.txt": "The bridge opens on Sunday at nine.\n",
+    "b.txt": "Seven trams were ordered.\n",
+    "c.txt": "The library closes early.\n",
+}
 # The step that ends the manifest of a snapshot, which is whole then, and the one that publishes it.
 REPLACE = "durable.replace: replace"
 FILES = {"mkdir", "write", "truncate", "tofile", "fsync", "rename", "replace", "unlink", "rmdir"}

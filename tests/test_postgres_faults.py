@@ -116,16 +116,17 @@ def test_more_questions_than_connections_wait_and_then_are_refused(
 
 
 def test_a_disk_that_is_full_ends_a_build_and_nothing_else(
-    documents: Path, database: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    documents: Path, primary: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick_encoder.build_with_it(monkeypatch)
+    database = primary.address()
     put(documents, {"a.txt": CLOSED})
     Index.build(documents, database)
     put(documents, {"a.txt": OPENED, "b.txt": random.Random(1).randbytes(1_000_000).hex()})
     with Index.open(database, lazy=True) as index:
         (citation,) = [passage.id for passage in index.document("a.txt").passages]
         with (
-            postgres.short_of_disk(1 << 20),
+            primary.short_of_disk(1 << 20),
             pytest.raises(BuildError, match=r"untouched: the database .* could not .* file .*: File too large"),
         ):
             Index.build(documents, database)

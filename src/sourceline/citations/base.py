@@ -27,9 +27,6 @@ class CitationRecord(Protocol):
     def resolution(self, citation: str) -> Resolution | None:
         """Return what the newest build that found this id gone says of it."""
 
-    def successors(self, citation: str) -> list[str]:
-        """Return the chain of successors of a citation, by the newest resolution of each; it ends at a cycle."""
-
     def origin(self, citation: str) -> str | None:
         """Return what a citation came of that only a newer snapshot holds, which is damaged; None for any other."""
 
@@ -53,3 +50,16 @@ class CitationRecord(Protocol):
 
         An id that was issued before keeps its first entry. Readers see nothing of it until the snapshot is published.
         """
+
+
+def successors(ledger: CitationRecord, citation: str) -> list[str]:
+    """Return the chain of successors of a citation, by the newest resolution of each; it ends at a cycle.
+
+    Raises:
+        LedgerError: the record cannot be read.
+    """
+    chain = {citation: None}
+    while (step := ledger.resolution(citation)) and step.successor and step.successor not in chain:
+        citation = step.successor
+        chain[citation] = None
+    return list(chain)[1:]

@@ -111,18 +111,6 @@ class Ledger:
         body = self._read(lines[-1]["start"], lines[-1]["length"], gone=citation)
         return Resolution(citation, CitationStatus(body["status"]), body["successor"])
 
-    def successors(self, citation: str) -> list[str]:
-        """Return the chain of successors of a citation, by the newest resolution of each; it ends at a cycle.
-
-        Raises:
-            LedgerError: the ledger cannot be read.
-        """
-        chain = {citation: None}
-        while (step := self.resolution(citation)) and step.successor and step.successor not in chain:
-            citation = step.successor
-            chain[citation] = None
-        return list(chain)[1:]
-
     def origin(self, citation: str) -> str | None:
         """Return what a citation came of that only a newer snapshot holds, which is damaged; None for any other.
 

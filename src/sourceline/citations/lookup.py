@@ -1,6 +1,6 @@
 """Looks a citation up: the sentence as cited, what became of it, and where it stands now."""
 
-from sourceline.citations.base import CitationRecord
+from sourceline.citations.base import CitationRecord, successors
 from sourceline.citations.tracking import latest_successor, match_reappeared, similarity
 from sourceline.errors import UnknownCitationError
 from sourceline.index.base import Passages
@@ -46,7 +46,7 @@ def _origin(citation: str, passages: Passages, ledger: CitationRecord) -> Passag
 
 def _changed_id_alone(citation: str, now: str, ledger: CitationRecord) -> bool:
     """Return whether the sentence stands as cited and only its id is another, ``now``."""
-    chain = [citation, *ledger.successors(citation)]
+    chain = [citation, *successors(ledger, citation)]
     if now not in chain:
         return False
     steps = (ledger.resolution(id_) for id_ in chain[: chain.index(now)])

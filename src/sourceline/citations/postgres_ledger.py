@@ -38,14 +38,6 @@ class PostgresLedger:
         rows = self._connection.rows(f"{query} ORDER BY number DESC LIMIT 1", citation, self._number)
         return Resolution(citation, CitationStatus(rows[0][0]), rows[0][1]) if rows else None
 
-    def successors(self, citation: str) -> list[str]:
-        """Return the chain of successors of a citation, by the newest resolution of each; it ends at a cycle."""
-        chain = {citation: None}
-        while (step := self.resolution(citation)) and step.successor and step.successor not in chain:
-            citation = step.successor
-            chain[citation] = None
-        return list(chain)[1:]
-
     def origin(self, citation: str) -> str | None:
         """Return None: a database never serves an older snapshot because the newest one is damaged."""
         return None

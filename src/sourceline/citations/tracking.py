@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from difflib import SequenceMatcher
 from typing import TypeVar
 
-from sourceline.citations.base import CitationRecord
+from sourceline.citations.base import CitationRecord, successors
 from sourceline.citations.ledger import Resolution
 from sourceline.ids import citation_id, exact_citation_id
 from sourceline.index.base import PassageIndex, Passages
@@ -94,7 +94,7 @@ def latest_successor(citation: str, passages: Passages, ledger: CitationRecord) 
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    return passages.find(ledger.successors(citation))
+    return passages.find(successors(ledger, citation))
 
 
 def similarity(text: str, other: str) -> float:
